@@ -1,0 +1,101 @@
+// Package fault is the shop's one closed table of error codes, and the error that carries them.
+//
+// Modules and adapters return a *Error where a caller can act on the reason; any other error is Internal at the edge.
+// Adapters turn a code into HTTP or gRPC in one place each. Causes are wrapped, logged once at the edge, and never shown.
+package fault
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Error is a fault with its reason in words.
+type Error struct {
+	Code Code
+	// Detail says in one sentence what is wrong and what would be right. It is shown to the caller.
+	Detail string
+	// Field is the path of the input at fault, such as "lines[0].units"; empty when it is not one field's.
+	Field string
+	// RetryAfter, where not zero, is when asking again makes sense.
+	RetryAfter time.Duration
+
+	cause error
+}
+
+// New returns a fault with a detail made as by fmt.Sprintf. Keep secrets and causes out of it: it is shown.
+func New(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Detail: sprintf(format, args)}
+}
+
+// Bad returns an Invalid fault of one field.
+func Bad(field, format string, args ...any) *Error {
+	return &Error{Code: Invalid, Field: field, Detail: sprintf(format, args)}
+}
+
+// Wrap returns a fault whose cause is err. The cause is logged, not shown.
+func Wrap(code Code, err error, format string, args ...any) *Error {
+	return &Error{Code: code, Detail: sprintf(format, args), cause: err}
+}
+
+func sprintf(format string, args []any) string {
+	if len(args) == 0 {
+		return format
+	}
+	return fmt.Sprintf(format, args...)
+}
+
+// After sets when to ask again and returns e.
+func (e *Error) After(d time.Duration) *Error {
+	e.RetryAfter = d
+	return e
+}
+
+// Error implements error, for logs: slug, field, detail and cause.
+func (e *Error) Error() string {
+	s := e.Code.String()
+	if e.Field != "" {
+		s += " " + e.Field
+	}
+	if e.Detail != "" {
+		s += ": " + e.Detail
+	}
+	if e.cause != nil {
+		s += ": " + e.cause.Error()
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.cause }
+
+// Is makes errors.Is(err, fault.SoldOut) work through Code's Error method.
+func (e *Error) Is(target error) bool {
+	c, ok := target.(Code)
+	return ok && c == e.Code
+}
+
+// Error lets a Code stand as the target of errors.Is.
+func (c Code) Error() string { return c.String() }
+
+// CodeOf returns the code of err: Internal where err carries none.
+func CodeOf(err error) Code {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	if c, ok := errors.AsType[Code](err); ok {
+		return c
+	}
+	return Internal
+}
+
+// As returns err as a fault: itself where it is one, else an Internal fault whose cause it is.
+func As(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	if c, ok := errors.AsType[Code](err); ok {
+		return &Error{Code: c, cause: err}
+	}
+	return &Error{Code: Internal, cause: err}
+}

@@ -1,0 +1,233 @@
+// Package store is all the SQL of the shop: one file a noun, one transaction an exported method.
+//
+// The embedded engine is SQLite in WAL mode with synchronous=FULL: a transaction that was committed is on disk. There is
+// one writer (see write.go) and a pool of readers, which never wait for it.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+)
+
+// Config is the store's part of the configuration.
+type Config struct {
+	Path          string `koanf:"path" help:"SQLite file; a relative path is inside the data folder"`
+	ReadersMax    int    `koanf:"readers_max" help:"connections that read at the same time, 1 to 64"`
+	CacheMiB      int    `koanf:"cache_mib" help:"page cache of the writing connection in MiB, 1 to 4096"`
+	JobOrdersMax  int    `koanf:"job_orders_max" help:"orders that one background transaction may change, 1 to 5000; it bounds how long a shopper's order waits behind it"`
+	CheckpointMiB int    `koanf:"checkpoint_mib" help:"size in MiB at which the write-ahead log is copied into the database file, 1 to 1024"`
+}
+
+// DefaultConfig returns the defaults.
+func DefaultConfig() Config {
+	return Config{Path: "tidegate.db", ReadersMax: 4, CacheMiB: 64, JobOrdersMax: 500, CheckpointMiB: 16}
+}
+
+// Validate returns a fault.Invalid for the first value that is out of range.
+func (c Config) Validate() error {
+	switch {
+	case c.Path == "" || strings.ContainsAny(c.Path, "?#%\x00"):
+		return fault.Bad("path", "a file name without ?, # and %%, such as tidegate.db")
+	case c.ReadersMax < 1 || c.ReadersMax > 64:
+		return fault.Bad("readers_max", "a number from 1 to 64, not %d", c.ReadersMax)
+	case c.CacheMiB < 1 || c.CacheMiB > 4096:
+		return fault.Bad("cache_mib", "a number from 1 to 4096, not %d", c.CacheMiB)
+	case c.JobOrdersMax < 1 || c.JobOrdersMax > 5000:
+		return fault.Bad("job_orders_max", "a number from 1 to 5000, not %d", c.JobOrdersMax)
+	case c.CheckpointMiB < 1 || c.CheckpointMiB > 1024:
+		return fault.Bad("checkpoint_mib", "a number from 1 to 1024, not %d", c.CheckpointMiB)
+	}
+	return nil
+}
+
+// busyMilliseconds is how long SQLite waits for another process's lock (a backup tool, the sqlite3 shell) before it gives up.
+const busyMilliseconds = 5000
+
+// Store is an open database. Its methods are safe for concurrent use.
+type Store struct {
+	config Config
+	writer *writer
+	db     *sql.DB // readers: query_only
+	reads  sync.Map
+}
+
+// Open opens the database file, creating it where it is missing. It refuses a file whose settings could lose a commit.
+// The schema is Migrate's matter.
+func Open(ctx context.Context, c Config) (*Store, error) {
+	w, err := openWriter(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("sqlite", dsn(c.Path, "query_only(1)"))
+	if err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	db.SetMaxOpenConns(c.ReadersMax)
+	db.SetMaxIdleConns(c.ReadersMax)
+	return &Store{config: c, writer: w, db: db}, nil
+}
+
+// Close waits for the transaction that is running and closes every connection.
+func (s *Store) Close() error {
+	s.reads.Range(func(_, st any) bool {
+		_ = st.(*sql.Stmt).Close()
+		return true
+	})
+	return errors.Join(s.db.Close(), s.writer.close())
+}
+
+func dsn(path string, pragmas ...string) string {
+	q := url.Values{}
+	for _, p := range append([]string{"busy_timeout(" + strconv.Itoa(busyMilliseconds) + ")", "foreign_keys(0)", "temp_store(MEMORY)"}, pragmas...) {
+		q.Add("_pragma", p)
+	}
+	return "file:" + path + "?" + q.Encode()
+}
+
+// query runs a prepared SELECT on a reader.
+func (s *Store) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	st, err := s.prepared(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := st.QueryContext(ctx, args...)
+	return rows, readError(err)
+}
+
+// queryRow runs a prepared SELECT of one row on a reader and scans it. It returns sql.ErrNoRows where there is none.
+func (s *Store) queryRow(ctx context.Context, text string, args []any, into ...any) error {
+	st, err := s.prepared(ctx, text)
+	if err != nil {
+		return err
+	}
+	return readError(st.QueryRowContext(ctx, args...).Scan(into...))
+}
+
+func (s *Store) prepared(ctx context.Context, text string) (*sql.Stmt, error) {
+	if st, ok := s.reads.Load(text); ok {
+		return st.(*sql.Stmt), nil
+	}
+	st, err := s.db.PrepareContext(ctx, text)
+	if err != nil {
+		return nil, readError(err)
+	}
+	if other, loaded := s.reads.LoadOrStore(text, st); loaded {
+		_ = st.Close()
+		return other.(*sql.Stmt), nil
+	}
+	return st, nil
+}
+
+// snapshot runs fn in one read transaction: every query in it sees the same moment, and it delays no writer.
+func (s *Store) snapshot(ctx context.Context, fn func(tx *sql.Tx) error) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return readError(err)
+	}
+	defer func() { _ = tx.Rollback() }() // nothing was written
+	return readError(fn(tx))
+}
+
+// collect scans every row with scan and closes rows.
+func collect[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, readError(err)
+		}
+		all = append(all, v)
+	}
+	return all, readError(rows.Err())
+}
+
+// readError gives a failed read its code; sql.ErrNoRows and faults stay as they are.
+func readError(err error) error {
+	switch {
+	case err == nil, errors.Is(err, sql.ErrNoRows):
+		return err
+	case errors.As(err, new(*fault.Error)):
+		return err
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fault.Wrap(fault.TimedOut, err, "The database did not answer in time.").After(time.Second)
+	}
+	return fault.Wrap(fault.StoreUnavailable, err, "The database cannot be read at the moment; try again.").After(time.Second)
+}
+
+// writeError gives a failed write its code. What it is told of was rolled back.
+func writeError(err error) error {
+	if err == nil || errors.As(err, new(*fault.Error)) {
+		return err
+	}
+	var e *sqlite.Error
+	if errors.As(err, &e) {
+		switch e.Code() & 0xff {
+		case sqlite3.SQLITE_FULL:
+			return fault.Wrap(fault.StoreFull, err, "The disk is full; nothing was changed. Try again.").After(5 * time.Second)
+		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM:
+			return fault.Wrap(fault.StoreUnavailable, err, "The database cannot be written at the moment; nothing was changed. Try again.").After(2 * time.Second)
+		}
+	}
+	return err
+}
+
+// isUnique reports whether err is the refusal of a row whose unique key exists.
+func isUnique(err error) bool {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	return e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
+}
+
+// isCheck reports whether err is the refusal of a row by a CHECK: the last guard behind every conditional update.
+func isCheck(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code() == sqlite3.SQLITE_CONSTRAINT_CHECK
+}
+
+// millis and moment are how times are stored: milliseconds since 1970, UTC; zero is none.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func moment(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// marks returns n comma-separated placeholders.
+func marks(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strings.Repeat("?, ", n-1) + "?"
+}
+
+// none turns sql.ErrNoRows into a fault.NotFound that says what was looked for.
+func none(err error, what string, key any) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return fault.New(fault.NotFound, "There is no %s %v.", what, key)
+	}
+	return err
+}

@@ -1,0 +1,226 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+)
+
+// priority orders those who wait for the writer.
+type priority int
+
+const (
+	// orders is for what a shopper waits for. It goes before every job that waits.
+	orders priority = iota
+	// jobs is for everything else, in short bounded transactions.
+	jobs
+)
+
+// String returns the priority's name.
+func (p priority) String() string { return [...]string{"orders", "jobs"}[p] }
+
+// writer is SQLite's one writing connection and the queue before it.
+type writer struct {
+	db     *sql.DB
+	conn   *sql.Conn
+	stmts  map[string]*sql.Stmt
+	turn   turnstile
+	closed bool
+}
+
+func openWriter(ctx context.Context, c Config) (*writer, error) {
+	if err := os.MkdirAll(filepath.Dir(c.Path), 0o700); err != nil {
+		return nil, fmt.Errorf("cannot create the folder of the database: %w", err)
+	}
+	db, err := sql.Open("sqlite", dsn(c.Path,
+		"journal_mode(WAL)",
+		"synchronous(FULL)",
+		"cache_size(-"+strconv.Itoa(c.CacheMiB*1024)+")",
+		"wal_autocheckpoint("+strconv.Itoa(c.CheckpointMiB*1024*1024/4096)+")",
+	))
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot open the database %s: %w", c.Path, err), db.Close())
+	}
+	w := &writer{db: db, conn: conn, stmts: map[string]*sql.Stmt{}}
+	if err := w.checkDurable(ctx); err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	return w, nil
+}
+
+// checkDurable refuses settings with which a commit could be lost. See https://www.sqlite.org/pragma.html#pragma_synchronous.
+func (w *writer) checkDurable(ctx context.Context) error {
+	var mode string
+	var sync int
+	if err := w.conn.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode); err != nil {
+		return err
+	}
+	if err := w.conn.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&sync); err != nil {
+		return err
+	}
+	if mode != "wal" || sync < 2 {
+		return fmt.Errorf("the database is in journal_mode=%s, synchronous=%d, which could lose orders: it must be wal and 2 (its file system must support shared memory; a network share does not)", mode, sync)
+	}
+	return nil
+}
+
+func (w *writer) close() error {
+	_ = w.turn.enter(context.Background(), orders)
+	defer w.turn.leave()
+	if w.closed {
+		return nil
+	}
+	w.closed = true
+	for _, st := range w.stmts {
+		_ = st.Close()
+	}
+	return errors.Join(w.conn.Close(), w.db.Close())
+}
+
+// Tx is the one write transaction. It is not safe for concurrent use and ends with the function it was given to.
+type Tx struct{ w *writer }
+
+// write runs fn in a transaction of the one writer and commits it. Where it returns an error, nothing of it is in the
+// database: SQLite's COMMIT either succeeds or leaves the transaction to be rolled back. The context bounds the wait for
+// the writer, not the transaction: a caller who goes away cannot leave half a batch.
+//
+// Errors: what fn returned; fault.StoreFull and fault.StoreUnavailable; fault.TimedOut where the turn did not come.
+func (s *Store) write(ctx context.Context, p priority, fn func(tx *Tx) error) error {
+	w := s.writer
+	if err := w.turn.enter(ctx, p); err != nil {
+		return fault.Wrap(fault.TimedOut, err, "The database is busy; nothing was changed. Try again.").After(time.Second)
+	}
+	defer w.turn.leave()
+	if w.closed {
+		return fault.New(fault.ShuttingDown, "The database is closed.")
+	}
+	tx := &Tx{w: w}
+	if _, err := tx.Exec("BEGIN IMMEDIATE"); err != nil {
+		return writeError(err)
+	}
+	done := false
+	defer func() {
+		if !done { // an error, or a panic in fn
+			// SQLite has rolled back by itself after some errors; then this says that no transaction is active.
+			_, _ = tx.Exec("ROLLBACK")
+		}
+	}()
+	if err := fn(tx); err != nil {
+		return writeError(err)
+	}
+	if _, err := tx.Exec("COMMIT"); err != nil {
+		return writeError(err)
+	}
+	done = true
+	return nil
+}
+
+// Exec runs a statement, prepared once for the life of the store, and returns the number of rows it changed.
+func (tx *Tx) Exec(text string, args ...any) (int64, error) {
+	st, err := tx.prepared(text)
+	if err != nil {
+		return 0, err
+	}
+	r, err := st.ExecContext(context.Background(), args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+// Query runs a SELECT inside the transaction.
+func (tx *Tx) Query(text string, args ...any) (*sql.Rows, error) {
+	st, err := tx.prepared(text)
+	if err != nil {
+		return nil, err
+	}
+	return st.QueryContext(context.Background(), args...)
+}
+
+// QueryRow runs a SELECT of one row inside the transaction and scans it. It returns sql.ErrNoRows where there is none.
+func (tx *Tx) QueryRow(text string, args []any, into ...any) error {
+	st, err := tx.prepared(text)
+	if err != nil {
+		return err
+	}
+	return st.QueryRowContext(context.Background(), args...).Scan(into...)
+}
+
+func (tx *Tx) prepared(text string) (*sql.Stmt, error) {
+	if st, ok := tx.w.stmts[text]; ok {
+		return st, nil
+	}
+	st, err := tx.w.conn.PrepareContext(context.Background(), text)
+	if err != nil {
+		return nil, fmt.Errorf("prepare %q: %w", text, err)
+	}
+	tx.w.stmts[text] = st
+	return st, nil
+}
+
+// turnstile lets one in at a time, those with orders first.
+type turnstile struct {
+	mu    sync.Mutex
+	busy  bool
+	lines [2][]chan struct{}
+}
+
+// enter waits for a turn. It returns the context's error where that ends first.
+func (t *turnstile) enter(ctx context.Context, p priority) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	if !t.busy {
+		t.busy = true
+		t.mu.Unlock()
+		return nil
+	}
+	mine := make(chan struct{})
+	t.lines[p] = append(t.lines[p], mine)
+	t.mu.Unlock()
+	select {
+	case <-mine:
+		return nil
+	case <-ctx.Done():
+	}
+	t.mu.Lock()
+	for i, c := range t.lines[p] {
+		if c == mine {
+			t.lines[p] = append(t.lines[p][:i], t.lines[p][i+1:]...)
+			t.mu.Unlock()
+			return ctx.Err()
+		}
+	}
+	t.mu.Unlock()
+	t.leave() // the turn came in the same moment: pass it on
+	return ctx.Err()
+}
+
+// leave passes the turn to the next who waits.
+func (t *turnstile) leave() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for p := range t.lines {
+		if len(t.lines[p]) > 0 {
+			next := t.lines[p][0]
+			t.lines[p] = t.lines[p][1:]
+			close(next)
+			return
+		}
+	}
+	t.busy = false
+}

@@ -1,0 +1,299 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+)
+
+// Service signs customers in and out, and says who is asking. It is safe for concurrent use.
+type Service struct {
+	config Config
+	store  Store
+	clock  clock.Clock
+	mint   *id.Mint
+	tokens *Tokens
+
+	cost      argon
+	decoy     string
+	turnstile *turnstile
+	byAccount *attempts[string]
+	byClient  *attempts[netip.Addr]
+
+	remembered *remembered
+	revoked    *revoked
+	cursor     atomic.Int64
+	admins     *admins
+}
+
+// NewService returns a Service. Call Load before the doors open.
+func NewService(c Config, store Store, ring Keyring, now clock.Clock, mint *id.Mint) (*Service, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if len(ring.keys) == 0 {
+		return nil, errors.New("account needs a signing key")
+	}
+	return &Service{
+		config:     c,
+		store:      store,
+		clock:      now,
+		mint:       mint,
+		tokens:     NewTokens(ring, c, now),
+		cost:       c.argon(),
+		decoy:      c.argon().decoy(),
+		turnstile:  newTurnstile(c.hashesMax(), c.PasswordWaitingMax, c.PasswordWait),
+		byAccount:  newAttempts[string](c.AccountAttemptsMax, c.AccountAttemptEvery, c.AttemptsTrackedMax),
+		byClient:   newAttempts[netip.Addr](c.ClientAttemptsMax, c.ClientAttemptEvery, c.AttemptsTrackedMax),
+		remembered: newRemembered(c.TokensRememberedMax),
+		revoked:    newRevoked(c.RevocationsRememberedMax),
+		admins:     newAdmins(),
+	}, nil
+}
+
+// now is the present to the millisecond, as it is stored.
+func (s *Service) now() time.Time { return s.clock.Now().Truncate(time.Millisecond) }
+
+// Authenticate returns who an access token speaks for. It does no I/O, and for a token seen before it neither computes a
+// signature nor allocates. It returns an Unauthenticated fault: not ours, expired, or its session has ended.
+func (s *Service) Authenticate(token string) (Principal, error) {
+	now := s.clock.Now()
+	known := s.remembered.get(token)
+	if known == nil {
+		fresh, err := s.tokens.verify(token)
+		if err != nil {
+			return Principal{}, err
+		}
+		s.remembered.put(token, fresh, now)
+		known = &fresh
+	}
+	if !now.Before(known.principal.Expires) {
+		return Principal{}, errExpired()
+	}
+	if s.revoked.refuses(known.principal.Session, known.issued) {
+		return Principal{}, errEnded()
+	}
+	return known.principal, nil
+}
+
+// Registration is what a new customer says of themselves.
+type Registration struct {
+	Email    string
+	Password string
+	Name     string
+}
+
+// Register makes a customer. It returns an Invalid fault of the field email, password or name, Conflict when the address
+// has an account, TooManyRequests, and what Store returns.
+func (s *Service) Register(ctx context.Context, r Registration, client netip.Addr) (Customer, error) {
+	email, err := NormaliseEmail(r.Email)
+	if err != nil {
+		return Customer{}, err
+	}
+	name, err := cleanName(r.Name)
+	if err != nil {
+		return Customer{}, err
+	}
+	password, err := preparePassword(r.Password)
+	if err != nil {
+		return Customer{}, err
+	}
+	if err := checkPassword(password, email); err != nil {
+		return Customer{}, err
+	}
+	giveBack, err := s.byClient.take(clientKey(client), s.clock.Now())
+	if err != nil {
+		return Customer{}, err
+	}
+	if err := s.turnstile.enter(ctx); err != nil {
+		giveBack() // the crowd turned them away, not what they did
+		return Customer{}, err
+	}
+	hash := s.cost.hash(password)
+	s.turnstile.leave()
+	c := Customer{ID: id.New[id.Customer](s.mint), Email: email, Name: name, CreatedAt: s.now()}
+	if err := s.store.InsertCustomer(ctx, c, hash); err != nil {
+		return Customer{}, err
+	}
+	return c, nil
+}
+
+// Login opens a session. An unknown address and a wrong password get one answer after the same work, an Unauthenticated
+// fault. It also returns an Invalid fault of the field email or password for what no account can have, TooManyRequests,
+// and what Store returns. A customer's oldest session ends when too many are open.
+func (s *Service) Login(ctx context.Context, email, password string, client netip.Addr) (Grant, error) {
+	email, err := NormaliseEmail(email)
+	if err != nil {
+		return Grant{}, err
+	}
+	if password, err = preparePassword(password); err != nil {
+		return Grant{}, err
+	}
+	customer, err := s.checkPassword(ctx, email, password, client)
+	if err != nil {
+		return Grant{}, err
+	}
+	now := s.now()
+	session, token := openSession(id.New[id.Session](s.mint), customer, now, s.config)
+	ended, err := s.store.InsertSession(ctx, session, s.config.SessionsPerCustomerMax, now.Add(AccessLifetimeMax))
+	if err != nil {
+		return Grant{}, err
+	}
+	s.refuse(ended, now)
+	return s.grant(session, token, now)
+}
+
+// checkPassword returns the customer of the address if the password is theirs.
+func (s *Service) checkPassword(ctx context.Context, email, password string, client netip.Addr) (id.Customer, error) {
+	now := s.clock.Now()
+	giveClientBack, err := s.byClient.take(clientKey(client), now)
+	if err != nil {
+		return 0, err
+	}
+	giveAccountBack, err := s.byAccount.take(email, now)
+	if err != nil {
+		return 0, err
+	}
+	if err := s.turnstile.enter(ctx); err != nil {
+		giveClientBack() // the crowd turned them away: their own retries must not lock them out
+		giveAccountBack()
+		return 0, err
+	}
+	defer s.turnstile.leave()
+	customer, hash, err := s.store.CustomerByEmail(ctx, email)
+	unknown := errors.Is(err, fault.NotFound)
+	if err != nil && !unknown {
+		return 0, err
+	}
+	if unknown {
+		hash = s.decoy
+	}
+	fits, cost, err := matches(password, hash)
+	if err != nil {
+		return 0, fmt.Errorf("customer %s: %w", customer.ID, err)
+	}
+	if !fits || unknown {
+		return 0, fault.New(fault.Unauthenticated, "The email address or the password is wrong.")
+	}
+	s.byAccount.forgive(email)
+	if cost != s.cost {
+		if err := s.store.ReplacePasswordHash(ctx, customer.ID, hash, s.cost.hash(password)); err != nil {
+			return 0, err
+		}
+	}
+	return customer.ID, nil
+}
+
+// grant makes the texts that the shopper gets for a session.
+func (s *Service) grant(session Session, token refreshToken, now time.Time) (Grant, error) {
+	expires := now.Add(s.config.AccessLifetime).Truncate(time.Second)
+	if session.ExpiresAt.Before(expires) {
+		expires = session.ExpiresAt.Truncate(time.Second)
+	}
+	access, err := s.tokens.Sign(session.Customer, session.ID, expires)
+	if err != nil {
+		return Grant{}, fmt.Errorf("sign an access token: %w", err)
+	}
+	return Grant{
+		Customer:       session.Customer,
+		Session:        session.ID,
+		Access:         access,
+		AccessExpires:  expires,
+		Refresh:        token.String(),
+		RefreshExpires: session.ExpiresAt,
+	}, nil
+}
+
+// refreshTriesMax bounds how often a refresh starts again because another one of the session was faster. The second try
+// already meets the session as that one left it.
+const refreshTriesMax = 3
+
+// Refresh exchanges a refresh token for the next one and a new access token. Repeated within Config.RefreshRepeat it
+// gives the same refresh token again; later it ends the session (see Session.judge). It returns an Unauthenticated
+// fault, Overloaded, and what Store returns.
+func (s *Service) Refresh(ctx context.Context, text string) (Grant, error) {
+	token, err := parseRefreshToken(text)
+	if err != nil {
+		return Grant{}, err
+	}
+	for range refreshTriesMax {
+		session, err := s.store.Session(ctx, token.session)
+		if errors.Is(err, fault.NotFound) {
+			return Grant{}, errBadRefresh()
+		}
+		if err != nil {
+			return Grant{}, err
+		}
+		now := s.now()
+		switch session.judge(token, now, s.config.RefreshRepeat) {
+		case rotate:
+			rotated, next := session.rotate(token, now, s.config)
+			done, err := s.store.RotateSession(ctx, rotated, session.Current)
+			if err != nil {
+				return Grant{}, err
+			}
+			if done {
+				return s.grant(rotated, next, now)
+			}
+		case repeat:
+			return s.grant(session, session.successor(token), now)
+		case revoke:
+			if err := s.end(ctx, session.ID, now); err != nil {
+				return Grant{}, err
+			}
+			return Grant{}, errBadRefresh()
+		default:
+			return Grant{}, errBadRefresh()
+		}
+	}
+	return Grant{}, fault.New(fault.Overloaded, "The session is being refreshed elsewhere; try again.").After(time.Second)
+}
+
+// Logout ends the principal's session: its tokens are refused at once here, and within a second in other processes. It
+// returns an Invalid fault for a token without a session, and what Store returns.
+func (s *Service) Logout(ctx context.Context, p Principal) error {
+	if p.Session.IsZero() {
+		return fault.New(fault.Invalid, "This access token belongs to no session; it ends by itself.")
+	}
+	return s.end(ctx, p.Session, s.now())
+}
+
+// LogoutEverywhere ends every session of the principal's customer, as Logout does, and returns how many. It returns what
+// Store returns.
+func (s *Service) LogoutEverywhere(ctx context.Context, p Principal) (int, error) {
+	now := s.now()
+	ended, err := s.store.RevokeSessions(ctx, p.Customer, now, now.Add(AccessLifetimeMax))
+	if err != nil {
+		return 0, err
+	}
+	s.refuse(ended, now)
+	return len(ended), nil
+}
+
+// Me returns the customer. It returns NotFound for one who was never registered, which a token for a load test allows,
+// and what Store returns.
+func (s *Service) Me(ctx context.Context, p Principal) (Customer, error) {
+	return s.store.Customer(ctx, p.Customer)
+}
+
+func (s *Service) end(ctx context.Context, session id.Session, now time.Time) error {
+	if err := s.store.RevokeSession(ctx, session, now, now.Add(AccessLifetimeMax)); err != nil {
+		return err
+	}
+	s.refuse([]id.Session{session}, now)
+	return nil
+}
+
+// refuse makes this process refuse the sessions' tokens from now on, without waiting to read its own revocations.
+func (s *Service) refuse(sessions []id.Session, now time.Time) {
+	for _, session := range sessions {
+		s.revoked.add(session, now.Add(AccessLifetimeMax), now)
+	}
+}

@@ -1,0 +1,352 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+)
+
+// The writes of this file are a few rows each and go behind the orders: a sign-in can wait for a batch, a batch should
+// not wait for a storm of sign-ins.
+
+var _ account.Store = (*Store)(nil)
+
+// InsertCustomer implements account.CustomerStore.
+func (s *Store) InsertCustomer(ctx context.Context, c account.Customer, passwordHash string) error {
+	return s.write(ctx, jobs, func(tx *Tx) error {
+		_, err := tx.Exec(`
+			INSERT INTO customer (id, email, name, password_hash, created_at)
+			VALUES (?, ?, ?, ?, ?)`,
+			c.ID, c.Email, c.Name, passwordHash, millis(c.CreatedAt))
+		if isUnique(err) {
+			return &fault.Error{Code: fault.Conflict, Field: "email", Detail: "This email address has an account; log in instead."}
+		}
+		return err
+	})
+}
+
+// Customer implements account.CustomerStore.
+func (s *Store) Customer(ctx context.Context, customer id.Customer) (account.Customer, error) {
+	c := account.Customer{ID: customer}
+	var created int64
+	err := s.queryRow(ctx, `
+		SELECT email, name, created_at
+		FROM customer
+		WHERE id = ?`,
+		[]any{customer}, &c.Email, &c.Name, &created)
+	if err != nil {
+		return account.Customer{}, none(err, "customer", customer)
+	}
+	c.CreatedAt = moment(created)
+	return c, nil
+}
+
+// CustomerByEmail implements account.CustomerStore.
+func (s *Store) CustomerByEmail(ctx context.Context, email string) (account.Customer, string, error) {
+	c := account.Customer{Email: email}
+	var created int64
+	var passwordHash string
+	err := s.queryRow(ctx, `
+		SELECT id, name, created_at, password_hash
+		FROM customer
+		WHERE email = ?`,
+		[]any{email}, &c.ID, &c.Name, &created, &passwordHash)
+	if err != nil {
+		return account.Customer{}, "", none(err, "customer with the address", email)
+	}
+	c.CreatedAt = moment(created)
+	return c, passwordHash, nil
+}
+
+// ReplacePasswordHash implements account.CustomerStore.
+func (s *Store) ReplacePasswordHash(ctx context.Context, customer id.Customer, old, new string) error {
+	return s.write(ctx, jobs, func(tx *Tx) error {
+		_, err := tx.Exec(`
+			UPDATE customer
+			SET password_hash = ?
+			WHERE id = ?
+			AND password_hash = ?`,
+			new, customer, old)
+		return err
+	})
+}
+
+// InsertSession implements account.SessionStore.
+func (s *Store) InsertSession(ctx context.Context, v account.Session, openMax int, until time.Time) (ended []id.Session, err error) {
+	err = s.write(ctx, jobs, func(tx *Tx) error {
+		_, err := tx.Exec(`
+			INSERT INTO session (id, customer_id, family_hash, current_hash, previous_hash, salt, rotated_at, created_at, expires_at, revoked_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			v.ID, v.Customer, v.Family[:], v.Current[:], v.Previous[:], v.Salt[:],
+			millis(v.RotatedAt), millis(v.CreatedAt), millis(v.ExpiresAt), millis(v.RevokedAt))
+		if err != nil {
+			return err
+		}
+		ended, err = openSessions(tx, v.Customer, v.CreatedAt, openMax)
+		if err != nil {
+			return err
+		}
+		return endSessions(tx, ended, v.CreatedAt, until)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ended, nil
+}
+
+// openSessions returns the customer's open sessions, the newest first, without the first skip of them.
+func openSessions(tx *Tx, customer id.Customer, now time.Time, skip int) ([]id.Session, error) {
+	rows, err := tx.Query(`
+		SELECT id
+		FROM session
+		WHERE customer_id = ?
+		AND revoked_at = 0
+		AND expires_at > ?
+		ORDER BY id DESC
+		LIMIT -1 OFFSET ?`,
+		customer, millis(now), skip)
+	return collect(rows, err, func(r *sql.Rows) (open id.Session, err error) { return open, r.Scan(&open) })
+}
+
+// endSessions ends those of the sessions that are open and enters them in the ledger. Their rows go when no access token
+// of theirs is left.
+func endSessions(tx *Tx, sessions []id.Session, now, until time.Time) error {
+	for _, session := range sessions {
+		ended, err := tx.Exec(`
+			UPDATE session
+			SET revoked_at = ?, expires_at = MIN(expires_at, ?)
+			WHERE id = ?
+			AND revoked_at = 0`,
+			millis(now), millis(until), session)
+		if err != nil {
+			return err
+		}
+		if ended == 0 {
+			continue
+		}
+		_, err = tx.Exec(`
+			INSERT INTO revocation (session_id, until)
+			VALUES (?, ?)`,
+			session, millis(until))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Session implements account.SessionStore.
+func (s *Store) Session(ctx context.Context, session id.Session) (account.Session, error) {
+	v := account.Session{ID: session}
+	var rotated, created, expires, revoked int64
+	err := s.queryRow(ctx, `
+		SELECT customer_id, family_hash, current_hash, previous_hash, salt, rotated_at, created_at, expires_at, revoked_at
+		FROM session
+		WHERE id = ?`,
+		[]any{session},
+		&v.Customer, exactly(v.Family[:]), exactly(v.Current[:]), exactly(v.Previous[:]), exactly(v.Salt[:]),
+		&rotated, &created, &expires, &revoked)
+	if err != nil {
+		return account.Session{}, none(err, "session", session)
+	}
+	v.RotatedAt, v.CreatedAt, v.ExpiresAt, v.RevokedAt = moment(rotated), moment(created), moment(expires), moment(revoked)
+	return v, nil
+}
+
+// RotateSession implements account.SessionStore: a compare-and-set on the current hash, so of two refreshes at once one
+// rotates and the other one learns of it.
+func (s *Store) RotateSession(ctx context.Context, v account.Session, from account.Hash) (done bool, err error) {
+	err = s.write(ctx, jobs, func(tx *Tx) error {
+		changed, err := tx.Exec(`
+			UPDATE session
+			SET current_hash = ?, previous_hash = ?, salt = ?, rotated_at = ?, expires_at = ?
+			WHERE id = ?
+			AND current_hash = ?
+			AND revoked_at = 0`,
+			v.Current[:], v.Previous[:], v.Salt[:], millis(v.RotatedAt), millis(v.ExpiresAt), v.ID, from[:])
+		done = changed == 1
+		return err
+	})
+	return done && err == nil, err
+}
+
+// RevokeSession implements account.SessionStore.
+func (s *Store) RevokeSession(ctx context.Context, session id.Session, now, until time.Time) error {
+	return s.write(ctx, jobs, func(tx *Tx) error {
+		return endSessions(tx, []id.Session{session}, now, until)
+	})
+}
+
+// RevokeSessions implements account.SessionStore.
+func (s *Store) RevokeSessions(ctx context.Context, customer id.Customer, now, until time.Time) (ended []id.Session, err error) {
+	err = s.write(ctx, jobs, func(tx *Tx) error {
+		if ended, err = openSessions(tx, customer, now, 0); err != nil {
+			return err
+		}
+		return endSessions(tx, ended, now, until)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ended, nil
+}
+
+// Revocations implements account.SessionStore. One writer commits at a time, so the rows' own numbers are the order of
+// commits.
+func (s *Store) Revocations(ctx context.Context, after int64, now time.Time, limit int) ([]account.Revocation, error) {
+	rows, err := s.query(ctx, `
+		SELECT position, session_id, until
+		FROM revocation
+		WHERE position > ?
+		AND until > ?
+		ORDER BY position
+		LIMIT ?`,
+		after, millis(now), limit)
+	return collect(rows, err, func(r *sql.Rows) (v account.Revocation, err error) {
+		var until int64
+		err = r.Scan(&v.Position, &v.Session, &until)
+		v.Until = moment(until)
+		return v, err
+	})
+}
+
+// DeleteEndedSessions implements account.SessionStore.
+func (s *Store) DeleteEndedSessions(ctx context.Context, now time.Time, limit int) (deleted int, err error) {
+	// Most runs find nothing: look first, without the writer.
+	var found bool
+	err = s.queryRow(ctx, `
+		SELECT EXISTS (SELECT 1 FROM session WHERE expires_at <= ?)
+			OR EXISTS (SELECT 1 FROM revocation WHERE until <= ?)`,
+		[]any{millis(now), millis(now)}, &found)
+	if err != nil || !found {
+		return 0, err
+	}
+	err = s.write(ctx, jobs, func(tx *Tx) error {
+		sessions, err := tx.Exec(`
+			DELETE FROM session
+			WHERE id IN (SELECT id FROM session WHERE expires_at <= ? LIMIT ?)`,
+			millis(now), limit)
+		if err != nil {
+			return err
+		}
+		revocations, err := tx.Exec(`
+			DELETE FROM revocation
+			WHERE position IN (SELECT position FROM revocation WHERE until <= ? LIMIT ?)`,
+			millis(now), limit)
+		deleted = int(sessions + revocations)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return deleted, nil
+}
+
+// InsertKey implements account.KeyStore.
+func (s *Store) InsertKey(ctx context.Context, k account.Key, secret account.Hash, keysMax int) error {
+	return s.write(ctx, jobs, func(tx *Tx) error {
+		inserted, err := tx.Exec(`
+			INSERT INTO admin_key (id, name, roles, secret_hash, created_at, revoked_at)
+			SELECT ?, ?, ?, ?, ?, 0
+			WHERE (SELECT COUNT(*) FROM admin_key WHERE revoked_at = 0) < ?`,
+			k.ID, k.Name, k.Roles.String(), secret[:], millis(k.CreatedAt), keysMax)
+		if err == nil && inserted == 0 {
+			return fault.New(fault.Conflict, "There are %d admin keys already; revoke those that are not used.", keysMax)
+		}
+		return err
+	})
+}
+
+// KeyWithHash implements account.KeyStore.
+func (s *Store) KeyWithHash(ctx context.Context, key id.AdminKey) (account.Key, account.Hash, error) {
+	row, err := scanKey(func(into ...any) error {
+		return s.queryRow(ctx, selectKey+`
+			WHERE id = ?`,
+			[]any{key}, into...)
+	})
+	if err != nil {
+		return account.Key{}, account.Hash{}, none(err, "admin key", key)
+	}
+	return row.Key, row.secret, nil
+}
+
+// Keys implements account.KeyStore.
+func (s *Store) Keys(ctx context.Context, after id.AdminKey, limit int) ([]account.Key, error) {
+	rows, err := s.query(ctx, selectKey+`
+		WHERE id > ?
+		ORDER BY id
+		LIMIT ?`,
+		after, limit)
+	return collect(rows, err, func(r *sql.Rows) (account.Key, error) {
+		row, err := scanKey(r.Scan)
+		return row.Key, err
+	})
+}
+
+// RevokeKey implements account.KeyStore.
+func (s *Store) RevokeKey(ctx context.Context, key id.AdminKey, now time.Time) (account.Key, error) {
+	var row keyRow
+	err := s.write(ctx, jobs, func(tx *Tx) error {
+		_, err := tx.Exec(`
+			UPDATE admin_key
+			SET revoked_at = ?
+			WHERE id = ?
+			AND revoked_at = 0`,
+			millis(now), key)
+		if err != nil {
+			return err
+		}
+		row, err = scanKey(func(into ...any) error {
+			return tx.QueryRow(selectKey+`
+				WHERE id = ?`,
+				[]any{key}, into...)
+		})
+		return none(err, "admin key", key)
+	})
+	if err != nil {
+		return account.Key{}, err
+	}
+	return row.Key, nil
+}
+
+const selectKey = `
+		SELECT id, name, roles, secret_hash, created_at, revoked_at
+		FROM admin_key`
+
+type keyRow struct {
+	account.Key
+	secret account.Hash
+}
+
+func scanKey(scan func(into ...any) error) (row keyRow, err error) {
+	var roles string
+	var created, revoked int64
+	if err := scan(&row.ID, &row.Name, &roles, exactly(row.secret[:]), &created, &revoked); err != nil {
+		return keyRow{}, err
+	}
+	if row.Roles, err = account.ParseRoles(strings.Fields(roles)); err != nil {
+		// A fault here would be shown to the caller as theirs.
+		return keyRow{}, fmt.Errorf("admin key %s: its roles are stored as %q", row.ID, roles)
+	}
+	row.CreatedAt, row.RevokedAt = moment(created), moment(revoked)
+	return row, nil
+}
+
+// exactly scans a BLOB of the very length of what it fills.
+type exactly []byte
+
+// Scan implements sql.Scanner.
+func (e exactly) Scan(src any) error {
+	b, isBlob := src.([]byte)
+	if !isBlob || len(b) != len(e) {
+		return fmt.Errorf("a column of type %T with %d bytes where %d were expected", src, len(b), len(e))
+	}
+	copy(e, b)
+	return nil
+}

@@ -37,9 +37,9 @@ var (
 		"wire":       {"kernel"},
 		"telemetry":  {"kernel"},
 		"importrule": {},
-		"api":        {},
+		"api":        {"kernel"},
 		"drill":      {"kernel", "wire", "api"},
-		"cmd":        {"app", "drill"},
+		"cmd":        {"app", "drill", "api"},
 	}
 )
 
@@ -130,7 +130,7 @@ func rule(from, imported string) string {
 	}
 	to := room(ours)
 	switch {
-	case from == to || to == "kernel" && from != "cmd" && from != "api" && from != "importrule":
+	case from == to || to == "kernel" && (modules[from] != nil || slices.Contains(adapters, from)):
 		return ""
 	case from == "app":
 		if to == "cmd" {

@@ -79,7 +79,7 @@ func (f *fileReader) entry(key, value *yaml.Node, path string) {
 	case isLeaf:
 		f.leaf(one, key, value)
 	default:
-		near, _ := nearest(path, append(keys(f.byPath), keys(f.branches)...))
+		near, _ := Nearest(path, append(keys(f.byPath), keys(f.branches)...))
 		f.refuse(path, f.where(key), "there is no such setting%s", didYouMean(near))
 	}
 }

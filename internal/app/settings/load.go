@@ -159,7 +159,7 @@ func (l *loader) env(from Sources) layer {
 		}
 		one, known := byName[name]
 		if !known {
-			near, _ := nearest(name, append(keys(byName), from.EnvOthers...))
+			near, _ := Nearest(name, append(keys(byName), from.EnvOthers...))
 			l.refuse("", "environment "+name, "there is no such setting%s", didYouMean(near))
 			continue
 		}
@@ -175,7 +175,7 @@ func (l *loader) flags(from Sources) layer {
 			l.set(out, one, text, "flag --"+path)
 			continue
 		}
-		near, _ := nearest(path, keys(l.byPath))
+		near, _ := Nearest(path, keys(l.byPath))
 		l.refuse(path, "flag --"+path, "there is no such setting%s", didYouMean(near))
 	}
 	return out

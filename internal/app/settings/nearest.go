@@ -2,9 +2,9 @@ package settings
 
 import "slices"
 
-// nearest returns the candidate with the smallest edit distance to name, and false where none is close enough to be what
+// Nearest returns the candidate with the smallest edit distance to name, and false where none is close enough to be what
 // was meant: a third of the name may differ.
-func nearest(name string, candidates []string) (string, bool) {
+func Nearest(name string, candidates []string) (string, bool) {
 	slices.Sort(candidates)
 	best, least := "", len(name)/3+1
 	for _, c := range candidates {

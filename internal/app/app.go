@@ -1,0 +1,132 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/store"
+	"github.com/tidegate/tidegate/internal/telemetry"
+)
+
+// Options are what an App gets from whoever starts it, not from the configuration.
+type Options struct {
+	// Clock is the shop's time; the machine's where nil.
+	Clock clock.Clock
+	// Log takes the process's log; it is dropped where nil.
+	Log *slog.Logger
+	// Version names the binary.
+	Version string
+}
+
+// App is one process of the shop: New opens its data folder, Run serves until its context ends, Close gives the folder
+// free. Tests drive the same three.
+type App struct {
+	config  Config
+	version string
+	clock   clock.Clock
+	log     *slog.Logger
+	mint    *id.Mint
+	metrics *telemetry.Metrics
+	folder  *folder
+	store   *store.Store
+	// localKey is the admin key of commands on the same machine; it ends with the process.
+	localKey string
+
+	serving   atomic.Bool
+	addresses atomic.Pointer[Addresses]
+	ready     chan struct{}
+}
+
+// Addresses are the base addresses of a running App, such as http://127.0.0.1:8080.
+type Addresses struct{ Public, Ops string }
+
+// New locks the data folder, creating it where it is missing, opens the database, brings its schema to the newest version
+// and wires the modules. It returns a *HeldError where another process holds the folder.
+func New(ctx context.Context, c Config, o Options) (_ *App, err error) {
+	a := &App{config: c, version: o.Version, clock: o.Clock, log: o.Log, ready: make(chan struct{})}
+	if a.clock == nil {
+		a.clock = clock.System{}
+	}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	if a.folder, err = holdFolder(c.Data); err != nil {
+		return nil, err
+	}
+	a.localKey = rand.Text()
+	if a.mint, err = id.NewMint(a.clock, c.Process.Node); err != nil {
+		return nil, err
+	}
+	if a.metrics, err = telemetry.NewMetrics(); err != nil {
+		return nil, err
+	}
+	if err := a.openStore(ctx); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *App) openStore(ctx context.Context) error {
+	var err error
+	if a.store, err = store.Open(ctx, storeConfig(a.config, a.folder.path)); err != nil {
+		return err
+	}
+	before, after, err := a.store.Migrate(ctx)
+	if err != nil {
+		return err
+	}
+	if before != after {
+		a.log.InfoContext(ctx, "database migrated", "from", before.Version, "to", after.Version)
+	}
+	return nil
+}
+
+// storeConfig returns the store's configuration with its path inside the data folder where it is relative.
+func storeConfig(c Config, folder string) store.Config {
+	s := c.Store
+	if !filepath.IsAbs(s.Path) {
+		s.Path = filepath.Join(folder, s.Path)
+	}
+	return s
+}
+
+// Close closes the database and gives the data folder free. Call it once, after Run has returned.
+func (a *App) Close() error {
+	var errs []error
+	if a.metrics != nil {
+		errs = append(errs, a.metrics.Close(context.Background()))
+	}
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
+	}
+	if a.folder != nil {
+		errs = append(errs, a.folder.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close the shop: %w", err)
+	}
+	return nil
+}
+
+// Ready is closed once the shop serves. It stays open where Run failed before.
+func (a *App) Ready() <-chan struct{} { return a.ready }
+
+// Addresses returns where the shop listens; empty before Ready.
+func (a *App) Addresses() Addresses {
+	if at := a.addresses.Load(); at != nil {
+		return *at
+	}
+	return Addresses{}
+}

@@ -1,0 +1,110 @@
+// Package app is the composition root: the tree of configuration, the wiring, the loops and the life of the process. It
+// sees everything and holds no rule of the shop.
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/app/settings"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/store"
+	"github.com/tidegate/tidegate/internal/telemetry"
+)
+
+// Config is the whole tree. Each part is owned by its component, which says its defaults and its rules.
+type Config struct {
+	Data    string              `koanf:"data" help:"folder that holds the database, the keys and the lock; created where it is missing"`
+	Process ProcessConfig       `koanf:"process"`
+	Log     telemetry.LogConfig `koanf:"log"`
+	Ops     OpsConfig           `koanf:"ops"`
+	Store   store.Config        `koanf:"store"`
+}
+
+// ProcessConfig is what concerns the process itself.
+type ProcessConfig struct {
+	Node          int           `koanf:"node" help:"number of this process, 0 to 1023; part of every id it makes, so two processes of one shop need two numbers"`
+	ShutdownGrace time.Duration `koanf:"shutdown_grace" help:"how long a stop may take to finish what was accepted, 1s to 10m"`
+}
+
+// Validate returns every value that is out of range.
+func (c ProcessConfig) Validate() error {
+	var wrong []error
+	if c.Node < 0 || c.Node > id.NodeMax {
+		wrong = append(wrong, fault.Bad("node", "a number from 0 to %d, not %d", id.NodeMax, c.Node))
+	}
+	if c.ShutdownGrace < time.Second || c.ShutdownGrace > 10*time.Minute {
+		wrong = append(wrong, fault.Bad("shutdown_grace", "a duration from 1s to 10m, not %s", c.ShutdownGrace))
+	}
+	return errors.Join(wrong...)
+}
+
+// OpsConfig is the second listener.
+type OpsConfig struct {
+	Address string `koanf:"address" help:"where /healthz, /readyz, /metrics and /debug/pprof listen; not for the public; port 0 takes a free one"`
+}
+
+// Validate returns what is wrong with the address.
+func (c OpsConfig) Validate() error {
+	if _, _, err := net.SplitHostPort(c.Address); err != nil {
+		return fault.Bad("address", "a host and a port such as 127.0.0.1:9090, not %q", c.Address)
+	}
+	return nil
+}
+
+// Validate returns what is wrong with the tree's own leaves.
+func (c Config) Validate() error {
+	if c.Data == "" {
+		return fault.Bad("data", "it must name a folder, such as ./tidegate-data")
+	}
+	if strings.ContainsAny(c.Data, "?#%\x00") {
+		return fault.Bad("data", "the characters ?, # and %% cannot stand in the folder's name, not %q", c.Data)
+	}
+	return nil
+}
+
+// DefaultConfig returns the tree as it is when nothing is said.
+func DefaultConfig() Config {
+	return Config{
+		Data:    "./tidegate-data",
+		Process: ProcessConfig{ShutdownGrace: 20 * time.Second},
+		Log:     telemetry.DefaultLogConfig(),
+		Ops:     OpsConfig{Address: "127.0.0.1:9090"},
+		Store:   store.DefaultConfig(),
+	}
+}
+
+// The environment variables that are no settings: the file, and how commands find a running shop.
+const (
+	EnvConfig   = settings.EnvPrefix + "CONFIG"
+	EnvTarget   = settings.EnvPrefix + "TARGET"
+	EnvAdminKey = settings.EnvPrefix + "ADMIN_KEY"
+)
+
+// LoadConfig lays the file (none where empty), the environment and the flags over the defaults. It returns
+// settings.Problems where anything is wrong.
+func LoadConfig(file string, env []string, flags map[string]string) (Config, *settings.Tree, error) {
+	from := settings.Sources{
+		File: file, Env: env, EnvOthers: []string{EnvConfig, EnvTarget, EnvAdminKey}, Flags: flags,
+	}
+	if file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return Config{}, nil, fmt.Errorf("the configuration file cannot be read: %w", err)
+		}
+		from.Text = text
+	}
+	return settings.Load(DefaultConfig(), from)
+}
+
+// NewLogger returns the process's log as the configuration asks for it. terminal says whether w is one.
+func NewLogger(w io.Writer, c Config, terminal bool) *slog.Logger {
+	return telemetry.NewLogger(w, c.Log, terminal)
+}

@@ -1,0 +1,118 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// startLoop runs one loop under a fake clock and returns its log and what was observed.
+func startLoop(t *testing.T, one loop) (stop func(), log *bytes.Buffer, seen *[]error) {
+	t.Helper()
+	log, seen = new(bytes.Buffer), new([]error)
+	l := &loops{
+		log:     slog.New(slog.NewTextHandler(log, nil)),
+		observe: func(_ string, _ int, _ time.Duration, err error) { *seen = append(*seen, err) },
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	l.start(ctx, one)
+	return func() { cancel(); l.wait() }, log, seen
+}
+
+func TestALoopGoesOnWhileThereIsWorkAndRestsWhenThereIsNone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		left, calls := 3, 0
+		wake := make(chan struct{})
+		stop, _, _ := startLoop(t, loop{name: "x", every: time.Minute, wake: wake, step: func(context.Context) (int, error) {
+			calls++
+			if left > 0 {
+				left--
+				return 1, nil
+			}
+			return 0, nil
+		}})
+		synctest.Wait()
+		if calls != 4 {
+			t.Fatalf("%d calls at once, want 4: three with work and one without", calls)
+		}
+		time.Sleep(time.Minute + time.Second)
+		synctest.Wait()
+		if calls != 5 {
+			t.Errorf("%d calls after a minute, want 5", calls)
+		}
+		wake <- struct{}{}
+		synctest.Wait()
+		if calls != 6 {
+			t.Errorf("%d calls after a wake, want 6", calls)
+		}
+		stop()
+	})
+}
+
+func TestALoopOutlivesErrorsAndPanics(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		var times []time.Time
+		stop, log, seen := startLoop(t, loop{name: "x", every: time.Hour, step: func(context.Context) (int, error) {
+			calls++
+			times = append(times, time.Now())
+			switch {
+			case calls == 1:
+				panic("a bad row")
+			case calls < 6:
+				return 0, errors.New("the disk is gone")
+			}
+			return 0, nil
+		}})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if calls != 6 {
+			t.Fatalf("%d calls in a minute, want 6", calls)
+		}
+		for i := 1; i < 5; i++ {
+			pause := times[i].Sub(times[i-1])
+			whole := min(backoffMax, backoffMin<<(i-1))
+			if pause < whole/2 || pause > whole+time.Millisecond {
+				t.Errorf("pause %d is %v, want between %v and %v", i, pause, whole/2, whole)
+			}
+		}
+		if (*seen)[0] == nil || (*seen)[5] != nil {
+			t.Errorf("observed %v", *seen)
+		}
+		if !strings.Contains(log.String(), "a bad row") || !strings.Contains(log.String(), "loop_test.go") || !strings.Contains(log.String(), "the disk is gone") {
+			t.Errorf("the log does not say what happened: %s", log)
+		}
+		stop()
+	})
+}
+
+func TestBackoffIsBounded(t *testing.T) {
+	t.Parallel()
+	for failures := 1; failures < 200; failures++ {
+		if got := backoff(failures); got < backoffMin/2 || got > backoffMax {
+			t.Fatalf("after %d failures: %v", failures, got)
+		}
+	}
+}
+
+func TestAStoppedStepIsNoFailure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stop, log, seen := startLoop(t, loop{name: "x", every: time.Hour, step: func(ctx context.Context) (int, error) {
+			<-ctx.Done()
+			return 0, ctx.Err()
+		}})
+		synctest.Wait()
+		stop()
+		if len(*seen) != 0 || log.Len() != 0 {
+			t.Errorf("observed %v, logged %s", *seen, log)
+		}
+	})
+}

@@ -776,7 +776,9 @@ type Problem struct {
 	// Example: Sold out
 	Title string `json:"title"`
 
-	// Type Example: about:blank
+	// Type An address below this one, where the code is explained.
+	//
+	// Example: /docs#sold_out
 	Type string `json:"type"`
 }
 
@@ -1058,6 +1060,11 @@ type SaleItemInput struct {
 	SkuId SKUId `json:"sku_id"`
 }
 
+// SaleList defines model for SaleList.
+type SaleList struct {
+	Items []Sale `json:"items"`
+}
+
 // SalePage defines model for SalePage.
 type SalePage struct {
 	Items []Sale `json:"items"`
@@ -1288,12 +1295,6 @@ type ReplaceSaleParams struct {
 	IfMatch IfMatch `json:"If-Match"`
 }
 
-// ChangeAllocationParams defines parameters for ChangeAllocation.
-type ChangeAllocationParams struct {
-	// IdempotencyKey Your name for this request, 1 to 255 visible ASCII characters. Compared byte by byte.
-	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
-}
-
 // AdjustStockParams defines parameters for AdjustStock.
 type AdjustStockParams struct {
 	// IdempotencyKey Your name for this request, 1 to 255 visible ASCII characters. Compared byte by byte.
@@ -1367,15 +1368,6 @@ type GetProductBySKUParams struct {
 type GetProductParams struct {
 	// IfNoneMatch ETags of answers you have; one that still holds is answered `304`.
 	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
-}
-
-// ListSalesParams defines parameters for ListSales.
-type ListSalesParams struct {
-	// Limit At most this many items.
-	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
-
-	// Cursor The `next_cursor` of the page before.
-	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
 // PlaceSaleOrderParams defines parameters for PlaceSaleOrder.
@@ -1774,23 +1766,21 @@ type ClientInterface interface {
 
 	// ChangeAllocationWithBody Move units between general stock and a sale
 	//
-	// `units` above zero come from general stock, below zero go back to it. What is reserved or sold stays. Repeating the key
-	// moves nothing a second time.
+	// `units` above zero come from general stock, below zero go back to it. What is reserved or sold stays.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/admin/sales/{id}/allocations (the `ChangeAllocation` operationId).
-	ChangeAllocationWithBody(ctx context.Context, id SalePath, params *ChangeAllocationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ChangeAllocationWithBody(ctx context.Context, id SalePath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ChangeAllocation Move units between general stock and a sale
 	//
-	// `units` above zero come from general stock, below zero go back to it. What is reserved or sold stays. Repeating the key
-	// moves nothing a second time.
+	// `units` above zero come from general stock, below zero go back to it. What is reserved or sold stays.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/admin/sales/{id}/allocations (the `ChangeAllocation` operationId).
-	ChangeAllocation(ctx context.Context, id SalePath, params *ChangeAllocationParams, body ChangeAllocationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ChangeAllocation(ctx context.Context, id SalePath, body ChangeAllocationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// EndSale End a sale before its time
 	//
@@ -1986,12 +1976,12 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/products/{id} (the `GetProduct` operationId).
 	GetProduct(ctx context.Context, id ProductPath, params *GetProductParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListSales List the sales that are scheduled, live, paused or ended
+	// ListSales List the sales that are scheduled, live or paused
 	//
-	// Drafts are not shown. The latest start comes first.
+	// By opening time, all of them in one answer.
 	//
 	// Corresponds with GET /v1/sales (the `ListSales` operationId).
-	ListSales(ctx context.Context, params *ListSalesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListSales(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetSale Read a sale, with what is still available
 	//
@@ -2717,14 +2707,13 @@ func (c *Client) ReplaceSale(ctx context.Context, id SalePath, params *ReplaceSa
 
 // ChangeAllocationWithBody Move units between general stock and a sale
 //
-// `units` above zero come from general stock, below zero go back to it. What is reserved or sold stays. Repeating the key
-// moves nothing a second time.
+// `units` above zero come from general stock, below zero go back to it. What is reserved or sold stays.
 //
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/admin/sales/{id}/allocations (the `ChangeAllocation` operationId).
-func (c *Client) ChangeAllocationWithBody(ctx context.Context, id SalePath, params *ChangeAllocationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewChangeAllocationRequestWithBody(c.Server, id, params, contentType, body)
+func (c *Client) ChangeAllocationWithBody(ctx context.Context, id SalePath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeAllocationRequestWithBody(c.Server, id, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2737,14 +2726,13 @@ func (c *Client) ChangeAllocationWithBody(ctx context.Context, id SalePath, para
 
 // ChangeAllocation Move units between general stock and a sale
 //
-// `units` above zero come from general stock, below zero go back to it. What is reserved or sold stays. Repeating the key
-// moves nothing a second time.
+// `units` above zero come from general stock, below zero go back to it. What is reserved or sold stays.
 //
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/admin/sales/{id}/allocations (the `ChangeAllocation` operationId).
-func (c *Client) ChangeAllocation(ctx context.Context, id SalePath, params *ChangeAllocationParams, body ChangeAllocationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewChangeAllocationRequest(c.Server, id, params, body)
+func (c *Client) ChangeAllocation(ctx context.Context, id SalePath, body ChangeAllocationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeAllocationRequest(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3219,13 +3207,13 @@ func (c *Client) GetProduct(ctx context.Context, id ProductPath, params *GetProd
 	return c.Client.Do(req)
 }
 
-// ListSales List the sales that are scheduled, live, paused or ended
+// ListSales List the sales that are scheduled, live or paused
 //
-// Drafts are not shown. The latest start comes first.
+// By opening time, all of them in one answer.
 //
 // Corresponds with GET /v1/sales (the `ListSales` operationId).
-func (c *Client) ListSales(ctx context.Context, params *ListSalesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListSalesRequest(c.Server, params)
+func (c *Client) ListSales(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSalesRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -4619,18 +4607,18 @@ func NewReplaceSaleRequestWithBody(server string, id SalePath, params *ReplaceSa
 }
 
 // NewChangeAllocationRequest calls the generic ChangeAllocation builder with application/json body
-func NewChangeAllocationRequest(server string, id SalePath, params *ChangeAllocationParams, body ChangeAllocationJSONRequestBody) (*http.Request, error) {
+func NewChangeAllocationRequest(server string, id SalePath, body ChangeAllocationJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewChangeAllocationRequestWithBody(server, id, params, "application/json", bodyReader)
+	return NewChangeAllocationRequestWithBody(server, id, "application/json", bodyReader)
 }
 
 // NewChangeAllocationRequestWithBody constructs an http.Request for the ChangeAllocation method, with any body, and a specified content type
-func NewChangeAllocationRequestWithBody(server string, id SalePath, params *ChangeAllocationParams, contentType string, body io.Reader) (*http.Request, error) {
+func NewChangeAllocationRequestWithBody(server string, id SalePath, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -4661,19 +4649,6 @@ func NewChangeAllocationRequestWithBody(server string, id SalePath, params *Chan
 	}
 
 	req.Header.Add("Content-Type", contentType)
-
-	if params != nil {
-
-		var headerParam0 string
-
-		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-		if err != nil {
-			return nil, err
-		}
-
-		req.Header.Set("Idempotency-Key", headerParam0)
-
-	}
 
 	return req, nil
 }
@@ -5653,7 +5628,7 @@ func NewGetProductRequest(server string, id ProductPath, params *GetProductParam
 }
 
 // NewListSalesRequest constructs an http.Request for the ListSales method
-func NewListSalesRequest(server string, params *ListSalesParams) (*http.Request, error) {
+func NewListSalesRequest(server string) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -5669,37 +5644,6 @@ func NewListSalesRequest(server string, params *ListSalesParams) (*http.Request,
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
-	}
-
-	if params != nil {
-		// queryValues collects non-styled parameters (passthrough, JSON)
-		// that are safe to round-trip through url.Values.Encode().
-		queryValues := queryURL.Query()
-		// rawQueryFragments collects pre-encoded query fragments from
-		// styled parameters, preserving literal commas as delimiters
-		// per the OpenAPI spec (e.g. "color=blue,black,brown").
-		var rawQueryFragments []string
-
-		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
-			return nil, err
-		} else {
-			for _, qp := range strings.Split(queryFrag, "&") {
-				rawQueryFragments = append(rawQueryFragments, qp)
-			}
-		}
-
-		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
-			return nil, err
-		} else {
-			for _, qp := range strings.Split(queryFrag, "&") {
-				rawQueryFragments = append(rawQueryFragments, qp)
-			}
-		}
-
-		if encoded := queryValues.Encode(); encoded != "" {
-			rawQueryFragments = append(rawQueryFragments, encoded)
-		}
-		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -6273,23 +6217,21 @@ type ClientWithResponsesInterface interface {
 
 	// ChangeAllocationWithBodyWithResponse Move units between general stock and a sale
 	//
-	// `units` above zero come from general stock, below zero go back to it. What is reserved or sold stays. Repeating the key
-	// moves nothing a second time.
+	// `units` above zero come from general stock, below zero go back to it. What is reserved or sold stays.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/admin/sales/{id}/allocations (the `ChangeAllocation` operationId).
-	ChangeAllocationWithBodyWithResponse(ctx context.Context, id SalePath, params *ChangeAllocationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeAllocationResponse, error)
+	ChangeAllocationWithBodyWithResponse(ctx context.Context, id SalePath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeAllocationResponse, error)
 
 	// ChangeAllocationWithResponse Move units between general stock and a sale
 	//
-	// `units` above zero come from general stock, below zero go back to it. What is reserved or sold stays. Repeating the key
-	// moves nothing a second time.
+	// `units` above zero come from general stock, below zero go back to it. What is reserved or sold stays.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/admin/sales/{id}/allocations (the `ChangeAllocation` operationId).
-	ChangeAllocationWithResponse(ctx context.Context, id SalePath, params *ChangeAllocationParams, body ChangeAllocationJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeAllocationResponse, error)
+	ChangeAllocationWithResponse(ctx context.Context, id SalePath, body ChangeAllocationJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeAllocationResponse, error)
 
 	// EndSaleWithResponse End a sale before its time
 	//
@@ -6519,14 +6461,14 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/products/{id} (the `GetProduct` operationId).
 	GetProductWithResponse(ctx context.Context, id ProductPath, params *GetProductParams, reqEditors ...RequestEditorFn) (*GetProductResponse, error)
 
-	// ListSalesWithResponse List the sales that are scheduled, live, paused or ended
+	// ListSalesWithResponse List the sales that are scheduled, live or paused
 	//
-	// Drafts are not shown. The latest start comes first.
+	// By opening time, all of them in one answer.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/sales (the `ListSales` operationId).
-	ListSalesWithResponse(ctx context.Context, params *ListSalesParams, reqEditors ...RequestEditorFn) (*ListSalesResponse, error)
+	ListSalesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSalesResponse, error)
 
 	// GetSaleWithResponse Read a sale, with what is still available
 	//
@@ -7698,6 +7640,10 @@ type AdminListSalesResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *SalePage
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Invalid
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -7962,11 +7908,6 @@ func (r ReplaceSaleResponse) ContentType() string {
 	return ""
 }
 
-// ChangeAllocationResponse201Headers the declared response headers of an HTTP 201 response for ChangeAllocation
-type ChangeAllocationResponse201Headers struct {
-	IdempotentReplayed string
-}
-
 // ChangeAllocationResponseDefaultHeaders the declared response headers of an HTTP default response for ChangeAllocation
 type ChangeAllocationResponseDefaultHeaders struct {
 	RetryAfter int
@@ -7991,8 +7932,6 @@ type ChangeAllocationResponse struct {
 	ApplicationproblemJSON422 *Invalid
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *OtherProblem
-	// Headers201 the parsed response headers for an HTTP 201 response
-	Headers201 *ChangeAllocationResponse201Headers
 	// HeadersDefault the parsed response headers for an HTTP default response
 	HeadersDefault *ChangeAllocationResponseDefaultHeaders
 }
@@ -9164,9 +9103,7 @@ type ListSalesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *SalePage
-	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationproblemJSON422 *Invalid
+	JSON200 *SaleList
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *OtherProblem
 	// HeadersDefault the parsed response headers for an HTTP default response
@@ -10007,14 +9944,13 @@ func (c *ClientWithResponses) ReplaceSaleWithResponse(ctx context.Context, id Sa
 
 // ChangeAllocationWithBodyWithResponse Move units between general stock and a sale
 //
-// `units` above zero come from general stock, below zero go back to it. What is reserved or sold stays. Repeating the key
-// moves nothing a second time.
+// `units` above zero come from general stock, below zero go back to it. What is reserved or sold stays.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/admin/sales/{id}/allocations (the `ChangeAllocation` operationId).
-func (c *ClientWithResponses) ChangeAllocationWithBodyWithResponse(ctx context.Context, id SalePath, params *ChangeAllocationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeAllocationResponse, error) {
-	rsp, err := c.ChangeAllocationWithBody(ctx, id, params, contentType, body, reqEditors...)
+func (c *ClientWithResponses) ChangeAllocationWithBodyWithResponse(ctx context.Context, id SalePath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeAllocationResponse, error) {
+	rsp, err := c.ChangeAllocationWithBody(ctx, id, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -10023,14 +9959,13 @@ func (c *ClientWithResponses) ChangeAllocationWithBodyWithResponse(ctx context.C
 
 // ChangeAllocationWithResponse Move units between general stock and a sale
 //
-// `units` above zero come from general stock, below zero go back to it. What is reserved or sold stays. Repeating the key
-// moves nothing a second time.
+// `units` above zero come from general stock, below zero go back to it. What is reserved or sold stays.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/admin/sales/{id}/allocations (the `ChangeAllocation` operationId).
-func (c *ClientWithResponses) ChangeAllocationWithResponse(ctx context.Context, id SalePath, params *ChangeAllocationParams, body ChangeAllocationJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeAllocationResponse, error) {
-	rsp, err := c.ChangeAllocation(ctx, id, params, body, reqEditors...)
+func (c *ClientWithResponses) ChangeAllocationWithResponse(ctx context.Context, id SalePath, body ChangeAllocationJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeAllocationResponse, error) {
+	rsp, err := c.ChangeAllocation(ctx, id, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -10427,15 +10362,15 @@ func (c *ClientWithResponses) GetProductWithResponse(ctx context.Context, id Pro
 	return ParseGetProductResponse(rsp)
 }
 
-// ListSalesWithResponse List the sales that are scheduled, live, paused or ended
+// ListSalesWithResponse List the sales that are scheduled, live or paused
 //
-// Drafts are not shown. The latest start comes first.
+// By opening time, all of them in one answer.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/sales (the `ListSales` operationId).
-func (c *ClientWithResponses) ListSalesWithResponse(ctx context.Context, params *ListSalesParams, reqEditors ...RequestEditorFn) (*ListSalesResponse, error) {
-	rsp, err := c.ListSales(ctx, params, reqEditors...)
+func (c *ClientWithResponses) ListSalesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSalesResponse, error) {
+	rsp, err := c.ListSales(ctx, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12218,6 +12153,20 @@ func ParseAdminListSalesResponse(rsp *http.Response) (*AdminListSalesResponse, e
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Invalid
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -12701,16 +12650,6 @@ func ParseChangeAllocationResponse(rsp *http.Response) (*ChangeAllocationRespons
 	}
 
 	switch {
-	case rsp.StatusCode == 201:
-		var headers ChangeAllocationResponse201Headers
-		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.IdempotentReplayed = value
-		}
-		response.Headers201 = &headers
 	case true:
 		var headers ChangeAllocationResponseDefaultHeaders
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -14454,18 +14393,11 @@ func ParseListSalesResponse(rsp *http.Response) (*ListSalesResponse, error) {
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest SalePage
+		var dest SaleList
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON200 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest Invalid
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest OtherProblem
@@ -15015,7 +14947,7 @@ type ServerInterface interface {
 	ReplaceSale(w http.ResponseWriter, r *http.Request, id SalePath, params ReplaceSaleParams)
 	// ChangeAllocation Move units between general stock and a sale
 	// (POST /v1/admin/sales/{id}/allocations)
-	ChangeAllocation(w http.ResponseWriter, r *http.Request, id SalePath, params ChangeAllocationParams)
+	ChangeAllocation(w http.ResponseWriter, r *http.Request, id SalePath)
 	// EndSale End a sale before its time
 	// (POST /v1/admin/sales/{id}/end)
 	EndSale(w http.ResponseWriter, r *http.Request, id SalePath)
@@ -15082,9 +15014,9 @@ type ServerInterface interface {
 	// GetProduct Read a published product
 	// (GET /v1/products/{id})
 	GetProduct(w http.ResponseWriter, r *http.Request, id ProductPath, params GetProductParams)
-	// ListSales List the sales that are scheduled, live, paused or ended
+	// ListSales List the sales that are scheduled, live or paused
 	// (GET /v1/sales)
-	ListSales(w http.ResponseWriter, r *http.Request, params ListSalesParams)
+	ListSales(w http.ResponseWriter, r *http.Request)
 	// GetSale Read a sale, with what is still available
 	// (GET /v1/sales/{id})
 	GetSale(w http.ResponseWriter, r *http.Request, id SalePath)
@@ -15965,36 +15897,8 @@ func (siw *ServerInterfaceWrapper) ChangeAllocation(w http.ResponseWriter, r *ht
 		return
 	}
 
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ChangeAllocationParams
-
-	headers := r.Header
-
-	// ------------- Required header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
-			return
-		}
-
-		params.IdempotencyKey = IdempotencyKey
-
-	} else {
-		err := fmt.Errorf("Header parameter Idempotency-Key is required, but not found")
-		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "Idempotency-Key", Err: err})
-		return
-	}
-
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.ChangeAllocation(w, r, id, params)
+		siw.Handler.ChangeAllocation(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -16782,40 +16686,8 @@ func (siw *ServerInterfaceWrapper) GetProduct(w http.ResponseWriter, r *http.Req
 // ListSales operation middleware
 func (siw *ServerInterfaceWrapper) ListSales(w http.ResponseWriter, r *http.Request) {
 
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ListSalesParams
-
-	// ------------- Optional query parameter "limit" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
-	if err != nil {
-		var requiredError *runtime.RequiredParameterError
-		if errors.As(err, &requiredError) {
-			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
-		} else {
-			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
-		}
-		return
-	}
-
-	// ------------- Optional query parameter "cursor" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		var requiredError *runtime.RequiredParameterError
-		if errors.As(err, &requiredError) {
-			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
-		} else {
-			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
-		}
-		return
-	}
-
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.ListSales(w, r, params)
+		siw.Handler.ListSales(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {

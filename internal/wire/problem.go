@@ -1,0 +1,57 @@
+package wire
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+)
+
+func appendInt(b []byte, n int64) []byte { return strconv.AppendInt(b, n, 10) }
+
+// AppendProblem appends a fault as problem+json (RFC 9457). Its type is an address on the page of the contract, where the
+// code is explained. The cause is not told.
+func AppendProblem(b []byte, e *fault.Error, requestID string) []byte {
+	row := e.Code.Row()
+	b = append(b, `{"type":"/docs#`...)
+	b = append(b, row.Slug...)
+	b = append(b, `","title":`...)
+	b = appendText(b, row.Title)
+	b = append(b, `,"status":`...)
+	b = appendInt(b, int64(row.Status))
+	if e.Detail != "" {
+		b = append(b, `,"detail":`...)
+		b = appendText(b, e.Detail)
+	}
+	b = append(b, `,"code":"`...)
+	b = append(b, row.Slug...)
+	b = append(b, `","number":`...)
+	b = appendInt(b, int64(row.Number))
+	if e.Field != "" {
+		b = append(b, `,"field":`...)
+		b = appendText(b, e.Field)
+	}
+	if requestID != "" {
+		b = append(b, `,"request_id":`...)
+		b = appendText(b, requestID)
+	}
+	return append(b, '}')
+}
+
+// statuses whose answers always say when to come back.
+const (
+	statusTooManyRequests = 429
+	statusUnavailable     = 503
+)
+
+// RetryAfterSeconds is what the Retry-After header says of a fault: 0 where it says nothing. It is never less than the
+// fault's own time.
+func RetryAfterSeconds(e *fault.Error) int64 {
+	if e.RetryAfter > 0 {
+		return int64((e.RetryAfter + time.Second - 1) / time.Second)
+	}
+	if s := e.Code.Row().Status; s == statusTooManyRequests || s == statusUnavailable {
+		return 1
+	}
+	return 0
+}

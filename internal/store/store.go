@@ -31,7 +31,7 @@ type Config struct {
 
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
-	return Config{Path: "tidegate.db", ReadersMax: 4, CacheMiB: 64, JobOrdersMax: 500, CheckpointMiB: 16}
+	return Config{Path: "tidegate.db", ReadersMax: 4, CacheMiB: 64, JobOrdersMax: 500, CheckpointMiB: 32}
 }
 
 // Validate returns a fault.Invalid for the first value that is out of range.
@@ -89,7 +89,7 @@ func (s *Store) Close() error {
 
 func dsn(path string, pragmas ...string) string {
 	q := url.Values{}
-	for _, p := range append([]string{"busy_timeout(" + strconv.Itoa(busyMilliseconds) + ")", "foreign_keys(0)", "temp_store(MEMORY)"}, pragmas...) {
+	for _, p := range append([]string{"busy_timeout(" + strconv.Itoa(busyMilliseconds) + ")", "foreign_keys(0)", "temp_store(MEMORY)", "mmap_size(268435456)"}, pragmas...) {
 		q.Add("_pragma", p)
 	}
 	return "file:" + path + "?" + q.Encode()

@@ -66,8 +66,9 @@ CREATE TABLE sale_item (
     PRIMARY KEY (sale_id, sku_id)
 ) WITHOUT ROWID;
 
--- The unique key leads with the sale: tonight's inserts touch only tonight's part of the index, and a customer's orders are
--- found by walking the sales. Keys compare by bytes (BINARY, SQLite's default).
+-- The unique key leads with the sale: tonight's inserts touch only tonight's part of the index, a customer's orders are found
+-- by walking the sales, and what a customer has had of a sale is the sum of their orders in it: no second table to keep true.
+-- Keys compare by bytes (BINARY, SQLite's default).
 CREATE TABLE orders (
     id          INTEGER PRIMARY KEY,
     sale_id     INTEGER NOT NULL,
@@ -88,17 +89,10 @@ CREATE TABLE orders (
 
 CREATE INDEX orders_due ON orders (expires_at) WHERE status = 'pending';
 
--- What a customer holds or has bought in a sale, in units.
-CREATE TABLE allowance (
-    sale_id     INTEGER NOT NULL,
-    customer_id INTEGER NOT NULL,
-    units       INTEGER NOT NULL CHECK (units >= 0),
-    PRIMARY KEY (sale_id, customer_id)
-) WITHOUT ROWID;
-
--- Events, in the order of commits: position is the row's own number, never used twice.
+-- Events, in the order of commits: position is the row's own number. SQLite gives the next number after the largest, so
+-- positions are never used twice as long as the newest row is kept: whoever trims keeps it.
 CREATE TABLE outbox (
-    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    position INTEGER PRIMARY KEY,
     type     TEXT    NOT NULL,
     subject  INTEGER NOT NULL,
     payload  BLOB    NOT NULL,
@@ -110,7 +104,6 @@ CREATE INDEX outbox_gate ON outbox (position) WHERE type IN ('stock.moved.v1', '
 
 -- +goose Down
 DROP TABLE outbox;
-DROP TABLE allowance;
 DROP TABLE orders;
 DROP TABLE sale_item;
 DROP TABLE sale;

@@ -1,0 +1,67 @@
+package inventory
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/tidegate/tidegate/internal/kernel/id"
+)
+
+// changesMax bounds one step of the follower.
+const changesMax = 1000
+
+// Follower keeps a gate true to the database: it carries out what the outbox says, in its order. It is driven by one loop.
+type Follower struct {
+	store    Store
+	gate     Gate
+	onTerms  func(context.Context, id.Sale) error
+	position atomic.Int64
+	loaded   atomic.Bool
+}
+
+// NewFollower returns a follower. onTerms is called for each sale that changed, before the gate hears of it.
+func NewFollower(s Store, g Gate, onTerms func(context.Context, id.Sale) error) *Follower {
+	return &Follower{store: s, gate: g, onTerms: onTerms}
+}
+
+// Load rebuilds the gate from the database. No reservation may be under way.
+func (f *Follower) Load(ctx context.Context) error {
+	snap, err := f.store.GateSnapshot(ctx)
+	if err != nil {
+		return err
+	}
+	if err := f.gate.Load(ctx, snap); err != nil {
+		return err
+	}
+	f.position.Store(snap.Position)
+	f.loaded.Store(true)
+	return nil
+}
+
+// Loaded reports whether the gate has been rebuilt: before that the doors stay closed.
+func (f *Follower) Loaded() bool { return f.loaded.Load() }
+
+// Position is the outbox position that the gate has reached.
+func (f *Follower) Position() int64 { return f.position.Load() }
+
+// Step carries out up to changesMax changes and returns how many. A change is applied once: after an error the same
+// changes are read again, and the gate passes over those it has.
+func (f *Follower) Step(ctx context.Context) (int, error) {
+	changes, err := f.store.GateChanges(ctx, f.position.Load(), changesMax)
+	if err != nil || len(changes) == 0 {
+		return 0, err
+	}
+	for _, c := range changes {
+		if c.Terms == nil {
+			continue
+		}
+		if err := f.onTerms(ctx, c.Terms.Sale); err != nil {
+			return 0, err
+		}
+	}
+	if err := f.gate.Apply(ctx, changes); err != nil {
+		return 0, err
+	}
+	f.position.Store(changes[len(changes)-1].Position)
+	return len(changes), nil
+}

@@ -1,0 +1,49 @@
+package inventory
+
+import (
+	"context"
+
+	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+)
+
+// Service adjusts and reads stock. Safe for concurrent use.
+type Service struct {
+	store    Store
+	products Catalogue
+	clock    clock.Clock
+	mint     *id.Mint
+}
+
+// NewService returns a service over its parts.
+func NewService(s Store, products Catalogue, c clock.Clock, m *id.Mint) *Service {
+	return &Service{s, products, c, m}
+}
+
+// Adjust applies an adjustment to a general pool and returns the pool as it is afterwards. The same key and content again
+// changes nothing. It returns fault.Invalid, fault.MissingKey, fault.NotFound, fault.OutOfStock or fault.KeyReused.
+func (s *Service) Adjust(ctx context.Context, a Adjustment) (Stock, error) {
+	if err := a.Check(); err != nil {
+		return Stock{}, err
+	}
+	if err := s.products.KnowsSKU(ctx, a.SKU); err != nil {
+		return Stock{}, err
+	}
+	return s.store.AdjustStock(ctx, a, id.New[id.Movement](s.mint), s.clock.Now())
+}
+
+// Pools returns every pool of a SKU, the general one first. It returns fault.NotFound for a SKU that does not exist.
+func (s *Service) Pools(ctx context.Context, sku id.SKU) ([]Stock, error) {
+	if err := s.products.KnowsSKU(ctx, sku); err != nil {
+		return nil, err
+	}
+	return s.store.Pools(ctx, sku)
+}
+
+// Movements lists a SKU's movements that no order made, newest first, older than before where that is not zero.
+func (s *Service) Movements(ctx context.Context, sku id.SKU, before id.Movement, limit int) ([]Movement, error) {
+	if err := s.products.KnowsSKU(ctx, sku); err != nil {
+		return nil, err
+	}
+	return s.store.Movements(ctx, sku, before, min(max(limit, 1), 200))
+}

@@ -1,0 +1,214 @@
+package order
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+)
+
+// ErrUndecided says that the outcome of a submitted draft was not known in time. It is not a failure: ask by the order's id.
+var ErrUndecided = errors.New("the outcome is not known yet")
+
+var _ Intake = (*Committer)(nil)
+
+// BatchObserver is told of every commit: how many drafts, how long it took, and its error.
+type BatchObserver func(drafts int, took time.Duration, err error)
+
+// Committer is the direct intake: group commit. Whatever has queued while the last commit ran is the next batch; there
+// is no timer. It is safe for concurrent use, but for Step, which one loop drives.
+type Committer struct {
+	store   Store
+	gate    inventory.Gate
+	config  Config
+	observe BatchObserver
+
+	mu       sync.Mutex
+	queue    []*ticket
+	inflight map[id.Order]*ticket
+	unknown  []*ticket // their transaction ended without an answer
+	closed   bool
+	wake     chan struct{}
+}
+
+// ticket is a draft and those who wait for it.
+type ticket struct {
+	draft   *Draft
+	outcome Outcome
+	done    chan struct{} // closed when outcome is set
+}
+
+// NewCommitter returns a committer that nobody drives yet: see Step and Wake.
+func NewCommitter(s Store, g inventory.Gate, c Config, o BatchObserver) *Committer {
+	return &Committer{store: s, gate: g, config: c, observe: o, inflight: map[id.Order]*ticket{}, wake: make(chan struct{}, 1)}
+}
+
+// Wake is signalled when there is something for Step to do.
+func (c *Committer) Wake() <-chan struct{} { return c.wake }
+
+// Submit implements Intake. It returns fault.Overloaded where the queue is full and fault.ShuttingDown after Close; the
+// reservation has been given back then.
+func (c *Committer) Submit(ctx context.Context, d *Draft) (Outcome, error) {
+	t := &ticket{draft: d, done: make(chan struct{})}
+	if err := c.enqueue(t); err != nil {
+		return Outcome{}, errors.Join(err, c.gate.Settle(ctx, &d.Claim, false))
+	}
+	return t.wait(ctx)
+}
+
+func (c *Committer) enqueue(t *ticket) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+		return fault.New(fault.ShuttingDown, "This process is stopping; try again.").After(time.Second)
+	case len(c.queue) >= c.config.QueueOrdersMax:
+		return fault.New(fault.Overloaded, "Too many orders are waiting; try again.").After(time.Second)
+	}
+	c.queue = append(c.queue, t)
+	c.inflight[t.draft.Order.ID] = t
+	c.signal()
+	return nil
+}
+
+func (c *Committer) signal() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (t *ticket) wait(ctx context.Context) (Outcome, error) {
+	select {
+	case <-t.done:
+		return t.outcome, t.outcome.Err
+	case <-ctx.Done():
+		return Outcome{}, ErrUndecided
+	}
+}
+
+// Wait implements Intake.
+func (c *Committer) Wait(ctx context.Context, o id.Order, who id.Customer) (Outcome, bool, error) {
+	c.mu.Lock()
+	t := c.inflight[o]
+	c.mu.Unlock()
+	if t == nil || t.draft.Order.Customer != who {
+		return Outcome{}, false, nil
+	}
+	out, err := t.wait(ctx)
+	return out, true, err
+}
+
+// Depth returns how many drafts wait or are under way.
+func (c *Committer) Depth() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.inflight)
+}
+
+// Close refuses further drafts. What was taken is still to be driven: Step until Depth is zero.
+func (c *Committer) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	c.signal()
+}
+
+// Step commits one batch and returns how many drafts it decided. First it asks after the drafts whose commit was never
+// answered: while that cannot be told, nothing is decided and the error is returned.
+func (c *Committer) Step(ctx context.Context) (int, error) {
+	asked, err := c.resolve(ctx)
+	if err != nil {
+		return asked, err
+	}
+	batch := c.take()
+	if len(batch) == 0 {
+		return asked, nil
+	}
+	drafts := make([]*Draft, len(batch))
+	for i, t := range batch {
+		drafts[i] = t.draft
+	}
+	began := time.Now()
+	outcomes, err := c.store.CommitOrders(ctx, drafts)
+	c.observe(len(drafts), time.Since(began), err)
+	if errors.Is(err, fault.OutcomeUnknown) {
+		c.mu.Lock()
+		c.unknown = append(c.unknown, batch...)
+		c.mu.Unlock()
+		return asked, err
+	}
+	for i, t := range batch {
+		if err != nil {
+			t.outcome = Outcome{Err: err}
+		} else {
+			t.outcome = outcomes[i]
+		}
+	}
+	return asked + len(batch), errors.Join(err, c.settle(ctx, batch))
+}
+
+// take removes the next batch from the queue, and says that there is more.
+func (c *Committer) take() []*ticket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := min(len(c.queue), c.config.BatchOrdersMax)
+	batch := c.queue[:n:n]
+	c.queue = c.queue[n:]
+	if len(c.queue) == 0 {
+		c.queue = nil
+	} else {
+		c.signal()
+	}
+	return batch
+}
+
+// settle tells the gate and those who wait. Only a batch's outcome gives a reservation back, never a client that left.
+func (c *Committer) settle(ctx context.Context, batch []*ticket) error {
+	var errs []error
+	for _, t := range batch {
+		kept := t.outcome.Err == nil && t.outcome.Result == Accepted
+		if err := c.gate.Settle(ctx, &t.draft.Claim, kept); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	c.mu.Lock()
+	for _, t := range batch {
+		delete(c.inflight, t.draft.Order.ID)
+	}
+	c.mu.Unlock()
+	for _, t := range batch {
+		close(t.done)
+	}
+	return errors.Join(errs...)
+}
+
+// resolve asks the database, by id, after the drafts whose commit was never answered.
+func (c *Committer) resolve(ctx context.Context) (int, error) {
+	c.mu.Lock()
+	unknown := c.unknown
+	c.mu.Unlock()
+	if len(unknown) == 0 {
+		return 0, nil
+	}
+	for _, t := range unknown {
+		_, err := c.store.Order(ctx, t.draft.Order.ID)
+		switch {
+		case err == nil:
+			t.outcome = Outcome{Result: Accepted}
+		case errors.Is(err, fault.NotFound):
+			t.outcome = Outcome{Err: fault.New(fault.StoreUnavailable, "The order was not taken; try again with the same key.").After(time.Second)}
+		default:
+			c.signal()
+			return 0, err
+		}
+	}
+	c.mu.Lock()
+	c.unknown = nil
+	c.mu.Unlock()
+	return len(unknown), c.settle(ctx, unknown)
+}

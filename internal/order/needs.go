@@ -1,0 +1,97 @@
+package order
+
+import (
+	"context"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/money"
+	"github.com/tidegate/tidegate/internal/sale"
+)
+
+// Store is what orders need of the database. Safe for concurrent use.
+type Store interface {
+	// CommitOrders commits a batch in one transaction and returns an outcome for each draft, in their order: one bad order
+	// never fails its neighbours. Where it returns an error nothing was committed, unless the error is
+	// fault.OutcomeUnknown: then Fates tells.
+	CommitOrders(ctx context.Context, batch []*Draft) ([]Outcome, error)
+	// Order reads an order. It returns fault.NotFound.
+	Order(ctx context.Context, o id.Order) (Order, error)
+	// OrderByKey reads the order that a key was used for, and the digest of its request. It returns fault.NotFound.
+	OrderByKey(ctx context.Context, s id.Sale, c id.Customer, key string) (Order, inventory.Digest, error)
+	// OrdersOf lists a customer's orders, newest first, older than before where that is not zero.
+	OrdersOf(ctx context.Context, c id.Customer, before id.Order, limit int) ([]Order, error)
+	// Orders lists orders, newest first.
+	Orders(ctx context.Context, f Filter) ([]Order, error)
+	// FulfilOrder moves a paid order to fulfilled. It returns fault.NotFound or fault.BadTransition.
+	FulfilOrder(ctx context.Context, o id.Order, at time.Time) (Order, error)
+}
+
+// Filter selects orders; a zero field selects all.
+type Filter struct {
+	Sale     id.Sale
+	Customer id.Customer
+	Status   Status
+	Before   id.Order // older than this one
+	Limit    int
+}
+
+// Sales tells the terms of a sale from memory. It returns fault.NotFound.
+type Sales interface {
+	Sale(ctx context.Context, s id.Sale) (*sale.Sale, error)
+}
+
+// Prices tells today's list price of a SKU. It returns fault.NotInSale where the SKU is not on sale, and must be current:
+// a price that was changed is not told any more.
+type Prices interface {
+	Price(ctx context.Context, sku id.SKU) (money.Amount, error)
+}
+
+// Draft is an order that holds a reservation and waits to be committed.
+type Draft struct {
+	Order       Order
+	Claim       inventory.Claim
+	SaleVersion int64         // the terms it was priced by
+	Movements   []id.Movement // the reserve movements, one a line
+	LinesJSON   []byte        // as LinesJSON, encoded by the waiting goroutine rather than the writer
+	Event       []byte        // order.placed.v1
+}
+
+// Result is what became of a draft.
+type Result uint8
+
+// The results. Only Accepted wrote anything.
+const (
+	Accepted     Result = iota
+	Replayed            // the key has an order: Outcome.Existing
+	OtherBody           // the key has an order with another content
+	SoldOut             // the guard refused: not enough stock
+	LimitReached        // the guard refused: the customer's allowance
+	SaleClosed          // the guard refused: paused, ended, or never scheduled
+	SaleChanged         // the terms changed since it was priced
+	Collision           // the order's id exists: mint another
+)
+
+// String returns the result's name.
+func (r Result) String() string {
+	return [...]string{"accepted", "replayed", "other_body", "sold_out", "limit_reached", "sale_closed", "sale_changed", "collision"}[r]
+}
+
+// Outcome is what became of a draft, and the order that its key had before.
+type Outcome struct {
+	Result   Result
+	Existing Order
+	SKU      id.SKU // of SoldOut
+	Err      error  // why the batch as a whole was not committed; Result says nothing then
+}
+
+// Intake takes drafts between their reservation and their commit. Safe for concurrent use.
+type Intake interface {
+	// Submit hands a draft over and waits for its outcome. Where ctx ends first it returns ErrUndecided, and the draft goes on:
+	// its outcome settles the reservation without the caller.
+	Submit(ctx context.Context, d *Draft) (Outcome, error)
+	// Wait waits for the outcome of the customer's draft that was submitted in this process; false where there is none under
+	// way. It returns ErrUndecided where ctx ends first.
+	Wait(ctx context.Context, o id.Order, c id.Customer) (Outcome, bool, error)
+}

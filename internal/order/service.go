@@ -1,0 +1,321 @@
+package order
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/money"
+)
+
+// Service places and reads orders. Safe for concurrent use.
+type Service struct {
+	store  Store
+	gate   inventory.Gate
+	intake Intake
+	sales  Sales
+	prices Prices
+	clock  clock.Clock
+	mint   *id.Mint
+	config Config
+}
+
+// Parts is what a Service is made of.
+type Parts struct {
+	Store  Store
+	Gate   inventory.Gate
+	Intake Intake
+	Sales  Sales
+	Prices Prices
+	Clock  clock.Clock
+	Mint   *id.Mint
+	Config Config
+}
+
+// NewService returns a service over its parts.
+func NewService(p Parts) *Service {
+	return &Service{p.Store, p.Gate, p.Intake, p.Sales, p.Prices, p.Clock, p.Mint, p.Config}
+}
+
+// Placed is the answer to a request: an order, whether its key had made it before, or only its id where the outcome is
+// not known yet.
+type Placed struct {
+	Order     Order
+	Replayed  bool
+	Undecided bool
+}
+
+// attemptsMax bounds how often one request is priced anew because its sale's terms changed under it, or its id collided.
+const attemptsMax = 3
+
+// Place takes a request the way of an order: price, reserve, commit, answer. It returns when the order is on disk.
+//
+// Faults: MissingKey, BadRequest, Invalid, NotFound, NotInSale, SaleNotOpen, SaleEnded, SalePaused, SoldOut, LimitReached,
+// KeyReused, Overloaded, StoreUnavailable, StoreFull. A refusal binds no key. Where the outcome is not known in time the
+// answer is Undecided and no error.
+func (s *Service) Place(ctx context.Context, r Request) (Placed, error) {
+	r.Lines = merge(r.Lines)
+	if err := r.Check(); err != nil {
+		return Placed{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.config.AnswerWithin)
+	defer cancel()
+	body := bodyDigest(r.Sale, r.Lines)
+	for range attemptsMax {
+		d, refusal := s.price(ctx, &r, body)
+		var placed Placed
+		var again bool
+		var err error
+		if refusal != nil {
+			placed, again, err = s.unlessKnown(ctx, &d.Claim, refusal)
+		} else {
+			placed, again, err = s.try(ctx, d)
+		}
+		if !again {
+			return placed, err
+		}
+	}
+	return Placed{}, fault.New(fault.Overloaded, "The sale's terms keep changing; try again.").After(time.Second)
+}
+
+// price makes the draft of a request by the shop's own prices and the clock.
+func (s *Service) price(ctx context.Context, r *Request, body inventory.Digest) (*Draft, error) {
+	d := &Draft{Claim: inventory.Claim{Sale: r.Sale, Customer: r.Customer, Key: r.Key, Body: body, Lines: r.Lines}}
+	now := s.clock.Now().Truncate(time.Millisecond)
+	o := &d.Order
+	*o = Order{Sale: r.Sale, Customer: r.Customer, Status: Pending, Lines: make([]Line, len(r.Lines)), CreatedAt: now}
+	var err error
+	if r.Sale == 0 {
+		err = s.priceList(ctx, r, o)
+	} else {
+		d.SaleVersion, err = s.priceSale(ctx, r, o)
+	}
+	if err != nil {
+		return d, err
+	}
+	o.ID = id.New[id.Order](s.mint)
+	d.Claim.Order = o.ID
+	d.Movements = make([]id.Movement, len(o.Lines))
+	for i := range d.Movements {
+		d.Movements[i] = id.New[id.Movement](s.mint)
+	}
+	return d, nil
+}
+
+func (s *Service) priceSale(ctx context.Context, r *Request, o *Order) (version int64, err error) {
+	sl, err := s.sales.Sale(ctx, r.Sale)
+	if err != nil {
+		return 0, err
+	}
+	if refusal := sl.Refusal(o.CreatedAt); refusal != nil {
+		return 0, refusal
+	}
+	for i, l := range r.Lines {
+		item := sl.Item(l.SKU)
+		if item == nil {
+			e := fault.New(fault.NotInSale, "SKU %s is not in this sale.", l.SKU)
+			e.Field = lineField(i, "sku_id")
+			return 0, e
+		}
+		if err := o.add(i, l, item.Price); err != nil {
+			return 0, err
+		}
+	}
+	o.ExpiresAt = o.CreatedAt.Add(sl.PaymentWindow)
+	return sl.Version, nil
+}
+
+func (s *Service) priceList(ctx context.Context, r *Request, o *Order) error {
+	for i, l := range r.Lines {
+		price, err := s.prices.Price(ctx, l.SKU)
+		if f, ok := errors.AsType[*fault.Error](err); ok && f.Code == fault.NotInSale {
+			named := *f
+			named.Field = lineField(i, "sku_id")
+			return &named
+		}
+		if err != nil {
+			return err
+		}
+		if err := o.add(i, l, price); err != nil {
+			return err
+		}
+	}
+	o.ExpiresAt = o.CreatedAt.Add(s.config.PaymentWindow)
+	return nil
+}
+
+// add sets line i and adds it to the totals.
+func (o *Order) add(i int, l inventory.Line, price money.Amount) error {
+	if o.Total.Currency == "" {
+		o.Total.Currency = price.Currency
+	}
+	sum, err := price.Times(l.Units)
+	if err == nil {
+		o.Total, err = o.Total.Plus(sum)
+	}
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err, "The total is too large: at most %d minor units.", int64(money.MinorMax))
+	}
+	o.Lines[i] = Line{SKU: l.SKU, Units: l.Units, UnitPrice: price.Minor}
+	o.Units += l.Units
+	return nil
+}
+
+// try reserves and commits one draft. again asks for another draft.
+func (s *Service) try(ctx context.Context, d *Draft) (placed Placed, again bool, err error) {
+	a, err := s.gate.Reserve(ctx, &d.Claim)
+	if err != nil {
+		return Placed{}, false, err
+	}
+	switch a.Verdict {
+	case inventory.Reserved:
+		return s.commit(ctx, d)
+	case inventory.Same:
+		return s.replay(ctx, &d.Claim, a.Order)
+	case inventory.OtherBody:
+		return Placed{}, false, keyReused()
+	}
+	return s.refused(ctx, d, a)
+}
+
+// commit encodes what the writer will insert, here in the shopper's own goroutine, and waits for the batch.
+func (s *Service) commit(ctx context.Context, d *Draft) (placed Placed, again bool, err error) {
+	d.LinesJSON = d.Order.LinesJSON()
+	d.Event = d.Order.AppendJSON(make([]byte, 0, 256+len(d.Order.Lines)*128), true)
+	out, err := s.intake.Submit(ctx, d)
+	if errors.Is(err, ErrUndecided) {
+		return undecided(d.Order.ID), false, nil
+	}
+	if err != nil {
+		return Placed{}, false, err
+	}
+	return s.decided(d, out)
+}
+
+func undecided(o id.Order) Placed {
+	return Placed{Order: Order{ID: o, Status: Undecided}, Undecided: true}
+}
+
+// decided turns a batch's outcome into an answer.
+func (s *Service) decided(d *Draft, out Outcome) (placed Placed, again bool, err error) {
+	switch out.Result {
+	case Accepted:
+		return Placed{Order: d.Order}, false, nil
+	case Replayed:
+		return Placed{Order: out.Existing.AsCreated(), Replayed: true}, false, nil
+	case OtherBody:
+		return Placed{}, false, keyReused()
+	case SoldOut:
+		return Placed{}, false, soldOut(out.SKU)
+	case LimitReached:
+		return Placed{}, false, limitReached()
+	}
+	// The sale closed or changed, or the id collided: price it anew, which says why.
+	return Placed{}, true, nil
+}
+
+// pollMin and pollMax are the waits between questions after an order that another request, or another process, has under way.
+const (
+	pollMin = time.Millisecond
+	pollMax = 50 * time.Millisecond
+)
+
+// replay answers with the order that the key has: it waits while that is under way. again says that the order was refused
+// after all, so that the key is free.
+func (s *Service) replay(ctx context.Context, c *inventory.Claim, o id.Order) (placed Placed, again bool, err error) {
+	for pause := pollMin; ; pause = min(2*pause, pollMax) {
+		out, here, err := s.intake.Wait(ctx, o, c.Customer)
+		switch {
+		case errors.Is(err, ErrUndecided):
+			return undecided(o), false, nil
+		case err != nil:
+			return Placed{}, false, err
+		case here && out.Result != Accepted:
+			placed, again, err = s.decided(nil, out)
+			return placed, again, err
+		}
+		found, err := s.store.Order(ctx, o)
+		if err == nil {
+			return Placed{Order: found.AsCreated(), Replayed: true}, false, nil
+		}
+		if !errors.Is(err, fault.NotFound) {
+			return Placed{}, false, err
+		}
+		// Reserved, and not yet submitted or committed: the first request is between two lines.
+		a, err := s.gate.Find(ctx, c)
+		if err != nil || a.Verdict != inventory.Same {
+			return Placed{}, true, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return undecided(o), false, nil
+		}
+	}
+}
+
+// refused answers a gate's refusal. Of the general pools the gate forgets the keys of committed orders, and what is not
+// loaded it cannot refuse: there the database says whether the key has an order.
+func (s *Service) refused(ctx context.Context, d *Draft, a inventory.Answer) (placed Placed, again bool, err error) {
+	switch a.Verdict {
+	case inventory.SoldOut:
+		if d.Claim.Sale != 0 {
+			return Placed{}, false, soldOut(a.SKU)
+		}
+		return s.unlessKnown(ctx, &d.Claim, soldOut(a.SKU))
+	case inventory.LimitReached:
+		return Placed{}, false, limitReached()
+	case inventory.Closed:
+		return Placed{}, false, fault.New(fault.SalePaused, "The sale takes no orders at the moment; try again soon.").After(time.Second)
+	}
+	if d.Claim.Sale == 0 {
+		return s.unlessKnown(ctx, &d.Claim, soldOut(a.SKU)) // a SKU that never had stock has no pool
+	}
+	return s.unlessKnown(ctx, &d.Claim, fault.New(fault.Overloaded, "The sale is being loaded; try again.").After(time.Second))
+}
+
+// unlessKnown answers with the refusal, unless the key has an order: the key comes before every refusal.
+func (s *Service) unlessKnown(ctx context.Context, c *inventory.Claim, refusal error) (placed Placed, again bool, err error) {
+	a, err := s.gate.Find(ctx, c)
+	if err != nil {
+		return Placed{}, false, err
+	}
+	switch a.Verdict {
+	case inventory.Same:
+		return s.replay(ctx, c, a.Order)
+	case inventory.OtherBody:
+		return Placed{}, false, keyReused()
+	}
+	if c.Sale != 0 && s.gate.Holds(c.Sale) {
+		return Placed{}, false, refusal // the gate knows every key of this sale
+	}
+	found, digest, err := s.store.OrderByKey(ctx, c.Sale, c.Customer, c.Key)
+	switch {
+	case errors.Is(err, fault.NotFound):
+		return Placed{}, false, refusal
+	case err != nil:
+		return Placed{}, false, err
+	case digest != c.Body:
+		return Placed{}, false, keyReused()
+	}
+	return Placed{Order: found.AsCreated(), Replayed: true}, false, nil
+}
+
+func soldOut(sku id.SKU) *fault.Error {
+	e := fault.New(fault.SoldOut, "There is not enough left of SKU %s.", sku)
+	return e
+}
+
+func limitReached() *fault.Error {
+	return fault.New(fault.LimitReached, "You have had as many units as this sale allows a customer.")
+}
+
+func keyReused() *fault.Error {
+	e := fault.New(fault.KeyReused, "This key has made another order; use a new key for a new order.")
+	e.Field = "Idempotency-Key"
+	return e
+}

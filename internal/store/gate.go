@@ -1,0 +1,101 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+
+	"github.com/tidegate/tidegate/internal/inventory"
+)
+
+// The events that the gate follows. The index outbox_gate names them.
+const (
+	eventMoved = "stock.moved.v1"
+	eventTerms = "sale.changed.v1"
+)
+
+// GateChanges reads, in the order of commits, up to limit changes after a position of the outbox.
+func (s *Store) GateChanges(ctx context.Context, after int64, limit int) ([]inventory.Change, error) {
+	rows, err := s.query(ctx, `
+		SELECT position, type, payload
+		FROM outbox INDEXED BY outbox_gate
+		WHERE type IN ('stock.moved.v1', 'sale.changed.v1')
+		  AND position > ?
+		ORDER BY position
+		LIMIT ?`, after, limit)
+	return collect(rows, err, func(rows *sql.Rows) (c inventory.Change, err error) {
+		var kind string
+		var payload []byte
+		if err := rows.Scan(&c.Position, &kind, &payload); err != nil {
+			return c, err
+		}
+		switch kind {
+		case eventMoved:
+			c.Moved = new(inventory.Moved)
+			err = json.Unmarshal(payload, c.Moved)
+		case eventTerms:
+			c.Terms = new(inventory.Terms)
+			err = json.Unmarshal(payload, c.Terms)
+		}
+		if err != nil {
+			return c, fmt.Errorf("event %d (%s) cannot be read: %w", c.Position, kind, err)
+		}
+		return c, nil
+	})
+}
+
+// GateSnapshot reads what a gate must hold, and the outbox position it was true at, from one moment: the general pools,
+// and of every sale that has not ended its pools, terms and the keys of its orders.
+func (s *Store) GateSnapshot(ctx context.Context) (inventory.Snapshot, error) {
+	var snap inventory.Snapshot
+	err := s.snapshot(ctx, func(tx *sql.Tx) error {
+		if err := tx.QueryRowContext(ctx, "SELECT COALESCE(MAX(position), 0) FROM outbox").Scan(&snap.Position); err != nil {
+			return err
+		}
+		rows, err := tx.QueryContext(ctx, `
+			SELECT sale_id, sku_id, on_hand, reserved, sold
+			FROM stock
+			WHERE sale_id = 0
+			   OR sale_id IN (SELECT id FROM sale WHERE status <> 'ended')`)
+		if snap.Stock, err = collect(rows, err, scanStock); err != nil {
+			return err
+		}
+		rows, err = tx.QueryContext(ctx, `
+			SELECT id, limit_per_customer, status
+			FROM sale
+			WHERE status <> 'ended'
+			  AND status <> 'draft'`)
+		if snap.Terms, err = collect(rows, err, scanTerms); err != nil {
+			return err
+		}
+		for _, t := range snap.Terms {
+			rows, err := tx.QueryContext(ctx, `
+				SELECT id, sale_id, customer_id, idem_key, body_hash,
+				       CASE WHEN status IN ('expired', 'cancelled') THEN 0 ELSE units END
+				FROM orders
+				WHERE sale_id = ?`, t.Sale)
+			holders, err := collect(rows, err, scanHolder)
+			if err != nil {
+				return err
+			}
+			snap.Holders = append(snap.Holders, holders...)
+		}
+		return nil
+	})
+	return snap, err
+}
+
+func scanTerms(rows *sql.Rows) (t inventory.Terms, err error) {
+	var status string
+	err = rows.Scan(&t.Sale, &t.Limit, &status)
+	t.Open = status == "scheduled" || status == "live"
+	return t, err
+}
+
+func scanHolder(rows *sql.Rows) (h inventory.Holder, err error) {
+	var digest []byte
+	err = rows.Scan(&h.Order, &h.Sale, &h.Customer, &h.Key, &digest, &h.Used)
+	copy(h.Body[:], digest)
+	return h, err
+}

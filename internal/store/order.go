@@ -1,0 +1,197 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/order"
+)
+
+const orderColumns = `id, sale_id, customer_id, status, lines, units, total, currency, created_at, expires_at, paid_at, closed_at`
+
+// scanner is a row or rows.
+type scanner interface{ Scan(into ...any) error }
+
+func scanOrder(row scanner, more ...any) (o order.Order, err error) {
+	var lines string
+	var created, expires, paid, closed int64
+	into := append([]any{&o.ID, &o.Sale, &o.Customer, &o.Status, &lines, &o.Units, &o.Total.Minor, &o.Total.Currency, &created, &expires, &paid, &closed}, more...)
+	if err := row.Scan(into...); err != nil {
+		return o, err
+	}
+	o.CreatedAt, o.ExpiresAt, o.PaidAt, o.ClosedAt = moment(created), moment(expires), moment(paid), moment(closed)
+	o.Lines, err = parseLines(lines)
+	return o, err
+}
+
+func scanOrders(rows *sql.Rows) (order.Order, error) { return scanOrder(rows) }
+
+func parseLines(text string) ([]order.Line, error) {
+	var raw [][3]int64
+	if err := json.Unmarshal([]byte(text), &raw); err != nil {
+		return nil, fmt.Errorf("the lines of an order cannot be read: %w", err)
+	}
+	lines := make([]order.Line, len(raw))
+	for i, r := range raw {
+		lines[i] = order.Line{SKU: id.SKU(r[0]), Units: r[1], UnitPrice: r[2]}
+	}
+	return lines, nil
+}
+
+// Order reads an order. It returns fault.NotFound.
+func (s *Store) Order(ctx context.Context, o id.Order) (order.Order, error) {
+	st, err := s.prepared(ctx, "SELECT "+orderColumns+" FROM orders WHERE id = ?")
+	if err != nil {
+		return order.Order{}, err
+	}
+	found, err := scanOrder(st.QueryRowContext(ctx, o))
+	return found, none(readError(err), "order", o)
+}
+
+// order reads an order inside a transaction. It returns fault.NotFound.
+func (tx *Tx) order(o id.Order) (order.Order, error) {
+	st, err := tx.prepared("SELECT " + orderColumns + " FROM orders WHERE id = ?")
+	if err != nil {
+		return order.Order{}, err
+	}
+	found, err := scanOrder(st.QueryRowContext(context.Background(), o))
+	return found, none(err, "order", o)
+}
+
+const orderByKey = "SELECT " + orderColumns + `, body_hash
+	FROM orders
+	WHERE sale_id = ?
+	  AND customer_id = ?
+	  AND idem_key = ?`
+
+// OrderByKey reads the order that a key was used for. It returns fault.NotFound.
+func (s *Store) OrderByKey(ctx context.Context, sl id.Sale, c id.Customer, key string) (order.Order, inventory.Digest, error) {
+	st, err := s.prepared(ctx, orderByKey)
+	if err != nil {
+		return order.Order{}, inventory.Digest{}, err
+	}
+	return scanKeyed(st.QueryRowContext(ctx, sl, c, key))
+}
+
+func scanKeyed(row scanner) (order.Order, inventory.Digest, error) {
+	var raw []byte
+	var digest inventory.Digest
+	found, err := scanOrder(row, &raw)
+	copy(digest[:], raw)
+	return found, digest, none(readError(err), "order with that", "key")
+}
+
+// OrdersOf lists a customer's orders, newest first. It walks the sales, probing the unique key of each: the hot insert
+// then needs no index by customer. One probe costs a few microseconds; a shop has hundreds of sales, not millions.
+func (s *Store) OrdersOf(ctx context.Context, c id.Customer, before id.Order, limit int) ([]order.Order, error) {
+	if before == 0 {
+		before = 1<<63 - 1
+	}
+	rows, err := s.query(ctx, `
+		WITH places (sale_id) AS (
+			SELECT 0
+			UNION ALL
+			SELECT id FROM sale
+		)
+		SELECT `+prefixed("o", orderColumns)+`
+		FROM places
+		CROSS JOIN orders AS o
+		WHERE o.sale_id = places.sale_id
+		  AND o.customer_id = ?
+		  AND o.id < ?
+		ORDER BY o.id DESC
+		LIMIT ?`, c, before, limit)
+	return collect(rows, err, scanOrders)
+}
+
+func prefixed(table, columns string) string {
+	return table + "." + strings.ReplaceAll(columns, ", ", ", "+table+".")
+}
+
+// Orders lists orders, newest first. Without a customer it reads the table backwards from the newest, passing over what
+// the filter leaves out.
+func (s *Store) Orders(ctx context.Context, f order.Filter) ([]order.Order, error) {
+	before := f.Before
+	if before == 0 {
+		before = 1<<63 - 1
+	}
+	where := []string{"id < ?"}
+	args := []any{before}
+	if f.Customer != 0 {
+		where = append(where, "customer_id = ?", "sale_id IN (SELECT 0 UNION ALL SELECT id FROM sale)")
+		args = append(args, f.Customer)
+	}
+	if f.Sale != 0 {
+		where, args = append(where, "sale_id = ?"), append(args, f.Sale)
+	}
+	if f.Status != "" {
+		where, args = append(where, "status = ?"), append(args, string(f.Status))
+	}
+	rows, err := s.query(ctx, "SELECT "+orderColumns+`
+		FROM orders
+		WHERE `+strings.Join(where, " AND ")+`
+		ORDER BY id DESC
+		LIMIT ?`, append(args, f.Limit)...)
+	return collect(rows, err, scanOrders)
+}
+
+// FulfilOrder moves a paid order to fulfilled; one that is fulfilled is returned as it is. It returns fault.NotFound or
+// fault.BadTransition.
+func (s *Store) FulfilOrder(ctx context.Context, o id.Order, at time.Time) (order.Order, error) {
+	var after order.Order
+	err := s.write(ctx, jobs, func(tx *Tx) error {
+		current, err := tx.order(o)
+		if err != nil || current.Status == order.Fulfilled {
+			after = current
+			return err
+		}
+		won, err := tx.setStatus(&current, order.Fulfilled, at)
+		if err != nil {
+			return err
+		}
+		if !won {
+			return fault.New(fault.BadTransition, "An order that is %s cannot be fulfilled.", current.Status)
+		}
+		after = current
+		return nil
+	})
+	return after, err
+}
+
+// setStatus is the compare-and-set that decides who ends a hold, or moves an order on: it changes the row only where it
+// still has the status that o has, along a legal edge, and announces it. It reports whether it won, and updates o if so.
+func (tx *Tx) setStatus(o *order.Order, to order.Status, at time.Time) (bool, error) {
+	if !o.Status.CanBecome(to) {
+		return false, nil
+	}
+	next := *o
+	next.Status = to
+	switch to {
+	case order.Paid:
+		next.PaidAt, next.ClosedAt = at, time.Time{}
+	case order.Expired, order.Cancelled, order.Refunded:
+		next.ClosedAt = at
+	}
+	n, err := tx.Exec(`
+		UPDATE orders
+		SET status = ?,
+		    paid_at = ?,
+		    closed_at = ?
+		WHERE id = ?
+		  AND status = ?`, string(to), millis(next.PaidAt), millis(next.ClosedAt), o.ID, string(o.Status))
+	if err != nil || n == 0 {
+		return false, err
+	}
+	if err := tx.announceRaw(order.EventOf(to), int64(o.ID), next.AppendJSON(nil, true), at); err != nil {
+		return false, err
+	}
+	*o = next
+	return true, nil
+}

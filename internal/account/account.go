@@ -23,7 +23,6 @@ import (
 type Customer struct {
 	ID        id.Customer
 	Email     string // normalised by NormaliseEmail
-	Name      string // what to call them; may be empty
 	CreatedAt time.Time
 }
 
@@ -76,7 +75,7 @@ func AllRoles() []Role {
 	return []Role{RoleCatalog, RoleSales, RoleOrders, RolePayments, RoleAll}
 }
 
-// nameCharactersMax bounds the name of a customer and of a key.
+// nameCharactersMax bounds the name of a key.
 const nameCharactersMax = 100
 
 // cleanName returns a name as it is kept: NFC, without space around it. It returns an Invalid fault of the field name.

@@ -87,17 +87,12 @@ func (s *Service) Authenticate(token string) (Principal, error) {
 type Registration struct {
 	Email    string
 	Password string
-	Name     string
 }
 
-// Register makes a customer. It returns an Invalid fault of the field email, password or name, Conflict when the address
+// Register makes a customer. It returns an Invalid fault of the field email or password, Conflict when the address
 // has an account, TooManyRequests, and what Store returns.
 func (s *Service) Register(ctx context.Context, r Registration, client netip.Addr) (Customer, error) {
 	email, err := NormaliseEmail(r.Email)
-	if err != nil {
-		return Customer{}, err
-	}
-	name, err := cleanName(r.Name)
 	if err != nil {
 		return Customer{}, err
 	}
@@ -118,7 +113,7 @@ func (s *Service) Register(ctx context.Context, r Registration, client netip.Add
 	}
 	hash := s.cost.hash(password)
 	s.turnstile.leave()
-	c := Customer{ID: id.New[id.Customer](s.mint), Email: email, Name: name, CreatedAt: s.now()}
+	c := Customer{ID: id.New[id.Customer](s.mint), Email: email, CreatedAt: s.now()}
 	if err := s.store.InsertCustomer(ctx, c, hash); err != nil {
 		return Customer{}, err
 	}

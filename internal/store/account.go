@@ -21,9 +21,9 @@ var _ account.Store = (*Store)(nil)
 func (s *Store) InsertCustomer(ctx context.Context, c account.Customer, passwordHash string) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		_, err := tx.Exec(`
-			INSERT INTO customer (id, email, name, password_hash, created_at)
-			VALUES (?, ?, ?, ?, ?)`,
-			c.ID, c.Email, c.Name, passwordHash, millis(c.CreatedAt))
+			INSERT INTO customer (id, email, password_hash, created_at)
+			VALUES (?, ?, ?, ?)`,
+			c.ID, c.Email, passwordHash, millis(c.CreatedAt))
 		if isUnique(err) {
 			return &fault.Error{Code: fault.Conflict, Field: "email", Detail: "This email address has an account; log in instead."}
 		}
@@ -36,10 +36,10 @@ func (s *Store) Customer(ctx context.Context, customer id.Customer) (account.Cus
 	c := account.Customer{ID: customer}
 	var created int64
 	err := s.queryRow(ctx, `
-		SELECT email, name, created_at
+		SELECT email, created_at
 		FROM customer
 		WHERE id = ?`,
-		[]any{customer}, &c.Email, &c.Name, &created)
+		[]any{customer}, &c.Email, &created)
 	if err != nil {
 		return account.Customer{}, none(err, "customer", customer)
 	}
@@ -53,10 +53,10 @@ func (s *Store) CustomerByEmail(ctx context.Context, email string) (account.Cust
 	var created int64
 	var passwordHash string
 	err := s.queryRow(ctx, `
-		SELECT id, name, created_at, password_hash
+		SELECT id, created_at, password_hash
 		FROM customer
 		WHERE email = ?`,
-		[]any{email}, &c.ID, &c.Name, &created, &passwordHash)
+		[]any{email}, &c.ID, &created, &passwordHash)
 	if err != nil {
 		return account.Customer{}, "", none(err, "customer with the address", email)
 	}

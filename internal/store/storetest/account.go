@@ -38,7 +38,7 @@ var accountNoon = time.Date(2026, 11, 27, 12, 0, 0, 123_000_000, time.UTC)
 
 func customers(t *testing.T, s account.Store) {
 	ctx := t.Context()
-	ann := account.Customer{ID: 1, Email: "ann@example.com", Name: "Ann", CreatedAt: accountNoon}
+	ann := account.Customer{ID: 1, Email: "ann@example.com", CreatedAt: accountNoon}
 	must(t, s.InsertCustomer(ctx, ann, "hash"))
 	second := account.Customer{ID: 2, Email: ann.Email, CreatedAt: accountNoon}
 	if err := s.InsertCustomer(ctx, second, "other"); !errors.Is(err, fault.Conflict) {

@@ -3,7 +3,6 @@
 CREATE TABLE customer (
     id            INTEGER PRIMARY KEY,
     email         TEXT    NOT NULL UNIQUE,
-    name          TEXT    NOT NULL,
     password_hash TEXT    NOT NULL,
     created_at    INTEGER NOT NULL
 );

@@ -15,6 +15,8 @@ func newMigrate(t *tool) *cobra.Command {
 		Short: "Look at the database's schema, or bring it up to date",
 		Long: `"serve" migrates by itself. These commands are for whoever wants to look first, or to migrate while nobody waits.
 They work on a folder that no process holds.`,
+		Args: cobra.NoArgs,
+		RunE: showHelp,
 	}
 	cmd.AddCommand(newMigrateStatus(t), newMigrateUp(t))
 	return cmd

@@ -47,19 +47,23 @@ type tool struct {
 func newRoot(t *tool) *cobra.Command {
 	t.set = map[string]string{}
 	root := &cobra.Command{
-		Use:               "tidegate",
-		Short:             "A shop backend that holds when everyone comes at once",
-		Long:              rootHelp,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: false},
-		PersistentPreRun:  func(*cobra.Command, []string) { t.started = true },
+		Use:              "tidegate",
+		Short:            "A shop backend that holds when everyone comes at once",
+		Long:             rootHelp,
+		SilenceErrors:    true,
+		SilenceUsage:     true,
+		Args:             cobra.NoArgs,
+		RunE:             showHelp,
+		PersistentPreRun: func(*cobra.Command, []string) { t.started = true },
 	}
 	t.addSettingFlags(root.PersistentFlags())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{withSuggestion(err)} })
 	root.AddCommand(newServe(t), newConfig(t), newMigrate(t), newVersion())
 	return root
 }
+
+// showHelp is what a command does that only has others below it. Its Args is cobra.NoArgs, so that a mistyped one is refused.
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
 // addSettingFlags adds --config, --data and, hidden because "tidegate config" tells them better, a flag for every other
 // setting.
@@ -149,14 +153,6 @@ func (t *tool) getenv(name string) string {
 // options returns what an App needs beside its configuration. The log goes to stderr: stdout is for answers.
 func (t *tool) options(c app.Config) app.Options {
 	return app.Options{Log: app.NewLogger(t.stderr, c, isTerminal(t.stderr)), Version: version()}
-}
-
-// quiet is options for commands whose answer is the point: only what goes wrong is logged.
-func (t *tool) quiet(c app.Config) app.Options {
-	if _, given := t.set["log.level"]; !given && t.getenv(settings.EnvPrefix+"LOG_LEVEL") == "" {
-		c.Log.Level = "warn"
-	}
-	return t.options(c)
 }
 
 func isTerminal(w io.Writer) bool {

@@ -135,7 +135,7 @@ func lineField(i int, name string) string {
 // merge returns the lines sorted by SKU with each SKU once, so that two lines of one SKU are checked against the stock
 // together. The caller's slice is not changed.
 func merge(lines []inventory.Line) []inventory.Line {
-	if len(lines) == 1 {
+	if len(lines) < 2 {
 		return lines
 	}
 	sorted := slices.Clone(lines)

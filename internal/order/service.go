@@ -58,9 +58,14 @@ const attemptsMax = 3
 // KeyReused, Overloaded, StoreUnavailable, StoreFull. A refusal binds no key. Where the outcome is not known in time the
 // answer is Undecided and no error.
 func (s *Service) Place(ctx context.Context, r Request) (Placed, error) {
-	r.Lines = merge(r.Lines)
 	if err := r.Check(); err != nil {
 		return Placed{}, err
+	}
+	r.Lines = merge(r.Lines)
+	for _, l := range r.Lines {
+		if l.Units > UnitsMax {
+			return Placed{}, fault.Bad("lines", "must be at most %d units of one SKU, not %d", UnitsMax, l.Units)
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.config.AnswerWithin)
 	defer cancel()

@@ -1,0 +1,119 @@
+package id
+
+import (
+	"encoding/json"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/clock"
+)
+
+func TestParse(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want Order
+		ok   bool
+	}{
+		{"1", 1, true},
+		{"9223372036854775807", 1<<63 - 1, true},
+		{"9223372036854775808", 0, false},
+		{"0", 0, false},
+		{"007", 0, false},
+		{"-1", 0, false},
+		{"+1", 0, false},
+		{"1.0", 0, false},
+		{" 1", 0, false},
+		{"", 0, false},
+		{"１", 0, false},
+		{"99999999999999999999", 0, false},
+	} {
+		got, err := Parse[Order](c.text)
+		if got != c.want || (err == nil) != c.ok || err != nil && !errors.Is(err, ErrMalformed) {
+			t.Errorf("%q: got %d, %v", c.text, got, err)
+		}
+	}
+}
+
+func TestJSON(t *testing.T) {
+	type thing struct {
+		Order Order `json:"order"`
+		SKU   SKU   `json:"sku,omitzero"`
+	}
+	b, err := json.Marshal(thing{Order: 9007199254740993})
+	if err != nil || string(b) != `{"order":"9007199254740993"}` {
+		t.Fatalf("got %s, %v", b, err)
+	}
+	var back thing
+	if err := json.Unmarshal(b, &back); err != nil || back.Order != 9007199254740993 {
+		t.Fatalf("got %+v, %v", back, err)
+	}
+	for _, bad := range []string{`{"order":1}`, `{"order":"x"}`, `{"order":"0"}`} {
+		if err := json.Unmarshal([]byte(bad), &back); err == nil {
+			t.Errorf("%s was taken", bad)
+		}
+	}
+}
+
+func TestMint(t *testing.T) {
+	c := clock.NewManual(Epoch.Add(time.Hour))
+	m, err := NewMint(c, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := New[Order](m)
+	if got := first.Time(); !got.Equal(Epoch.Add(time.Hour)) {
+		t.Errorf("minted at %s", got)
+	}
+	if node := int64(first) >> sequenceBits & NodeMax; node != 5 {
+		t.Errorf("node %d", node)
+	}
+	c.Advance(-time.Minute)
+	if next := New[Order](m); next <= first {
+		t.Errorf("%d after %d: a clock that steps back must not repeat ids", next, first)
+	}
+	for _, node := range []int{-1, NodeMax + 1} {
+		if _, err := NewMint(c, node); err == nil {
+			t.Errorf("node %d was taken", node)
+		}
+	}
+}
+
+func TestMintConcurrently(t *testing.T) {
+	m, err := NewMint(clock.NewManual(Epoch.Add(time.Hour)), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	seen := map[int64]bool{}
+	for range 8 {
+		wg.Go(func() {
+			mine := make([]int64, 10_000) // more than a millisecond holds
+			for i := range mine {
+				mine[i] = m.Next()
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, n := range mine {
+				if seen[n] {
+					t.Errorf("%d was minted twice", n)
+				}
+				seen[n] = true
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func BenchmarkMint(b *testing.B) {
+	m, err := NewMint(clock.System{}, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		m.Next()
+	}
+}

@@ -29,3 +29,5 @@ func openSQLite(t *testing.T) *store.Store {
 }
 
 func TestAccount(t *testing.T) { storetest.Account(t, openSQLite) }
+
+func TestCatalog(t *testing.T) { storetest.Catalog(t, openSQLite) }

@@ -1,0 +1,150 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+	"github.com/maypok86/otter/v2/stats"
+
+	"github.com/tidegate/tidegate/internal/kernel/clock"
+)
+
+// loadTimeout bounds one load. A load serves everyone who waits for it, so it does not end with the reader who began it.
+const loadTimeout = 5 * time.Second
+
+// errUnknown says that the filter has never heard of a key. Nothing is kept for it.
+var errUnknown = errors.New("unknown key")
+
+// cache keeps loaded values in memory: one load for all who wait for a key, a lifetime jittered by a tenth either way so that
+// what was loaded together does not expire together, and a refresh in the background for what is read in the last quarter of
+// its lifetime. It is safe for concurrent use.
+//
+// A change is followed by Invalidate. A load that began before the change and ends after the Invalidate is discarded and
+// repeated by otter, so an old value is never stored over a change: cache_test.go holds it to that.
+type cache[K comparable, V any] struct {
+	name    string
+	otter   *otter.Cache[K, V]
+	counter *stats.Counter
+	load    func(context.Context, K) (V, error)
+	known   func(K) bool // nil: every key may exist
+	loads   atomic.Uint64
+	failed  atomic.Uint64
+	stopped atomic.Uint64
+}
+
+type cacheSettings[K comparable, V any] struct {
+	name      string
+	clock     clock.Clock
+	lifetime  time.Duration
+	missing   time.Duration
+	isMissing func(V) bool
+	weigh     func(K, V) uint32
+	weightMax uint64
+	load      func(context.Context, K) (V, error)
+	known     func(K) bool
+}
+
+func newCache[K comparable, V any](s cacheSettings[K, V]) *cache[K, V] {
+	c := &cache[K, V]{name: s.name, counter: stats.NewCounter(), load: s.load, known: s.known}
+	lifetime := func(e otter.Entry[K, V]) time.Duration {
+		if s.isMissing(e.Value) {
+			return s.missing
+		}
+		return jitter(s.lifetime)
+	}
+	refresh := func(e otter.Entry[K, V]) time.Duration {
+		if s.isMissing(e.Value) {
+			return 24 * time.Hour // never: it expires first
+		}
+		return jitter(s.lifetime) * 3 / 4 // at latest 0.825 of the lifetime, which ends at 0.9 at the earliest
+	}
+	c.otter = otter.Must(&otter.Options[K, V]{
+		MaximumWeight:     s.weightMax,
+		Weigher:           s.weigh,
+		StatsRecorder:     c.counter,
+		ExpiryCalculator:  otter.ExpiryWritingFunc(lifetime),
+		RefreshCalculator: otter.RefreshWritingFunc(refresh),
+		Clock:             cacheClock{s.clock},
+		Logger:            cacheLogger{s.name},
+	})
+	return c
+}
+
+// jitter returns d give or take a tenth.
+func jitter(d time.Duration) time.Duration {
+	return d - d/10 + rand.N(d/5+1)
+}
+
+// get returns the value of a key. It returns errUnknown where the filter stops it, and the load's error.
+func (c *cache[K, V]) get(ctx context.Context, key K) (V, error) {
+	v, err := c.otter.Get(ctx, key, c)
+	if errors.Is(err, otter.ErrNotFound) {
+		return v, errUnknown
+	}
+	return v, err
+}
+
+// Load implements otter.Loader.
+func (c *cache[K, V]) Load(ctx context.Context, key K) (V, error) {
+	if c.known != nil && !c.known(key) {
+		c.stopped.Add(1)
+		var none V
+		return none, otter.ErrNotFound
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
+	defer cancel()
+	c.loads.Add(1)
+	v, err := c.load(ctx, key)
+	if err != nil {
+		c.failed.Add(1)
+	}
+	return v, err
+}
+
+// Reload implements otter.Loader.
+func (c *cache[K, V]) Reload(ctx context.Context, key K, _ V) (V, error) { return c.Load(ctx, key) }
+
+// drop forgets a key, and has a load of it that is under way repeated.
+func (c *cache[K, V]) drop(key K) { c.otter.Invalidate(key) }
+
+// CacheStats counts what a cache did since the process began.
+type CacheStats struct {
+	Name string
+	// Hits are answers from memory, Loads reads of the database, Failures those of them that failed.
+	Hits, Loads, Failures uint64
+	// Stopped are keys that the filter knew not to exist, without asking the database.
+	Stopped uint64
+	// Evictions are values that were dropped to make room.
+	Evictions uint64
+	Entries   int
+}
+
+func (c *cache[K, V]) stats() CacheStats {
+	s := c.counter.Snapshot()
+	return CacheStats{
+		Name: c.name, Hits: s.Hits, Loads: c.loads.Load(), Failures: c.failed.Load(), Stopped: c.stopped.Load(),
+		Evictions: s.Evictions, Entries: c.otter.EstimatedSize(),
+	}
+}
+
+// cacheClock gives otter the shop's clock. It has no ticks: entries that expired leave with the next write.
+type cacheClock struct{ clock clock.Clock }
+
+func (c cacheClock) NowNano() int64                      { return c.clock.Now().UnixNano() }
+func (c cacheClock) Tick(time.Duration) <-chan time.Time { return nil }
+
+// cacheLogger logs refreshes that failed: the old value stays until its end.
+type cacheLogger struct{ name string }
+
+func (l cacheLogger) Warn(ctx context.Context, msg string, err error) {
+	slog.WarnContext(ctx, msg, "cache", l.name, "error", err)
+}
+
+func (l cacheLogger) Error(ctx context.Context, msg string, err error) {
+	slog.ErrorContext(ctx, msg, "cache", l.name, "error", err)
+}

@@ -1,0 +1,145 @@
+package catalog
+
+import (
+	"context"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/money"
+)
+
+// Store keeps the catalogue. Implementations are safe for concurrent use. Besides the errors named, every method may return
+// fault.StoreUnavailable, fault.StoreFull and fault.TimedOut.
+type Store interface {
+	// PutProducts writes a batch in one transaction, or with DryRun finds out what it would do and writes nothing. It answers
+	// one Change for each put, in order; a refused put leaves its neighbours alone. The error is for the whole batch, of
+	// which then nothing was written.
+	PutProducts(ctx context.Context, batch Batch) ([]Change, error)
+	// RetireProduct marks a product and its variants retired and returns what it was. A version that is not zero must be the
+	// product's. It returns fault.NotFound, also for one that is retired already, and fault.VersionMismatch.
+	RetireProduct(ctx context.Context, product id.Product, version int64, now time.Time) (Product, error)
+
+	// Product returns a product of any status with its variants. It returns fault.NotFound.
+	Product(ctx context.Context, product id.Product) (Product, error)
+	// ProductByHandle and ProductByCode return whose the handle or the stock code is. They return fault.NotFound, also for the
+	// code of a retired variant.
+	ProductByHandle(ctx context.Context, handle string) (id.Product, error)
+	ProductByCode(ctx context.Context, code string) (id.Product, error)
+	// Products returns a page of products with their variants.
+	Products(ctx context.Context, q Query) ([]Product, error)
+	// Sellables answers for the SKUs that exist, in any order; retired ones are answered as unpublished.
+	Sellables(ctx context.Context, skus []id.SKU) ([]Sellable, error)
+
+	// AddCategory returns fault.Conflict for a handle, or a title under the same parent, that exists, fault.NotFound for an
+	// unknown parent, and fault.Invalid at a limit.
+	AddCategory(ctx context.Context, c Category) error
+	// AddBrand returns fault.Conflict for a handle or title that exists, and fault.Invalid at the limit.
+	AddBrand(ctx context.Context, b Brand) error
+	// Categories returns all of them, parents before children.
+	Categories(ctx context.Context) ([]Category, error)
+	// Brands returns all of them, by title.
+	Brands(ctx context.Context) ([]Brand, error)
+
+	// OtherCurrency returns a currency other than shop that a price is in, or none.
+	OtherCurrency(ctx context.Context, shop money.Currency) (money.Currency, error)
+	// CatalogKeys calls fn for every product, retired ones too, with its variants' ids and codes.
+	CatalogKeys(ctx context.Context, fn func(Keys)) error
+	// MostRead returns the products that SetMostRead was last told of, the most read first.
+	MostRead(ctx context.Context) ([]id.Product, error)
+	SetMostRead(ctx context.Context, products []id.Product) error
+}
+
+// Query asks for a page of products.
+type Query struct {
+	Status   Status // empty: every status but retired
+	Category id.Category
+	Brand    id.Brand
+	// After is the last product of the page before; zero for the first page.
+	After id.Product
+	// OldestFirst turns the order, which is newest first.
+	OldestFirst bool
+	Limit       int
+}
+
+// Keys is everything that a product can be asked for by.
+type Keys struct {
+	Product id.Product
+	Handle  string
+	SKUs    []id.SKU
+	Codes   []string
+}
+
+// Keys returns what the product can be asked for by.
+func (p *Product) Keys() Keys {
+	k := Keys{Product: p.ID, Handle: p.Handle}
+	for i := range p.Variants {
+		k.SKUs = append(k.SKUs, p.Variants[i].ID)
+		k.Codes = append(k.Codes, p.Variants[i].Code)
+	}
+	return k
+}
+
+// Batch is products to write in one transaction.
+type Batch struct {
+	Puts   []Put
+	Now    time.Time
+	DryRun bool
+	// NewID mints the ids of brands and categories that the puts name and the shop does not have yet.
+	NewID func() int64
+}
+
+// BatchProductsMax and BatchVariantsMax bound a batch: some tens of milliseconds for which an order would wait.
+const (
+	BatchProductsMax = 100
+	BatchVariantsMax = 500
+)
+
+// PutMode says which product a put writes.
+type PutMode uint8
+
+// The modes of a put.
+const (
+	// PutNew makes a product; its handle must be free.
+	PutNew PutMode = iota
+	// PutOver writes over the product with the put's id, which must have the put's version. A retired one comes back.
+	PutOver
+	// PutByHandle writes over the product with the put's handle, or makes it. A retired one comes back.
+	PutByHandle
+)
+
+// Put is one product to write. It was checked. Its id and its variants' ids are fresh ones, which the store uses where the
+// product or the stock code is new; a code that is known keeps its id, and so its stock. A code that only a retired variant
+// has moves to this product with its id.
+type Put struct {
+	Mode    PutMode
+	Product Product
+	Version int64 // of PutOver
+	// BrandTitle and CategoryPaths, where not empty, name the brand and the categories from the root down, and take the place
+	// of the product's own ids. What does not exist is made.
+	BrandTitle    string
+	CategoryPaths [][]string
+}
+
+// Action says what became of a put.
+type Action uint8
+
+// The actions.
+const (
+	Unchanged Action = iota
+	Created
+	Updated
+	Refused
+)
+
+// Change is what became of a put.
+type Change struct {
+	Action Action
+	// Before is what was there; its zero value where nothing was.
+	Before Product
+	// After is what is there now, with ids, version and times; in a dry run, what would be.
+	After Product
+	// Err says why a put was refused: fault.Conflict for a handle or code that another product has, fault.NotFound for an
+	// unknown product, brand or category, fault.VersionMismatch, fault.Invalid at a limit.
+	Err *fault.Error
+}

@@ -1,0 +1,87 @@
+// Package catalog owns what the shop sells: products with their variants, categories, brands and list prices, how they come
+// in from files, and the fast reads of them. It does not own how many there are (inventory) nor what a sale asks for them.
+package catalog
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/money"
+)
+
+// Status says whether shoppers see a product.
+type Status string
+
+// The statuses of a product.
+const (
+	// Draft products are seen by admins alone.
+	Draft Status = "draft"
+	// Published products are seen and sold.
+	Published Status = "published"
+	// Retired products were deleted. Their rows stay, because orders and stock refer to them for ever.
+	Retired Status = "retired"
+)
+
+// Product is one thing on offer, with all its variants.
+type Product struct {
+	ID          id.Product
+	Handle      string // names the product in addresses; unique
+	Title       string
+	Description string // text or HTML as it was given; whoever shows it as HTML sanitises it
+	Status      Status
+	Brand       id.Brand // zero: none
+	Categories  []id.Category
+	Options     []string // names of what the variants differ in, such as "Colour"; empty for a single variant
+	Attributes  []Attribute
+	Pictures    []Picture
+	Variants    []Variant
+	Version     int64 // grows by one with every change
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+}
+
+// Variant is what is stocked and sold.
+type Variant struct {
+	ID      id.SKU
+	Code    string   // the shop's own stock code; unique, compared by bytes
+	Options []string // a value for each of the product's Options
+	Price   money.Amount
+}
+
+// Attribute is a fact about a product, such as Material: Cotton.
+type Attribute struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Picture is the address of a picture and what it shows, in words.
+type Picture struct {
+	URL string `json:"url"`
+	Alt string `json:"alt"`
+}
+
+// Sellable is what an order needs to know of a variant: 32 bytes, answered from memory.
+type Sellable struct {
+	SKU        id.SKU
+	Product    id.Product
+	PriceMinor int64 // in the shop's currency
+	Published  bool
+}
+
+// Same reports whether writing b over a would change nothing: everything that an edit can change is compared, ids, version
+// and times are not. Variants are compared by code, in their order.
+func Same(a, b *Product) bool {
+	return a.Handle == b.Handle && a.Title == b.Title && a.Description == b.Description && a.Status == b.Status &&
+		a.Brand == b.Brand && slices.Equal(sorted(a.Categories), sorted(b.Categories)) &&
+		slices.Equal(a.Options, b.Options) && slices.Equal(a.Attributes, b.Attributes) && slices.Equal(a.Pictures, b.Pictures) &&
+		slices.EqualFunc(a.Variants, b.Variants, func(v, w Variant) bool {
+			return v.Code == w.Code && v.Price == w.Price && slices.Equal(v.Options, w.Options)
+		})
+}
+
+func sorted(ids []id.Category) []id.Category {
+	ids = slices.Clone(ids)
+	slices.Sort(ids)
+	return ids
+}

@@ -1,0 +1,432 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/money"
+)
+
+// Bounds of the smaller caches.
+const (
+	// addressesMax is how many handles and stock codes are kept with their products: some 30 MiB.
+	addressesMax = 200_000
+	// sellableBytes is about what a price costs in memory, with its place in the cache.
+	sellableBytes = 1
+	// pageOverheadBytes is about what a page costs besides its body.
+	pageOverheadBytes = 512
+	// listLifetimeMax bounds how long a list is kept: lists are dropped by every change, so this is for the engines to come.
+	listLifetimeMax = time.Minute
+)
+
+// ListQuery asks for a public page: brand and category by handle, empty for any.
+type ListQuery struct {
+	Category string
+	Brand    string
+	After    id.Product
+	Limit    int // 1 to PageMax
+}
+
+// PageMax is the longest page.
+const PageMax = 200
+
+// Reader answers what shoppers read, and what an order needs to know of its lines, from memory. Only published products are
+// shown. It is safe for concurrent use.
+//
+// Every write goes through Service, which tells the Reader before (admit) and after (forget).
+type Reader struct {
+	store    Store
+	currency money.Currency
+	known    *filter
+	most     *mostRead
+	mostMax  int
+
+	products  *cache[id.Product, *Page]
+	addresses *cache[address, id.Product]
+	lists     *cache[listKey, *Page]
+	sellables *cache[id.SKU, Sellable]
+
+	// generation grows after every change. It is part of every list's key: a list that was loaded before a change is never
+	// found after it.
+	generation atomic.Uint64
+	shelfMu    sync.Mutex
+	shelfNow   atomic.Pointer[shelf]
+	shelfEpoch atomic.Uint64
+}
+
+type listKey struct {
+	generation uint64
+	category   id.Category
+	brand      id.Brand
+	after      id.Product
+	limit      int
+}
+
+// missing stands for a product that does not exist or is not published.
+var missing = &Page{}
+
+// NewReader returns a Reader with nothing in memory; see Open. The config must be valid.
+func NewReader(c Config, store Store, clk clock.Clock) *Reader {
+	r := &Reader{store: store, currency: money.Currency(c.Currency), known: newFilter(), most: newMostRead(c.Cache.MostReadMax), mostMax: c.Cache.MostReadMax}
+	pageMissing := func(p *Page) bool { return p == missing }
+	bytes := uint64(c.Cache.MaxMiB) << 20
+	r.products = newCache(cacheSettings[id.Product, *Page]{
+		name: "products", clock: clk, lifetime: c.Cache.Lifetime, missing: c.Cache.MissingLifetime, isMissing: pageMissing,
+		weigh:     func(_ id.Product, p *Page) uint32 { return uint32(len(p.Body) + pageOverheadBytes) },
+		weightMax: bytes / 2, load: r.loadProduct, known: func(p id.Product) bool { return r.known.may(productKey(p)) },
+	})
+	r.lists = newCache(cacheSettings[listKey, *Page]{
+		name: "lists", clock: clk, lifetime: min(c.Cache.Lifetime, listLifetimeMax), missing: c.Cache.MissingLifetime, isMissing: pageMissing,
+		weigh:     func(_ listKey, p *Page) uint32 { return uint32(len(p.Body) + pageOverheadBytes) },
+		weightMax: bytes / 2, load: r.loadList,
+	})
+	r.addresses = newCache(cacheSettings[address, id.Product]{
+		name: "addresses", clock: clk, lifetime: c.Cache.Lifetime, missing: c.Cache.MissingLifetime,
+		isMissing: id.Product.IsZero, weigh: func(address, id.Product) uint32 { return 1 },
+		weightMax: addressesMax, load: r.loadAddress, known: func(a address) bool { return r.known.may(a.key()) },
+	})
+	r.sellables = newCache(cacheSettings[id.SKU, Sellable]{
+		name: "prices", clock: clk, lifetime: c.Cache.Lifetime, missing: c.Cache.MissingLifetime,
+		isMissing: func(s Sellable) bool { return s.Product.IsZero() }, weigh: func(id.SKU, Sellable) uint32 { return sellableBytes },
+		weightMax: uint64(c.Cache.PricesMax), load: r.loadSellable, known: func(s id.SKU) bool { return r.known.may(skuKey(s)) },
+	})
+	return r
+}
+
+// Open fills the filter and warms what is read first: the most read products, the first page of the list, categories and
+// brands. Until it has returned the Reader answers, only slower. It returns the store's errors, and fault.Invalid
+// where the shop has prices in another currency than the configured one.
+func (r *Reader) Open(ctx context.Context) error {
+	other, err := r.store.OtherCurrency(ctx, r.currency)
+	if err != nil {
+		return err
+	}
+	if other != "" {
+		return fault.Bad("currency", "there are prices in %s: it cannot be %s any more", other, r.currency)
+	}
+	// Products written meanwhile add themselves: adding is not held up by this.
+	if err := r.store.CatalogKeys(ctx, r.known.addKeys); err != nil {
+		return err
+	}
+	r.known.ready.Store(true)
+	products, err := r.store.MostRead(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.Warm(ctx, products[:min(len(products), r.mostMax)]); err != nil {
+		return err
+	}
+	_, err = r.List(ctx, ListQuery{Limit: PageDefault})
+	return err
+}
+
+// PageDefault is the length of a page that did not ask for one.
+const PageDefault = 50
+
+// Warm loads products and their prices into memory, so that the first who asks waits for nothing. Unknown and unpublished
+// products are passed over. It returns the store's errors.
+func (r *Reader) Warm(ctx context.Context, products []id.Product) error {
+	for _, product := range products {
+		page, err := r.products.get(ctx, product)
+		if errors.Is(err, errUnknown) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, sku := range page.skus {
+			if _, err := r.sellables.get(ctx, sku); err != nil && !errors.Is(err, errUnknown) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Product returns a published product's page. It returns fault.NotFound and the store's errors. A page in memory is answered
+// without an allocation.
+func (r *Reader) Product(ctx context.Context, product id.Product) (*Page, error) {
+	page, err := r.products.get(ctx, product)
+	if err != nil || page == missing {
+		return nil, notShown(err, "There is no product %s.", product)
+	}
+	r.most.saw(product)
+	return page, nil
+}
+
+// ProductByCode returns the page of the published product that has a variant with the stock code, compared by bytes. It
+// returns fault.NotFound and the store's errors.
+func (r *Reader) ProductByCode(ctx context.Context, code string) (*Page, error) {
+	return r.byAddress(ctx, address{byCode, code}, "There is no product with the stock code %q.")
+}
+
+// ProductByHandle returns the page of the published product with the handle. It returns fault.NotFound and the store's errors.
+func (r *Reader) ProductByHandle(ctx context.Context, handle string) (*Page, error) {
+	return r.byAddress(ctx, address{byHandle, handle}, "There is no product with the handle %q.")
+}
+
+func (r *Reader) byAddress(ctx context.Context, a address, format string) (*Page, error) {
+	product, err := r.addresses.get(ctx, a)
+	if err == nil && !product.IsZero() {
+		var page *Page
+		if page, err = r.products.get(ctx, product); err == nil && page != missing {
+			r.most.saw(product)
+			return page, nil
+		}
+	}
+	return nil, notShown(err, format, a.name)
+}
+
+// notShown is what is said of what a shopper does not see; any other failure is passed on.
+func notShown(err error, format string, key any) error {
+	if err == nil || errors.Is(err, errUnknown) {
+		return fault.New(fault.NotFound, format, key)
+	}
+	return err
+}
+
+// List returns a page of published products, newest first. It returns fault.Invalid for an unknown category or brand, or a
+// limit that is out of range, and the store's errors.
+func (r *Reader) List(ctx context.Context, q ListQuery) (*Page, error) {
+	if q.Limit < 1 || q.Limit > PageMax {
+		return nil, fault.Bad("limit", "it is %d; 1 to %d is allowed", q.Limit, PageMax)
+	}
+	key := listKey{generation: r.generation.Load(), after: q.After, limit: q.Limit}
+	if q.Category != "" || q.Brand != "" {
+		s, err := r.shelf(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if key.category, key.brand, err = s.ids(q.Category, q.Brand); err != nil {
+			return nil, err
+		}
+	}
+	return r.lists.get(ctx, key)
+}
+
+// ids finds a category and a brand by handle, each zero where the handle is empty. It returns fault.Invalid.
+func (s *shelf) ids(category, brand string) (c id.Category, b id.Brand, err error) {
+	var ok bool
+	if c, ok = s.categoryID[category]; !ok && category != "" {
+		return 0, 0, fault.Bad("category", "there is no category with the handle %q", category)
+	}
+	if b, ok = s.brandID[brand]; !ok && brand != "" {
+		return 0, 0, fault.Bad("brand", "there is no brand with the handle %q", brand)
+	}
+	return c, b, nil
+}
+
+// Categories returns the page of all categories. It returns the store's errors.
+func (r *Reader) Categories(ctx context.Context) (*Page, error) {
+	s, err := r.shelf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.categoriesPage, nil
+}
+
+// Brands returns the page of all brands. It returns the store's errors.
+func (r *Reader) Brands(ctx context.Context) (*Page, error) {
+	s, err := r.shelf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.brandsPage, nil
+}
+
+// Sellables appends what is sold under each SKU to into and returns it, in the order of skus. A SKU that does not exist is
+// answered with the zero Sellable but for its id. Prices are the present ones: a change is seen from the moment at which it
+// was answered. From memory, and with room in into, nothing is allocated. It returns the store's errors.
+func (r *Reader) Sellables(ctx context.Context, into []Sellable, skus []id.SKU) ([]Sellable, error) {
+	for _, sku := range skus {
+		s, err := r.sellables.get(ctx, sku)
+		switch {
+		case errors.Is(err, errUnknown):
+			s = Sellable{SKU: sku}
+		case err != nil:
+			return into, err
+		}
+		into = append(into, s)
+	}
+	return into, nil
+}
+
+// Currency returns the shop's currency, which every price is in.
+func (r *Reader) Currency() money.Currency { return r.currency }
+
+// Stats returns the counts of every cache, for telemetry.
+func (r *Reader) Stats() []CacheStats {
+	return []CacheStats{r.products.stats(), r.lists.stats(), r.addresses.stats(), r.sellables.stats()}
+}
+
+// SaveMostRead writes down which products are read most, for Open to warm after a restart. It is one step of background work
+// and reports how many products it wrote; it returns the store's errors.
+func (r *Reader) SaveMostRead(ctx context.Context) (did int, err error) {
+	top := r.most.top(r.mostMax)
+	if len(top) == 0 {
+		return 0, nil
+	}
+	return len(top), r.store.SetMostRead(ctx, top)
+}
+
+// admit makes keys known before the write that makes them visible.
+func (r *Reader) admit(k Keys) { r.known.addKeys(k) }
+
+// forget drops everything that a committed change has made old. A product's keys before and after are both given.
+func (r *Reader) forget(all ...Keys) {
+	for _, k := range all {
+		r.products.drop(k.Product)
+		r.addresses.drop(address{byHandle, k.Handle})
+		for _, code := range k.Codes {
+			r.addresses.drop(address{byCode, code})
+		}
+		for _, sku := range k.SKUs {
+			r.sellables.drop(sku)
+		}
+	}
+	r.generation.Add(1)
+}
+
+// forgetShelf drops the categories and brands, after one was added. What is in memory of products stays right: a category or
+// brand never changes.
+func (r *Reader) forgetShelf() {
+	r.shelfEpoch.Add(1)
+	r.shelfNow.Store(nil)
+}
+
+// shelf returns every category and brand, loading them once for all who wait.
+func (r *Reader) shelf(ctx context.Context) (*shelf, error) {
+	if s := r.shelfNow.Load(); s != nil {
+		return s, nil
+	}
+	r.shelfMu.Lock()
+	defer r.shelfMu.Unlock()
+	if s := r.shelfNow.Load(); s != nil {
+		return s, nil
+	}
+	epoch := r.shelfEpoch.Load()
+	categories, err := r.store.Categories(ctx)
+	if err != nil {
+		return nil, err
+	}
+	brands, err := r.store.Brands(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := newShelf(categories, brands)
+	r.shelfNow.Store(s)
+	if r.shelfEpoch.Load() != epoch { // changed while it was read: good for this answer, not for the next
+		r.shelfNow.CompareAndSwap(s, nil)
+	}
+	return s, nil
+}
+
+func (r *Reader) loadProduct(ctx context.Context, product id.Product) (*Page, error) {
+	p, err := r.store.Product(ctx, product)
+	switch {
+	case errors.Is(err, fault.NotFound):
+		return missing, nil
+	case err != nil:
+		return nil, err
+	case p.Status != Published:
+		return missing, nil
+	}
+	s, err := r.shelfOf(ctx, &p)
+	if err != nil {
+		return nil, err
+	}
+	page := newPage(encode(s.view(&p)))
+	page.skus = p.Keys().SKUs
+	return page, nil
+}
+
+// shelfTriesMax bounds how often the shelf is read again: each time somebody else has changed it in between.
+const shelfTriesMax = 10
+
+// shelfOf returns a shelf on which everything stands that the products name: one that was read before the products were can
+// lack a category that was made together with them.
+func (r *Reader) shelfOf(ctx context.Context, products ...*Product) (*shelf, error) {
+	for range shelfTriesMax {
+		s, err := r.shelf(ctx)
+		if err != nil || s.holds(products) {
+			return s, err
+		}
+		r.forgetShelf()
+	}
+	return nil, fault.New(fault.Internal, "A product's brand or category is missing.")
+}
+
+func (s *shelf) holds(products []*Product) bool {
+	for _, p := range products {
+		if _, ok := s.brandByID[p.Brand]; !ok && !p.Brand.IsZero() {
+			return false
+		}
+		for _, c := range p.Categories {
+			if _, ok := s.categoryByID[c]; !ok {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (r *Reader) loadList(ctx context.Context, k listKey) (*Page, error) {
+	view, err := r.list(ctx, Query{Status: Published, Category: k.category, Brand: k.brand, After: k.after, Limit: k.limit})
+	if err != nil {
+		return nil, err
+	}
+	return newPage(encode(view)), nil
+}
+
+// list reads a page and one product more, which tells whether there is a next page.
+func (r *Reader) list(ctx context.Context, q Query) (listView[View], error) {
+	limit := q.Limit
+	q.Limit++
+	products, err := r.store.Products(ctx, q)
+	if err != nil {
+		return listView[View]{}, err
+	}
+	view := listView[View]{Items: []View{}}
+	if len(products) > limit {
+		products = products[:limit]
+		view.Next = Cursor(products[limit-1].ID)
+	}
+	pointers := make([]*Product, len(products))
+	for i := range products {
+		pointers[i] = &products[i]
+	}
+	s, err := r.shelfOf(ctx, pointers...)
+	if err != nil {
+		return listView[View]{}, err
+	}
+	for i := range products {
+		view.Items = append(view.Items, s.view(&products[i]))
+	}
+	return view, nil
+}
+
+func (r *Reader) loadAddress(ctx context.Context, a address) (id.Product, error) {
+	find := r.store.ProductByHandle
+	if a.kind == byCode {
+		find = r.store.ProductByCode
+	}
+	product, err := find(ctx, a.name)
+	if errors.Is(err, fault.NotFound) {
+		return 0, nil
+	}
+	return product, err
+}
+
+func (r *Reader) loadSellable(ctx context.Context, sku id.SKU) (Sellable, error) {
+	found, err := r.store.Sellables(ctx, []id.SKU{sku})
+	if err != nil || len(found) == 0 {
+		return Sellable{SKU: sku}, err
+	}
+	return found[0], nil
+}

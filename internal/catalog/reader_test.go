@@ -1,0 +1,594 @@
+package catalog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/money"
+)
+
+func mustID(n int64) id.Product { return id.Product(n) }
+
+func isInvalid(err error, field string) bool {
+	return errors.Is(err, fault.Invalid) && fault.As(err).Field == field
+}
+
+// shelfStub is a Store in memory that counts its reads and lets a test hold them up. Only what the Reader and single edits
+// need is there; the real engine is tested in store and through the API.
+type shelfStub struct {
+	Store
+	mu       sync.Mutex
+	products map[id.Product]Product
+	mostRead []id.Product
+	loads    atomic.Int64
+	fail     atomic.Bool
+	// onLoad, where set, is called by a load after it has read and before it returns.
+	onLoad atomic.Pointer[func()]
+}
+
+func newShelfStub(products ...Product) *shelfStub {
+	s := &shelfStub{products: map[id.Product]Product{}}
+	for _, p := range products {
+		s.products[p.ID] = p
+	}
+	return s
+}
+
+func (s *shelfStub) read(fn func()) error {
+	s.loads.Add(1)
+	if s.fail.Load() {
+		return fault.New(fault.StoreUnavailable, "down")
+	}
+	s.mu.Lock()
+	fn()
+	s.mu.Unlock()
+	if hook := s.onLoad.Load(); hook != nil {
+		(*hook)()
+	}
+	return nil
+}
+
+func (s *shelfStub) Product(_ context.Context, product id.Product) (p Product, err error) {
+	ok := false
+	if err = s.read(func() { p, ok = s.products[product] }); err == nil && !ok {
+		err = fault.New(fault.NotFound, "none")
+	}
+	return p, err
+}
+
+func (s *shelfStub) find(match func(*Product) bool) (found id.Product, err error) {
+	err = s.read(func() {
+		for _, p := range s.products {
+			if match(&p) {
+				found = p.ID
+			}
+		}
+	})
+	if err == nil && found.IsZero() {
+		err = fault.New(fault.NotFound, "none")
+	}
+	return found, err
+}
+
+func (s *shelfStub) ProductByHandle(_ context.Context, handle string) (id.Product, error) {
+	return s.find(func(p *Product) bool { return p.Handle == handle })
+}
+
+func (s *shelfStub) ProductByCode(_ context.Context, code string) (id.Product, error) {
+	return s.find(func(p *Product) bool { return slices.Contains(p.Keys().Codes, code) })
+}
+
+func (s *shelfStub) Products(_ context.Context, q Query) (page []Product, err error) {
+	return page, s.read(func() {
+		for _, p := range s.products {
+			if p.Status == q.Status && (q.After.IsZero() || p.ID < q.After) {
+				page = append(page, p)
+			}
+		}
+		slices.SortFunc(page, func(a, b Product) int { return int(b.ID - a.ID) })
+		page = page[:min(len(page), q.Limit)]
+	})
+}
+
+func (s *shelfStub) Sellables(_ context.Context, skus []id.SKU) (found []Sellable, err error) {
+	return found, s.read(func() {
+		for _, p := range s.products {
+			for _, v := range p.Variants {
+				if slices.Contains(skus, v.ID) {
+					found = append(found, Sellable{v.ID, p.ID, v.Price.Minor, p.Status == Published})
+				}
+			}
+		}
+	})
+}
+
+func (s *shelfStub) Categories(context.Context) ([]Category, error) { return nil, nil }
+func (s *shelfStub) Brands(context.Context) ([]Brand, error)        { return nil, nil }
+func (s *shelfStub) MostRead(context.Context) ([]id.Product, error) { return s.mostRead, nil }
+func (s *shelfStub) OtherCurrency(context.Context, money.Currency) (money.Currency, error) {
+	return "", nil
+}
+
+func (s *shelfStub) SetMostRead(_ context.Context, p []id.Product) error {
+	s.mostRead = p
+	return nil
+}
+
+func (s *shelfStub) CatalogKeys(_ context.Context, fn func(Keys)) error {
+	for _, p := range s.products {
+		fn(p.Keys())
+	}
+	return nil
+}
+
+// PutProducts writes over or adds, with the put's ids.
+func (s *shelfStub) PutProducts(_ context.Context, b Batch) (changes []Change, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, put := range b.Puts {
+		before, p := s.products[put.Product.ID], put.Product
+		p.Version = before.Version + 1
+		for i := range before.Variants {
+			p.Variants[i].ID = before.Variants[i].ID
+		}
+		s.products[p.ID] = p
+		action := Updated
+		if before.ID.IsZero() {
+			action = Created
+		}
+		changes = append(changes, Change{Action: action, Before: before, After: p})
+	}
+	return changes, nil
+}
+
+// numbered returns a published product whose id, handle and code come from n.
+func numbered(n int64) Product {
+	return Product{ID: id.Product(n), Handle: fmt.Sprint("h", n), Title: fmt.Sprint("Product ", n), Status: Published, Version: 1,
+		Variants: []Variant{{ID: id.SKU(1000 + n), Code: fmt.Sprint("C", n), Price: money.Of(100*n, "GBP")}}}
+}
+
+type readerTest struct {
+	*testing.T
+	store   *shelfStub
+	clock   *clock.Manual
+	reader  *Reader
+	service *Service
+}
+
+func newReaderTest(t *testing.T, products ...Product) *readerTest {
+	store, clk := newShelfStub(products...), clock.NewManual(time.Date(2026, 11, 27, 20, 0, 0, 0, time.UTC))
+	mint, err := id.NewMint(clk, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := NewReader(DefaultConfig(), store, clk)
+	return &readerTest{T: t, store: store, clock: clk, reader: r, service: New(DefaultConfig(), store, r, mint, clk)}
+}
+
+func (t *readerTest) open() {
+	t.Helper()
+	if err := t.reader.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (t *readerTest) title(product id.Product) string {
+	t.Helper()
+	page, err := t.reader.Product(t.Context(), product)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return titleOf(t.T, page)
+}
+
+func titleOf(t *testing.T, page *Page) string {
+	t.Helper()
+	var v View
+	if err := json.Unmarshal(page.Body, &v); err != nil {
+		t.Fatal(err)
+	}
+	return v.Title
+}
+
+// rename writes a product's title through the service.
+func (t *readerTest) rename(n int64, title string) {
+	t.Helper()
+	p := numbered(n)
+	p.Title = title
+	if _, err := t.service.Replace(t.Context(), p.ID, 1, Input{Product: p}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOneLoadServesAllWhoWait(t *testing.T) {
+	rt := newReaderTest(t, numbered(1))
+	rt.open()
+	rt.store.loads.Store(0)
+	release := make(chan struct{})
+	hold := func() { <-release }
+	rt.store.onLoad.Store(&hold)
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			if page, err := rt.reader.Product(context.Background(), 1); err != nil || len(page.Body) == 0 {
+				t.Errorf("%v, %v", page, err)
+			}
+		})
+	}
+	time.Sleep(10 * time.Millisecond)
+	close(release)
+	wg.Wait()
+	if n := rt.store.loads.Load(); n != 1 {
+		t.Errorf("%d loads, want 1", n)
+	}
+}
+
+func TestTheReaderWhoLeavesDoesNotEndTheLoad(t *testing.T) {
+	rt := newReaderTest(t, numbered(1))
+	ctx, cancel := context.WithCancel(t.Context())
+	hold := func() { cancel() }
+	rt.store.onLoad.Store(&hold)
+	_, _ = rt.reader.Product(ctx, 1)
+	rt.store.fail.Store(true) // what is answered now was kept by the load whose reader went away
+	if _, err := rt.reader.Product(t.Context(), 1); err != nil {
+		t.Error(err)
+	}
+}
+
+// The load has read the old row when the write commits; it must not be kept over the write.
+func TestALoadFromBeforeTheWriteIsNotKept(t *testing.T) {
+	for name, read := range map[string]func(*readerTest) string{
+		"product":   func(rt *readerTest) string { return rt.title(1) },
+		"by handle": func(rt *readerTest) string { return readTitle(rt, rt.reader.ProductByHandle, "h1") },
+		"by code":   func(rt *readerTest) string { return readTitle(rt, rt.reader.ProductByCode, "C1") },
+		"list": func(rt *readerTest) string {
+			page, err := rt.reader.List(context.Background(), ListQuery{Limit: 10})
+			if err != nil {
+				rt.Fatal(err)
+			}
+			return string(page.Body)
+		},
+		"price": func(rt *readerTest) string {
+			s, err := rt.reader.Sellables(context.Background(), nil, []id.SKU{1001})
+			if err != nil {
+				rt.Fatal(err)
+			}
+			return fmt.Sprint(s[0].PriceMinor)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rt := newReaderTest(t, numbered(1))
+			inLoad, goOn := make(chan struct{}), make(chan struct{})
+			var once sync.Once
+			hold := func() {
+				once.Do(func() {
+					close(inLoad)
+					<-goOn
+				})
+			}
+			rt.store.onLoad.Store(&hold)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				read(rt)
+			}()
+			<-inLoad
+			p := numbered(1)
+			p.Title, p.Variants[0].Price.Minor = "New", 777
+			if _, err := rt.service.Replace(t.Context(), 1, 1, Input{Product: p}); err != nil {
+				t.Fatal(err)
+			}
+			close(goOn)
+			<-done
+			if got := read(rt); !strings.Contains(got, "New") && got != "777" {
+				t.Errorf("after the write: %s", got)
+			}
+		})
+	}
+}
+
+func readTitle(rt *readerTest, by func(context.Context, string) (*Page, error), key string) string {
+	rt.Helper()
+	page, err := by(context.Background(), key)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	return titleOf(rt.T, page)
+}
+
+// Readers and a writer race; whoever reads after a write was answered sees that write or a later one.
+func TestReadersNeverGoBack(t *testing.T) {
+	rt := newReaderTest(t, numbered(1))
+	rt.open()
+	var written atomic.Int64
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				floor := written.Load()
+				s, err := rt.reader.Sellables(context.Background(), nil, []id.SKU{1001})
+				if err != nil || floor > 0 && s[0].PriceMinor < floor {
+					t.Errorf("price %v after %d was written: %v", s, floor, err)
+					return
+				}
+			}
+		})
+	}
+	for n := int64(1); n <= 2000; n++ {
+		p := numbered(1)
+		p.Variants[0].Price.Minor = 1000 + n
+		if _, err := rt.service.Replace(t.Context(), 1, 0, Input{Product: p}); err != nil {
+			t.Fatal(err)
+		}
+		written.Store(1000 + n)
+	}
+	close(stop)
+	wg.Wait()
+}
+
+func TestWhatDoesNotExist(t *testing.T) {
+	rt := newReaderTest(t, numbered(1))
+	hidden := numbered(2)
+	hidden.Status = Draft
+	rt.store.products[2] = hidden
+	rt.open()
+	rt.store.loads.Store(0)
+	ctx := t.Context()
+	for range 3 {
+		for what, err := range map[string]error{
+			"id":     second(rt.reader.Product(ctx, 99)),
+			"handle": second(rt.reader.ProductByHandle(ctx, "nope")),
+			"code":   second(rt.reader.ProductByCode(ctx, "c1")),
+			"draft":  second(rt.reader.Product(ctx, 2)),
+		} {
+			if !errors.Is(err, fault.NotFound) {
+				t.Errorf("%s: %v, want not found", what, err)
+			}
+		}
+	}
+	if n := rt.store.loads.Load(); n != 1 {
+		t.Errorf("%d loads, want 1: the draft's; the filter stops the others", n)
+	}
+	got, err := rt.reader.Sellables(ctx, nil, []id.SKU{5, 1002, 1001})
+	if err != nil || !slices.Equal(got, []Sellable{{SKU: 5}, {1002, 2, 200, false}, {1001, 1, 100, true}}) {
+		t.Errorf("sellables: %v, %v", got, err)
+	}
+	// What a write makes visible is visible at once, although its absence was remembered.
+	rt.rename(2, "Shown")
+	if got := rt.title(2); got != "Shown" {
+		t.Errorf("title %q", got)
+	}
+	p := numbered(99)
+	p.ID = 0
+	v, err := rt.service.Create(ctx, Input{Product: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, err := range map[string]error{
+		"id":     second(rt.reader.Product(ctx, v.ID)),
+		"handle": second(rt.reader.ProductByHandle(ctx, "h99")),
+		"code":   second(rt.reader.ProductByCode(ctx, "C99")),
+	} {
+		if err != nil {
+			t.Errorf("new %s: %v", what, err)
+		}
+	}
+}
+
+func second[A any](_ A, err error) error { return err }
+
+func TestTheAnswerThatSomethingIsMissingIsShort(t *testing.T) {
+	rt := newReaderTest(t)
+	// The filter is not filled yet, so the store is asked, once.
+	for range 3 {
+		if err := second(rt.reader.Product(t.Context(), 7)); !errors.Is(err, fault.NotFound) {
+			t.Fatal(err)
+		}
+	}
+	if n := rt.store.loads.Load(); n != 1 {
+		t.Errorf("%d loads, want 1", n)
+	}
+	rt.clock.Advance(DefaultConfig().Cache.MissingLifetime + time.Millisecond)
+	_ = second(rt.reader.Product(t.Context(), 7))
+	if n := rt.store.loads.Load(); n != 2 {
+		t.Errorf("%d loads after its end, want 2", n)
+	}
+}
+
+func TestAFailedLoadIsNotKept(t *testing.T) {
+	rt := newReaderTest(t, numbered(1))
+	rt.store.fail.Store(true)
+	if err := second(rt.reader.Product(t.Context(), 1)); !errors.Is(err, fault.StoreUnavailable) {
+		t.Fatal(err)
+	}
+	rt.store.fail.Store(false)
+	if got := rt.title(1); got != "Product 1" {
+		t.Error(got)
+	}
+}
+
+func TestWhatIsHotIsRefreshedBeforeItsEnd(t *testing.T) {
+	rt := newReaderTest(t, numbered(1), numbered(2))
+	rt.title(1)
+	rt.title(2)
+	lifetime := DefaultConfig().Cache.Lifetime
+	rt.clock.Advance(lifetime * 83 / 100) // past every jittered refresh time, before every end
+	before := rt.store.loads.Load()
+	rt.title(1) // from memory; the refresh runs behind it
+	deadline := time.Now().Add(5 * time.Second)
+	for rt.store.loads.Load() == before && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(5 * time.Millisecond)
+	rt.clock.Advance(lifetime * 30 / 100) // past the first ends
+	rt.store.fail.Store(true)
+	if got := rt.title(1); got != "Product 1" {
+		t.Error(got)
+	}
+	if err := second(rt.reader.Product(t.Context(), 2)); err == nil {
+		t.Error("what nobody read was kept beyond its end")
+	}
+}
+
+func TestEachChangeHasAnETagOfItsOwn(t *testing.T) {
+	rt := newReaderTest(t, numbered(1))
+	first, _ := rt.reader.Product(t.Context(), 1)
+	again, _ := rt.reader.ProductByCode(t.Context(), "C1")
+	rt.rename(1, "New")
+	changed, _ := rt.reader.Product(t.Context(), 1)
+	if first != again || first.ETag == changed.ETag || !strings.HasPrefix(first.ETag, `"`) {
+		t.Errorf("%s, %s, %s", first.ETag, again.ETag, changed.ETag)
+	}
+}
+
+func TestTheMostReadAreWarmAfterARestart(t *testing.T) {
+	var all []Product
+	for n := range int64(100) {
+		all = append(all, numbered(n+1))
+	}
+	rt := newReaderTest(t, all...)
+	rt.open()
+	for range 2000 {
+		rt.title(7)
+		rt.title(8)
+	}
+	if did, err := rt.reader.SaveMostRead(t.Context()); err != nil || did < 2 {
+		t.Fatalf("%d, %v", did, err)
+	}
+	rt.reader = NewReader(DefaultConfig(), rt.store, rt.clock)
+	rt.open()
+	loads := rt.store.loads.Load()
+	rt.title(7)
+	rt.title(8)
+	if _, err := rt.reader.Sellables(t.Context(), nil, []id.SKU{1007, 1008}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rt.reader.List(t.Context(), ListQuery{Limit: PageDefault}); err != nil {
+		t.Fatal(err)
+	}
+	if n := rt.store.loads.Load() - loads; n != 0 {
+		t.Errorf("%d loads, want none", n)
+	}
+}
+
+func TestMostReadIsBounded(t *testing.T) {
+	m := newMostRead(5)
+	for n := range 10_000 {
+		m.count(id.Product(n + 100))
+		m.count(1)
+		if n%2 == 0 {
+			m.count(2)
+		}
+	}
+	if len(m.counts) > 20 {
+		t.Errorf("%d counted, want at most 20", len(m.counts))
+	}
+	if top := m.top(5); len(top) != 5 || top[0] != 1 || top[1] != 2 {
+		t.Errorf("top: %v", top)
+	}
+}
+
+func TestListPages(t *testing.T) {
+	var all []Product
+	for n := range int64(5) {
+		all = append(all, numbered(n+1))
+	}
+	rt := newReaderTest(t, all...)
+	var got []id.Product
+	cursor := ""
+	for range 4 {
+		after, err := ParseCursor(cursor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := rt.reader.List(t.Context(), ListQuery{After: after, Limit: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var v listView[View]
+		if err := json.Unmarshal(page.Body, &v); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range v.Items {
+			got = append(got, p.ID)
+		}
+		if cursor = v.Next; cursor == "" {
+			break
+		}
+	}
+	if !slices.Equal(got, []id.Product{5, 4, 3, 2, 1}) {
+		t.Error(got)
+	}
+	for field, q := range map[string]ListQuery{"limit": {Limit: PageMax + 1}, "category": {Limit: 1, Category: "x"}, "brand": {Limit: 1, Brand: "x"}} {
+		if _, err := rt.reader.List(t.Context(), q); !isInvalid(err, field) {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+}
+
+func TestFilterGrows(t *testing.T) {
+	f := newFilter()
+	f.next = 64
+	f.ready.Store(true)
+	for n := range 5000 {
+		f.add(productKey(id.Product(n)))
+	}
+	wrong := 0
+	for n := range 5000 {
+		if !f.may(productKey(id.Product(n))) {
+			t.Fatalf("%d was added and is denied", n)
+		}
+		if f.may(productKey(id.Product(n + 1_000_000))) {
+			wrong++
+		}
+	}
+	if wrong > 100 || len(f.layers) < 3 {
+		t.Errorf("%d of 5000 taken for known, %d layers", wrong, len(f.layers))
+	}
+}
+
+func BenchmarkProductFromMemory(b *testing.B) {
+	store := newShelfStub(numbered(1))
+	r := NewReader(DefaultConfig(), store, clock.System{})
+	ctx := context.Background()
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := r.Product(ctx, 1); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
+
+func BenchmarkSellablesFromMemory(b *testing.B) {
+	store := newShelfStub(numbered(1), numbered(2), numbered(3))
+	r := NewReader(DefaultConfig(), store, clock.System{})
+	ctx := context.Background()
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		into, skus := make([]Sellable, 0, 3), []id.SKU{1001, 1002, 1003}
+		for pb.Next() {
+			if _, err := r.Sellables(ctx, into[:0], skus); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}

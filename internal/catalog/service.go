@@ -1,0 +1,183 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/money"
+)
+
+// Service changes the catalogue and reads it for admins, drafts too. It is safe for concurrent use. Every method may return
+// the store's errors besides those it names.
+type Service struct {
+	store    Store
+	reader   *Reader
+	mint     *id.Mint
+	clock    clock.Clock
+	currency money.Currency
+}
+
+// New returns a Service whose changes the reader sees at once.
+func New(c Config, store Store, reader *Reader, mint *id.Mint, clk clock.Clock) *Service {
+	return &Service{store: store, reader: reader, mint: mint, clock: clk, currency: money.Currency(c.Currency)}
+}
+
+// Input is a product as an admin writes it: without ids, brand and categories by handle.
+type Input struct {
+	Product    Product
+	Brand      string
+	Categories []string
+}
+
+// Create makes a product. It returns fault.Invalid, and fault.Conflict for a handle or stock code that another product has.
+func (s *Service) Create(ctx context.Context, in Input) (View, error) {
+	in.Product.ID = 0
+	return s.put(ctx, in, PutNew, 0)
+}
+
+// Replace writes a product over. The version must be the one that the product has. Variants are known by their codes: a code
+// that stays keeps its SKU id and stock, one that is left out is retired. A deleted product comes back. It returns
+// fault.Invalid, fault.NotFound, fault.VersionMismatch, and fault.Conflict for a handle or code that another product has.
+func (s *Service) Replace(ctx context.Context, product id.Product, version int64, in Input) (View, error) {
+	in.Product.ID = product
+	return s.put(ctx, in, PutOver, version)
+}
+
+func (s *Service) put(ctx context.Context, in Input, mode PutMode, version int64) (View, error) {
+	shelf, err := s.reader.shelf(ctx)
+	if err != nil {
+		return View{}, err
+	}
+	p := in.Product
+	if _, p.Brand, err = shelf.ids("", in.Brand); err != nil {
+		return View{}, err
+	}
+	p.Categories = nil
+	for i, handle := range in.Categories {
+		c, ok := shelf.categoryID[handle]
+		if !ok {
+			return View{}, fault.Bad(fmt.Sprintf("categories[%d]", i), "there is no category with the handle %q", handle)
+		}
+		p.Categories = append(p.Categories, c)
+	}
+	if err := p.Check(s.currency); err != nil {
+		return View{}, err
+	}
+	changes, err := s.write(ctx, []Put{{Mode: mode, Product: p, Version: version}}, false)
+	if err != nil {
+		return View{}, err
+	}
+	if changes[0].Action == Refused {
+		return View{}, changes[0].Err
+	}
+	return s.view(ctx, &changes[0].After)
+}
+
+// write is the one way in which products change: new ids are minted and made known, the store commits, and what is in memory
+// of the products, as they were and as they are, is forgotten.
+func (s *Service) write(ctx context.Context, puts []Put, dryRun bool) ([]Change, error) {
+	for i := range puts {
+		p := &puts[i].Product
+		if p.ID.IsZero() {
+			p.ID = id.New[id.Product](s.mint)
+		}
+		for v := range p.Variants {
+			p.Variants[v].ID = id.New[id.SKU](s.mint)
+		}
+		if !dryRun {
+			s.reader.admit(p.Keys())
+		}
+	}
+	changes, err := s.store.PutProducts(ctx, Batch{Puts: puts, Now: s.clock.Now(), DryRun: dryRun, NewID: s.mint.Next})
+	if dryRun || err != nil {
+		return changes, err
+	}
+	var stale []Keys
+	for _, c := range changes {
+		if c.Action == Created || c.Action == Updated {
+			stale = append(stale, c.Before.Keys(), c.After.Keys())
+		}
+	}
+	if len(stale) > 0 {
+		s.reader.forgetShelf()
+		s.reader.forget(stale...)
+	}
+	return changes, nil
+}
+
+// Retire deletes a product for shoppers: it is no longer shown or sold, and its stock codes are free. Its rows stay. A version
+// that is not zero must be the product's. It returns fault.NotFound and fault.VersionMismatch.
+func (s *Service) Retire(ctx context.Context, product id.Product, version int64) error {
+	before, err := s.store.RetireProduct(ctx, product, version, s.clock.Now())
+	if err != nil {
+		return err
+	}
+	s.reader.forget(before.Keys())
+	return nil
+}
+
+// Get returns a product, a draft too, from the store. It returns fault.NotFound, also for a deleted one.
+func (s *Service) Get(ctx context.Context, product id.Product) (View, error) {
+	p, err := s.store.Product(ctx, product)
+	if err != nil {
+		return View{}, err
+	}
+	if p.Status == Retired {
+		return View{}, fault.New(fault.NotFound, "There is no product %s.", product)
+	}
+	return s.view(ctx, &p)
+}
+
+func (s *Service) view(ctx context.Context, p *Product) (View, error) {
+	shelf, err := s.reader.shelfOf(ctx, p)
+	if err != nil {
+		return View{}, err
+	}
+	return shelf.view(p), nil
+}
+
+// List returns a page of products, drafts too, newest first, and the cursor of the next page, empty on the last. A status
+// narrows it. It returns fault.Invalid.
+func (s *Service) List(ctx context.Context, status Status, q ListQuery) (items []View, next string, err error) {
+	if q.Limit < 1 || q.Limit > PageMax {
+		return nil, "", fault.Bad("limit", "it is %d; 1 to %d is allowed", q.Limit, PageMax)
+	}
+	if status != "" && status != Draft && status != Published {
+		return nil, "", fault.Bad("status", "%q is not a status: draft or published", status)
+	}
+	shelf, err := s.reader.shelf(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	query := Query{Status: status, After: q.After, Limit: q.Limit}
+	if query.Category, query.Brand, err = shelf.ids(q.Category, q.Brand); err != nil {
+		return nil, "", err
+	}
+	view, err := s.reader.list(ctx, query)
+	return view.Items, view.Next, err
+}
+
+// AddCategory makes a category. It returns fault.Invalid, and fault.Conflict for a handle or title that is taken.
+func (s *Service) AddCategory(ctx context.Context, c Category) (Category, error) {
+	if err := c.Check(); err != nil {
+		return c, err
+	}
+	c.ID = id.New[id.Category](s.mint)
+	err := s.store.AddCategory(ctx, c)
+	s.reader.forgetShelf()
+	return c, err
+}
+
+// AddBrand makes a brand. It returns fault.Invalid, and fault.Conflict for a handle or title that is taken.
+func (s *Service) AddBrand(ctx context.Context, b Brand) (Brand, error) {
+	if err := b.Check(); err != nil {
+		return b, err
+	}
+	b.ID = id.New[id.Brand](s.mint)
+	err := s.store.AddBrand(ctx, b)
+	s.reader.forgetShelf()
+	return b, err
+}

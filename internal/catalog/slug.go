@@ -1,0 +1,79 @@
+package catalog
+
+import (
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+)
+
+// HandleBytesMax bounds a handle: it is a part of an address.
+const HandleBytesMax = 128
+
+// lineRunesMax is the longest text that counts as a line: longer ones may hold line breaks.
+const lineRunesMax = 255
+
+// latin spells the letters that have no decomposition.
+var latin = strings.NewReplacer("ß", "ss", "æ", "ae", "œ", "oe", "ø", "o", "đ", "d", "ð", "d", "þ", "th", "ł", "l", "ı", "i", "&", " and ")
+
+// Slug makes a handle of a title: lower case, accents dropped, every run of anything but Latin letters and digits one
+// hyphen, cut at HandleBytesMax with room for a number behind it. It is empty where the title has neither.
+func Slug(title string) string {
+	var b strings.Builder
+	gap := false
+	for _, r := range latin.Replace(strings.ToLower(norm.NFKD.String(title))) {
+		switch {
+		case r >= 0x0300 && r <= 0x036F || r == '\'' || r == '’':
+			continue // an accent, or the apostrophe of "children's"
+		case (r < 'a' || r > 'z') && (r < '0' || r > '9'):
+			gap = b.Len() > 0
+			continue
+		}
+		if b.Len() >= HandleBytesMax-len("-10000") {
+			break
+		}
+		if gap {
+			b.WriteByte('-')
+			gap = false
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// checkHandle returns fault.Invalid unless h is lower-case letters and digits in groups joined by single hyphens.
+func checkHandle(field, h string) error {
+	if h == "" {
+		return fault.Bad(field, "it is required, because the title has no Latin letters or digits to make it from")
+	}
+	if len(h) > HandleBytesMax {
+		return fault.Bad(field, "it has %d bytes; at most %d are allowed", len(h), HandleBytesMax)
+	}
+	if !IsHandle(h) {
+		return fault.Bad(field, "%q is not a handle: a to z and digits, joined by single hyphens", h)
+	}
+	return nil
+}
+
+// IsHandle reports whether h has the form of a handle: ^[a-z0-9]+(-[a-z0-9]+)*$, at most HandleBytesMax bytes.
+func IsHandle(h string) bool {
+	hyphen := true
+	for i := range len(h) {
+		switch c := h[i]; {
+		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
+			hyphen = false
+		case c == '-' && !hyphen:
+			hyphen = true
+		default:
+			return false
+		}
+	}
+	return !hyphen && len(h) <= HandleBytesMax
+}
+
+// isControl reports characters that have no place in texts for people: controls, and what turns the direction of writing.
+func isControl(r rune) bool {
+	return unicode.IsControl(r) || r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069 || r == 0xFEFF
+}

@@ -3,6 +3,8 @@ package order
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -119,7 +121,8 @@ func (c *Committer) Close() {
 }
 
 // Step commits one batch and returns how many drafts it decided. First it asks after the drafts whose commit was never
-// answered: while that cannot be told, nothing is decided and the error is returned.
+// answered: while that cannot be told, nothing is decided and the error is returned. A batch that was refused as a whole
+// is decided, and no error of Step.
 func (c *Committer) Step(ctx context.Context) (int, error) {
 	asked, err := c.resolve(ctx)
 	if err != nil {
@@ -134,7 +137,7 @@ func (c *Committer) Step(ctx context.Context) (int, error) {
 		drafts[i] = t.draft
 	}
 	began := time.Now()
-	outcomes, err := c.store.CommitOrders(ctx, drafts)
+	outcomes, err := c.commit(ctx, drafts)
 	c.observe(len(drafts), time.Since(began), err)
 	if errors.Is(err, fault.OutcomeUnknown) {
 		c.mu.Lock()
@@ -149,7 +152,20 @@ func (c *Committer) Step(ctx context.Context) (int, error) {
 			t.outcome = outcomes[i]
 		}
 	}
-	return asked + len(batch), errors.Join(err, c.settle(ctx, batch))
+	// What refused the batch is told to everyone in it, and logged where they are answered: the loop goes on at once, so that
+	// a full disk answers 503 in milliseconds and is found empty again by the next batch.
+	return asked + len(batch), c.settle(ctx, batch)
+}
+
+// commit commits drafts. A panic leaves their outcome unknown, so that they are asked after like any other, and neither
+// lost nor given back.
+func (c *Committer) commit(ctx context.Context, drafts []*Draft) (outcomes []Outcome, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.Wrap(fault.OutcomeUnknown, fmt.Errorf("panic in a commit: %v\n%s", p, debug.Stack()), "The outcome is not known yet.")
+		}
+	}()
+	return c.store.CommitOrders(ctx, drafts)
 }
 
 // take removes the next batch from the queue, and says that there is more.

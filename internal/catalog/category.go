@@ -48,7 +48,7 @@ func checkNamed(title, handle *string) error {
 	}
 	// Files write a category as its path, "Home > Candles | Gifts": the separators cannot be part of a title.
 	if strings.ContainsAny(*title, ">|") {
-		return fault.Bad("title", "a title has no > and no |, which separate titles in files")
+		return fault.Bad("title", "A title has no > and no |, which separate titles in files.")
 	}
 	if *handle == "" {
 		*handle = Slug(*title)
@@ -60,7 +60,7 @@ func checkNamed(title, handle *string) error {
 // allowed in texts of more than a line's length) and of a length from least to most, in characters.
 func checkText(field string, s *string, least, most int) error {
 	if !utf8.ValidString(*s) {
-		return fault.Bad(field, "the text is not UTF-8")
+		return fault.Bad(field, "The text is not UTF-8.")
 	}
 	if strings.Contains(*s, "\r\n") {
 		*s = strings.ReplaceAll(*s, "\r\n", "\n")
@@ -69,13 +69,13 @@ func checkText(field string, s *string, least, most int) error {
 	n := utf8.RuneCountInString(*s)
 	switch {
 	case n == 0 && least > 0:
-		return fault.Bad(field, "it is required")
+		return fault.Bad(field, "It is required.")
 	case n < least || n > most:
-		return fault.Bad(field, "it has %d characters; %d to %d are allowed", n, least, most)
+		return fault.Bad(field, "It has %d characters; %d to %d are allowed.", n, least, most)
 	}
 	for _, r := range *s {
 		if isControl(r) && !(most > lineRunesMax && (r == '\n' || r == '\t')) {
-			return fault.Bad(field, "it holds the control character U+%04X", r)
+			return fault.Bad(field, "It holds the control character U+%04X.", r)
 		}
 	}
 	return nil

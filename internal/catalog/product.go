@@ -61,7 +61,7 @@ type Picture struct {
 	Alt string `json:"alt"`
 }
 
-// Sellable is what an order needs to know of a variant: 32 bytes, answered from memory.
+// Sellable is what an order or a sale needs to know of a variant.
 type Sellable struct {
 	SKU        id.SKU
 	Product    id.Product

@@ -108,7 +108,7 @@ func (r *Reader) Open(ctx context.Context) error {
 		return err
 	}
 	if other != "" {
-		return fault.Bad("currency", "there are prices in %s: it cannot be %s any more", other, r.currency)
+		return fault.Bad("currency", "There are prices in %s: it cannot be %s any more.", other, r.currency)
 	}
 	// Products written meanwhile add themselves: adding is not held up by this.
 	if err := r.store.CatalogKeys(ctx, r.known.addKeys); err != nil {
@@ -195,7 +195,7 @@ func notShown(err error, format string, key any) error {
 // limit that is out of range, and the store's errors.
 func (r *Reader) List(ctx context.Context, q ListQuery) (*Page, error) {
 	if q.Limit < 1 || q.Limit > PageMax {
-		return nil, fault.Bad("limit", "it is %d; 1 to %d is allowed", q.Limit, PageMax)
+		return nil, fault.Bad("limit", "It is %d; 1 to %d is allowed.", q.Limit, PageMax)
 	}
 	key := listKey{generation: r.generation.Load(), after: q.After, limit: q.Limit}
 	if q.Category != "" || q.Brand != "" {
@@ -214,10 +214,10 @@ func (r *Reader) List(ctx context.Context, q ListQuery) (*Page, error) {
 func (s *shelf) ids(category, brand string) (c id.Category, b id.Brand, err error) {
 	var ok bool
 	if c, ok = s.categoryID[category]; !ok && category != "" {
-		return 0, 0, fault.Bad("category", "there is no category with the handle %q", category)
+		return 0, 0, fault.Bad("category", "There is no category with the handle %q.", category)
 	}
 	if b, ok = s.brandID[brand]; !ok && brand != "" {
-		return 0, 0, fault.Bad("brand", "there is no brand with the handle %q", brand)
+		return 0, 0, fault.Bad("brand", "There is no brand with the handle %q.", brand)
 	}
 	return c, b, nil
 }
@@ -240,25 +240,32 @@ func (r *Reader) Brands(ctx context.Context) (*Page, error) {
 	return s.brandsPage, nil
 }
 
-// Sellables appends what is sold under each SKU to into and returns it, in the order of skus. A SKU that does not exist is
-// answered with the zero Sellable but for its id. Prices are the present ones: a change is seen from the moment at which it
-// was answered. From memory, and with room in into, nothing is allocated. It returns the store's errors.
-func (r *Reader) Sellables(ctx context.Context, into []Sellable, skus []id.SKU) ([]Sellable, error) {
-	for _, sku := range skus {
-		s, err := r.sellables.get(ctx, sku)
-		switch {
-		case errors.Is(err, errUnknown):
-			s = Sellable{SKU: sku}
-		case err != nil:
-			return into, err
-		}
-		into = append(into, s)
+// Offer returns what a published variant is and its present list price: a change is seen from the moment at which it was
+// answered. From memory nothing is allocated. It returns fault.NotInSale where the SKU is not published, and the store's
+// errors.
+func (r *Reader) Offer(ctx context.Context, sku id.SKU) (id.Product, money.Amount, error) {
+	s, err := r.sellables.get(ctx, sku)
+	if errors.Is(err, errUnknown) || err == nil && !s.Published {
+		return 0, money.Amount{}, fault.New(fault.NotInSale, "There is no SKU %s on sale.", sku)
 	}
-	return into, nil
+	return s.Product, money.Of(s.PriceMinor, r.currency), err
 }
 
-// Currency returns the shop's currency, which every price is in.
-func (r *Reader) Currency() money.Currency { return r.currency }
+// Price returns the present list price, as Offer does.
+func (r *Reader) Price(ctx context.Context, sku id.SKU) (money.Amount, error) {
+	_, price, err := r.Offer(ctx, sku)
+	return price, err
+}
+
+// KnowsSKU returns nil where there is such a SKU, published or not, retired or not. It returns fault.NotFound and the store's
+// errors.
+func (r *Reader) KnowsSKU(ctx context.Context, sku id.SKU) error {
+	s, err := r.sellables.get(ctx, sku)
+	if errors.Is(err, errUnknown) || err == nil && s.Product.IsZero() {
+		return fault.New(fault.NotFound, "There is no SKU %s.", sku)
+	}
+	return err
+}
 
 // Stats returns the counts of every cache, for telemetry.
 func (r *Reader) Stats() []CacheStats {

@@ -260,11 +260,11 @@ func TestALoadFromBeforeTheWriteIsNotKept(t *testing.T) {
 			return string(page.Body)
 		},
 		"price": func(rt *readerTest) string {
-			s, err := rt.reader.Sellables(context.Background(), nil, []id.SKU{1001})
+			price, err := rt.reader.Price(context.Background(), 1001)
 			if err != nil {
 				rt.Fatal(err)
 			}
-			return fmt.Sprint(s[0].PriceMinor)
+			return fmt.Sprint(price.Minor)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -323,9 +323,9 @@ func TestReadersNeverGoBack(t *testing.T) {
 				default:
 				}
 				floor := written.Load()
-				s, err := rt.reader.Sellables(context.Background(), nil, []id.SKU{1001})
-				if err != nil || floor > 0 && s[0].PriceMinor < floor {
-					t.Errorf("price %v after %d was written: %v", s, floor, err)
+				price, err := rt.reader.Price(context.Background(), 1001)
+				if err != nil || price.Minor < floor && floor > 0 {
+					t.Errorf("price %v after %d was written: %v", price, floor, err)
 					return
 				}
 			}
@@ -366,9 +366,17 @@ func TestWhatDoesNotExist(t *testing.T) {
 	if n := rt.store.loads.Load(); n != 1 {
 		t.Errorf("%d loads, want 1: the draft's; the filter stops the others", n)
 	}
-	got, err := rt.reader.Sellables(ctx, nil, []id.SKU{5, 1002, 1001})
-	if err != nil || !slices.Equal(got, []Sellable{{SKU: 5}, {1002, 2, 200, false}, {1001, 1, 100, true}}) {
-		t.Errorf("sellables: %v, %v", got, err)
+	product, price, err := rt.reader.Offer(ctx, 1001)
+	if err != nil || product != 1 || price != money.Of(100, "GBP") {
+		t.Errorf("offer: %v, %v, %v", product, price, err)
+	}
+	for sku, known := range map[id.SKU]bool{5: false, 1002: true} {
+		if _, _, err := rt.reader.Offer(ctx, sku); !errors.Is(err, fault.NotInSale) {
+			t.Errorf("offer of %d: %v, want not in sale", sku, err)
+		}
+		if err := rt.reader.KnowsSKU(ctx, sku); known != (err == nil) || !known && !errors.Is(err, fault.NotFound) {
+			t.Errorf("knows %d: %v", sku, err)
+		}
 	}
 	// What a write makes visible is visible at once, although its absence was remembered.
 	rt.rename(2, "Shown")
@@ -477,7 +485,7 @@ func TestTheMostReadAreWarmAfterARestart(t *testing.T) {
 	loads := rt.store.loads.Load()
 	rt.title(7)
 	rt.title(8)
-	if _, err := rt.reader.Sellables(t.Context(), nil, []id.SKU{1007, 1008}); err != nil {
+	if _, err := rt.reader.Price(t.Context(), 1007); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := rt.reader.List(t.Context(), ListQuery{Limit: PageDefault}); err != nil {
@@ -578,15 +586,13 @@ func BenchmarkProductFromMemory(b *testing.B) {
 	})
 }
 
-func BenchmarkSellablesFromMemory(b *testing.B) {
-	store := newShelfStub(numbered(1), numbered(2), numbered(3))
-	r := NewReader(DefaultConfig(), store, clock.System{})
+func BenchmarkPriceFromMemory(b *testing.B) {
+	r := NewReader(DefaultConfig(), newShelfStub(numbered(1)), clock.System{})
 	ctx := context.Background()
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
-		into, skus := make([]Sellable, 0, 3), []id.SKU{1001, 1002, 1003}
 		for pb.Next() {
-			if _, err := r.Sellables(ctx, into[:0], skus); err != nil {
+			if _, err := r.Price(ctx, 1001); err != nil {
 				b.Error(err)
 			}
 		}

@@ -57,7 +57,7 @@ func (p *Product) Check(shop money.Currency) error {
 		p.Status = Draft
 	case Draft, Published:
 	default:
-		return fault.Bad("status", "%q is not a status: draft or published", p.Status)
+		return fault.Bad("status", "%q is not a status: draft or published.", p.Status)
 	}
 	if err := p.checkCategories(); err != nil {
 		return err
@@ -73,11 +73,11 @@ func (p *Product) Check(shop money.Currency) error {
 
 func (p *Product) checkCategories() error {
 	if len(p.Categories) > ProductCategoriesMax {
-		return fault.Bad("categories", "there are %d; at most %d are allowed", len(p.Categories), ProductCategoriesMax)
+		return fault.Bad("categories", "There are %d; at most %d are allowed.", len(p.Categories), ProductCategoriesMax)
 	}
 	for i, c := range p.Categories {
 		if slices.Contains(p.Categories[:i], c) {
-			return fault.Bad(fmt.Sprintf("categories[%d]", i), "the category is named twice")
+			return fault.Bad(fmt.Sprintf("categories[%d]", i), "The category is named twice.")
 		}
 	}
 	return nil
@@ -85,7 +85,7 @@ func (p *Product) checkCategories() error {
 
 func (p *Product) checkAttributes() error {
 	if len(p.Attributes) > AttributesMax {
-		return fault.Bad("attributes", "there are %d; at most %d are allowed", len(p.Attributes), AttributesMax)
+		return fault.Bad("attributes", "There are %d; at most %d are allowed.", len(p.Attributes), AttributesMax)
 	}
 	for i := range p.Attributes {
 		a := &p.Attributes[i]
@@ -97,7 +97,7 @@ func (p *Product) checkAttributes() error {
 			return err
 		}
 		if slices.ContainsFunc(p.Attributes[:i], func(b Attribute) bool { return a.Name == b.Name }) {
-			return fault.Bad(at+".name", "the attribute %q is named twice", a.Name)
+			return fault.Bad(at+".name", "The attribute %q is named twice.", a.Name)
 		}
 	}
 	return nil
@@ -105,7 +105,7 @@ func (p *Product) checkAttributes() error {
 
 func (p *Product) checkPictures() error {
 	if len(p.Pictures) > PicturesMax {
-		return fault.Bad("pictures", "there are %d; at most %d are allowed", len(p.Pictures), PicturesMax)
+		return fault.Bad("pictures", "There are %d; at most %d are allowed.", len(p.Pictures), PicturesMax)
 	}
 	for i := range p.Pictures {
 		pic := &p.Pictures[i]
@@ -118,7 +118,7 @@ func (p *Product) checkPictures() error {
 			return err
 		}
 		if slices.ContainsFunc(p.Pictures[:i], func(b Picture) bool { return pic.URL == b.URL }) {
-			return fault.Bad(at+".url", "the picture is named twice")
+			return fault.Bad(at+".url", "The picture is named twice.")
 		}
 	}
 	return nil
@@ -127,19 +127,19 @@ func (p *Product) checkPictures() error {
 // checkPictureURL takes absolute http and https addresses without a user, and nothing that a page could run.
 func checkPictureURL(field, address string) error {
 	if len(address) > PictureURLBytesMax {
-		return fault.Bad(field, "it has %d bytes; at most %d are allowed", len(address), PictureURLBytesMax)
+		return fault.Bad(field, "It has %d bytes; at most %d are allowed.", len(address), PictureURLBytesMax)
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
 		strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || isControl(r) || strings.ContainsRune(`<>"`, r) }) {
-		return fault.Bad(field, "a picture is an address such as https://example.com/cup.jpg")
+		return fault.Bad(field, "A picture is an address such as https://example.com/cup.jpg.")
 	}
 	return nil
 }
 
 func (p *Product) checkVariants(shop money.Currency) error {
 	if len(p.Options) > OptionsMax {
-		return fault.Bad("options", "there are %d; at most %d are allowed", len(p.Options), OptionsMax)
+		return fault.Bad("options", "There are %d; at most %d are allowed.", len(p.Options), OptionsMax)
 	}
 	for i := range p.Options {
 		at := fmt.Sprintf("options[%d]", i)
@@ -147,16 +147,16 @@ func (p *Product) checkVariants(shop money.Currency) error {
 			return err
 		}
 		if slices.Contains(p.Options[:i], p.Options[i]) {
-			return fault.Bad(at, "the option %q is named twice", p.Options[i])
+			return fault.Bad(at, "The option %q is named twice.", p.Options[i])
 		}
 	}
 	switch n := len(p.Variants); {
 	case n == 0:
-		return fault.Bad("variants", "a product has at least one variant")
+		return fault.Bad("variants", "A product has at least one variant.")
 	case n > VariantsMax:
-		return fault.Bad("variants", "there are %d; at most %d are allowed", n, VariantsMax)
+		return fault.Bad("variants", "There are %d; at most %d are allowed.", n, VariantsMax)
 	case n > 1 && len(p.Options) == 0:
-		return fault.Bad("options", "a product with several variants names what they differ in, such as Colour")
+		return fault.Bad("options", "A product with several variants names what they differ in, such as Colour.")
 	}
 	codes := make(map[string]bool, len(p.Variants))
 	kinds := make(map[string]bool, len(p.Variants))
@@ -167,11 +167,11 @@ func (p *Product) checkVariants(shop money.Currency) error {
 			return err
 		}
 		if codes[v.Code] {
-			return fault.Bad(at+".code", "the code %q is used twice", v.Code)
+			return fault.Bad(at+".code", "The code %q is used twice.", v.Code)
 		}
 		kind := strings.Join(v.Options, "\x00")
 		if kinds[kind] {
-			return fault.Bad(at+".options", "another variant has the same options")
+			return fault.Bad(at+".options", "Another variant has the same options.")
 		}
 		codes[v.Code], kinds[kind] = true, true
 	}
@@ -183,7 +183,7 @@ func (v *Variant) check(at string, options int, shop money.Currency) error {
 		return err
 	}
 	if len(v.Options) != options {
-		return fault.Bad(at+".options", "there are %d values for %d options", len(v.Options), options)
+		return fault.Bad(at+".options", "There are %d values for %d options.", len(v.Options), options)
 	}
 	for i := range v.Options {
 		if err := checkText(fmt.Sprintf("%s.options[%d]", at, i), &v.Options[i], 1, OptionRunesMax); err != nil {
@@ -191,10 +191,10 @@ func (v *Variant) check(at string, options int, shop money.Currency) error {
 		}
 	}
 	if v.Price.Currency != shop {
-		return fault.Bad(at+".price.currency", "%q is not the shop's currency, %s", v.Price.Currency, shop)
+		return fault.Bad(at+".price.currency", "%q is not the shop's currency, %s.", v.Price.Currency, shop)
 	}
 	if v.Price.Minor < 1 || v.Price.Minor > PriceMinorMax {
-		return fault.Bad(at+".price.minor", "it is %d; 1 to %d is allowed", v.Price.Minor, int64(PriceMinorMax))
+		return fault.Bad(at+".price.minor", "It is %d; 1 to %d is allowed.", v.Price.Minor, int64(PriceMinorMax))
 	}
 	return nil
 }
@@ -204,15 +204,15 @@ func (v *Variant) check(at string, options int, shop money.Currency) error {
 func CheckCode(field, code string) error {
 	switch {
 	case code == "":
-		return fault.Bad(field, "it is required")
+		return fault.Bad(field, "It is required.")
 	case len(code) > CodeBytesMax:
-		return fault.Bad(field, "it has %d bytes; at most %d are allowed", len(code), CodeBytesMax)
+		return fault.Bad(field, "It has %d bytes; at most %d are allowed.", len(code), CodeBytesMax)
 	case code[0] == ' ' || code[len(code)-1] == ' ':
-		return fault.Bad(field, "a code begins and ends with something other than space")
+		return fault.Bad(field, "A code begins and ends with something other than space.")
 	}
 	for i := range len(code) {
 		if code[i] < ' ' || code[i] > '~' {
-			return fault.Bad(field, "a code is printable ASCII characters")
+			return fault.Bad(field, "A code is printable ASCII characters.")
 		}
 	}
 	return nil

@@ -156,7 +156,7 @@ func TestCursor(t *testing.T) {
 			t.Errorf("%d came back as %d, %v", p, got, err)
 		}
 	}
-	for _, bad := range []string{"x", "cA", "cDA", "cC0x", "!!!", strings.Repeat("a", 600)} {
+	for _, bad := range []string{"x", "i-", "i-0", "i--1", "i-01", "i-A", "!!!", "i-" + strings.Repeat("a", 600)} {
 		if _, err := ParseCursor(bad); !isInvalid(err, "cursor") {
 			t.Errorf("cursor %q: %v", bad, err)
 		}

@@ -59,7 +59,7 @@ func (s *Service) put(ctx context.Context, in Input, mode PutMode, version int64
 	for i, handle := range in.Categories {
 		c, ok := shelf.categoryID[handle]
 		if !ok {
-			return View{}, fault.Bad(fmt.Sprintf("categories[%d]", i), "there is no category with the handle %q", handle)
+			return View{}, fault.Bad(fmt.Sprintf("categories[%d]", i), "There is no category with the handle %q.", handle)
 		}
 		p.Categories = append(p.Categories, c)
 	}
@@ -143,10 +143,10 @@ func (s *Service) view(ctx context.Context, p *Product) (View, error) {
 // narrows it. It returns fault.Invalid.
 func (s *Service) List(ctx context.Context, status Status, q ListQuery) (items []View, next string, err error) {
 	if q.Limit < 1 || q.Limit > PageMax {
-		return nil, "", fault.Bad("limit", "it is %d; 1 to %d is allowed", q.Limit, PageMax)
+		return nil, "", fault.Bad("limit", "It is %d; 1 to %d is allowed.", q.Limit, PageMax)
 	}
 	if status != "" && status != Draft && status != Published {
-		return nil, "", fault.Bad("status", "%q is not a status: draft or published", status)
+		return nil, "", fault.Bad("status", "%q is not a status: draft or published.", status)
 	}
 	shelf, err := s.reader.shelf(ctx)
 	if err != nil {

@@ -46,13 +46,13 @@ func Slug(title string) string {
 // checkHandle returns fault.Invalid unless h is lower-case letters and digits in groups joined by single hyphens.
 func checkHandle(field, h string) error {
 	if h == "" {
-		return fault.Bad(field, "it is required, because the title has no Latin letters or digits to make it from")
+		return fault.Bad(field, "It is required, because the title has no Latin letters or digits to make it from.")
 	}
 	if len(h) > HandleBytesMax {
-		return fault.Bad(field, "it has %d bytes; at most %d are allowed", len(h), HandleBytesMax)
+		return fault.Bad(field, "It has %d bytes; at most %d are allowed.", len(h), HandleBytesMax)
 	}
 	if !IsHandle(h) {
-		return fault.Bad(field, "%q is not a handle: a to z and digits, joined by single hyphens", h)
+		return fault.Bad(field, "%q is not a handle: a to z and digits, joined by single hyphens.", h)
 	}
 	return nil
 }

@@ -106,23 +106,23 @@ func encode(v any) []byte {
 	return bytes.Clone(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 }
 
+// cursorPrefix marks a cursor of a list that goes by id, as the other lists of the API have it.
+const cursorPrefix = "i-"
+
 // Cursor writes where a list goes on.
-func Cursor(last id.Product) string {
-	return base64.RawURLEncoding.EncodeToString(last.Append([]byte("p")))
-}
+func Cursor(last id.Product) string { return cursorPrefix + strconv.FormatInt(int64(last), 36) }
 
 // ParseCursor reads what Cursor wrote; the empty cursor is the list's beginning. It returns fault.Invalid.
 func ParseCursor(cursor string) (id.Product, error) {
 	if cursor == "" {
 		return 0, nil
 	}
-	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err == nil && len(b) > 1 && b[0] == 'p' {
-		if last, err := id.Parse[id.Product](string(b[1:])); err == nil {
-			return last, nil
-		}
+	digits, ok := strings.CutPrefix(cursor, cursorPrefix)
+	n, err := strconv.ParseInt(digits, 36, 64)
+	if !ok || err != nil || n < 1 || Cursor(id.Product(n)) != cursor {
+		return 0, fault.Bad("cursor", "It is not a next_cursor of this list.")
 	}
-	return 0, fault.Bad("cursor", "it is not the next_cursor of a page")
+	return id.Product(n), nil
 }
 
 // shelf is every category and brand, read-only.

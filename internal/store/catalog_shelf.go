@@ -120,7 +120,7 @@ func (s *shelves) rememberBrand(b catalog.Brand) {
 func (s *shelves) addCategory(c catalog.Category) error {
 	if !c.Parent.IsZero() {
 		if _, ok := s.categories[c.Parent]; !ok {
-			return fault.Bad("parent_id", "there is no category %s", c.Parent)
+			return fault.Bad("parent_id", "There is no category %s.", c.Parent)
 		}
 	}
 	if _, ok := s.byTitle[categoryKey{c.Parent, c.Title}]; ok {
@@ -130,10 +130,10 @@ func (s *shelves) addCategory(c catalog.Category) error {
 		return taken("handle", "There is a category with the handle %q.", c.Handle)
 	}
 	if len(s.categories) >= catalog.CategoriesMax {
-		return fault.Bad("title", "there are %d categories already, the most there can be", len(s.categories))
+		return fault.Bad("title", "There are %d categories already, the most there can be.", len(s.categories))
 	}
 	if len(s.line(c.Parent)) >= catalog.CategoryDepthMax {
-		return fault.Bad("parent_id", "a category stands at most %d deep", catalog.CategoryDepthMax)
+		return fault.Bad("parent_id", "A category stands at most %d deep.", catalog.CategoryDepthMax)
 	}
 	if _, err := s.tx.Exec(`
 INSERT INTO category (id, handle, title, parent_id)
@@ -153,7 +153,7 @@ func (s *shelves) addBrand(b catalog.Brand) error {
 		return taken("handle", "There is a brand with the handle %q.", b.Handle)
 	}
 	if len(s.brands) >= catalog.CategoriesMax {
-		return fault.Bad("title", "there are %d brands already, the most there can be", len(s.brands))
+		return fault.Bad("title", "There are %d brands already, the most there can be.", len(s.brands))
 	}
 	if _, err := s.tx.Exec(`
 INSERT INTO brand (id, handle, title)
@@ -206,11 +206,11 @@ func (s *shelves) place(p *catalog.Product, put catalog.Put) (refusal *fault.Err
 		}
 	}
 	if _, ok := s.brands[p.Brand]; !ok && !p.Brand.IsZero() {
-		return fault.Bad("brand", "there is no brand %s", p.Brand), nil
+		return fault.Bad("brand", "There is no brand %s.", p.Brand), nil
 	}
 	for i, c := range p.Categories {
 		if _, ok := s.categories[c]; !ok {
-			return fault.Bad(fmt.Sprintf("categories[%d]", i), "there is no category %s", c), nil
+			return fault.Bad(fmt.Sprintf("categories[%d]", i), "There is no category %s.", c), nil
 		}
 	}
 	return nil, nil
@@ -231,7 +231,7 @@ func asRefusal(err error, field string) (*fault.Error, error) {
 func (s *shelves) category(path []string) (id.Category, error) {
 	// The limit is asked before anything is made: a refusal leaves no half of a path behind.
 	if len(s.categories)+len(path) > catalog.CategoriesMax && !s.hasPath(path) {
-		return 0, fault.Bad("categories", "there are %d categories already; at most %d are allowed", len(s.categories), catalog.CategoriesMax)
+		return 0, fault.Bad("categories", "There are %d categories already; at most %d are allowed.", len(s.categories), catalog.CategoriesMax)
 	}
 	var parent id.Category
 	for depth, title := range path {

@@ -10,6 +10,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/tidegate/tidegate/internal/app"
 )
 
 // The exit codes.
@@ -61,7 +63,7 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		fmt.Fprintln(stderr, "tidegate:", line)
 	}
-	if _, ok := errors.AsType[usageError](err); ok || !t.started {
+	if _, ok := errors.AsType[usageError](err); ok || !t.started || app.IsInvalid(err) {
 		return exitUsage
 	}
 	return exitRun

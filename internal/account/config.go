@@ -16,7 +16,7 @@ const AccessLifetimeMax = time.Hour
 type Config struct {
 	Issuer         string        `koanf:"issuer" help:"the iss of access tokens; a token of another issuer is refused"`
 	Audience       string        `koanf:"audience" help:"the aud of access tokens; a token for another audience is refused"`
-	SigningKeyFile string        `koanf:"signing_key_file" help:"the keys that sign access tokens, one a line, the first signs and all verify; empty: keys/signing.key in the data folder"`
+	SigningKeyFile string        `koanf:"signing_key_file" help:"file of the keys that sign access tokens, one a line: the first signs, all verify; made at the first start; a relative path is inside the data folder"`
 	AccessLifetime time.Duration `koanf:"access_lifetime" help:"how long an access token is good, 1m to 1h"`
 
 	SessionIdle            time.Duration `koanf:"session_idle" help:"how long a session lasts without being refreshed"`
@@ -47,6 +47,7 @@ func DefaultConfig() Config {
 	return Config{
 		Issuer:         "tidegate",
 		Audience:       "tidegate-shop",
+		SigningKeyFile: "keys/signing.key",
 		AccessLifetime: 15 * time.Minute,
 
 		SessionIdle:            30 * 24 * time.Hour,
@@ -78,6 +79,9 @@ func (c Config) Validate() error {
 	}
 	if c.Audience == "" || len(c.Audience) > 100 {
 		return fault.Bad("audience", "A text of 1 to 100 bytes.")
+	}
+	if c.SigningKeyFile == "" {
+		return fault.Bad("signing_key_file", "A file name such as keys/signing.key.")
 	}
 	if err := c.argon().validate(); err != nil {
 		return err

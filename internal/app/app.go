@@ -2,13 +2,13 @@ package app
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
 	"sync/atomic"
 
+	"github.com/tidegate/tidegate/internal/account"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/store"
@@ -36,6 +36,7 @@ type App struct {
 	metrics *telemetry.Metrics
 	folder  *folder
 	store   *store.Store
+	account *account.Service
 	// localKey is the admin key of commands on the same machine; it ends with the process.
 	localKey string
 
@@ -65,7 +66,6 @@ func New(ctx context.Context, c Config, o Options) (_ *App, err error) {
 	if a.folder, err = holdFolder(c.Data); err != nil {
 		return nil, err
 	}
-	a.localKey = rand.Text()
 	if a.mint, err = id.NewMint(a.clock, c.Process.Node); err != nil {
 		return nil, err
 	}
@@ -73,6 +73,9 @@ func New(ctx context.Context, c Config, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	if err := a.openStore(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.openAccount(ctx); err != nil {
 		return nil, err
 	}
 	return a, nil

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/account"
 	"github.com/tidegate/tidegate/internal/app/settings"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
@@ -26,6 +27,7 @@ type Config struct {
 	Log     telemetry.LogConfig `koanf:"log"`
 	Ops     OpsConfig           `koanf:"ops"`
 	Store   store.Config        `koanf:"store"`
+	Account account.Config      `koanf:"account"`
 }
 
 // ProcessConfig is what concerns the process itself.
@@ -78,6 +80,7 @@ func DefaultConfig() Config {
 		Log:     telemetry.DefaultLogConfig(),
 		Ops:     OpsConfig{Address: "127.0.0.1:9090"},
 		Store:   store.DefaultConfig(),
+		Account: account.DefaultConfig(),
 	}
 }
 

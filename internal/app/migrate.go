@@ -30,20 +30,20 @@ func MigrateUp(ctx context.Context, c Config) (before, after Schema, err error) 
 }
 
 // onDatabase opens the database of a folder that nobody else holds.
-func onDatabase(ctx context.Context, c Config, create bool, fn func(*store.Store) (Schema, error)) (out Schema, err error) {
+func onDatabase[T any](ctx context.Context, c Config, create bool, fn func(*store.Store) (T, error)) (out T, err error) {
 	if !create {
 		if err := mustExist(c); err != nil {
-			return Schema{}, err
+			return out, err
 		}
 	}
 	f, err := holdFolder(c.Data)
 	if err != nil {
-		return Schema{}, err
+		return out, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	s, err := store.Open(ctx, storeConfig(c, f.path))
 	if err != nil {
-		return Schema{}, err
+		return out, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	return fn(s)

@@ -109,4 +109,4 @@ func within(ctx context.Context, wait func()) error {
 }
 
 // loops lists what repeats in the background.
-func (a *App) loops() []loop { return nil }
+func (a *App) loops() []loop { return a.accountLoops() }

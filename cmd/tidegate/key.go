@@ -1,0 +1,119 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tidegate/tidegate/internal/app"
+)
+
+func newKey(t *tool) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "key",
+		Short: "Make, list and revoke admin keys",
+		Long: `Admin keys open the admin API. Each has roles: catalog, sales, orders, payments, or all.
+
+A key is shown once, when it is made; the shop keeps only its hash. One that is revoked opens nothing within a second.`,
+	}
+	addTargetFlags(cmd)
+	cmd.AddCommand(newKeyCreate(t), newKeyList(t), newKeyRevoke(t))
+	return cmd
+}
+
+func newKeyCreate(t *tool) *cobra.Command {
+	var name string
+	var roles []string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "create",
+		Short: "Make an admin key and print it, this once",
+		Long:  `Makes an admin key and prints it, alone on a line. Nobody can print it again.`,
+		Example: `  tidegate key create --name warehouse --role catalog --role orders
+  TIDEGATE_ADMIN_KEY=$(tidegate key create --name console --role all)`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, _, err := t.config()
+			if err != nil {
+				return err
+			}
+			created, err := app.CreateKey(cmd.Context(), c, t.target(cmd), name, roles)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(created)
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), created.Key)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&name, "name", "", "what the key is for; required")
+	cmd.Flags().StringSliceVar(&roles, "role", nil, "catalog, sales, orders, payments or all; at least one, may be given more than once")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func newKeyList(t *tool) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List the admin keys, without their secrets",
+		Example: `  tidegate key list --json | jq -r '.[] | select(.revoked_at == null) | .name'`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, _, err := t.config()
+			if err != nil {
+				return err
+			}
+			keys, err := app.Keys(cmd.Context(), c, t.target(cmd))
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(append([]app.Key{}, keys...)) // [] for none, not null
+			}
+			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintln(table, "ID\tNAME\tROLES\tCREATED\tREVOKED")
+			for _, key := range keys {
+				roles := make([]string, len(key.Roles))
+				for i, role := range key.Roles {
+					roles[i] = string(role)
+				}
+				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", key.Id, key.Name, strings.Join(roles, " "), day(key.CreatedAt.Time), day(key.RevokedAt.Time))
+			}
+			return table.Flush()
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// day is a moment as a table shows it.
+func day(at time.Time) string {
+	if at.IsZero() {
+		return "-"
+	}
+	return at.UTC().Format("2006-01-02 15:04:05")
+}
+
+func newKeyRevoke(t *tool) *cobra.Command {
+	return &cobra.Command{
+		Use:     "revoke ID",
+		Short:   "End an admin key",
+		Long:    `Ends the admin key of the id that "tidegate key list" shows. Revoking it again does nothing.`,
+		Example: `  tidegate key revoke 7240126464000001`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, _, err := t.config()
+			if err != nil {
+				return err
+			}
+			return app.RevokeKey(cmd.Context(), c, t.target(cmd), args[0])
+		},
+	}
+}

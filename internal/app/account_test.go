@@ -1,0 +1,156 @@
+package app
+
+import (
+	"errors"
+	"io/fs"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+)
+
+// oneShop returns the configuration of a folder in which a shop has been started, and the shop, which holds it.
+func oneShop(t *testing.T) (Config, *App) {
+	t.Helper()
+	c := DefaultConfig()
+	c.Data = t.TempDir()
+	a, err := New(t.Context(), c, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Close() })
+	return c, a
+}
+
+func TestTokensForALoadTest(t *testing.T) {
+	c, shop := oneShop(t) // which holds the folder: that must not matter
+	next := id.Customer(1000)
+	err := TestTokens(c, "1000", 5, time.Hour, func(token TestToken) error {
+		p, err := shop.account.Authenticate(token.Token)
+		if err != nil || p.Customer != next || p.Customer != token.Customer || !p.Session.IsZero() {
+			t.Errorf("the token of %s: %+v, %v", token.Customer, p, err)
+		}
+		next++
+		return nil
+	})
+	if err != nil || next != 1005 {
+		t.Fatalf("tokens up to customer %s, %v", next, err)
+	}
+	for _, bad := range []struct {
+		customer string
+		count    int
+		lifetime time.Duration
+		field    string
+	}{
+		{"", 1, time.Hour, "customer"},
+		{"0", 1, time.Hour, "customer"},
+		{"-5", 1, time.Hour, "customer"},
+		{"ann", 1, time.Hour, "customer"},
+		{strconv.FormatInt(math.MaxInt64, 10), 2, time.Hour, "customer"},
+		{"1", 0, time.Hour, "count"},
+		{"1", TestTokensMax + 1, time.Hour, "count"},
+		{"1", 1, 0, "ttl"},
+		{"1", 1, 25 * time.Hour, "ttl"},
+	} {
+		err := TestTokens(c, bad.customer, bad.count, bad.lifetime, func(TestToken) error {
+			t.Errorf("%+v: a token was made", bad)
+			return nil
+		})
+		if fault.As(err).Field != bad.field {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+	c.Data = t.TempDir()
+	err = TestTokens(c, "1", 1, time.Hour, func(TestToken) error { return nil })
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without a signing key: %v", err)
+	}
+}
+
+func TestKeysOnAFolderThatNobodyHolds(t *testing.T) {
+	c, shop := oneShop(t)
+	ctx := t.Context()
+	if _, err := CreateKey(ctx, c, Target{}, "x", []string{"all"}); !errors.As(err, new(*HeldError)) {
+		t.Errorf("while the shop holds the folder and does not serve: %v", err)
+	}
+	if err := shop.Close(); err != nil {
+		t.Fatal(err)
+	}
+	created, err := CreateKey(ctx, c, Target{}, "warehouse", []string{"catalog", "orders"})
+	if err != nil || created.Key == "" || len(created.Roles) != 2 {
+		t.Fatalf("CreateKey = %+v, %v", created, err)
+	}
+	if _, err := CreateKey(ctx, c, Target{}, "warehouse", []string{"king"}); !errors.Is(err, fault.Invalid) {
+		t.Errorf("a role that is none: %v", err)
+	}
+	listed, err := Keys(ctx, c, Target{})
+	if err != nil || len(listed) != 1 || listed[0].Id != created.Id || !listed[0].RevokedAt.IsZero() {
+		t.Errorf("Keys = %+v, %v", listed, err)
+	}
+	if err := RevokeKey(ctx, c, Target{}, created.Id.String()); err != nil {
+		t.Fatal(err)
+	}
+	if err := RevokeKey(ctx, c, Target{}, "12345"); !errors.Is(err, fault.NotFound) {
+		t.Errorf("revoking no key: %v", err)
+	}
+	if err := RevokeKey(ctx, c, Target{}, "x"); !errors.Is(err, fault.Invalid) {
+		t.Errorf("revoking what is no id: %v", err)
+	}
+	again, err := New(ctx, c, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = again.Close() }()
+	if _, err := again.account.AuthenticateAdmin(ctx, created.Key); !errors.Is(err, fault.Unauthenticated) {
+		t.Errorf("the revoked key: %v", err)
+	}
+	if admin, err := again.account.AuthenticateAdmin(ctx, again.localKey); err != nil || !admin.May(account.RoleAll) {
+		t.Errorf("the local key: %+v, %v", admin, err)
+	}
+	c.Data = t.TempDir()
+	if _, err := Keys(ctx, c, Target{}); !errors.Is(err, errNoShop) {
+		t.Errorf("in an empty folder: %v", err)
+	}
+}
+
+func TestKeysOfATarget(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Header.Get("Authorization") != "Bearer tgk_1_x":
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = w.Write([]byte(`{"type":"x","title":"Sign in first","status":401,"code":"unauthenticated","number":4010,"detail":"No."}`))
+		case r.Method == http.MethodDelete:
+			w.WriteHeader(http.StatusNoContent)
+		case r.URL.Query().Get("cursor") == "":
+			_, _ = w.Write([]byte(`{"items":[{"id":"7","name":"a","roles":["all"],"created_at":"2026-11-27T12:00:00.000Z"}],"next_cursor":"i-7"}`))
+		default:
+			_, _ = w.Write([]byte(`{"items":[{"id":"8","name":"b","roles":["all"],"created_at":"2026-11-27T12:00:00.000Z"}]}`))
+		}
+	}))
+	defer server.Close()
+	c := DefaultConfig()
+	c.Data = t.TempDir()
+	good := Target{URL: server.URL, AdminKey: "tgk_1_x"}
+	listed, err := Keys(t.Context(), c, good)
+	if err != nil || len(listed) != 2 || listed[1].Id != 8 {
+		t.Errorf("Keys = %+v, %v", listed, err)
+	}
+	if err := RevokeKey(t.Context(), c, good, "7"); err != nil {
+		t.Errorf("RevokeKey: %v", err)
+	}
+	if _, err := Keys(t.Context(), c, Target{URL: server.URL, AdminKey: "tgk_2_y"}); !errors.Is(err, fault.Unauthenticated) {
+		t.Errorf("another key: %v", err)
+	}
+	for _, bad := range []Target{{URL: server.URL}, {URL: "shop", AdminKey: "k"}, {URL: "ftp://shop", AdminKey: "k"}, {URL: "http://127.0.0.1:1", AdminKey: "k"}} {
+		if _, err := Keys(t.Context(), c, bad); err == nil {
+			t.Errorf("%+v was taken", bad)
+		}
+	}
+}

@@ -195,6 +195,12 @@ func isUnique(err error) bool {
 	return e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 }
 
+// isNotNull reports whether err is the refusal of a row by a NOT NULL: see insertOrder.
+func isNotNull(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code() == sqlite3.SQLITE_CONSTRAINT_NOTNULL
+}
+
 // isCheck reports whether err is the refusal of a row by a CHECK: the last guard behind every conditional update.
 func isCheck(err error) bool {
 	var e *sqlite.Error

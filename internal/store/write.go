@@ -128,6 +128,16 @@ func (s *Store) write(ctx context.Context, p priority, fn func(tx *Tx) error) er
 	return nil
 }
 
+// restart undoes everything since the transaction began, without giving up the turn. A savepoint would do the same, but
+// SQLite copies every page that is changed under one.
+func (tx *Tx) restart() error {
+	if _, err := tx.Exec("ROLLBACK"); err != nil {
+		return err
+	}
+	_, err := tx.Exec("BEGIN IMMEDIATE")
+	return err
+}
+
 // Exec runs a statement, prepared once for the life of the store, and returns the number of rows it changed.
 func (tx *Tx) Exec(text string, args ...any) (int64, error) {
 	st, err := tx.prepared(text)

@@ -545,11 +545,8 @@ type Movement struct {
 	Kind MovementKind `json:"kind"`
 
 	// OnHand What it added to the pool's on_hand.
-	OnHand int64 `json:"on_hand"`
-
-	// OrderId Example: 7240126464000001
-	OrderId OrderId `json:"order_id,omitempty,omitzero"`
-	Reason  string  `json:"reason,omitempty,omitzero"`
+	OnHand int64  `json:"on_hand"`
+	Reason string `json:"reason,omitempty,omitzero"`
 
 	// Reserved What it added to the pool's reserved.
 	Reserved int64 `json:"reserved"`
@@ -1327,7 +1324,7 @@ type PlaceOrderParams struct {
 
 // GetOrderParams defines parameters for GetOrder.
 type GetOrderParams struct {
-	// Wait How long to wait for a decision, 0s to 10s.
+	// Wait How long to wait for a decision, at most 30s.
 	Wait string `form:"wait,omitempty" json:"wait,omitempty,omitzero"`
 }
 
@@ -1832,6 +1829,8 @@ type ClientInterface interface {
 	AdjustStock(ctx context.Context, skuId SKUPath, params *AdjustStockParams, body AdjustStockJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListMovements Read the ledger of a SKU
+	//
+	// The movements that operators and sales made. Those of an order are told by the order.
 	//
 	// Corresponds with GET /v1/admin/stock/{sku_id}/movements (the `ListMovements` operationId).
 	ListMovements(ctx context.Context, skuId SKUPath, params *ListMovementsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2863,6 +2862,8 @@ func (c *Client) AdjustStock(ctx context.Context, skuId SKUPath, params *AdjustS
 }
 
 // ListMovements Read the ledger of a SKU
+//
+// The movements that operators and sales made. Those of an order are told by the order.
 //
 // Corresponds with GET /v1/admin/stock/{sku_id}/movements (the `ListMovements` operationId).
 func (c *Client) ListMovements(ctx context.Context, skuId SKUPath, params *ListMovementsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6294,6 +6295,8 @@ type ClientWithResponsesInterface interface {
 
 	// ListMovementsWithResponse Read the ledger of a SKU
 	//
+	// The movements that operators and sales made. Those of an order are told by the order.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/admin/stock/{sku_id}/movements (the `ListMovements` operationId).
@@ -8236,11 +8239,6 @@ func (r GetStockResponse) ContentType() string {
 	return ""
 }
 
-// AdjustStockResponse201Headers the declared response headers of an HTTP 201 response for AdjustStock
-type AdjustStockResponse201Headers struct {
-	IdempotentReplayed string
-}
-
 // AdjustStockResponseDefaultHeaders the declared response headers of an HTTP default response for AdjustStock
 type AdjustStockResponseDefaultHeaders struct {
 	RetryAfter int
@@ -8250,7 +8248,7 @@ type AdjustStockResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON201 the response for an HTTP 201 `application/json` response
-	JSON201 *Stock
+	JSON201 *Pool
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
@@ -8265,8 +8263,6 @@ type AdjustStockResponse struct {
 	ApplicationproblemJSON422 *Invalid
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *OtherProblem
-	// Headers201 the parsed response headers for an HTTP 201 response
-	Headers201 *AdjustStockResponse201Headers
 	// HeadersDefault the parsed response headers for an HTTP default response
 	HeadersDefault *AdjustStockResponseDefaultHeaders
 }
@@ -10074,6 +10070,8 @@ func (c *ClientWithResponses) AdjustStockWithResponse(ctx context.Context, skuId
 }
 
 // ListMovementsWithResponse Read the ledger of a SKU
+//
+// The movements that operators and sales made. Those of an order are told by the order.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -13118,7 +13116,7 @@ func ParseAdjustStockResponse(rsp *http.Response) (*AdjustStockResponse, error) 
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
-		var dest Stock
+		var dest Pool
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13176,16 +13174,6 @@ func ParseAdjustStockResponse(rsp *http.Response) (*AdjustStockResponse, error) 
 	}
 
 	switch {
-	case rsp.StatusCode == 201:
-		var headers AdjustStockResponse201Headers
-		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.IdempotentReplayed = value
-		}
-		response.Headers201 = &headers
 	case true:
 		var headers AdjustStockResponseDefaultHeaders
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {

@@ -1,0 +1,97 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+)
+
+// need is what the contract asks of a caller.
+type need struct {
+	customer bool
+	role     account.Role // of an admin; empty: no admin
+}
+
+// readSecurity reads, for each route of the contract, what it asks of a caller.
+func readSecurity(spec []byte) (map[string]need, error) {
+	var contract struct {
+		Paths map[string]map[string]yaml.Node `yaml:"paths"`
+	}
+	if err := yaml.Unmarshal(spec, &contract); err != nil {
+		return nil, fmt.Errorf("read the contract: %w", err)
+	}
+	needs := map[string]need{}
+	for path, operations := range contract.Paths {
+		for method, node := range operations {
+			if method == "parameters" {
+				continue
+			}
+			var operation struct {
+				Security []map[string][]string `yaml:"security"`
+			}
+			if err := node.Decode(&operation); err != nil {
+				return nil, fmt.Errorf("read the contract of %s %s: %w", method, path, err)
+			}
+			n, err := readNeed(operation.Security)
+			if err != nil {
+				return nil, fmt.Errorf("the security of %s %s: %w", method, path, err)
+			}
+			needs[strings.ToUpper(method)+" "+path] = n
+		}
+	}
+	return needs, nil
+}
+
+func readNeed(security []map[string][]string) (n need, err error) {
+	if len(security) == 0 {
+		return n, nil
+	}
+	scopes, isAdmin := security[0]["admin"]
+	_, n.customer = security[0]["customer"]
+	if len(security) != 1 || len(security[0]) != 1 || isAdmin == n.customer || isAdmin && len(scopes) != 1 {
+		return n, fmt.Errorf("is not one of customer and admin, with one role: %v", security)
+	}
+	if isAdmin {
+		n.role = account.Role(scopes[0])
+	}
+	return n, nil
+}
+
+// admit finds out who asks, and whether they may. It returns fault.Unauthenticated or fault.Forbidden.
+func (s *Server) admit(x *exchange, r *http.Request, n need) (err error) {
+	if !n.customer && n.role == "" {
+		return nil
+	}
+	h := x.Header()
+	h["Cache-Control"] = noStore
+	token, err := bearer(r)
+	if err != nil {
+		return err
+	}
+	if n.customer {
+		x.customer, err = s.Callers.Authenticate(token)
+		return err
+	}
+	if x.admin, err = s.Callers.AuthenticateAdmin(r.Context(), token); err != nil {
+		return err
+	}
+	if !x.admin.May(n.role) {
+		return fault.New(fault.Forbidden, "This needs a key with the role %s.", n.role)
+	}
+	return nil
+}
+
+// bearer returns the token of an Authorization header (RFC 6750).
+func bearer(r *http.Request) (string, error) {
+	const scheme = "bearer "
+	given := r.Header["Authorization"]
+	if len(given) != 1 || len(given[0]) <= len(scheme) || !strings.EqualFold(given[0][:len(scheme)], scheme) {
+		return "", fault.New(fault.Unauthenticated, "Send the header Authorization: Bearer TOKEN.")
+	}
+	return given[0][len(scheme):], nil
+}

@@ -1,0 +1,147 @@
+package httpapi
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/wire"
+)
+
+var jsonType = []string{wire.TypeJSON}
+
+// body reads a JSON body of at most limit bytes. The bytes belong to the exchange: they are good until the answer is
+// written. It returns fault.UnsupportedMedia, fault.BodyTooLarge, fault.TimedOut or fault.BadRequest.
+func (x *exchange) body(r *http.Request, limit int64) ([]byte, error) {
+	if err := wire.CheckJSONType(r.Header.Get("Content-Type")); err != nil {
+		return nil, err
+	}
+	return x.bytes(r, limit)
+}
+
+// bytes reads a body of any type, as body does.
+func (x *exchange) bytes(r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit {
+		return nil, wire.TooLarge(limit)
+	}
+	b := x.buffer[:0]
+	for {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		n, err := r.Body.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		x.buffer = b
+		if int64(len(b)) > limit {
+			return nil, wire.TooLarge(limit)
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return b, nil
+		case err != nil:
+			return nil, unread(err)
+		}
+	}
+}
+
+func unread(err error) error {
+	if t, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err); ok && t.Timeout() {
+		return fault.Wrap(fault.TimedOut, err, "The body did not arrive in time.").After(time.Second)
+	}
+	return fault.Wrap(fault.BadRequest, err, "The body did not arrive whole.")
+}
+
+// read decodes a JSON body into v.
+func (s *Server) read(w http.ResponseWriter, r *http.Request, v any) error {
+	b, err := w.(*exchange).body(r, wire.BodyBytesMax)
+	if err != nil {
+		return err
+	}
+	return wire.Decode(b, v)
+}
+
+// answer writes v as JSON.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, status int, v any) {
+	x := w.(*exchange)
+	b, err := wire.Append(x.buffer[:0], v)
+	if err != nil {
+		s.fail(w, r, fault.Wrap(fault.Internal, err, ""))
+		return
+	}
+	x.answerJSON(status, b)
+}
+
+// answerJSON writes bytes that are JSON, and keeps them as the buffer of the next request.
+func (x *exchange) answerJSON(status int, b []byte) {
+	x.buffer = b
+	h := x.Header()
+	h["Content-Type"] = jsonType
+	x.WriteHeader(status)
+	// A client that has left is not told.
+	_, _ = x.Write(b)
+}
+
+// Limits of lists.
+const (
+	limitDefault = 50
+	limitMax     = 200
+)
+
+// pageLimit returns how many items a list answers.
+func pageLimit(r *http.Request, limit int) (int, error) {
+	if limit == 0 && !r.URL.Query().Has("limit") {
+		return limitDefault, nil
+	}
+	if limit < 1 || limit > limitMax {
+		return 0, fault.Bad("limit", "It must be from 1 to %d.", limitMax)
+	}
+	return limit, nil
+}
+
+// cursorPrefix tells that a cursor is ours, and of which kind: lists that go by id.
+const cursorPrefix = "i-"
+
+// cursorOf returns the cursor of the page after the item with this id.
+func cursorOf[T ~int64](last T) string { return cursorPrefix + strconv.FormatInt(int64(last), 36) }
+
+// afterCursor returns the id that a cursor stands for: zero for the first page.
+func afterCursor[T ~int64](cursor string) (T, error) {
+	if cursor == "" {
+		return 0, nil
+	}
+	if len(cursor) > len(cursorPrefix) && cursor[:len(cursorPrefix)] == cursorPrefix {
+		if n, err := strconv.ParseInt(cursor[len(cursorPrefix):], 36, 64); err == nil && n > 0 && cursorOf(n) == cursor {
+			return T(n), nil
+		}
+	}
+	return 0, fault.Bad("cursor", "It is not a next_cursor of this list.")
+}
+
+// page cuts a list that was read with one item more than asked for, and returns the cursor of the next page: empty on the
+// last one.
+func page[E any, T ~int64](items []E, limit int, id func(*E) T) ([]E, string) {
+	if len(items) <= limit {
+		return items, ""
+	}
+	return items[:limit], cursorOf(id(&items[limit-1]))
+}
+
+// versionTag returns the ETag of a version.
+func versionTag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
+
+// matchedVersion returns the version that an If-Match header names.
+func matchedVersion(header string) (int64, error) {
+	if len(header) > 2 && header[0] == '"' && header[len(header)-1] == '"' {
+		if v, err := id.Parse[int64](header[1 : len(header)-1]); err == nil {
+			return v, nil
+		}
+	}
+	return 0, fault.Bad("If-Match", "Send the ETag of the version you have seen, such as %s.", `"3"`)
+}

@@ -1,0 +1,93 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/tidegate/tidegate/api"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/wire"
+)
+
+// hotRoutes are the four routes that a sale night consists of. They are matched by prefix and bound by hand, before the
+// mux and without the generated binding, which reflects; what they call is the same.
+type hotRoutes struct {
+	placeOrder, placeSaleOrder, getSale, getProduct *route
+}
+
+func newHotRoutes(s *Server, routes map[string]*route) (h hotRoutes, err error) {
+	for pattern, field := range map[string]**route{
+		"POST /v1/orders":            &h.placeOrder,
+		"POST /v1/sales/{id}/orders": &h.placeSaleOrder,
+		"GET /v1/sales/{id}":         &h.getSale,
+		"GET /v1/products/{id}":      &h.getProduct,
+	} {
+		if *field = routes[pattern]; *field == nil {
+			return h, fmt.Errorf("the contract has no %s", pattern)
+		}
+	}
+	return h, nil
+}
+
+// serve answers a request of one of the hot routes; false: it is none.
+func (h *hotRoutes) serve(s *Server, x *exchange, r *http.Request) bool {
+	const sales, products = "/v1/sales/", "/v1/products/"
+	path := r.URL.Path
+	switch r.Method {
+	case http.MethodPost:
+		if path == "/v1/orders" {
+			if h.admit(s, x, r, h.placeOrder) {
+				s.place(x, r, 0)
+			}
+			return true
+		}
+		rest, ok := strings.CutPrefix(path, sales)
+		if !ok {
+			return false
+		}
+		if rest, ok = strings.CutSuffix(rest, "/orders"); !ok || rest == "" || strings.IndexByte(rest, '/') >= 0 {
+			return false
+		}
+		if h.admit(s, x, r, h.placeSaleOrder) {
+			if saleID, ok := pathID[id.Sale](s, x, r, rest); ok {
+				s.place(x, r, saleID)
+			}
+		}
+		return true
+	case http.MethodGet:
+		if rest, ok := strings.CutPrefix(path, sales); ok && rest != "" && strings.IndexByte(rest, '/') < 0 {
+			x.route = h.getSale
+			if saleID, ok := pathID[id.Sale](s, x, r, rest); ok {
+				s.GetSale(x, r, saleID)
+			}
+			return true
+		}
+		if rest, ok := strings.CutPrefix(path, products); ok && rest != "" && strings.IndexByte(rest, '/') < 0 {
+			x.route = h.getProduct
+			if productID, ok := pathID[id.Product](s, x, r, rest); ok {
+				s.GetProduct(x, r, productID, api.GetProductParams{IfNoneMatch: r.Header.Get("If-None-Match")})
+			}
+			return true
+		}
+	}
+	return false
+}
+
+func (h *hotRoutes) admit(s *Server, x *exchange, r *http.Request, rt *route) bool {
+	x.route = rt
+	if err := s.admit(x, r, rt.need); err != nil {
+		s.fail(x, r, err)
+		return false
+	}
+	return true
+}
+
+func pathID[T ~int64](s *Server, x *exchange, r *http.Request, text string) (T, bool) {
+	n, err := id.Parse[T](text)
+	if err != nil {
+		s.fail(x, r, wire.MalformedID("id"))
+		return 0, false
+	}
+	return n, true
+}

@@ -1,0 +1,68 @@
+package httpapi
+
+import (
+	"context"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/order"
+	"github.com/tidegate/tidegate/internal/sale"
+)
+
+// Callers says who is asking. Both methods return fault.Unauthenticated.
+type Callers interface {
+	// Authenticate checks a customer's access token, without I/O.
+	Authenticate(token string) (account.Principal, error)
+	// AuthenticateAdmin checks an admin key.
+	AuthenticateAdmin(ctx context.Context, key string) (account.Admin, error)
+}
+
+// Orders is what the order routes need: see order.Service.
+type Orders interface {
+	Place(ctx context.Context, r order.Request) (order.Placed, error)
+	Get(ctx context.Context, c id.Customer, o id.Order, wait time.Duration) (order.Placed, error)
+	List(ctx context.Context, c id.Customer, before id.Order, limit int) ([]order.Order, error)
+	Find(ctx context.Context, o id.Order) (order.Order, error)
+	Search(ctx context.Context, f order.Filter) ([]order.Order, error)
+	Fulfil(ctx context.Context, o id.Order) (order.Order, error)
+}
+
+// Closer ends orders that are not paid.
+type Closer interface {
+	// Cancel cancels an order, a customer's own where the customer is not zero, and returns it as it is then. One that is
+	// cancelled already is returned alike. It returns fault.NotFound, also for another customer's, fault.OrderClosed or
+	// fault.BadTransition.
+	Cancel(ctx context.Context, o id.Order, c id.Customer) (order.Order, error)
+}
+
+// Sales is what the sale routes need: see sale.Service.
+type Sales interface {
+	Published(ctx context.Context, s id.Sale) (*sale.Sale, error)
+	Open() []*sale.Sale
+	Sale(ctx context.Context, s id.Sale) (*sale.Sale, error)
+	List(ctx context.Context, before id.Sale, limit int) ([]*sale.Sale, error)
+	Create(ctx context.Context, terms sale.Sale) (*sale.Sale, error)
+	Replace(ctx context.Context, terms sale.Sale, version int64) (*sale.Sale, error)
+	Change(ctx context.Context, c sale.Change) (*sale.Sale, error)
+	Move(ctx context.Context, s id.Sale, to sale.Status, actor string) (*sale.Sale, error)
+	Allocate(ctx context.Context, a sale.Allocation) (*sale.Sale, error)
+}
+
+// Stock is what the stock routes need: see inventory.Service.
+type Stock interface {
+	Adjust(ctx context.Context, a inventory.Adjustment) (inventory.Stock, error)
+	Pools(ctx context.Context, sku id.SKU) ([]inventory.Stock, error)
+	Movements(ctx context.Context, sku id.SKU, before id.Movement, limit int) ([]inventory.Movement, error)
+}
+
+// Levels tells what the gate has left of a pool: false where it does not hold the pool. See inventory.Gate.
+type Levels interface {
+	Level(p inventory.Pool) (int64, bool)
+}
+
+// Recorder is told of every answered request of one route. It is safe for concurrent use.
+type Recorder interface {
+	Done(ctx context.Context, status int, took time.Duration)
+}

@@ -124,6 +124,16 @@ func afterCursor[T ~int64](cursor string) (T, error) {
 	return 0, fault.Bad("cursor", "It is not a next_cursor of this list.")
 }
 
+// pageOf reads what a list that goes by id is asked for: how many items, and after which one.
+func pageOf[T ~int64](r *http.Request, limit int, cursor string) (int, T, error) {
+	n, err := pageLimit(r, limit)
+	if err != nil {
+		return 0, 0, err
+	}
+	after, err := afterCursor[T](cursor)
+	return n, after, err
+}
+
 // page cuts a list that was read with one item more than asked for, and returns the cursor of the next page: empty on the
 // last one.
 func page[E any, T ~int64](items []E, limit int, id func(*E) T) ([]E, string) {

@@ -23,6 +23,9 @@ type Parts struct {
 	Stock   Stock
 	Levels  Levels
 
+	// PaymentWindow is how long an order of a sale that says nothing of it is held for payment.
+	PaymentWindow time.Duration
+
 	Clock  clock.Clock
 	Log    *slog.Logger
 	Config Config

@@ -40,10 +40,13 @@ func (s *Service) Pools(ctx context.Context, sku id.SKU) ([]Stock, error) {
 	return s.store.Pools(ctx, sku)
 }
 
+// listMax is a page of the contract, and one more to tell whether there is a next page.
+const listMax = 201
+
 // Movements lists a SKU's movements that no order made, newest first, older than before where that is not zero.
 func (s *Service) Movements(ctx context.Context, sku id.SKU, before id.Movement, limit int) ([]Movement, error) {
 	if err := s.products.KnowsSKU(ctx, sku); err != nil {
 		return nil, err
 	}
-	return s.store.Movements(ctx, sku, before, min(max(limit, 1), 200))
+	return s.store.Movements(ctx, sku, before, min(max(limit, 1), listMax))
 }

@@ -12,8 +12,8 @@ import (
 // WaitMax is the longest that Get waits for an outcome.
 const WaitMax = 30 * time.Second
 
-// ListMax is the most that a list returns.
-const ListMax = 200
+// ListMax is the most that a list returns: a page of the contract, and one more to tell whether there is a next page.
+const ListMax = 201
 
 // Get reads a customer's order. While the order's commit is not known it waits for up to wait, and then answers Undecided
 // and no error. It returns fault.NotFound for an order that does not exist or is another customer's.

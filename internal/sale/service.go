@@ -172,9 +172,12 @@ func (s *Service) Open() []*Sale {
 	return open
 }
 
+// listMax is a page of the contract, and one more to tell whether there is a next page.
+const listMax = 201
+
 // List lists all sales for an operator, newest first.
 func (s *Service) List(ctx context.Context, before id.Sale, limit int) ([]*Sale, error) {
-	return s.store.Sales(ctx, before, min(max(limit, 1), 200))
+	return s.store.Sales(ctx, before, min(max(limit, 1), listMax))
 }
 
 // Step writes what the clock has decided: scheduled sales that are live, sales whose end has come. It returns how many it

@@ -46,8 +46,8 @@ func appendMoney(b []byte, minor int64, c money.Currency) []byte {
 	return append(b, '}')
 }
 
-// appendTime appends t in UTC with milliseconds. It is AppendFormat of that layout, at a fifth of its cost: an order's answer has
-// two of them.
+// appendTime appends t in UTC with milliseconds. It is AppendFormat of that layout, at a fraction of its cost: the page
+// of a sale has three of them.
 func appendTime(b []byte, t time.Time) []byte {
 	t = t.UTC()
 	year, month, day := t.Date()

@@ -11,38 +11,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/money"
 )
 
-var (
-	noon     = time.Date(2026, 11, 27, 12, 0, 0, 7_900_000, time.UTC)
-	twoLines = []pricedLine{{1, 2, 1250}, {2, 1, 99}}
-)
-
-func anOrder() *Order {
-	return &Order{ID: 107, Sale: 20, Status: "pending", Units: 3, Total: money.Of(2599, "GBP"), CreatedAt: noon, ExpiresAt: noon.Add(15 * time.Minute)}
-}
-
-func TestAppendOrder(t *testing.T) {
-	closed := anOrder()
-	closed.Sale, closed.Customer, closed.Status = 0, 9, "refunded"
-	closed.PaidAt, closed.ClosedAt = noon.Add(time.Second), noon.Add(time.Minute).In(time.FixedZone("", 3600))
-	const lines = `[{"sku_id":"1","units":2,"unit_price":{"minor":1250,"currency":"GBP"},"total":{"minor":2500,"currency":"GBP"}},` +
-		`{"sku_id":"2","units":1,"unit_price":{"minor":99,"currency":"GBP"},"total":{"minor":99,"currency":"GBP"}}]`
-	const totals = `"units":3,"total":{"minor":2599,"currency":"GBP"},"created_at":"2026-11-27T12:00:00.007Z","expires_at":"2026-11-27T12:15:00.007Z"`
-	for _, tt := range []struct {
-		name  string
-		order *Order
-		want  string
-	}{
-		{"pending, in a sale", anOrder(), `{"id":"107","sale_id":"20","status":"pending","lines":` + lines + `,` + totals + `}`},
-		{"refunded, from general stock", closed, `{"id":"107","customer_id":"9","status":"refunded","lines":` + lines + `,` + totals +
-			`,"paid_at":"2026-11-27T12:00:01.007Z","closed_at":"2026-11-27T12:01:00.007Z"}`},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, string(AppendOrder(nil, tt.order, twoLines))); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
-}
+var noon = time.Date(2026, 11, 27, 12, 0, 0, 7_900_000, time.UTC)
 
 func TestAppendSale(t *testing.T) {
 	s := &Sale{ID: 20, Title: "Night \"drop\" \u2028", Status: "live", StartsAt: noon, EndsAt: noon.Add(time.Hour), Limit: 2, PaymentSeconds: 900, Version: 3, ServerTime: noon}
@@ -119,12 +88,13 @@ func FuzzAppendText(f *testing.F) {
 	})
 }
 
-func BenchmarkAppendOrder(b *testing.B) {
+func BenchmarkAppendSale(b *testing.B) {
 	b.ReportAllocs()
-	o, lines := anOrder(), twoLines[:1]
-	buf := make([]byte, 0, 512)
+	s := &Sale{ID: 20, Title: "Night drop", Status: "live", StartsAt: noon, EndsAt: noon.Add(time.Hour), Limit: 2, PaymentSeconds: 900, Version: 3, ServerTime: noon}
+	items := []SaleItem{{1, 7, money.Of(1250, "GBP"), money.Of(2000, "GBP"), 100, 41}}
+	buf := make([]byte, 0, 1024)
 	for b.Loop() {
-		buf = AppendOrder(buf[:0], o, lines)
+		buf = AppendSale(buf[:0], s, items)
 	}
 }
 

@@ -2,11 +2,9 @@ package wire
 
 import (
 	"strconv"
-	"time"
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
-	"github.com/tidegate/tidegate/internal/kernel/money"
 )
 
 // orderLine is a line of an order's request.
@@ -190,65 +188,6 @@ func linePath(i int, name string) string {
 		return path
 	}
 	return path + "." + name
-}
-
-// Order is an order as it is answered, without its lines. Zero times and ids are left out.
-type Order struct {
-	ID        id.Order
-	Sale      id.Sale
-	Customer  id.Customer
-	Status    string
-	Units     int64
-	Total     money.Amount
-	CreatedAt time.Time
-	ExpiresAt time.Time
-	PaidAt    time.Time
-	ClosedAt  time.Time
-}
-
-type pricedLine = struct {
-	SKU       id.SKU
-	Units     int64
-	UnitPrice int64
-}
-
-// AppendOrder appends an order and its lines, whose prices are minor units of the total's currency.
-func AppendOrder[L ~struct {
-	SKU       id.SKU
-	Units     int64
-	UnitPrice int64
-}](b []byte, o *Order, lines []L) []byte {
-	b = appendID(append(b, `{"id":`...), int64(o.ID))
-	if o.Sale != 0 {
-		b = appendID(append(b, `,"sale_id":`...), int64(o.Sale))
-	}
-	if o.Customer != 0 {
-		b = appendID(append(b, `,"customer_id":`...), int64(o.Customer))
-	}
-	b = appendText(append(b, `,"status":`...), o.Status)
-	b = append(b, `,"lines":[`...)
-	for i := range lines {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		l := pricedLine(lines[i])
-		b = appendID(append(b, `{"sku_id":`...), int64(l.SKU))
-		b = appendInt(append(b, `,"units":`...), l.Units)
-		b = appendMoney(append(b, `,"unit_price":`...), l.UnitPrice, o.Total.Currency)
-		b = appendMoney(append(b, `,"total":`...), l.UnitPrice*l.Units, o.Total.Currency)
-		b = append(b, '}')
-	}
-	b = appendInt(append(b, `],"units":`...), o.Units)
-	b = appendMoney(append(b, `,"total":`...), o.Total.Minor, o.Total.Currency)
-	b = appendTime(append(b, `,"created_at":`...), o.CreatedAt)
-	b = appendTime(append(b, `,"expires_at":`...), o.ExpiresAt)
-	if !o.PaidAt.IsZero() {
-		b = appendTime(append(b, `,"paid_at":`...), o.PaidAt)
-	}
-	if !o.ClosedAt.IsZero() {
-		b = appendTime(append(b, `,"closed_at":`...), o.ClosedAt)
-	}
-	return append(b, '}')
 }
 
 // AppendTicket appends what is answered of an order that has no row yet: its id and "undecided" or "queued".

@@ -1,0 +1,88 @@
+package httpapi
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed" // for the page
+	"encoding/hex"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strings"
+
+	"github.com/tidegate/tidegate/api"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+)
+
+//go:embed docs.html
+var docsPage string
+
+// document is something that does not change while the process runs.
+type document struct {
+	contentType []string
+	etag        []string
+	body        []byte
+}
+
+func newDocument(contentType string, body []byte) *document {
+	sum := sha256.Sum256(body)
+	return &document{[]string{contentType}, []string{`"` + hex.EncodeToString(sum[:8]) + `"`}, body}
+}
+
+// ServeHTTP implements http.Handler.
+func (d *document) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h["Etag"] = d.etag
+	h["Cache-Control"] = []string{"no-cache"}
+	if strings.Contains(r.Header.Get("If-None-Match"), d.etag[0]) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	h["Content-Type"] = d.contentType
+	h["Content-Security-Policy"] = []string{"default-src 'none'; style-src 'unsafe-inline'"}
+	// A client that has left is not told.
+	_, _ = w.Write(d.body)
+}
+
+// mountDocs serves the contract, and the page that is made of it here, once.
+func (s *Server) mountDocs(r *registrar) error {
+	page, err := renderDocs(api.Spec)
+	if err != nil {
+		return fmt.Errorf("make the page of the contract: %w", err)
+	}
+	for pattern, d := range map[string]*document{
+		"GET /openapi.yaml": newDocument("application/yaml", api.Spec),
+		"GET /docs":         newDocument("text/html; charset=utf-8", page),
+	} {
+		r.HandleFunc(pattern, d.ServeHTTP)
+	}
+	return r.err
+}
+
+// renderDocs makes a page of the contract that needs neither the internet nor JavaScript.
+func renderDocs(spec []byte) ([]byte, error) {
+	contract, err := readContract(spec)
+	if err != nil {
+		return nil, err
+	}
+	page, err := template.New("docs").Funcs(template.FuncMap{
+		"text":   proseHTML,
+		"line":   lineHTML,
+		"type":   typeHTML,
+		"status": http.StatusText,
+		"lower":  strings.ToLower,
+		"anchor": anchor,
+	}).Parse(docsPage)
+	if err != nil {
+		return nil, err
+	}
+	var codes []fault.Row
+	for _, c := range fault.Codes() {
+		codes = append(codes, c.Row())
+	}
+	var out bytes.Buffer
+	err = page.Execute(&out, map[string]any{"Contract": contract, "Codes": codes})
+	return out.Bytes(), err
+}
+
+func anchor(s string) string { return strings.ReplaceAll(strings.ToLower(s), " ", "-") }

@@ -18,30 +18,13 @@ import (
 	"github.com/tidegate/tidegate/internal/store"
 )
 
-// The pauses of account's loops. A revocation must be seen within a second; what has ended only takes up room.
-const (
-	revocationsEvery = 250 * time.Millisecond
-	cleaningEvery    = time.Minute
-)
-
-// openAccount reads the signing keys, makes the module, and loads what was revoked before it lets anyone in.
-func (a *App) openAccount(ctx context.Context) error {
+// newAccount reads the signing keys, making one where there is none, and returns the module.
+func (a *App) newAccount() (*account.Service, error) {
 	ring, err := account.OpenKeyring(signingKeyPath(a.config, a.folder.path))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if a.account, err = account.NewService(a.config.Account, a.store, ring, a.clock, a.mint); err != nil {
-		return err
-	}
-	a.localKey = a.account.AddLocalKey()
-	return a.account.Load(ctx)
-}
-
-func (a *App) accountLoops() []loop {
-	return []loop{
-		{name: "account_revocations", every: revocationsEvery, step: a.account.RevocationStep},
-		{name: "account_cleaning", every: cleaningEvery, step: a.account.CleanStep},
-	}
+	return account.NewService(a.config.Account, a.store, ring, a.clock, a.mint)
 }
 
 func signingKeyPath(c Config, folder string) string {

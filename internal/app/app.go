@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"path/filepath"
 	"sync/atomic"
 
-	"github.com/tidegate/tidegate/internal/account"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/store"
@@ -36,7 +36,9 @@ type App struct {
 	metrics *telemetry.Metrics
 	folder  *folder
 	store   *store.Store
-	account *account.Service
+	shop    // the modules
+	warmer  warmer
+	handler http.Handler // of the public listener
 	// localKey is the admin key of commands on the same machine; it ends with the process.
 	localKey string
 
@@ -75,7 +77,7 @@ func New(ctx context.Context, c Config, o Options) (_ *App, err error) {
 	if err := a.openStore(ctx); err != nil {
 		return nil, err
 	}
-	if err := a.openAccount(ctx); err != nil {
+	if err := a.wire(); err != nil {
 		return nil, err
 	}
 	return a, nil

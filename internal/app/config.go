@@ -14,8 +14,10 @@ import (
 
 	"github.com/tidegate/tidegate/internal/account"
 	"github.com/tidegate/tidegate/internal/app/settings"
+	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/order"
 	"github.com/tidegate/tidegate/internal/store"
 	"github.com/tidegate/tidegate/internal/telemetry"
 )
@@ -27,7 +29,9 @@ type Config struct {
 	Log     telemetry.LogConfig `koanf:"log"`
 	Ops     OpsConfig           `koanf:"ops"`
 	Store   store.Config        `koanf:"store"`
+	Catalog catalog.Config      `koanf:"catalog"`
 	Account account.Config      `koanf:"account"`
+	Orders  order.Config        `koanf:"orders"`
 }
 
 // ProcessConfig is what concerns the process itself.
@@ -80,7 +84,9 @@ func DefaultConfig() Config {
 		Log:     telemetry.DefaultLogConfig(),
 		Ops:     OpsConfig{Address: "127.0.0.1:9090"},
 		Store:   store.DefaultConfig(),
+		Catalog: catalog.DefaultConfig(),
 		Account: account.DefaultConfig(),
+		Orders:  order.DefaultConfig(),
 	}
 }
 

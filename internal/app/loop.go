@@ -17,6 +17,8 @@ type loop struct {
 	every time.Duration
 	wake  <-chan struct{}
 	step  func(ctx context.Context) (did int, err error)
+	// retryMax bounds the pause after an error; backoffMax where zero.
+	retryMax time.Duration
 }
 
 // The pause after an error doubles from backoffMin to backoffMax, so that a database that is back is used again within
@@ -48,8 +50,10 @@ func (l *loops) start(ctx context.Context, one loop) {
 			switch {
 			case err != nil:
 				failures++
-				pause := backoff(failures)
-				l.log.ErrorContext(ctx, "background step failed", "loop", one.name, "failures", failures, "retry_in", pause, "error", err)
+				pause := backoff(failures, one.retryMax)
+				if failures&(failures-1) == 0 { // the 1st, 2nd, 4th, 8th, ...: a trouble that stays is told, not shouted
+					l.log.ErrorContext(ctx, "background step failed", "loop", one.name, "failures", failures, "retry_in", pause, "error", err)
+				}
 				rest(ctx, pause, nil)
 			case did > 0:
 				failures = 0
@@ -74,11 +78,15 @@ func safely(ctx context.Context, step func(context.Context) (int, error)) (did i
 	return step(ctx)
 }
 
-// backoff returns a pause between half and the whole of what the number of failures in a row asks for.
-func backoff(failures int) time.Duration {
-	whole := backoffMax
+// backoff returns a pause between half and the whole of what the number of failures in a row asks for, at most longest;
+// zero stands for backoffMax.
+func backoff(failures int, longest time.Duration) time.Duration {
+	if longest == 0 {
+		longest = backoffMax
+	}
+	whole := longest
 	if failures < 8 { // 100 ms doubled seven times is past ten seconds
-		whole = min(backoffMax, backoffMin<<(failures-1))
+		whole = min(longest, backoffMin<<(failures-1))
 	}
 	return whole/2 + rand.N(whole/2+1)
 }

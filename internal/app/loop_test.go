@@ -96,8 +96,11 @@ func TestALoopOutlivesErrorsAndPanics(t *testing.T) {
 func TestBackoffIsBounded(t *testing.T) {
 	t.Parallel()
 	for failures := 1; failures < 200; failures++ {
-		if got := backoff(failures); got < backoffMin/2 || got > backoffMax {
+		if got := backoff(failures, 0); got < backoffMin/2 || got > backoffMax {
 			t.Fatalf("after %d failures: %v", failures, got)
+		}
+		if got := backoff(failures, time.Second); got < backoffMin/2 || got > time.Second {
+			t.Fatalf("after %d failures, at most a second: %v", failures, got)
 		}
 	}
 }

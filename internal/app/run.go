@@ -17,29 +17,26 @@ const opsHeaderTimeout = 5 * time.Second
 // errStopping is why /readyz says no from the first moment of a stop.
 var errStopping = errors.New("the process is starting or stopping")
 
-// Run serves until ctx ends and then stops in order: it says not ready, takes no new requests, finishes those it has
-// accepted, and lets the running background steps end, all within the grace time. It returns nil after an orderly stop.
-func (a *App) Run(ctx context.Context) error {
-	opsListener, err := net.Listen("tcp", a.config.Ops.Address)
-	if err != nil {
-		return fmt.Errorf("the ops listener cannot start on ops.address: %w", err)
-	}
-	ops := &http.Server{
-		Handler:           opsHandler(a.readiness(), a.metrics.Handler()),
-		ReadHeaderTimeout: opsHeaderTimeout,
-		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
-	}
-	failed := make(chan error, 1)
-	go serve(ops, opsListener, failed)
-	defer func() { _ = ops.Close() }()
+// errGateNotLoaded is why /readyz says no before the gate has been rebuilt.
+var errGateNotLoaded = errors.New("the gate is not loaded yet")
 
-	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopBackground()
-	running := &loops{log: a.log, observe: a.metrics.Step}
-	for _, one := range a.loops() {
-		running.start(background, one)
+// Run serves until ctx ends and then stops in order: it says not ready, takes no new requests, finishes those it has
+// accepted, commits the orders that wait, and lets the running background steps end, all within the grace time. It returns
+// nil after an orderly stop.
+func (a *App) Run(ctx context.Context) error {
+	// The ops listener comes first and goes last: a probe is answered while the gate is loaded and while orders are finished.
+	failed := make(chan error, 2)
+	ops, opsAddress, err := a.listen("ops.address", a.config.Ops.Address, a.opsServer(), failed)
+	if err != nil {
+		return err
 	}
-	at := Addresses{Ops: "http://" + opsListener.Addr().String()}
+	defer func() { _ = ops.Close() }()
+	if err := a.load(ctx); err != nil {
+		return fmt.Errorf("the shop cannot be loaded: %w", err)
+	}
+	work := a.startWork(ctx)
+	defer work.abandon()
+	at := Addresses{Ops: opsAddress}
 	if err := a.announce(at); err != nil {
 		return err
 	}
@@ -53,8 +50,49 @@ func (a *App) Run(ctx context.Context) error {
 	a.log.InfoContext(ctx, "stopping", "grace", a.config.Process.ShutdownGrace)
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Process.ShutdownGrace)
 	defer cancel()
-	stopBackground()
-	return errors.Join(err, within(grace, running.wait), ops.Shutdown(grace))
+	err = errors.Join(err, work.finish(grace), named("probes", ops.Shutdown(grace)))
+	if err == nil {
+		a.log.InfoContext(ctx, "stopped")
+	}
+	return err
+}
+
+// named says what was not finished within the grace time.
+func named(what string, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("the grace time was over before the last %s had ended", what)
+	}
+	return err
+}
+
+// listen starts a server on an address and returns it with its base address. setting is the address's key.
+func (a *App) listen(setting, address string, server *http.Server, failed chan<- error) (*http.Server, string, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, "", fmt.Errorf("nothing can listen on %s (%s): %w", address, setting, err)
+	}
+	go serve(server, l, failed)
+	return server, "http://" + l.Addr().String(), nil
+}
+
+// serve runs a server until it is shut down and reports why it ended where that was not asked for.
+func serve(s *http.Server, l net.Listener, failed chan<- error) {
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		failed <- err
+	}
+}
+
+func (a *App) opsServer() *http.Server {
+	return &http.Server{
+		Handler:           opsHandler(a.readiness(), a.metrics.Handler()),
+		ReadHeaderTimeout: opsHeaderTimeout,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
+	}
+}
+
+// publicServer serves shoppers and the admin API.
+func (a *App) publicServer() *http.Server {
+	return &http.Server{Handler: a.handler, ReadHeaderTimeout: opsHeaderTimeout, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)}
 }
 
 // announce opens the doors: the addresses in running.json, ready for everyone.
@@ -79,34 +117,75 @@ func (a *App) readiness() *readiness {
 			}
 			return nil
 		}},
+		{"gate", func(context.Context) error {
+			if !a.follower.Loaded() {
+				return errGateNotLoaded
+			}
+			return nil
+		}},
 		{"store", a.store.Writable},
 	}}
 }
 
-// serve runs a server until it is shut down and reports why it ended where that was not asked for.
-func serve(s *http.Server, l net.Listener, failed chan<- error) {
-	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		select {
-		case failed <- err:
-		default: // another listener has failed already
-		}
-	}
+// work is what runs beside the listeners: the background loops, and the group commit, which outlives them until what was
+// accepted is on disk.
+type work struct {
+	app                *App
+	background, commit *loops
+	finished           bool
+	stopBackground     context.CancelFunc
+	stopCommit         context.CancelFunc
 }
 
-// within waits for wait, at most until the context ends.
-func within(ctx context.Context, wait func()) error {
-	done := make(chan struct{})
+func (a *App) startWork(ctx context.Context) *work {
+	ctx = context.WithoutCancel(ctx) // they end when finish says so
+	w := &work{app: a, background: a.newLoops(), commit: a.newLoops()}
+	var backgroundCtx, commitCtx context.Context
+	backgroundCtx, w.stopBackground = context.WithCancel(ctx)
+	commitCtx, w.stopCommit = context.WithCancel(ctx)
+	w.commit.start(commitCtx, a.commitLoop())
+	for _, one := range a.loops() {
+		w.background.start(backgroundCtx, one)
+	}
+	return w
+}
+
+func (a *App) newLoops() *loops { return &loops{log: a.log, observe: a.metrics.Step} }
+
+// drainEvery is how often a stop looks whether the last orders have been committed.
+const drainEvery = 2 * time.Millisecond
+
+// finish refuses new orders, waits until those that were taken have been committed, and ends the loops. It returns an
+// error where the context ended first; orders that were not committed have been answered to nobody.
+func (w *work) finish(grace context.Context) error {
+	w.finished = true
+	w.stopBackground()
+	w.app.intake.Close()
+	for w.app.intake.Depth() > 0 && grace.Err() == nil {
+		rest(grace, drainEvery, nil)
+	}
+	w.stopCommit()
+	ended := make(chan struct{})
 	go func() {
-		wait()
-		close(done)
+		w.background.wait()
+		w.commit.wait()
+		close(ended)
 	}()
 	select {
-	case <-done:
+	case <-ended:
 		return nil
-	case <-ctx.Done():
-		return errors.New("the grace time was over before the background work had ended")
+	case <-grace.Done():
+		return named("background steps", context.DeadlineExceeded)
 	}
 }
 
-// loops lists what repeats in the background.
-func (a *App) loops() []loop { return a.accountLoops() }
+// abandon ends the loops where Run returns early, and waits for the steps that are running: the database is closed next.
+func (w *work) abandon() {
+	if w.finished {
+		return // and no longer than the grace time
+	}
+	w.stopBackground()
+	w.stopCommit()
+	w.background.wait()
+	w.commit.wait()
+}

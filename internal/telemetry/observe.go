@@ -9,36 +9,45 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// CacheCounts is what a cache has counted since it was made.
+// CacheCounts is what one cache has counted since it was made.
 type CacheCounts struct {
-	// Hits were answered from the cache, Misses were not, Refused were known not to exist without looking.
-	Hits, Misses, Refused int64
-	// Loads went to the source; LoadErrors of them failed.
-	Loads, LoadErrors int64
+	Name string
+	// Hits are answers from memory, Loads reads of the source, Failures those of them that failed.
+	Hits, Loads, Failures uint64
+	// Stopped are keys known not to exist without asking the source.
+	Stopped uint64
+	// Evictions are values dropped to make room.
+	Evictions uint64
+	Entries   int
 }
 
-// ObserveCache reads a cache's counters at every scrape. counts must be safe for concurrent use and quick.
-func (m *Metrics) ObserveCache(name string, counts func() CacheCounts) error {
-	requests, err1 := m.meter.Int64ObservableCounter("tidegate.cache.requests",
-		metric.WithDescription("Look-ups in a cache, by result: hit, miss, refused (known not to exist)."))
+// ObserveCaches reads the counters of every cache at each scrape. The list of caches must not change, and counts must be
+// safe for concurrent use and quick.
+func (m *Metrics) ObserveCaches(counts func(yield func(CacheCounts))) error {
+	answers, err1 := m.meter.Int64ObservableCounter("tidegate.cache.answers",
+		metric.WithDescription("Look-ups that a cache answered without its source: hit, or stopped (known not to exist)."))
 	loads, err2 := m.meter.Int64ObservableCounter("tidegate.cache.loads",
 		metric.WithDescription("Loads of a cache from its source, by result."))
-	if err := errors.Join(err1, err2); err != nil {
+	evictions, err3 := m.meter.Int64ObservableCounter("tidegate.cache.evictions",
+		metric.WithDescription("Values that a cache dropped to make room."))
+	entries, err4 := m.meter.Int64ObservableGauge("tidegate.cache.entries", metric.WithDescription("Values in a cache."))
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return err
 	}
-	with := func(result string) metric.MeasurementOption {
-		return metric.WithAttributeSet(attribute.NewSet(attribute.String("cache", name), attribute.String("result", result)))
+	with := func(cache string, result ...attribute.KeyValue) metric.MeasurementOption {
+		return metric.WithAttributes(append(result, attribute.String("cache", cache))...)
 	}
-	hit, miss, refused, ok, failed := with("hit"), with("miss"), with("refused"), with("ok"), with("error")
 	_, err := m.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		c := counts()
-		o.ObserveInt64(requests, c.Hits, hit)
-		o.ObserveInt64(requests, c.Misses, miss)
-		o.ObserveInt64(requests, c.Refused, refused)
-		o.ObserveInt64(loads, c.Loads-c.LoadErrors, ok)
-		o.ObserveInt64(loads, c.LoadErrors, failed)
+		counts(func(c CacheCounts) {
+			o.ObserveInt64(answers, int64(c.Hits), with(c.Name, attribute.String("result", "hit")))
+			o.ObserveInt64(answers, int64(c.Stopped), with(c.Name, attribute.String("result", "stopped")))
+			o.ObserveInt64(loads, int64(c.Loads-c.Failures), with(c.Name, attribute.String("result", "ok")))
+			o.ObserveInt64(loads, int64(c.Failures), with(c.Name, attribute.String("result", "error")))
+			o.ObserveInt64(evictions, int64(c.Evictions), with(c.Name))
+			o.ObserveInt64(entries, int64(c.Entries), with(c.Name))
+		})
 		return nil
-	}, requests, loads)
+	}, answers, loads, evictions, entries)
 	return err
 }
 
@@ -47,7 +56,7 @@ func (m *Metrics) ObserveCache(name string, counts func() CacheCounts) error {
 const gateLevelsMax = 1000
 
 // ObserveGate reads the gate's levels at every scrape: what each open sale's pool still has to give.
-func (m *Metrics) ObserveGate(levels func(yield func(sale, sku string, available int64) bool)) error {
+func (m *Metrics) ObserveGate(levels func(yield func(sale, sku string, available int64))) error {
 	gauge, err := m.meter.Int64ObservableGauge("tidegate.gate.available",
 		metric.WithDescription("Units the gate still has to give, by sale and SKU."))
 	if err != nil {
@@ -55,10 +64,10 @@ func (m *Metrics) ObserveGate(levels func(yield func(sale, sku string, available
 	}
 	_, err = m.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		told := 0
-		levels(func(sale, sku string, available int64) bool {
-			o.ObserveInt64(gauge, available, metric.WithAttributes(attribute.String("sale", sale), attribute.String("sku", sku)))
-			told++
-			return told < gateLevelsMax
+		levels(func(sale, sku string, available int64) {
+			if told++; told <= gateLevelsMax {
+				o.ObserveInt64(gauge, available, metric.WithAttributes(attribute.String("sale", sale), attribute.String("sku", sku)))
+			}
 		})
 		return nil
 	}, gauge)

@@ -48,15 +48,13 @@ func TestTheScrapeHoldsWhatWasMeasured(t *testing.T) {
 	m.Step("expiry", 12, time.Millisecond, nil)
 	m.Step("expiry", 0, time.Millisecond, errors.New("x"))
 	for _, err := range []error{
-		m.ObserveCache("products", func() CacheCounts {
-			return CacheCounts{Hits: 9, Misses: 2, Refused: 1, Loads: 2, LoadErrors: 1}
+		m.ObserveCaches(func(yield func(CacheCounts)) {
+			yield(CacheCounts{Name: "products", Hits: 9, Stopped: 1, Loads: 2, Failures: 1, Entries: 3})
+			yield(CacheCounts{Name: "lists", Hits: 4})
 		}),
-		m.ObserveCache("sales", func() CacheCounts { return CacheCounts{Hits: 4} }),
-		m.ObserveGate(func(yield func(string, string, int64) bool) {
+		m.ObserveGate(func(yield func(string, string, int64)) {
 			for i := range int64(gateLevelsMax + 1) {
-				if !yield("7", fmt.Sprint(i), i) {
-					return
-				}
+				yield("7", fmt.Sprint(i), i)
 			}
 		}),
 		m.ObserveExpiryLag(func() time.Duration { return 1500 * time.Millisecond }),
@@ -79,8 +77,10 @@ func TestTheScrapeHoldsWhatWasMeasured(t *testing.T) {
 		`tidegate_loop_step_duration_seconds_count{loop="expiry",result="ok"} 1`,
 		`tidegate_loop_step_duration_seconds_count{loop="expiry",result="error"} 1`,
 		`tidegate_loop_done_total{loop="expiry"} 12`,
-		`tidegate_cache_requests_total{cache="products",result="hit"} 9`,
-		`tidegate_cache_requests_total{cache="sales",result="hit"} 4`,
+		`tidegate_cache_answers_total{cache="products",result="hit"} 9`,
+		`tidegate_cache_answers_total{cache="products",result="stopped"} 1`,
+		`tidegate_cache_answers_total{cache="lists",result="hit"} 4`,
+		`tidegate_cache_entries{cache="products"} 3`,
 		`tidegate_cache_loads_total{cache="products",result="error"} 1`,
 		`tidegate_gate_available{sale="7",sku="999"} 999`,
 		`tidegate_expiry_lag_seconds 1.5`,

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tidegate/tidegate/internal/app"
+	"github.com/tidegate/tidegate/internal/app/settings"
+)
+
+// onShop gives fn the shop that the command line names: see app.Connect. The command, or one above it, has the flags of
+// addTargetFlags.
+func (t *tool) onShop(cmd *cobra.Command, fn func(*app.Shop) error) (err error) {
+	c, _, err := t.config()
+	if err != nil {
+		return err
+	}
+	shop, err := app.Connect(cmd.Context(), c, t.options(t.quieter(c)), t.target(cmd))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, shop.Close()) }()
+	return fn(shop)
+}
+
+// quieter logs only what goes wrong, unless a level was asked for: the command's answer is the point.
+func (t *tool) quieter(c app.Config) app.Config {
+	if c.Log.Level == app.DefaultConfig().Log.Level && t.set["log.level"] == "" && t.getenv(settings.EnvPrefix+"LOG_LEVEL") == "" {
+		c.Log.Level = "warn"
+	}
+	return c
+}
+
+// writeJSON prints a value as JSON, indented for people.
+func writeJSON(w io.Writer, value any) error {
+	out := json.NewEncoder(w)
+	out.SetIndent("", "  ")
+	out.SetEscapeHTML(false)
+	return out.Encode(value)
+}

@@ -1,0 +1,127 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/catalog"
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/sale"
+	"github.com/tidegate/tidegate/internal/telemetry"
+)
+
+// How often the background steps look when they have found nothing to do.
+const (
+	// followEvery is how soon units that came free can be bought again.
+	followEvery = 50 * time.Millisecond
+	// saleClockEvery bounds how late a row says what the clock has decided; shoppers do not wait for the row.
+	saleClockEvery = 200 * time.Millisecond
+	// revocationEvery keeps "logged out is seen within a second" with room for the step itself.
+	revocationEvery = 300 * time.Millisecond
+	cleanEvery      = time.Minute
+	mostReadEvery   = time.Minute
+	warmEvery       = 5 * time.Second
+	// commitEvery only matters where a wake was lost; commitRetryMax keeps a shopper's wait short while the disk is full.
+	commitEvery    = time.Second
+	commitRetryMax = 250 * time.Millisecond
+)
+
+// commitLoop drives the group commit. It ends last, when what was accepted has been committed.
+func (a *App) commitLoop() loop {
+	return loop{name: "commit", every: commitEvery, wake: a.intake.Wake(), retryMax: commitRetryMax, step: a.intake.Step}
+}
+
+// loops lists what repeats in the background beside the group commit.
+func (a *App) loops() []loop {
+	s := &a.shop
+	return []loop{
+		{name: "gate", every: followEvery, step: s.follower.Step},
+		{name: "sale_clock", every: saleClockEvery, step: s.sales.Step},
+		{name: "revocations", every: revocationEvery, step: s.account.RevocationStep},
+		{name: "clean_sessions", every: cleanEvery, step: s.account.CleanStep},
+		{name: "most_read", every: mostReadEvery, step: onceAndRest(s.reader.SaveMostRead)},
+		{name: "warm", every: warmEvery, step: a.warmer.step},
+	}
+}
+
+// onceAndRest makes a step that always has something to do wait for its time.
+func onceAndRest(step func(context.Context) (int, error)) func(context.Context) (int, error) {
+	return func(ctx context.Context) (int, error) {
+		_, err := step(ctx)
+		return 0, err
+	}
+}
+
+// refreshSale has the book read a sale anew after an event that changed it.
+func (s *shop) refreshSale(ctx context.Context, changed id.Sale) error {
+	_, err := s.book.Refresh(ctx, changed)
+	return err
+}
+
+// warmAhead is how long before its opening a sale's products are put in memory.
+const warmAhead = time.Minute
+
+// warmer puts the products of sales that are open or about to open in memory, once for each version of their terms.
+type warmer struct {
+	book   *sale.Book
+	reader *catalog.Reader
+	clock  clock.Clock
+	warmed map[id.Sale]int64 // the version that was warmed
+}
+
+// step warms what is due. One loop drives it.
+func (w *warmer) step(ctx context.Context) (int, error) {
+	now := w.clock.Now()
+	open := map[id.Sale]int64{}
+	did := 0
+	for _, s := range w.book.Open() {
+		if s.StartsAt.Sub(now) > warmAhead {
+			continue
+		}
+		open[s.ID] = s.Version
+		if w.warmed[s.ID] == s.Version {
+			continue
+		}
+		products := make([]id.Product, len(s.Items))
+		for i, item := range s.Items {
+			products[i] = item.Product
+		}
+		if err := w.reader.Warm(ctx, products); err != nil {
+			return did, err
+		}
+		did++
+	}
+	w.warmed = open
+	return did, nil
+}
+
+// observe gives the metrics what they read at every scrape.
+func (a *App) observe() error {
+	s := &a.shop
+	if err := a.metrics.ObserveCaches(s.cacheCounts); err != nil {
+		return err
+	}
+	if err := a.metrics.ObserveGate(s.saleLevels); err != nil {
+		return err
+	}
+	return a.metrics.ObserveCount("tidegate.commit.waiting.orders", "Orders that wait for their commit or are in it.",
+		func() int64 { return int64(s.intake.Depth()) })
+}
+
+// cacheCounts gives the catalogue's counts as telemetry takes them.
+func (s *shop) cacheCounts(yield func(telemetry.CacheCounts)) {
+	for _, c := range s.reader.Stats() {
+		yield(telemetry.CacheCounts(c))
+	}
+}
+
+// saleLevels lists the levels of sales. General pools are left out: they are as many as the catalogue has SKUs.
+func (s *shop) saleLevels(yield func(sale, sku string, available int64)) {
+	s.gate.Levels(func(p inventory.Pool, available int64) {
+		if !p.Sale.IsZero() {
+			yield(p.Sale.String(), p.SKU.String(), available)
+		}
+	})
+}

@@ -65,7 +65,7 @@ func start(t *testing.T, folder string, args ...string) *process {
 	t.Helper()
 	p := &process{folder: folder, ended: make(chan struct{})}
 	p.Cmd = exec.Command(os.Args[0], args...)
-	p.Env = append(os.Environ(), asProcess+"=1", "TIDEGATE_DATA="+folder, "TIDEGATE_OPS_ADDRESS=127.0.0.1:0")
+	p.Env = append(os.Environ(), asProcess+"=1", "TIDEGATE_DATA="+folder, "TIDEGATE_HTTP_ADDRESS=127.0.0.1:0", "TIDEGATE_OPS_ADDRESS=127.0.0.1:0")
 	p.Stdout, p.Stderr = &p.out, &p.log
 	if err := p.Start(); err != nil {
 		t.Fatal(err)

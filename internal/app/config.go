@@ -15,6 +15,7 @@ import (
 	"github.com/tidegate/tidegate/internal/account"
 	"github.com/tidegate/tidegate/internal/app/settings"
 	"github.com/tidegate/tidegate/internal/catalog"
+	"github.com/tidegate/tidegate/internal/httpapi"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/order"
@@ -27,6 +28,7 @@ type Config struct {
 	Data    string              `koanf:"data" help:"folder that holds the database, the keys and the lock; created where it is missing"`
 	Process ProcessConfig       `koanf:"process"`
 	Log     telemetry.LogConfig `koanf:"log"`
+	HTTP    httpapi.Config      `koanf:"http"`
 	Ops     OpsConfig           `koanf:"ops"`
 	Store   store.Config        `koanf:"store"`
 	Catalog catalog.Config      `koanf:"catalog"`
@@ -82,6 +84,7 @@ func DefaultConfig() Config {
 		Data:    "./tidegate-data",
 		Process: ProcessConfig{ShutdownGrace: 20 * time.Second},
 		Log:     telemetry.DefaultLogConfig(),
+		HTTP:    httpapi.DefaultConfig(),
 		Ops:     OpsConfig{Address: "127.0.0.1:9090"},
 		Store:   store.DefaultConfig(),
 		Catalog: catalog.DefaultConfig(),

@@ -52,7 +52,7 @@ func (l *loops) start(ctx context.Context, one loop) {
 				failures++
 				pause := backoff(failures, one.retryMax)
 				if failures&(failures-1) == 0 { // the 1st, 2nd, 4th, 8th, ...: a trouble that stays is told, not shouted
-					l.log.ErrorContext(ctx, "background step failed", "loop", one.name, "failures", failures, "retry_in", pause, "error", err)
+					l.log.ErrorContext(ctx, "background step failed", "loop", one.name, "failures", failures, "retry_in", pause.String(), "error", err)
 				}
 				rest(ctx, pause, nil)
 			case did > 0:

@@ -36,21 +36,26 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	work := a.startWork(ctx)
 	defer work.abandon()
-	at := Addresses{Ops: opsAddress}
+	public, publicAddress, err := a.listen("http.address", a.config.HTTP.Address, a.publicServer(), failed)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = public.Close() }()
+	at := Addresses{Public: publicAddress, Ops: opsAddress}
 	if err := a.announce(at); err != nil {
 		return err
 	}
-	a.log.InfoContext(ctx, "serving", "ops", at.Ops, "data", a.folder.path)
+	a.log.InfoContext(ctx, "serving", "public", at.Public, "ops", at.Ops, "data", a.folder.path)
 
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
 	a.serving.Store(false)
-	a.log.InfoContext(ctx, "stopping", "grace", a.config.Process.ShutdownGrace)
+	a.log.InfoContext(ctx, "stopping", "grace", a.config.Process.ShutdownGrace.String())
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Process.ShutdownGrace)
 	defer cancel()
-	err = errors.Join(err, work.finish(grace), named("probes", ops.Shutdown(grace)))
+	err = errors.Join(err, named("requests", public.Shutdown(grace)), work.finish(grace), named("probes", ops.Shutdown(grace)))
 	if err == nil {
 		a.log.InfoContext(ctx, "stopped")
 	}
@@ -92,7 +97,9 @@ func (a *App) opsServer() *http.Server {
 
 // publicServer serves shoppers and the admin API.
 func (a *App) publicServer() *http.Server {
-	return &http.Server{Handler: a.handler, ReadHeaderTimeout: opsHeaderTimeout, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)}
+	server := a.config.HTTP.HTTPServer(a.handler)
+	server.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)
+	return server
 }
 
 // announce opens the doors: the addresses in running.json, ready for everyone.

@@ -2,11 +2,12 @@ package app
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/tidegate/tidegate/internal/account"
 	"github.com/tidegate/tidegate/internal/catalog"
+	"github.com/tidegate/tidegate/internal/httpapi"
 	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/money"
 	"github.com/tidegate/tidegate/internal/order"
 	"github.com/tidegate/tidegate/internal/sale"
@@ -50,8 +51,52 @@ func (a *App) wire() error {
 		Clock: a.clock, Mint: a.mint, Config: c.Orders,
 	})
 	a.warmer = warmer{book: s.book, reader: s.reader, clock: a.clock}
-	a.handler = http.NewServeMux()
+	if err := a.serveContract(); err != nil {
+		return err
+	}
 	return a.observe()
+}
+
+// serveContract makes the handler of the public listener.
+func (a *App) serveContract() error {
+	server, err := httpapi.New(httpapi.Parts{
+		Callers: a.account,
+		Orders:  countedOrders{a.orders, a.metrics.Order},
+		Sales:   a.sales,
+		Stock:   a.stock,
+		Levels:  a.gate,
+
+		PaymentWindow: a.config.Orders.PaymentWindow,
+
+		Clock:  a.clock,
+		Log:    a.log,
+		Config: a.config.HTTP,
+		Record: func(method, pattern string) httpapi.Recorder { return a.metrics.Route(method, pattern) },
+	})
+	a.handler = server
+	return err
+}
+
+// countedOrders counts attempts to place an order by their outcome.
+type countedOrders struct {
+	*order.Service
+	count func(outcome string)
+}
+
+// Place implements httpapi.Orders.
+func (o countedOrders) Place(ctx context.Context, r order.Request) (order.Placed, error) {
+	placed, err := o.Service.Place(ctx, r)
+	switch {
+	case err != nil:
+		o.count(fault.CodeOf(err).String())
+	case placed.Undecided:
+		o.count("undecided")
+	case placed.Replayed:
+		o.count("replayed")
+	default:
+		o.count("created")
+	}
+	return placed, err
 }
 
 // load reads what must be in memory before the doors open: the gate, the sales, who was logged out, the pages that are

@@ -37,7 +37,7 @@ type Config struct {
 	ClientAttemptEvery  time.Duration `koanf:"client_attempt_every" help:"how often a client address then gets one attempt back"`
 	AttemptsTrackedMax  int           `koanf:"attempts_tracked_max" help:"accounts, and client addresses, whose attempts are counted; the longest idle is forgotten beyond it"`
 
-	TokensRememberedMax      int `koanf:"tokens_remembered_max" help:"verified access tokens remembered, so that each is verified once; about 450 bytes each"`
+	TokensRememberedMax      int `koanf:"tokens_remembered_max" help:"verified access tokens remembered, so that each is verified once; about 400 bytes each"`
 	RevocationsRememberedMax int `koanf:"revocations_remembered_max" help:"ended sessions remembered while their access tokens last; beyond it every older token must be refreshed"`
 }
 

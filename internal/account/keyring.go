@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 )
 
@@ -74,7 +75,7 @@ func ReadKeyring(path string) (Keyring, error) {
 	if err != nil {
 		return Keyring{}, fmt.Errorf("signing keys: %w", err)
 	}
-	if mode := info.Mode(); !mode.IsRegular() || mode.Perm()&0o007 != 0 || mode.Perm()&0o020 != 0 {
+	if mode := info.Mode(); !mode.IsRegular() || tooOpen(mode.Perm()) {
 		return Keyring{}, fmt.Errorf("signing keys: %s has mode %s: it must be a file that only its owner writes and the world cannot read (chmod 600)", path, mode)
 	}
 	text, err := io.ReadAll(io.LimitReader(file, keyFileBytes+1))
@@ -90,6 +91,10 @@ func ReadKeyring(path string) (Keyring, error) {
 	}
 	return ring, nil
 }
+
+// tooOpen reports whether the group may write the file or the world do anything with it. A group that reads is let be:
+// that is how containers are given a secret. Windows does not say who may read a file in its mode.
+func tooOpen(mode fs.FileMode) bool { return runtime.GOOS != "windows" && mode&0o027 != 0 }
 
 // OpenKeyring reads the key file at path, and creates it with one new key (mode 0600, its folder 0700) when there is
 // none. Two processes that create it at once end up with the same key: the one that was first.

@@ -119,6 +119,17 @@ func TestPasswordHash(t *testing.T) {
 	}
 }
 
+func BenchmarkPassword(b *testing.B) {
+	cost := DefaultConfig().argon()
+	hash := cost.hash("correct horse")
+	b.ReportAllocs()
+	for b.Loop() {
+		if ok, _, err := matches("correct horse", hash); !ok || err != nil {
+			b.Fatal(ok, err)
+		}
+	}
+}
+
 func TestTurnstileBoundsHashing(t *testing.T) {
 	turn := newTurnstile(1, 1, time.Minute)
 	if err := turn.enter(t.Context()); err != nil {
@@ -328,7 +339,7 @@ func TestKeyFile(t *testing.T) {
 	if err != nil || len(files) != 1 {
 		t.Errorf("%d files are left beside the key, %v", len(files), err)
 	}
-	if err := os.Chmod(path, 0o644); err != nil {
+	if err := os.Chmod(path, 0o604); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := OpenKeyring(path); err == nil || !strings.Contains(err.Error(), "chmod 600") {

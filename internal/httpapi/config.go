@@ -16,6 +16,7 @@ type Config struct {
 	RequestTimeout time.Duration `koanf:"request_timeout" help:"how long the shop works on one request, 1s to 5m; imports, exports and audits are not held to it"`
 	WriteTimeout   time.Duration `koanf:"write_timeout" help:"how long a request may take from its headers to the last byte of its answer, 1s to 10m; more than request_timeout"`
 	IdleTimeout    time.Duration `koanf:"idle_timeout" help:"how long a connection may rest between requests, 1s to 1h"`
+	TrustedProxies []string      `koanf:"trusted_proxies" help:"addresses and ranges, such as 10.0.0.0/8, of the proxies before this listener; X-Forwarded-For is believed from them alone"`
 	HeaderBytesMax int           `koanf:"header_bytes_max" help:"bytes of headers, 4096 to 1048576"`
 }
 
@@ -50,6 +51,11 @@ func (c Config) Validate() error {
 	} {
 		if d.value < d.least || d.value > d.most {
 			return fault.Bad(d.field, "a duration from %s to %s, not %s", d.least, d.most, d.value)
+		}
+	}
+	for _, text := range c.TrustedProxies {
+		if _, err := parseProxies(text); err != nil {
+			return fault.Bad("trusted_proxies", "%q is neither an address nor a range such as 10.0.0.0/8", text)
 		}
 	}
 	switch {

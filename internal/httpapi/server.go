@@ -16,12 +16,13 @@ import (
 
 // Parts is what a Server is made of.
 type Parts struct {
-	Callers Callers
-	Orders  Orders
-	Closer  Closer
-	Sales   Sales
-	Stock   Stock
-	Levels  Levels
+	Callers  Callers
+	Accounts Accounts
+	Orders   Orders
+	Closer   Closer
+	Sales    Sales
+	Stock    Stock
+	Levels   Levels
 
 	// PaymentWindow is how long an order of a sale that says nothing of it is held for payment.
 	PaymentWindow time.Duration

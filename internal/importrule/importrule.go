@@ -39,7 +39,7 @@ var (
 		"importrule": {},
 		"api":        {"kernel"},
 		"drill":      {"kernel", "wire", "api"},
-		"cmd":        {"app", "drill", "api"},
+		"cmd":        {"app", "drill", "api", "kernel"},
 	}
 )
 

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tidegate/tidegate/api"
+	"github.com/tidegate/tidegate/internal/app"
+)
+
+func newSale(t *tool) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "sale",
+		Short: "Prepare and steer sales",
+		Long: `A sale is made as a draft, then scheduled: that takes its allocation out of general stock. It opens and ends by the
+clock. While it is live it can be paused and resumed; ending it early gives what is left back to general stock.
+
+The commands need the role sales; "create" reads products as every shopper can.`,
+		Example: `  tidegate sale create --title "Friday drop" --starts 2026-11-27T20:00:00Z --for 2h --limit 2 \
+      --item 85123A=1.99x500 --item 85123B=2.49x300
+  tidegate sale schedule 7240126464000001
+  tidegate sale list`,
+		Args: cobra.NoArgs,
+		RunE: showHelp,
+	}
+	addTargetFlags(cmd)
+	cmd.AddCommand(newSaleList(t), newSaleShow(t), newSaleCreate(t))
+	for _, move := range []struct{ verb, short, long string }{
+		{"schedule", "Schedule a draft: it opens by the clock", "Schedules a draft. Its allocation leaves general stock now, all of it or nothing, and it opens at its time."},
+		{"pause", "Pause a live sale", "Pauses a live sale: orders are refused with sale_paused until it is resumed. Those that were taken can be paid."},
+		{"resume", "Resume a paused sale", "Resumes a paused sale."},
+		{"end", "End a sale now", "Ends a sale before its time. What is available goes back to general stock at once, what comes free later follows."},
+	} {
+		cmd.AddCommand(newSaleMove(t, move.verb, move.short, move.long))
+	}
+	return cmd
+}
+
+func newSaleList(t *tool) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List all sales, newest first",
+		Example: `  tidegate sale list --json | jq -r '.[] | select(.status == "live") | .id'`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return t.onShop(cmd, func(shop *app.Shop) error {
+				sales, err := listSales(cmd, shop)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return writeJSON(cmd.OutOrStdout(), sales)
+				}
+				return tableOfSales(cmd.OutOrStdout(), sales)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func listSales(cmd *cobra.Command, shop *app.Shop) ([]api.Sale, error) {
+	all := []api.Sale{}
+	query := url.Values{"limit": {"200"}}
+	for {
+		var page api.SalePage
+		if err := shop.JSON(cmd.Context(), http.MethodGet, "/v1/admin/sales?"+query.Encode(), nil, &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Items...)
+		if page.NextCursor == "" {
+			return all, nil
+		}
+		query.Set("cursor", string(page.NextCursor))
+	}
+}
+
+func tableOfSales(w io.Writer, sales []api.Sale) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "ID\tSTATUS\tOPENS\tENDS\tITEMS\tTITLE")
+	for _, s := range sales {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\n", s.Id, s.Status, moment(s.StartsAt), moment(s.EndsAt), len(s.Items), s.Title)
+	}
+	return table.Flush()
+}
+
+func moment(at api.Time) string { return at.UTC().Format(time.RFC3339) }
+
+func newSaleShow(t *tool) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "show SALE",
+		Short:   "Show one sale with its items and what is left of them",
+		Example: `  tidegate sale show 7240126464000001`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.onShop(cmd, func(shop *app.Shop) error {
+				var s api.Sale
+				if err := shop.JSON(cmd.Context(), http.MethodGet, salePath(args[0]), nil, &s); err != nil {
+					return err
+				}
+				if asJSON {
+					return writeJSON(cmd.OutOrStdout(), s)
+				}
+				return showSale(cmd.OutOrStdout(), s)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func salePath(sale string) string { return "/v1/admin/sales/" + url.PathEscape(sale) }
+
+func showSale(w io.Writer, s api.Sale) error {
+	limit := "no limit"
+	if s.LimitPerCustomer > 0 {
+		limit = strconv.FormatInt(s.LimitPerCustomer, 10)
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range [][2]string{
+		{"id", s.Id.String()}, {"title", s.Title}, {"status", string(s.Status)}, {"opens", moment(s.StartsAt)}, {"ends", moment(s.EndsAt)},
+		{"units per customer", limit}, {"time to pay", (time.Duration(s.PaymentSeconds) * time.Second).String()},
+	} {
+		fmt.Fprintf(table, "%s\t%s\n", row[0], row[1])
+	}
+	fmt.Fprintln(table, "\nSKU\tPRICE\tLIST PRICE\tALLOCATION\tAVAILABLE")
+	for _, item := range s.Items {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\n", item.SkuId, item.Price, item.ListPrice, item.Allocation, item.Available)
+	}
+	return table.Flush()
+}
+
+func newSaleMove(t *tool, verb, short, long string) *cobra.Command {
+	return &cobra.Command{
+		Use:     verb + " SALE",
+		Short:   short,
+		Long:    long,
+		Example: "  tidegate sale " + verb + " 7240126464000001",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.onShop(cmd, func(shop *app.Shop) error {
+				var s api.Sale
+				if err := shop.JSON(cmd.Context(), http.MethodPost, salePath(args[0])+"/"+verb, nil, &s); err != nil {
+					return err
+				}
+				return tableOfSales(cmd.OutOrStdout(), []api.Sale{s})
+			})
+		},
+	}
+}

@@ -185,6 +185,7 @@ func (tx *Tx) announce(kind string, subject int64, payload any, at time.Time) er
 	if err != nil {
 		return err
 	}
+	tx.forGate = tx.forGate || kind == eventMoved || kind == eventTerms
 	return tx.announceRaw(kind, subject, b, at)
 }
 

@@ -60,6 +60,8 @@ type Store struct {
 	writer *writer
 	db     *sql.DB // readers: query_only
 	reads  sync.Map
+	// gateWake holds one signal at most: see GateWake.
+	gateWake chan struct{}
 }
 
 // Open opens the database file, creating it where it is missing. It refuses a file whose settings could lose a commit.
@@ -75,7 +77,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	db.SetMaxOpenConns(c.ReadersMax)
 	db.SetMaxIdleConns(c.ReadersMax)
-	return &Store{config: c, writer: w, db: db}, nil
+	return &Store{config: c, writer: w, db: db, gateWake: make(chan struct{}, 1)}, nil
 }
 
 // Close waits for the transaction that is running and closes every connection.

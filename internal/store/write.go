@@ -91,7 +91,11 @@ func (w *writer) close() error {
 }
 
 // Tx is the one write transaction. It is not safe for concurrent use and ends with the function it was given to.
-type Tx struct{ w *writer }
+type Tx struct {
+	w *writer
+	// forGate says that an event was announced that the gate follows.
+	forGate bool
+}
 
 // write runs fn in a transaction of the one writer and commits it. Where it returns an error, nothing of it is in the
 // database: SQLite's COMMIT either succeeds or leaves the transaction to be rolled back. The context bounds the wait for
@@ -125,8 +129,17 @@ func (s *Store) write(ctx context.Context, p priority, fn func(tx *Tx) error) er
 		return writeError(err)
 	}
 	done = true
+	if tx.forGate {
+		select {
+		case s.gateWake <- struct{}{}:
+		default: // it is awake already
+		}
+	}
 	return nil
 }
+
+// GateWake is signalled after each commit that the gate has to follow.
+func (s *Store) GateWake() <-chan struct{} { return s.gateWake }
 
 // restart undoes everything since the transaction began, without giving up the turn. A savepoint would do the same, but
 // SQLite copies every page that is changed under one.

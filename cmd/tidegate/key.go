@@ -1,8 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -37,19 +37,17 @@ func newKeyCreate(t *tool) *cobra.Command {
   TIDEGATE_ADMIN_KEY=$(tidegate key create --name console --role all)`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, _, err := t.config()
-			if err != nil {
+			return t.onShop(cmd, func(shop *app.Shop) error {
+				created, err := shop.CreateKey(cmd.Context(), name, roles)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return writeJSON(cmd.OutOrStdout(), created)
+				}
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), created.Key)
 				return err
-			}
-			created, err := app.CreateKey(cmd.Context(), c, t.target(cmd), name, roles)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(created)
-			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), created.Key)
-			return err
+			})
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "", "what the key is for; required")
@@ -66,31 +64,33 @@ func newKeyList(t *tool) *cobra.Command {
 		Example: `  tidegate key list --json | jq -r '.[] | select(.revoked_at == null) | .name'`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, _, err := t.config()
-			if err != nil {
-				return err
-			}
-			keys, err := app.Keys(cmd.Context(), c, t.target(cmd))
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(append([]app.Key{}, keys...)) // [] for none, not null
-			}
-			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(table, "ID\tNAME\tROLES\tCREATED\tREVOKED")
-			for _, key := range keys {
-				roles := make([]string, len(key.Roles))
-				for i, role := range key.Roles {
-					roles[i] = string(role)
+			return t.onShop(cmd, func(shop *app.Shop) error {
+				keys, err := shop.Keys(cmd.Context())
+				if err != nil {
+					return err
 				}
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", key.Id, key.Name, strings.Join(roles, " "), day(key.CreatedAt.Time), day(key.RevokedAt.Time))
-			}
-			return table.Flush()
+				if asJSON {
+					return writeJSON(cmd.OutOrStdout(), keys)
+				}
+				return writeKeys(cmd.OutOrStdout(), keys)
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+func writeKeys(w io.Writer, keys []app.Key) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "ID\tNAME\tROLES\tCREATED\tREVOKED")
+	for _, key := range keys {
+		roles := make([]string, len(key.Roles))
+		for i, role := range key.Roles {
+			roles[i] = string(role)
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", key.Id, key.Name, strings.Join(roles, " "), day(key.CreatedAt.Time), day(key.RevokedAt.Time))
+	}
+	return table.Flush()
 }
 
 // day is a moment as a table shows it.
@@ -109,11 +109,7 @@ func newKeyRevoke(t *tool) *cobra.Command {
 		Example: `  tidegate key revoke 7240126464000001`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, _, err := t.config()
-			if err != nil {
-				return err
-			}
-			return app.RevokeKey(cmd.Context(), c, t.target(cmd), args[0])
+			return t.onShop(cmd, func(shop *app.Shop) error { return shop.RevokeKey(cmd.Context(), args[0]) })
 		},
 	}
 }

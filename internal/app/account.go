@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"time"
 
@@ -15,7 +16,6 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
-	"github.com/tidegate/tidegate/internal/store"
 )
 
 // newAccount reads the signing keys, making one where there is none, and returns the module.
@@ -85,128 +85,36 @@ type (
 	CreatedKey = api.CreatedKey
 )
 
-// CreateKey makes an admin key of the shop that target and c name. It returns what account.Service.CreateKey returns,
-// and why the shop could not be reached.
-func CreateKey(ctx context.Context, c Config, target Target, name string, roles []string) (CreatedKey, error) {
-	return reach(ctx, c, target,
-		func(shop *api.Client) (created CreatedKey, err error) {
-			input := api.KeyInput{Name: name, Roles: make([]api.Role, len(roles))}
-			for i, role := range roles {
-				input.Roles[i] = api.Role(role)
-			}
-			response, err := shop.CreateKey(ctx, input)
-			return created, answer(response, err, &created)
-		},
-		func(keys *account.Service) (CreatedKey, error) {
-			key, text, err := keys.CreateKey(ctx, name, roles)
-			listed := keyOf(key)
-			return CreatedKey{Id: listed.Id, Name: listed.Name, Roles: listed.Roles, CreatedAt: listed.CreatedAt, Key: text}, err
-		})
-}
-
-// keysPage is how many keys are asked for at once.
-const keysPage = 200
-
-// Keys returns every admin key of the shop, revoked ones too, oldest first.
-func Keys(ctx context.Context, c Config, target Target) ([]Key, error) {
-	return reach(ctx, c, target,
-		func(shop *api.Client) (all []Key, err error) {
-			params := api.ListKeysParams{Limit: keysPage}
-			for {
-				var page api.KeyPage
-				response, err := shop.ListKeys(ctx, &params)
-				if err := answer(response, err, &page); err != nil {
-					return nil, err
-				}
-				all = append(all, page.Items...)
-				if page.NextCursor == "" {
-					return all, nil
-				}
-				params.Cursor = page.NextCursor
-			}
-		},
-		func(keys *account.Service) (all []Key, err error) {
-			after := id.AdminKey(0)
-			for {
-				page, err := keys.Keys(ctx, after, keysPage)
-				for _, key := range page {
-					all = append(all, keyOf(key))
-					after = key.ID
-				}
-				if err != nil || len(page) < keysPage {
-					return all, err
-				}
-			}
-		})
-}
-
-// RevokeKey ends the admin key of the id. It returns fault.Invalid for what is no id, and fault.NotFound for a key that
-// is not there.
-func RevokeKey(ctx context.Context, c Config, target Target, number string) error {
-	key, err := id.Parse[id.AdminKey](number)
-	if err != nil {
-		return fault.Bad("id", "%s", err)
+// CreateKey makes an admin key. It returns fault.Invalid of the field name or roles, and what Call returns.
+func (s *Shop) CreateKey(ctx context.Context, name string, roles []string) (created CreatedKey, err error) {
+	input := api.KeyInput{Name: name, Roles: make([]api.Role, len(roles))}
+	for i, role := range roles {
+		input.Roles[i] = api.Role(role)
 	}
-	_, err = reach(ctx, c, target,
-		func(shop *api.Client) (struct{}, error) {
-			response, err := shop.RevokeKey(ctx, key)
-			return struct{}{}, answer(response, err, nil)
-		},
-		func(keys *account.Service) (struct{}, error) {
-			_, err := keys.RevokeKey(ctx, key)
-			return struct{}{}, err
-		})
-	return err
+	err = s.JSON(ctx, http.MethodPost, "/v1/admin/keys", input, &created)
+	return created, err
 }
 
-func keyOf(k account.Key) Key {
-	listed := Key{Id: k.ID, Name: k.Name, CreatedAt: api.At(k.CreatedAt), RevokedAt: api.At(k.RevokedAt)}
-	for _, role := range k.Roles {
-		listed.Roles = append(listed.Roles, api.Role(role))
-	}
-	return listed
-}
-
-// reach works on the keys of a shop: through its admin API where it runs, on its folder where no process holds that.
-func reach[T any](ctx context.Context, c Config, target Target, remote func(*api.Client) (T, error), local func(*account.Service) (T, error)) (out T, err error) {
-	if target.URL == "" {
-		out, err = onDatabase(ctx, c, false, func(s *store.Store) (none T, err error) {
-			keys, err := folderKeys(ctx, c, s)
-			if err != nil {
-				return none, err
-			}
-			return local(keys)
-		})
-		if _, held := errors.AsType[*HeldError](err); !held {
-			return out, err
+// Keys returns every admin key, revoked ones too, oldest first. It returns what Call returns.
+func (s *Shop) Keys(ctx context.Context) ([]Key, error) {
+	const pageMax = "200"
+	query := url.Values{"limit": {pageMax}}
+	all := []Key{}
+	for {
+		var page api.KeyPage
+		if err := s.JSON(ctx, http.MethodGet, "/v1/admin/keys?"+query.Encode(), nil, &page); err != nil {
+			return nil, err
 		}
-		if target, err = runningTarget(c, err); err != nil {
-			return out, err
+		all = append(all, page.Items...)
+		if page.NextCursor == "" {
+			return all, nil
 		}
+		query.Set("cursor", page.NextCursor)
 	}
-	shop, err := target.client(http.DefaultTransport)
-	if err != nil {
-		return out, err
-	}
-	return remote(shop)
 }
 
-// folderKeys makes the module over the database of a folder that is not served.
-func folderKeys(ctx context.Context, c Config, s *store.Store) (*account.Service, error) {
-	schema, err := s.Schema(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if schema.Version != schema.Latest {
-		return nil, fmt.Errorf("the database has schema version %d, this binary works on %d: see \"tidegate migrate\"", schema.Version, schema.Latest)
-	}
-	mint, err := id.NewMint(clock.System{}, c.Process.Node)
-	if err != nil {
-		return nil, err
-	}
-	ring, err := account.OpenKeyring(signingKeyPath(c, c.Data))
-	if err != nil {
-		return nil, err
-	}
-	return account.NewService(c.Account, s, ring, clock.System{}, mint)
+// RevokeKey ends the admin key of the id. It returns fault.Invalid for what is no id, fault.NotFound for a key that is not
+// there, and what Call returns.
+func (s *Shop) RevokeKey(ctx context.Context, key string) error {
+	return s.JSON(ctx, http.MethodDelete, "/v1/admin/keys/"+url.PathEscape(key), nil, nil)
 }

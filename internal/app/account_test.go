@@ -73,35 +73,50 @@ func TestTokensForALoadTest(t *testing.T) {
 	}
 }
 
+// onShop connects as a command does and hands fn the shop.
+func onShop(t *testing.T, c Config, target Target, fn func(*Shop)) {
+	t.Helper()
+	shop, err := Connect(t.Context(), c, Options{}, target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fn(shop)
+	if err := shop.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestKeysOnAFolderThatNobodyHolds(t *testing.T) {
 	c, shop := oneShop(t)
 	ctx := t.Context()
-	if _, err := CreateKey(ctx, c, Target{}, "x", []string{"all"}); !errors.As(err, new(*HeldError)) {
-		t.Errorf("while the shop holds the folder and does not serve: %v", err)
-	}
 	if err := shop.Close(); err != nil {
 		t.Fatal(err)
 	}
-	created, err := CreateKey(ctx, c, Target{}, "warehouse", []string{"catalog", "orders"})
-	if err != nil || created.Key == "" || len(created.Roles) != 2 {
-		t.Fatalf("CreateKey = %+v, %v", created, err)
-	}
-	if _, err := CreateKey(ctx, c, Target{}, "warehouse", []string{"king"}); !errors.Is(err, fault.Invalid) {
-		t.Errorf("a role that is none: %v", err)
-	}
-	listed, err := Keys(ctx, c, Target{})
-	if err != nil || len(listed) != 1 || listed[0].Id != created.Id || !listed[0].RevokedAt.IsZero() {
-		t.Errorf("Keys = %+v, %v", listed, err)
-	}
-	if err := RevokeKey(ctx, c, Target{}, created.Id.String()); err != nil {
-		t.Fatal(err)
-	}
-	if err := RevokeKey(ctx, c, Target{}, "12345"); !errors.Is(err, fault.NotFound) {
-		t.Errorf("revoking no key: %v", err)
-	}
-	if err := RevokeKey(ctx, c, Target{}, "x"); !errors.Is(err, fault.Invalid) {
-		t.Errorf("revoking what is no id: %v", err)
-	}
+	var created CreatedKey
+	onShop(t, c, Target{}, func(shop *Shop) {
+		var err error
+		if created, err = shop.CreateKey(ctx, "warehouse", []string{"catalog", "orders"}); err != nil || created.Key == "" || len(created.Roles) != 2 {
+			t.Fatalf("CreateKey = %+v, %v", created, err)
+		}
+		if _, err := shop.CreateKey(ctx, "warehouse", []string{"king"}); !IsInvalid(err) || fault.As(err).Field != "roles" {
+			t.Errorf("a role that is none: %v", err)
+		}
+		listed, err := shop.Keys(ctx)
+		if err != nil || len(listed) != 1 || listed[0].Id != created.Id || !listed[0].RevokedAt.IsZero() {
+			t.Errorf("Keys = %+v, %v", listed, err)
+		}
+	})
+	onShop(t, c, Target{}, func(shop *Shop) {
+		if err := shop.RevokeKey(ctx, created.Id.String()); err != nil {
+			t.Fatal(err)
+		}
+		if err := shop.RevokeKey(ctx, "12345"); !errors.Is(err, fault.NotFound) {
+			t.Errorf("revoking no key: %v", err)
+		}
+		if err := shop.RevokeKey(ctx, "../x"); !IsInvalid(err) {
+			t.Errorf("revoking what is no id: %v", err)
+		}
+	})
 	again, err := New(ctx, c, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -112,10 +127,6 @@ func TestKeysOnAFolderThatNobodyHolds(t *testing.T) {
 	}
 	if admin, err := again.account.AuthenticateAdmin(ctx, again.localKey); err != nil || !admin.May(account.RoleAll) {
 		t.Errorf("the local key: %+v, %v", admin, err)
-	}
-	c.Data = t.TempDir()
-	if _, err := Keys(ctx, c, Target{}); !errors.Is(err, errNoShop) {
-		t.Errorf("in an empty folder: %v", err)
 	}
 }
 
@@ -135,22 +146,18 @@ func TestKeysOfATarget(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	c := DefaultConfig()
-	c.Data = t.TempDir()
-	good := Target{URL: server.URL, AdminKey: "tgk_1_x"}
-	listed, err := Keys(t.Context(), c, good)
-	if err != nil || len(listed) != 2 || listed[1].Id != 8 {
-		t.Errorf("Keys = %+v, %v", listed, err)
-	}
-	if err := RevokeKey(t.Context(), c, good, "7"); err != nil {
-		t.Errorf("RevokeKey: %v", err)
-	}
-	if _, err := Keys(t.Context(), c, Target{URL: server.URL, AdminKey: "tgk_2_y"}); !errors.Is(err, fault.Unauthenticated) {
-		t.Errorf("another key: %v", err)
-	}
-	for _, bad := range []Target{{URL: server.URL}, {URL: "shop", AdminKey: "k"}, {URL: "ftp://shop", AdminKey: "k"}, {URL: "http://127.0.0.1:1", AdminKey: "k"}} {
-		if _, err := Keys(t.Context(), c, bad); err == nil {
-			t.Errorf("%+v was taken", bad)
+	onShop(t, DefaultConfig(), Target{URL: server.URL, AdminKey: "tgk_1_x"}, func(shop *Shop) {
+		listed, err := shop.Keys(t.Context())
+		if err != nil || len(listed) != 2 || listed[1].Id != 8 {
+			t.Errorf("Keys = %+v, %v", listed, err)
 		}
-	}
+		if err := shop.RevokeKey(t.Context(), "7"); err != nil {
+			t.Errorf("RevokeKey: %v", err)
+		}
+	})
+	onShop(t, DefaultConfig(), Target{URL: server.URL, AdminKey: "tgk_2_y"}, func(shop *Shop) {
+		if _, err := shop.Keys(t.Context()); !errors.Is(err, fault.Unauthenticated) {
+			t.Errorf("another key: %v", err)
+		}
+	})
 }

@@ -60,11 +60,12 @@ func (a *App) wire() error {
 // serveContract makes the handler of the public listener.
 func (a *App) serveContract() error {
 	server, err := httpapi.New(httpapi.Parts{
-		Callers: a.account,
-		Orders:  countedOrders{a.orders, a.metrics.Order},
-		Sales:   a.sales,
-		Stock:   a.stock,
-		Levels:  a.gate,
+		Callers:  a.account,
+		Accounts: a.account,
+		Orders:   countedOrders{a.orders, a.metrics.Order},
+		Sales:    a.sales,
+		Stock:    a.stock,
+		Levels:   a.gate,
 
 		PaymentWindow: a.config.Orders.PaymentWindow,
 

@@ -152,6 +152,13 @@ func (s *Store) FulfilOrder(ctx context.Context, o id.Order, at time.Time) (orde
 			after = current
 			return err
 		}
+		refunding, err := tx.beingRefunded(o)
+		if err != nil {
+			return err
+		}
+		if refunding {
+			return fault.New(fault.BadTransition, "An order that is being refunded cannot be fulfilled.")
+		}
 		won, err := tx.setStatus(&current, order.Fulfilled, at)
 		if err != nil {
 			return err

@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -270,43 +269,4 @@ func (b *batch) record() error {
 		}
 	}
 	return nil
-}
-
-// CloseOrder ends a hold: it moves a pending order to expired or cancelled and gives its units back, in one transaction. It
-// reports whether it won; whoever lost does nothing.
-func (s *Store) CloseOrder(ctx context.Context, o id.Order, to order.Status, actor string, at time.Time, mint *id.Mint) (after order.Order, won bool, err error) {
-	err = s.write(ctx, jobs, func(tx *Tx) error {
-		after, won, err = tx.closeOrder(o, to, actor, at, mint)
-		return err
-	})
-	return after, won, err
-}
-
-// CloseOrders ends many holds in one transaction, and returns those it won. The number is bounded by Config.JobOrdersMax.
-func (s *Store) CloseOrders(ctx context.Context, due []id.Order, to order.Status, actor string, at time.Time, mint *id.Mint) ([]order.Order, error) {
-	var closed []order.Order
-	err := s.write(ctx, jobs, func(tx *Tx) error {
-		for _, o := range due[:min(len(due), s.config.JobOrdersMax)] {
-			after, won, err := tx.closeOrder(o, to, actor, at, mint)
-			if err != nil {
-				return err
-			}
-			if won {
-				closed = append(closed, after)
-			}
-		}
-		return nil
-	})
-	return closed, err
-}
-
-// OrdersDue lists pending orders whose time was over at now, the longest overdue first.
-func (s *Store) OrdersDue(ctx context.Context, now time.Time, limit int) ([]order.Order, error) {
-	rows, err := s.query(ctx, "SELECT "+orderColumns+`
-		FROM orders INDEXED BY orders_due
-		WHERE status = 'pending'
-		  AND expires_at <= ?
-		ORDER BY expires_at
-		LIMIT ?`, millis(now), limit)
-	return collect(rows, err, scanOrders)
 }

@@ -11,6 +11,9 @@ import (
 type Store interface {
 	// AdjustStock applies an adjustment to a general pool, once for its key. It returns fault.OutOfStock or fault.KeyReused.
 	AdjustStock(ctx context.Context, a Adjustment, movement id.Movement, at time.Time) (Stock, error)
+	// AdjustStocks applies several adjustments in one transaction, all or nothing, each once for its key; movements are their
+	// ids. It returns what AdjustStock returns.
+	AdjustStocks(ctx context.Context, all []Adjustment, movements []id.Movement, at time.Time) error
 	// Pools reads every pool of a SKU, the general one first.
 	Pools(ctx context.Context, sku id.SKU) ([]Stock, error)
 	// Movements lists the movements of a SKU that no order made, newest first, older than before where that is not zero.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
@@ -30,6 +31,28 @@ func (s *Service) Adjust(ctx context.Context, a Adjustment) (Stock, error) {
 		return Stock{}, err
 	}
 	return s.store.AdjustStock(ctx, a, id.New[id.Movement](s.mint), s.clock.Now())
+}
+
+// AdjustmentsMax bounds the adjustments of one AdjustAll: some milliseconds for which an order would wait.
+const AdjustmentsMax = 200
+
+// AdjustAll applies up to AdjustmentsMax adjustments, all or nothing. Those whose key and content are known change nothing.
+// It returns what Adjust returns.
+func (s *Service) AdjustAll(ctx context.Context, all []Adjustment) error {
+	if len(all) > AdjustmentsMax {
+		return fault.Bad("adjustments", "at most %d at once, not %d", AdjustmentsMax, len(all))
+	}
+	movements := make([]id.Movement, len(all))
+	for i, a := range all {
+		if err := a.Check(); err != nil {
+			return err
+		}
+		if err := s.products.KnowsSKU(ctx, a.SKU); err != nil {
+			return err
+		}
+		movements[i] = id.New[id.Movement](s.mint)
+	}
+	return s.store.AdjustStocks(ctx, all, movements, s.clock.Now())
 }
 
 // Pools returns every pool of a SKU, the general one first. It returns fault.NotFound for a SKU that does not exist.

@@ -85,26 +85,40 @@ func (tx *Tx) ledger(m inventory.Movement) error {
 func (s *Store) AdjustStock(ctx context.Context, a inventory.Adjustment, movement id.Movement, at time.Time) (inventory.Stock, error) {
 	var after inventory.Stock
 	err := s.write(ctx, jobs, func(tx *Tx) error {
-		repeated, err := tx.adjustedBefore(a)
-		if err != nil {
-			return err
+		err := tx.adjust(a, movement, at)
+		if err == nil {
+			after, err = tx.stock(inventory.Pool{SKU: a.SKU})
 		}
-		if !repeated {
-			m := inventory.Movement{ID: movement, Pool: inventory.Pool{SKU: a.SKU}, Kind: a.Kind, Units: a.Units, Actor: a.Actor, Reason: a.Reason, At: at}
-			if err := tx.move(m, 0, 0); err != nil {
-				return err
-			}
-			const note = `
-				INSERT INTO adjustment (idem_key, movement_id, sku_id, kind, units, reason)
-				VALUES (?, ?, ?, ?, ?, ?)`
-			if _, err := tx.Exec(note, a.Key, movement, a.SKU, string(a.Kind), a.Units, a.Reason); err != nil {
-				return err
-			}
-		}
-		after, err = tx.stock(inventory.Pool{SKU: a.SKU})
 		return err
 	})
 	return after, err
+}
+
+// AdjustStocks applies several adjustments in one transaction, all or nothing, each once for its key.
+func (s *Store) AdjustStocks(ctx context.Context, all []inventory.Adjustment, movements []id.Movement, at time.Time) error {
+	return s.write(ctx, jobs, func(tx *Tx) error {
+		for i, a := range all {
+			if err := tx.adjust(a, movements[i], at); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (tx *Tx) adjust(a inventory.Adjustment, movement id.Movement, at time.Time) error {
+	repeated, err := tx.adjustedBefore(a)
+	if err != nil || repeated {
+		return err
+	}
+	m := inventory.Movement{ID: movement, Pool: inventory.Pool{SKU: a.SKU}, Kind: a.Kind, Units: a.Units, Actor: a.Actor, Reason: a.Reason, At: at}
+	if err := tx.move(m, 0, 0); err != nil {
+		return err
+	}
+	_, err = tx.Exec(`
+		INSERT INTO adjustment (idem_key, movement_id, sku_id, kind, units, reason)
+		VALUES (?, ?, ?, ?, ?, ?)`, a.Key, movement, a.SKU, string(a.Kind), a.Units, a.Reason)
+	return err
 }
 
 // adjustedBefore reports whether the key has made this same adjustment.

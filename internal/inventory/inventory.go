@@ -12,9 +12,6 @@ import (
 // UnitsMax bounds the units of one pool and of one movement: sums of a million of them still fit 63 bits.
 const UnitsMax = 1_000_000_000
 
-// ListMax is the most that a list returns: a page of 200, and one more that tells whether there is a next page.
-const ListMax = 201
-
 // Pool names the stock of one SKU for one purpose: a sale's allocation, or, where Sale is zero, the general pool.
 type Pool struct {
 	Sale id.Sale

@@ -52,9 +52,6 @@ const (
 	StartsInDaysMax = 5 * 366
 )
 
-// ListMax is the most that a list returns: a page of 200, and one more that tells whether there is a next page.
-const ListMax = 201
-
 // Item is a SKU of a sale.
 type Item struct {
 	SKU        id.SKU

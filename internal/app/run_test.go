@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"testing"
@@ -227,5 +228,21 @@ func TestRunSaysWhatCannotListen(t *testing.T) {
 	}
 	if err := stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAListenerOnEveryInterfaceIsReachedOnTheLoopback(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"0.0.0.0:80": "http://127.0.0.1:80", "[::]:80": "http://127.0.0.1:80",
+		"127.0.0.1:80": "http://127.0.0.1:80", "[::1]:80": "http://[::1]:80", "10.1.2.3:80": "http://10.1.2.3:80",
+	} {
+		at, err := net.ResolveTCPAddr("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := baseAddress(at); got != want {
+			t.Errorf("%s: %s, want %s", address, got, want)
+		}
 	}
 }

@@ -251,8 +251,14 @@ func TestUnknownOutcome(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		committed bool
+		panics    bool
 		left      int64
-	}{{"it was committed", true, 4}, {"it was not", false, 5}} {
+	}{
+		{"it was committed", true, false, 4},
+		{"it was not", false, false, 5},
+		{"it was committed, and then a panic", true, true, 4},
+		{"a panic", false, true, 5},
+	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newShop(t)
 			drop := s.sale(5, 1, 1)
@@ -264,6 +270,9 @@ func TestUnknownOutcome(t *testing.T) {
 					if _, err := s.store.CommitOrders(ctx, batch); err != nil {
 						return nil, err
 					}
+				}
+				if c.panics {
+					panic("half way")
 				}
 				return nil, unknown
 			})
@@ -341,8 +350,8 @@ func TestFailedCommitRefusesAndLosesNothing(t *testing.T) {
 	full := fault.New(fault.StoreFull, "The disk is full.").After(time.Second)
 	w.set(nil, func(context.Context, []*order.Draft) ([]order.Outcome, error) { return nil, full })
 	first := s.placing(t.Context(), drop, 7, "key")
-	if _, err := s.committer.Step(t.Context()); !errors.Is(err, fault.StoreFull) {
-		t.Errorf("Step: %v", err)
+	if n, err := s.committer.Step(t.Context()); n != 1 || err != nil {
+		t.Errorf("Step = %d, %v; a batch that was refused is decided", n, err)
 	}
 	if err := <-first; !errors.Is(err, fault.StoreFull) {
 		t.Errorf("answered %v", err)

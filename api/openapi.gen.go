@@ -252,7 +252,7 @@ func (e TokensTokenType) Valid() bool {
 	}
 }
 
-// AdjustmentInput defines model for AdjustmentInput.
+// AdjustmentInput Example: {"kind":"receive","reason":"Delivery 4711","units":500}
 type AdjustmentInput struct {
 	// Kind `receive` takes units above zero only.
 	Kind AdjustmentInputKind `json:"kind"`
@@ -272,7 +272,7 @@ type AdjustmentInputKind string
 // AdminKeyId Example: 7240126464000001
 type AdminKeyId = id.AdminKey
 
-// AllocationInput defines model for AllocationInput.
+// AllocationInput Example: {"reason":"A pallet more","sku_id":"7240126464000001","units":50}
 type AllocationInput struct {
 	// Reason Why; kept in the books.
 	//
@@ -508,7 +508,7 @@ type Key struct {
 	Roles     []Role `json:"roles"`
 }
 
-// KeyInput defines model for KeyInput.
+// KeyInput Example: {"name":"Warehouse","roles":["catalog","orders"]}
 type KeyInput struct {
 	// Name Example: Warehouse
 	Name  string `json:"name"`
@@ -523,7 +523,7 @@ type KeyPage struct {
 	NextCursor NextCursor `json:"next_cursor,omitempty,omitzero"`
 }
 
-// Login defines model for Login.
+// Login Example: {"email":"ada@example.com","password":"correct horse battery"}
 type Login struct {
 	// Email Example: ada@example.com
 	Email    Email  `json:"email"`
@@ -651,7 +651,7 @@ type OrderPage struct {
 	NextCursor NextCursor `json:"next_cursor,omitempty,omitzero"`
 }
 
-// OrderRequest defines model for OrderRequest.
+// OrderRequest Example: {"lines":[{"sku_id":"7240126464000001","units":1}]}
 type OrderRequest struct {
 	// Lines Lines of one SKU are taken together.
 	Lines []OrderRequestLine `json:"lines"`
@@ -824,7 +824,7 @@ type Product struct {
 // ProductId Example: 7240126464000001
 type ProductId = id.Product
 
-// ProductInput defines model for ProductInput.
+// ProductInput Example: {"attributes":[{"name":"Material","value":"Stoneware"}],"brand":"north-bay","categories":["kitchen"],"description":"Thrown by hand.","options":["Colour","Size"],"pictures":[{"alt":"A blue mug","url":"https://example.com/mug.jpg"}],"status":"published","title":"Stoneware mug","variants":[{"code":"MUG-BLUE-L","options":["Blue","L"],"price":{"currency":"GBP","minor":1250}}]}
 type ProductInput struct {
 	Attributes []Attribute `json:"attributes,omitempty,omitzero"`
 
@@ -866,7 +866,7 @@ type ProductStatus string
 // Example: Stocktake
 type Reason = string
 
-// ReconcileInput defines model for ReconcileInput.
+// ReconcileInput Example: {"apply":true}
 type ReconcileInput struct {
 	Apply bool `json:"apply,omitempty,omitzero"`
 }
@@ -918,7 +918,7 @@ type Refund struct {
 // RefundId Example: 7240126464000001
 type RefundId = id.Refund
 
-// RefundInput defines model for RefundInput.
+// RefundInput Example: {"reason":"Broken on arrival"}
 type RefundInput struct {
 	// Reason Why; kept in the books.
 	//
@@ -937,7 +937,7 @@ type RefundPage struct {
 // RefundStatus defines model for RefundStatus.
 type RefundStatus string
 
-// Registration defines model for Registration.
+// Registration Example: {"email":"ada@example.com","password":"correct horse battery"}
 type Registration struct {
 	// Email Example: ada@example.com
 	Email    Email  `json:"email"`
@@ -997,7 +997,7 @@ type Sale struct {
 	Version Version `json:"version"`
 }
 
-// SaleAmendment defines model for SaleAmendment.
+// SaleAmendment Example: {"ends_at":"2026-11-27T23:00:00.000Z"}
 type SaleAmendment struct {
 	EndsAt           *Timestamp `json:"ends_at,omitempty"`
 	LimitPerCustomer *int64     `json:"limit_per_customer,omitempty"`
@@ -1006,7 +1006,7 @@ type SaleAmendment struct {
 // SaleId Example: 7240126464000001
 type SaleId = id.Sale
 
-// SaleInput defines model for SaleInput.
+// SaleInput Example: {"ends_at":"2026-11-27T22:00:00.000Z","items":[{"allocation":200,"price":{"currency":"GBP","minor":999},"sku_id":"7240126464000001"}],"limit_per_customer":2,"payment_seconds":900,"starts_at":"2026-11-27T20:00:00.000Z","title":"Night drop"}
 type SaleInput struct {
 	// EndsAt RFC 3339, UTC, milliseconds.
 	//

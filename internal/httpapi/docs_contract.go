@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -81,7 +83,16 @@ type schema struct {
 	MaxLength   *int64    `yaml:"maxLength"`
 	MinItems    *int64    `yaml:"minItems"`
 	MaxItems    *int64    `yaml:"maxItems"`
-	Default     any       `yaml:"default"`
+	Example     any       `yaml:"example"`
+}
+
+// ExampleJSON returns the example as it would be sent: empty where there is none.
+func (s schema) ExampleJSON() (string, error) {
+	if s.Example == nil {
+		return "", nil
+	}
+	b, err := json.Marshal(s.Example, json.Deterministic(true), jsontext.WithIndent("  "))
+	return string(b), err
 }
 
 type property struct {

@@ -26,8 +26,11 @@ type Shop struct {
 	close  func() error
 }
 
-// startPatience is how long a command waits for a process that holds the folder and does not serve yet.
-const startPatience = 5 * time.Second
+// A command that finds the folder held by a process that does not serve looks again: it may be starting, or stopping.
+const (
+	startPatience = 5 * time.Second
+	lookEvery     = 50 * time.Millisecond
+)
 
 // Connect finds the shop. With a target it is the one at that address. Else it is the one in the data folder: through
 // the process that runs it, or opened by this one. It returns an error where there is no shop in the folder, because a
@@ -39,14 +42,27 @@ func Connect(ctx context.Context, c Config, o Options, t Target) (*Shop, error) 
 	if err := mustExist(c); err != nil {
 		return nil, err
 	}
-	a, err := New(ctx, c, o)
-	if held, ok := errors.AsType[*HeldError](err); ok {
-		return connectRunning(ctx, held)
+	deadline := time.Now().Add(startPatience)
+	for {
+		a, err := New(ctx, c, o)
+		held, isHeld := errors.AsType[*HeldError](err)
+		switch {
+		case err == nil:
+			return a.connectSelf(ctx)
+		case !isHeld:
+			return nil, err
+		}
+		if shop, err := connectRunning(held); shop != nil || err != nil {
+			return shop, err
+		}
+		if time.Now().After(deadline) {
+			return nil, fmt.Errorf("%w, and does not serve yet: try again in a moment", held)
+		}
+		rest(ctx, lookEvery, nil)
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	return a.connectSelf(ctx)
 }
 
 func connectURL(t Target) (*Shop, error) {
@@ -60,26 +76,17 @@ func connectURL(t Target) (*Shop, error) {
 	return newShop(base.String(), t.AdminKey, http.DefaultTransport, true, func() error { return nil }), nil
 }
 
-// connectRunning reads the running process's address and key from the folder.
-func connectRunning(ctx context.Context, held *HeldError) (*Shop, error) {
-	deadline := time.Now().Add(startPatience)
-	for {
-		var r Running
-		found, err := readJSON(held.Folder, runningFile, &r)
-		if err != nil {
-			return nil, fmt.Errorf("the shop in %s is running, but its address cannot be read (is it another user's?): %w", held.Folder, err)
-		}
-		if found {
-			return newShop(r.Public, r.AdminKey, http.DefaultTransport, true, func() error { return nil }), nil
-		}
-		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("%w, and does not serve yet: try again in a moment", held)
-		}
-		rest(ctx, 50*time.Millisecond, nil)
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
+// connectRunning reads the running process's address and key from the folder. It returns nil where they are not there.
+func connectRunning(held *HeldError) (*Shop, error) {
+	var r Running
+	found, err := readJSON(held.Folder, runningFile, &r)
+	if err != nil {
+		return nil, fmt.Errorf("the shop in %s is running, but its address cannot be read (is it another user's?): %w", held.Folder, err)
 	}
+	if !found {
+		return nil, nil
+	}
+	return newShop(r.Public, r.AdminKey, http.DefaultTransport, true, func() error { return nil }), nil
 }
 
 // connectSelf serves the admin API of this App to its own process, over connections in memory: a command then does the

@@ -473,21 +473,18 @@ type Invariant struct {
 	// Checked Things looked at.
 	Checked int64 `json:"checked"`
 
-	// Found Violations in all.
-	Found int64 `json:"found"`
-
 	// Id Example: I1
 	Id string `json:"id"`
 
-	// Note What could not be told from the data.
+	// Note What could not be checked from the data.
 	Note string `json:"note,omitempty,omitzero"`
 	Ok   bool   `json:"ok"`
 
 	// Title Example: Sold never exceeds stock
-	Title string `json:"title"`
+	Title string `json:"title,omitempty,omitzero"`
 
-	// Violations The first of them; `found` counts all.
-	Violations []Violation `json:"violations"`
+	// Violations The first of them.
+	Violations []string `json:"violations"`
 }
 
 // Key defines model for Key.
@@ -944,6 +941,115 @@ type Registration struct {
 	Password string `json:"password"`
 }
 
+// Rehearsal defines model for Rehearsal.
+type Rehearsal struct {
+	// CreatedAt RFC 3339, UTC, milliseconds.
+	//
+	// Example: 2026-11-27T20:00:00.000Z
+	CreatedAt Time `json:"created_at"`
+
+	// EndsAt RFC 3339, UTC, milliseconds.
+	//
+	// Example: 2026-11-27T20:00:00.000Z
+	EndsAt Time `json:"ends_at"`
+
+	// FirstCustomerId Example: 7240126464000001
+	FirstCustomerId  CustomerId `json:"first_customer_id"`
+	LimitPerCustomer int64      `json:"limit_per_customer"`
+	PaymentSeconds   int64      `json:"payment_seconds"`
+
+	// Price Example: {"currency":"GBP","minor":1250}
+	Price Money `json:"price"`
+
+	// ProductIds Only in the answer that made it.
+	ProductIds []ProductId `json:"product_ids,omitempty,omitzero"`
+
+	// SaleId Example: 7240126464000001
+	SaleId   SaleId `json:"sale_id"`
+	Shoppers int    `json:"shoppers"`
+
+	// SkuIds Only in the answer that made it.
+	SkuIds []SKUId `json:"sku_ids,omitempty,omitzero"`
+	Skus   int     `json:"skus"`
+
+	// StartsAt RFC 3339, UTC, milliseconds.
+	//
+	// Example: 2026-11-27T20:00:00.000Z
+	StartsAt Time   `json:"starts_at"`
+	Title    string `json:"title"`
+
+	// Units Of each SKU.
+	Units int64 `json:"units"`
+}
+
+// RehearsalInput defines model for RehearsalInput.
+type RehearsalInput struct {
+	// LimitPerCustomer Units one shopper may buy; 0 is no limit.
+	LimitPerCustomer int64 `json:"limit_per_customer,omitempty,omitzero"`
+
+	// Minutes How long the sale is open. It opens at once where `starts_at` is absent.
+	Minutes int `json:"minutes,omitempty,omitzero"`
+
+	// PaymentSeconds How long an order is held for payment; 15 minutes where absent.
+	PaymentSeconds int64 `json:"payment_seconds,omitempty,omitzero"`
+
+	// PriceMinor What one costs, in minor units of the shop's currency.
+	PriceMinor int64 `json:"price_minor,omitempty,omitzero"`
+
+	// Shoppers How many customers it has.
+	Shoppers int `json:"shoppers"`
+
+	// Skus How many different things are sold.
+	Skus int `json:"skus"`
+
+	// StartsAt RFC 3339, UTC, milliseconds.
+	//
+	// Example: 2026-11-27T20:00:00.000Z
+	StartsAt Time `json:"starts_at,omitempty,omitzero"`
+
+	// Title Its own among rehearsals; the shop names it where absent.
+	Title string `json:"title,omitempty,omitzero"`
+
+	// Units How many there are of each.
+	Units int64 `json:"units"`
+}
+
+// RehearsalOrderLine An order, and at the end one line that has only `end`.
+type RehearsalOrderLine struct {
+	End bool `json:"end,omitempty,omitzero"`
+
+	// Key The Idempotency-Key of the order.
+	Key string `json:"key,omitempty,omitzero"`
+
+	// Order Example: {"created_at":"2026-11-27T20:00:00.412Z","expires_at":"2026-11-27T20:15:00.412Z","id":"7240126464000107","lines":[{"sku_id":"7240126464000001","total":{"currency":"GBP","minor":1250},"unit_price":{"currency":"GBP","minor":1250},"units":1}],"sale_id":"7240126464000020","status":"pending","total":{"currency":"GBP","minor":1250},"units":1}
+	Order Order `json:"order,omitempty,omitzero"`
+}
+
+// RehearsalPage defines model for RehearsalPage.
+type RehearsalPage struct {
+	Items []Rehearsal `json:"items"`
+
+	// NextCursor For the next page; absent on the last.
+	NextCursor NextCursor `json:"next_cursor,omitempty,omitzero"`
+}
+
+// RehearsalTokens defines model for RehearsalTokens.
+type RehearsalTokens struct {
+	// ExpiresAt RFC 3339, UTC, milliseconds.
+	//
+	// Example: 2026-11-27T20:00:00.000Z
+	ExpiresAt Time     `json:"expires_at"`
+	Tokens    []string `json:"tokens"`
+}
+
+// RehearsalTokensInput defines model for RehearsalTokensInput.
+type RehearsalTokensInput struct {
+	Count int `json:"count"`
+
+	// First The first shopper, counted from 0.
+	First int `json:"first"`
+}
+
 // RepairedValue defines model for RepairedValue.
 type RepairedValue struct {
 	Is  string `json:"is"`
@@ -1152,15 +1258,6 @@ type VariantInput struct {
 // Version Grows with every change.
 type Version = int64
 
-// Violation defines model for Violation.
-type Violation struct {
-	// Detail Example: its total is 1200, its lines make 1250
-	Detail string `json:"detail"`
-
-	// Subject Example: order 7240126464000001
-	Subject string `json:"subject"`
-}
-
 // Cursor defines model for Cursor.
 type Cursor = string
 
@@ -1289,6 +1386,15 @@ type ListRefundsParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// ListRehearsalsParams defines parameters for ListRehearsals.
+type ListRehearsalsParams struct {
+	// Limit At most this many items.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
 // AdminListSalesParams defines parameters for AdminListSales.
 type AdminListSalesParams struct {
 	// Limit At most this many items.
@@ -1405,6 +1511,12 @@ type ReplaceProductJSONRequestBody = ProductInput
 
 // ReconcileJSONRequestBody defines body for Reconcile for application/json ContentType.
 type ReconcileJSONRequestBody = ReconcileInput
+
+// CreateRehearsalJSONRequestBody defines body for CreateRehearsal for application/json ContentType.
+type CreateRehearsalJSONRequestBody = RehearsalInput
+
+// MintRehearsalTokensJSONRequestBody defines body for MintRehearsalTokens for application/json ContentType.
+type MintRehearsalTokensJSONRequestBody = RehearsalTokensInput
 
 // CreateSaleJSONRequestBody defines body for CreateSale for application/json ContentType.
 type CreateSaleJSONRequestBody = SaleInput
@@ -1712,6 +1824,60 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/admin/refunds (the `ListRefunds` operationId).
 	ListRefunds(ctx context.Context, params *ListRefundsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRehearsals List the rehearsals
+	//
+	// Their products, sales and orders stay for ever, and stand here and nowhere else among the lists.
+	//
+	// Corresponds with GET /v1/admin/rehearsals (the `ListRehearsals` operationId).
+	ListRehearsals(ctx context.Context, params *ListRehearsalsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateRehearsalWithBody Make a sale to rehearse with
+	//
+	// Makes products, their stock and a scheduled sale of it, all told apart as a rehearsal: left out of the lists of
+	// products, sales and orders, found by id like any other. Its shoppers are a block of customers that nobody else is.
+	// A title that a rehearsal has already is refused, and nothing is made.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/admin/rehearsals (the `CreateRehearsal` operationId).
+	CreateRehearsalWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateRehearsal Make a sale to rehearse with
+	//
+	// Makes products, their stock and a scheduled sale of it, all told apart as a rehearsal: left out of the lists of
+	// products, sales and orders, found by id like any other. Its shoppers are a block of customers that nobody else is.
+	// A title that a rehearsal has already is refused, and nothing is made.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/admin/rehearsals (the `CreateRehearsal` operationId).
+	CreateRehearsal(ctx context.Context, body CreateRehearsalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StreamRehearsalOrders Read every order of a rehearsal
+	//
+	// In one answer, by customer and key, for settling accounts. A stream that broke off lacks its last line, `end`.
+	//
+	// Corresponds with GET /v1/admin/rehearsals/{id}/orders (the `StreamRehearsalOrders` operationId).
+	StreamRehearsalOrders(ctx context.Context, id SalePath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// MintRehearsalTokensWithBody Get access tokens of a rehearsal's shoppers
+	//
+	// Without a session; they end by themselves.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/admin/rehearsals/{id}/tokens (the `MintRehearsalTokens` operationId).
+	MintRehearsalTokensWithBody(ctx context.Context, id SalePath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// MintRehearsalTokens Get access tokens of a rehearsal's shoppers
+	//
+	// Without a session; they end by themselves.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/admin/rehearsals/{id}/tokens (the `MintRehearsalTokens` operationId).
+	MintRehearsalTokens(ctx context.Context, id SalePath, body MintRehearsalTokensJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// AdminListSales List the sales, drafts too
 	//
@@ -2566,6 +2732,120 @@ func (c *Client) Reconcile(ctx context.Context, body ReconcileJSONRequestBody, r
 // Corresponds with GET /v1/admin/refunds (the `ListRefunds` operationId).
 func (c *Client) ListRefunds(ctx context.Context, params *ListRefundsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListRefundsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRehearsals List the rehearsals
+//
+// Their products, sales and orders stay for ever, and stand here and nowhere else among the lists.
+//
+// Corresponds with GET /v1/admin/rehearsals (the `ListRehearsals` operationId).
+func (c *Client) ListRehearsals(ctx context.Context, params *ListRehearsalsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRehearsalsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateRehearsalWithBody Make a sale to rehearse with
+//
+// Makes products, their stock and a scheduled sale of it, all told apart as a rehearsal: left out of the lists of
+// products, sales and orders, found by id like any other. Its shoppers are a block of customers that nobody else is.
+// A title that a rehearsal has already is refused, and nothing is made.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/admin/rehearsals (the `CreateRehearsal` operationId).
+func (c *Client) CreateRehearsalWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRehearsalRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateRehearsal Make a sale to rehearse with
+//
+// Makes products, their stock and a scheduled sale of it, all told apart as a rehearsal: left out of the lists of
+// products, sales and orders, found by id like any other. Its shoppers are a block of customers that nobody else is.
+// A title that a rehearsal has already is refused, and nothing is made.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/admin/rehearsals (the `CreateRehearsal` operationId).
+func (c *Client) CreateRehearsal(ctx context.Context, body CreateRehearsalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRehearsalRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StreamRehearsalOrders Read every order of a rehearsal
+//
+// In one answer, by customer and key, for settling accounts. A stream that broke off lacks its last line, `end`.
+//
+// Corresponds with GET /v1/admin/rehearsals/{id}/orders (the `StreamRehearsalOrders` operationId).
+func (c *Client) StreamRehearsalOrders(ctx context.Context, id SalePath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStreamRehearsalOrdersRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// MintRehearsalTokensWithBody Get access tokens of a rehearsal's shoppers
+//
+// Without a session; they end by themselves.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/admin/rehearsals/{id}/tokens (the `MintRehearsalTokens` operationId).
+func (c *Client) MintRehearsalTokensWithBody(ctx context.Context, id SalePath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewMintRehearsalTokensRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// MintRehearsalTokens Get access tokens of a rehearsal's shoppers
+//
+// Without a session; they end by themselves.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/admin/rehearsals/{id}/tokens (the `MintRehearsalTokens` operationId).
+func (c *Client) MintRehearsalTokens(ctx context.Context, id SalePath, body MintRehearsalTokensJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewMintRehearsalTokensRequest(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4380,6 +4660,185 @@ func NewListRefundsRequest(server string, params *ListRefundsParams) (*http.Requ
 	return req, nil
 }
 
+// NewListRehearsalsRequest constructs an http.Request for the ListRehearsals method
+func NewListRehearsalsRequest(server string, params *ListRehearsalsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/rehearsals")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateRehearsalRequest calls the generic CreateRehearsal builder with application/json body
+func NewCreateRehearsalRequest(server string, body CreateRehearsalJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateRehearsalRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateRehearsalRequestWithBody constructs an http.Request for the CreateRehearsal method, with any body, and a specified content type
+func NewCreateRehearsalRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/rehearsals")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewStreamRehearsalOrdersRequest constructs an http.Request for the StreamRehearsalOrders method
+func NewStreamRehearsalOrdersRequest(server string, id SalePath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/rehearsals/%s/orders", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewMintRehearsalTokensRequest calls the generic MintRehearsalTokens builder with application/json body
+func NewMintRehearsalTokensRequest(server string, id SalePath, body MintRehearsalTokensJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewMintRehearsalTokensRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewMintRehearsalTokensRequestWithBody constructs an http.Request for the MintRehearsalTokens method, with any body, and a specified content type
+func NewMintRehearsalTokensRequestWithBody(server string, id SalePath, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/rehearsals/%s/tokens", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewAdminListSalesRequest constructs an http.Request for the AdminListSales method
 func NewAdminListSalesRequest(server string, params *AdminListSalesParams) (*http.Request, error) {
 	var err error
@@ -6164,6 +6623,64 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/admin/refunds (the `ListRefunds` operationId).
 	ListRefundsWithResponse(ctx context.Context, params *ListRefundsParams, reqEditors ...RequestEditorFn) (*ListRefundsResponse, error)
 
+	// ListRehearsalsWithResponse List the rehearsals
+	//
+	// Their products, sales and orders stay for ever, and stand here and nowhere else among the lists.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/admin/rehearsals (the `ListRehearsals` operationId).
+	ListRehearsalsWithResponse(ctx context.Context, params *ListRehearsalsParams, reqEditors ...RequestEditorFn) (*ListRehearsalsResponse, error)
+
+	// CreateRehearsalWithBodyWithResponse Make a sale to rehearse with
+	//
+	// Makes products, their stock and a scheduled sale of it, all told apart as a rehearsal: left out of the lists of
+	// products, sales and orders, found by id like any other. Its shoppers are a block of customers that nobody else is.
+	// A title that a rehearsal has already is refused, and nothing is made.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/admin/rehearsals (the `CreateRehearsal` operationId).
+	CreateRehearsalWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRehearsalResponse, error)
+
+	// CreateRehearsalWithResponse Make a sale to rehearse with
+	//
+	// Makes products, their stock and a scheduled sale of it, all told apart as a rehearsal: left out of the lists of
+	// products, sales and orders, found by id like any other. Its shoppers are a block of customers that nobody else is.
+	// A title that a rehearsal has already is refused, and nothing is made.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/admin/rehearsals (the `CreateRehearsal` operationId).
+	CreateRehearsalWithResponse(ctx context.Context, body CreateRehearsalJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRehearsalResponse, error)
+
+	// StreamRehearsalOrdersWithResponse Read every order of a rehearsal
+	//
+	// In one answer, by customer and key, for settling accounts. A stream that broke off lacks its last line, `end`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/admin/rehearsals/{id}/orders (the `StreamRehearsalOrders` operationId).
+	StreamRehearsalOrdersWithResponse(ctx context.Context, id SalePath, reqEditors ...RequestEditorFn) (*StreamRehearsalOrdersResponse, error)
+
+	// MintRehearsalTokensWithBodyWithResponse Get access tokens of a rehearsal's shoppers
+	//
+	// Without a session; they end by themselves.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/admin/rehearsals/{id}/tokens (the `MintRehearsalTokens` operationId).
+	MintRehearsalTokensWithBodyWithResponse(ctx context.Context, id SalePath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*MintRehearsalTokensResponse, error)
+
+	// MintRehearsalTokensWithResponse Get access tokens of a rehearsal's shoppers
+	//
+	// Without a session; they end by themselves.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/admin/rehearsals/{id}/tokens (the `MintRehearsalTokens` operationId).
+	MintRehearsalTokensWithResponse(ctx context.Context, id SalePath, body MintRehearsalTokensJSONRequestBody, reqEditors ...RequestEditorFn) (*MintRehearsalTokensResponse, error)
+
 	// AdminListSalesWithResponse List the sales, drafts too
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -7639,6 +8156,198 @@ func (r ListRefundsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListRefundsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListRehearsalsResponseDefaultHeaders the declared response headers of an HTTP default response for ListRehearsals
+type ListRehearsalsResponseDefaultHeaders struct {
+	RetryAfter int
+}
+
+type ListRehearsalsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RehearsalPage
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *ListRehearsalsResponseDefaultHeaders
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRehearsalsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRehearsalsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRehearsalsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateRehearsalResponseDefaultHeaders the declared response headers of an HTTP default response for CreateRehearsal
+type CreateRehearsalResponseDefaultHeaders struct {
+	RetryAfter int
+}
+
+type CreateRehearsalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Rehearsal
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *CreateRehearsalResponseDefaultHeaders
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateRehearsalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateRehearsalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateRehearsalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// StreamRehearsalOrdersResponseDefaultHeaders the declared response headers of an HTTP default response for StreamRehearsalOrders
+type StreamRehearsalOrdersResponseDefaultHeaders struct {
+	RetryAfter int
+}
+
+type StreamRehearsalOrdersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *StreamRehearsalOrdersResponseDefaultHeaders
+}
+
+// Status returns HTTPResponse.Status
+func (r StreamRehearsalOrdersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StreamRehearsalOrdersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StreamRehearsalOrdersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// MintRehearsalTokensResponseDefaultHeaders the declared response headers of an HTTP default response for MintRehearsalTokens
+type MintRehearsalTokensResponseDefaultHeaders struct {
+	RetryAfter int
+}
+
+type MintRehearsalTokensResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *RehearsalTokens
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *MintRehearsalTokensResponseDefaultHeaders
+}
+
+// Status returns HTTPResponse.Status
+func (r MintRehearsalTokensResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r MintRehearsalTokensResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r MintRehearsalTokensResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -9836,6 +10545,100 @@ func (c *ClientWithResponses) ListRefundsWithResponse(ctx context.Context, param
 		return nil, err
 	}
 	return ParseListRefundsResponse(rsp)
+}
+
+// ListRehearsalsWithResponse List the rehearsals
+//
+// Their products, sales and orders stay for ever, and stand here and nowhere else among the lists.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/admin/rehearsals (the `ListRehearsals` operationId).
+func (c *ClientWithResponses) ListRehearsalsWithResponse(ctx context.Context, params *ListRehearsalsParams, reqEditors ...RequestEditorFn) (*ListRehearsalsResponse, error) {
+	rsp, err := c.ListRehearsals(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRehearsalsResponse(rsp)
+}
+
+// CreateRehearsalWithBodyWithResponse Make a sale to rehearse with
+//
+// Makes products, their stock and a scheduled sale of it, all told apart as a rehearsal: left out of the lists of
+// products, sales and orders, found by id like any other. Its shoppers are a block of customers that nobody else is.
+// A title that a rehearsal has already is refused, and nothing is made.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/admin/rehearsals (the `CreateRehearsal` operationId).
+func (c *ClientWithResponses) CreateRehearsalWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRehearsalResponse, error) {
+	rsp, err := c.CreateRehearsalWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateRehearsalResponse(rsp)
+}
+
+// CreateRehearsalWithResponse Make a sale to rehearse with
+//
+// Makes products, their stock and a scheduled sale of it, all told apart as a rehearsal: left out of the lists of
+// products, sales and orders, found by id like any other. Its shoppers are a block of customers that nobody else is.
+// A title that a rehearsal has already is refused, and nothing is made.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/admin/rehearsals (the `CreateRehearsal` operationId).
+func (c *ClientWithResponses) CreateRehearsalWithResponse(ctx context.Context, body CreateRehearsalJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRehearsalResponse, error) {
+	rsp, err := c.CreateRehearsal(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateRehearsalResponse(rsp)
+}
+
+// StreamRehearsalOrdersWithResponse Read every order of a rehearsal
+//
+// In one answer, by customer and key, for settling accounts. A stream that broke off lacks its last line, `end`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/admin/rehearsals/{id}/orders (the `StreamRehearsalOrders` operationId).
+func (c *ClientWithResponses) StreamRehearsalOrdersWithResponse(ctx context.Context, id SalePath, reqEditors ...RequestEditorFn) (*StreamRehearsalOrdersResponse, error) {
+	rsp, err := c.StreamRehearsalOrders(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStreamRehearsalOrdersResponse(rsp)
+}
+
+// MintRehearsalTokensWithBodyWithResponse Get access tokens of a rehearsal's shoppers
+//
+// Without a session; they end by themselves.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/admin/rehearsals/{id}/tokens (the `MintRehearsalTokens` operationId).
+func (c *ClientWithResponses) MintRehearsalTokensWithBodyWithResponse(ctx context.Context, id SalePath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*MintRehearsalTokensResponse, error) {
+	rsp, err := c.MintRehearsalTokensWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseMintRehearsalTokensResponse(rsp)
+}
+
+// MintRehearsalTokensWithResponse Get access tokens of a rehearsal's shoppers
+//
+// Without a session; they end by themselves.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/admin/rehearsals/{id}/tokens (the `MintRehearsalTokens` operationId).
+func (c *ClientWithResponses) MintRehearsalTokensWithResponse(ctx context.Context, id SalePath, body MintRehearsalTokensJSONRequestBody, reqEditors ...RequestEditorFn) (*MintRehearsalTokensResponse, error) {
+	rsp, err := c.MintRehearsalTokens(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseMintRehearsalTokensResponse(rsp)
 }
 
 // AdminListSalesWithResponse List the sales, drafts too
@@ -12129,6 +12932,302 @@ func ParseListRefundsResponse(rsp *http.Response) (*ListRefundsResponse, error) 
 	switch {
 	case true:
 		var headers ListRefundsResponseDefaultHeaders
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListRehearsalsResponse parses an HTTP response from a ListRehearsalsWithResponse call
+func ParseListRehearsalsResponse(rsp *http.Response) (*ListRehearsalsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRehearsalsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RehearsalPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case true:
+		var headers ListRehearsalsResponseDefaultHeaders
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateRehearsalResponse parses an HTTP response from a CreateRehearsalWithResponse call
+func ParseCreateRehearsalResponse(rsp *http.Response) (*CreateRehearsalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateRehearsalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Rehearsal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case true:
+		var headers CreateRehearsalResponseDefaultHeaders
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseStreamRehearsalOrdersResponse parses an HTTP response from a StreamRehearsalOrdersWithResponse call
+func ParseStreamRehearsalOrdersResponse(rsp *http.Response) (*StreamRehearsalOrdersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StreamRehearsalOrdersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case true:
+		var headers StreamRehearsalOrdersResponseDefaultHeaders
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseMintRehearsalTokensResponse parses an HTTP response from a MintRehearsalTokensWithResponse call
+func ParseMintRehearsalTokensResponse(rsp *http.Response) (*MintRehearsalTokensResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &MintRehearsalTokensResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest RehearsalTokens
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case true:
+		var headers MintRehearsalTokensResponseDefaultHeaders
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -14930,6 +16029,18 @@ type ServerInterface interface {
 	// ListRefunds List the refunds
 	// (GET /v1/admin/refunds)
 	ListRefunds(w http.ResponseWriter, r *http.Request, params ListRefundsParams)
+	// ListRehearsals List the rehearsals
+	// (GET /v1/admin/rehearsals)
+	ListRehearsals(w http.ResponseWriter, r *http.Request, params ListRehearsalsParams)
+	// CreateRehearsal Make a sale to rehearse with
+	// (POST /v1/admin/rehearsals)
+	CreateRehearsal(w http.ResponseWriter, r *http.Request)
+	// StreamRehearsalOrders Read every order of a rehearsal
+	// (GET /v1/admin/rehearsals/{id}/orders)
+	StreamRehearsalOrders(w http.ResponseWriter, r *http.Request, id SalePath)
+	// MintRehearsalTokens Get access tokens of a rehearsal's shoppers
+	// (POST /v1/admin/rehearsals/{id}/tokens)
+	MintRehearsalTokens(w http.ResponseWriter, r *http.Request, id SalePath)
 	// AdminListSales List the sales, drafts too
 	// (GET /v1/admin/sales)
 	AdminListSales(w http.ResponseWriter, r *http.Request, params AdminListSalesParams)
@@ -15707,6 +16818,118 @@ func (siw *ServerInterfaceWrapper) ListRefunds(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListRefunds(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListRehearsals operation middleware
+func (siw *ServerInterfaceWrapper) ListRehearsals(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRehearsalsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListRehearsals(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateRehearsal operation middleware
+func (siw *ServerInterfaceWrapper) CreateRehearsal(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateRehearsal(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// StreamRehearsalOrders operation middleware
+func (siw *ServerInterfaceWrapper) StreamRehearsalOrders(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SalePath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.StreamRehearsalOrders(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// MintRehearsalTokens operation middleware
+func (siw *ServerInterfaceWrapper) MintRehearsalTokens(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SalePath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.MintRehearsalTokens(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -16999,6 +18222,10 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/admin/sales/{id}/resume", wrapper.ResumeSale)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/admin/sales/{id}/end", wrapper.EndSale)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/admin/sales/{id}/allocations", wrapper.ChangeAllocation)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/admin/rehearsals", wrapper.ListRehearsals)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/admin/rehearsals", wrapper.CreateRehearsal)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/admin/rehearsals/{id}/tokens", wrapper.MintRehearsalTokens)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/admin/rehearsals/{id}/orders", wrapper.StreamRehearsalOrders)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/admin/orders", wrapper.AdminListOrders)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/admin/orders/{id}", wrapper.AdminGetOrder)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/admin/orders/{id}/cancel", wrapper.AdminCancelOrder)

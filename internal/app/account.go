@@ -18,13 +18,15 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// newAccount reads the signing keys, making one where there is none, and returns the module.
-func (a *App) newAccount() (*account.Service, error) {
+// newAccount reads the signing keys, making one where there is none, and returns the module and what signs without a
+// session.
+func (a *App) newAccount() (*account.Service, *account.Tokens, error) {
 	ring, err := account.OpenKeyring(signingKeyPath(a.config, a.folder.path))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return account.NewService(a.config.Account, a.store, ring, a.clock, a.mint)
+	service, err := account.NewService(a.config.Account, a.store, ring, a.clock, a.mint)
+	return service, account.NewTokens(ring, a.config.Account, a.clock), err
 }
 
 func signingKeyPath(c Config, folder string) string {

@@ -7,34 +7,34 @@ import (
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/httpapi"
 	"github.com/tidegate/tidegate/internal/inventory"
-	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/money"
 	"github.com/tidegate/tidegate/internal/order"
+	"github.com/tidegate/tidegate/internal/rehearsal"
 	"github.com/tidegate/tidegate/internal/sale"
 )
 
 // shop is the modules, wired.
 type shop struct {
-	clock    clock.Clock
-	reader   *catalog.Reader
-	catalog  *catalog.Service
-	account  *account.Service
-	gate     *inventory.Memory
-	follower *inventory.Follower
-	stock    *inventory.Service
-	book     *sale.Book
-	sales    *sale.Service
-	intake   *order.Committer
-	orders   *order.Service
+	reader     *catalog.Reader
+	catalog    *catalog.Service
+	account    *account.Service
+	gate       *inventory.Memory
+	follower   *inventory.Follower
+	stock      *inventory.Service
+	book       *sale.Book
+	sales      *sale.Service
+	intake     *order.Committer
+	orders     *order.Service
+	rehearsals *rehearsal.Service
 }
 
 // wire makes the modules over the store. Nothing is read yet: see load.
 func (a *App) wire() error {
 	c, s := a.config, &a.shop
-	s.clock = a.clock
 	var err error
-	if s.account, err = a.newAccount(); err != nil {
+	var tokens *account.Tokens
+	if s.account, tokens, err = a.newAccount(); err != nil {
 		return err
 	}
 	a.localKey = s.account.AddLocalKey()
@@ -53,6 +53,10 @@ func (a *App) wire() error {
 		Store: a.store, Gate: s.gate, Intake: s.intake, Sales: s.book, Prices: s.reader,
 		Clock: a.clock, Mint: a.mint, Config: c.Orders,
 	})
+	s.rehearsals = rehearsal.NewService(rehearsal.Parts{
+		Store: a.store, Catalogue: s.catalog, Stock: s.stock, Sales: s.sales, Tokens: tokens, Clock: a.clock,
+		Currency: money.Currency(c.Catalog.Currency), TokenLifetimeMax: account.TestTokenLifetimeMax,
+	})
 	a.warmer = warmer{book: s.book, reader: s.reader, clock: a.clock}
 	if err := a.serveContract(); err != nil {
 		return err
@@ -63,12 +67,13 @@ func (a *App) wire() error {
 // serveContract makes the handler of the public listener.
 func (a *App) serveContract() error {
 	server, err := httpapi.New(httpapi.Parts{
-		Callers:  a.account,
-		Accounts: a.account,
-		Orders:   countedOrders{a.orders, a.metrics.Order},
-		Sales:    a.sales,
-		Stock:    a.stock,
-		Levels:   a.gate,
+		Callers:    a.account,
+		Accounts:   a.account,
+		Orders:     countedOrders{a.orders, a.metrics.Order},
+		Sales:      a.sales,
+		Stock:      a.stock,
+		Levels:     a.gate,
+		Rehearsals: a.rehearsals,
 
 		PaymentWindow: a.config.Orders.PaymentWindow,
 

@@ -36,6 +36,7 @@ type Product struct {
 	Attributes  []Attribute
 	Pictures    []Picture
 	Variants    []Variant
+	Rehearsal   bool  // made for a rehearsal: found by id, in no list. It never changes
 	Version     int64 // grows by one with every change
 	CreatedAt   time.Time
 	UpdatedAt   time.Time

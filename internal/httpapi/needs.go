@@ -8,6 +8,7 @@ import (
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/order"
+	"github.com/tidegate/tidegate/internal/rehearsal"
 	"github.com/tidegate/tidegate/internal/sale"
 )
 
@@ -29,10 +30,12 @@ type Orders interface {
 	Fulfil(ctx context.Context, o id.Order) (order.Order, error)
 }
 
-// Closer ends orders that are not paid: see payment.Service.
+// Closer ends orders that are not paid.
 type Closer interface {
-	Cancel(ctx context.Context, who id.Customer, o id.Order) (order.Order, error)
-	CancelAny(ctx context.Context, o id.Order, actor string) (order.Order, error)
+	// Cancel cancels an order, a customer's own where the customer is not zero, and returns it as it is then. One that is
+	// cancelled already is returned alike. It returns fault.NotFound, also for another customer's, fault.OrderClosed or
+	// fault.BadTransition.
+	Cancel(ctx context.Context, o id.Order, c id.Customer) (order.Order, error)
 }
 
 // Sales is what the sale routes need: see sale.Service.
@@ -46,6 +49,14 @@ type Sales interface {
 	Change(ctx context.Context, c sale.Change) (*sale.Sale, error)
 	Move(ctx context.Context, s id.Sale, to sale.Status, actor string) (*sale.Sale, error)
 	Allocate(ctx context.Context, a sale.Allocation) (*sale.Sale, error)
+}
+
+// Rehearsals is what the rehearsal routes need: see rehearsal.Service.
+type Rehearsals interface {
+	Create(ctx context.Context, in rehearsal.Input, actor string) (rehearsal.Made, error)
+	List(ctx context.Context, before id.Sale, limit int) ([]rehearsal.Rehearsal, error)
+	MintTokens(ctx context.Context, s id.Sale, first, count int) ([]string, time.Time, error)
+	Orders(ctx context.Context, s id.Sale, yield func([]rehearsal.Keyed) error) error
 }
 
 // Stock is what the stock routes need: see inventory.Service.

@@ -146,22 +146,21 @@ func answerOrders(w http.ResponseWriter, found []order.Order, limit int, withCus
 
 // CancelOrder implements api.ServerInterface.
 func (s *Server) CancelOrder(w http.ResponseWriter, r *http.Request, o api.OrderPath) {
-	cancelled, err := s.Closer.Cancel(r.Context(), principal(w).Customer, o)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	s.answerOrder(w, &cancelled, false)
+	s.cancel(w, r, o, principal(w).Customer, false)
 }
 
 // AdminCancelOrder implements api.ServerInterface.
 func (s *Server) AdminCancelOrder(w http.ResponseWriter, r *http.Request, o api.OrderPath) {
-	cancelled, err := s.Closer.CancelAny(r.Context(), o, admin(w).Name)
+	s.cancel(w, r, o, 0, true)
+}
+
+func (s *Server) cancel(w http.ResponseWriter, r *http.Request, o id.Order, c id.Customer, withCustomer bool) {
+	cancelled, err := s.Closer.Cancel(r.Context(), o, c)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	s.answerOrder(w, &cancelled, true)
+	s.answerOrder(w, &cancelled, withCustomer)
 }
 
 // AdminListOrders implements api.ServerInterface.

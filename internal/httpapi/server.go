@@ -16,13 +16,14 @@ import (
 
 // Parts is what a Server is made of.
 type Parts struct {
-	Callers  Callers
-	Accounts Accounts
-	Orders   Orders
-	Closer   Closer
-	Sales    Sales
-	Stock    Stock
-	Levels   Levels
+	Callers    Callers
+	Accounts   Accounts
+	Orders     Orders
+	Closer     Closer
+	Sales      Sales
+	Stock      Stock
+	Rehearsals Rehearsals
+	Levels     Levels
 
 	// PaymentWindow is how long an order of a sale that says nothing of it is held for payment.
 	PaymentWindow time.Duration
@@ -84,10 +85,12 @@ type route struct {
 
 // patientRoutes work as long as there is data.
 var patientRoutes = map[string]bool{
-	"POST /v1/admin/products/import": true,
-	"GET /v1/admin/products/export":  true,
-	"POST /v1/admin/audit":           true,
-	"POST /v1/admin/reconcile":       true,
+	"POST /v1/admin/products/import":       true,
+	"GET /v1/admin/products/export":        true,
+	"POST /v1/admin/rehearsals":            true,
+	"GET /v1/admin/rehearsals/{id}/orders": true,
+	"POST /v1/admin/audit":                 true,
+	"POST /v1/admin/reconcile":             true,
 }
 
 // registrar is the mux as the generated code sees it. It puts what the contract asks of a route before its handler.

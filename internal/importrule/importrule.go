@@ -28,6 +28,7 @@ var (
 		"sale":      {"catalog", "inventory"},
 		"order":     {"catalog", "inventory", "sale"},
 		"payment":   {"catalog", "inventory", "sale", "order"},
+		"rehearsal": {"catalog", "inventory", "sale", "order"},
 		"account":   {},
 	}
 	adapters = []string{"store", "redis", "bus", "httpapi", "express", "rpc", "web"}

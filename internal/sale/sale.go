@@ -71,6 +71,7 @@ type Sale struct {
 	Limit         int64         // units per customer for the life of the sale; 0: none
 	PaymentWindow time.Duration // how long an order is held unpaid
 	Items         []Item        // sorted by SKU
+	Rehearsal     bool          // made for a rehearsal: found by id, in no list
 	Version       int64         // of the terms: it grows when price, limit, window or times change, not with the status
 	CreatedAt     time.Time
 	UpdatedAt     time.Time

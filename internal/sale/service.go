@@ -143,7 +143,7 @@ func (s *Service) Allocate(ctx context.Context, a Allocation) (*Sale, error) {
 	}
 	a.At, a.Mint = s.clock.Now(), s.mint
 	if _, err := s.store.AllocateSale(ctx, a); err != nil {
-		return nil, named(err, "sku_id")
+		return nil, err
 	}
 	return s.book.Refresh(ctx, a.Sale)
 }
@@ -160,9 +160,9 @@ func (s *Service) Published(ctx context.Context, sl id.Sale) (*Sale, error) {
 	return found, err
 }
 
-// Open lists what shoppers may see now: scheduled, live and paused sales, by opening time.
+// Open lists what shoppers may see now: scheduled, live and paused sales, by opening time. Rehearsals are not among them.
 func (s *Service) Open() []*Sale {
-	open := s.book.Open()
+	open := slices.DeleteFunc(s.book.Open(), func(sl *Sale) bool { return sl.Rehearsal })
 	slices.SortFunc(open, func(a, b *Sale) int {
 		if c := a.StartsAt.Compare(b.StartsAt); c != 0 {
 			return c

@@ -18,7 +18,7 @@ import (
 type querier func(text string, args ...any) (*sql.Rows, error)
 
 const productColumns = `p.id, p.handle, p.title, p.description, p.status, p.brand_id, p.options, p.attributes, p.pictures,
-       p.version, p.created_at, p.updated_at`
+       p.version, p.created_at, p.updated_at, p.rehearsal`
 
 // Product implements catalog.Store.
 func (s *Store) Product(ctx context.Context, product id.Product) (catalog.Product, error) {
@@ -79,9 +79,9 @@ func (s *Store) Products(ctx context.Context, q catalog.Query) ([]catalog.Produc
 
 // pageOfProducts writes the SELECT of a page. Each of its forms walks one index from the cursor on and stops at the limit.
 func pageOfProducts(q catalog.Query) (text string, args []any) {
-	from, where := "product p", "p.status IN ('draft', 'published')"
+	from, where := "product p", "p.rehearsal = 0\n   AND p.status IN ('draft', 'published')"
 	if q.Status != "" {
-		where = "p.status = ?"
+		where = "p.rehearsal = 0\n   AND p.status = ?"
 		args = append(args, string(q.Status))
 	}
 	key := "p.id"
@@ -230,7 +230,7 @@ func scanProduct(r *sql.Rows) (p catalog.Product, err error) {
 		created, updated                      int64
 	)
 	if err := r.Scan(&p.ID, &p.Handle, &p.Title, &p.Description, &status, &p.Brand, &options, &attributes, &pictures,
-		&p.Version, &created, &updated); err != nil {
+		&p.Version, &created, &updated, &p.Rehearsal); err != nil {
 		return p, err
 	}
 	p.Status, p.CreatedAt, p.UpdatedAt = catalog.Status(status), moment(created), moment(updated)

@@ -186,6 +186,14 @@ func writeProduct(tx *Tx, shelves *shelves, p *catalog.Product, known map[id.SKU
 		pack(p.Pictures), p.Version, millis(p.CreatedAt), millis(p.UpdatedAt), p.ID); err != nil {
 		return err
 	}
+	if p.Rehearsal {
+		if _, err := tx.Exec(`
+UPDATE product
+   SET rehearsal = 1
+ WHERE id = ?`, p.ID); err != nil {
+			return err
+		}
+	}
 	// Whatever is not written again below stays retired.
 	if err := retireVariants(tx, p.ID); err != nil {
 		return err

@@ -130,6 +130,8 @@ func (s *Store) Orders(ctx context.Context, f order.Filter) ([]order.Order, erro
 	}
 	if f.Sale != 0 {
 		where, args = append(where, "sale_id = ?"), append(args, f.Sale)
+	} else {
+		where = append(where, "sale_id NOT IN (SELECT id FROM sale WHERE rehearsal = 1)")
 	}
 	if f.Status != "" {
 		where, args = append(where, "status = ?"), append(args, string(f.Status))

@@ -11,7 +11,7 @@ import (
 	"github.com/tidegate/tidegate/internal/sale"
 )
 
-const saleColumns = `id, title, status, starts_at, ends_at, limit_per_customer, payment_ms, version, created_at, updated_at`
+const saleColumns = `id, title, status, starts_at, ends_at, limit_per_customer, payment_ms, version, created_at, updated_at, rehearsal`
 
 const (
 	selectSale  = "SELECT " + saleColumns + " FROM sale WHERE id = ?"
@@ -25,7 +25,7 @@ const (
 func scanSale(row scanner) (*sale.Sale, error) {
 	s := new(sale.Sale)
 	var starts, ends, payment, created, updated int64
-	err := row.Scan(&s.ID, &s.Title, &s.Status, &starts, &ends, &s.Limit, &payment, &s.Version, &created, &updated)
+	err := row.Scan(&s.ID, &s.Title, &s.Status, &starts, &ends, &s.Limit, &payment, &s.Version, &created, &updated, &s.Rehearsal)
 	s.StartsAt, s.EndsAt, s.CreatedAt, s.UpdatedAt = moment(starts), moment(ends), moment(created), moment(updated)
 	s.PaymentWindow = time.Duration(payment) * time.Millisecond
 	return s, err
@@ -72,12 +72,12 @@ func (s *Store) SalesOpen(ctx context.Context) ([]*sale.Sale, error) {
 	return open, s.fillItems(ctx, open...)
 }
 
-// Sales lists sales, newest first, older than before where that is not zero.
+// Sales lists sales, newest first, older than before where that is not zero. Rehearsals have a list of their own.
 func (s *Store) Sales(ctx context.Context, before id.Sale, limit int) ([]*sale.Sale, error) {
 	if before == 0 {
 		before = 1<<63 - 1
 	}
-	rows, err := s.query(ctx, "SELECT "+saleColumns+" FROM sale WHERE id < ? ORDER BY id DESC LIMIT ?", before, limit)
+	rows, err := s.query(ctx, "SELECT "+saleColumns+" FROM sale WHERE id < ? AND rehearsal = 0 ORDER BY id DESC LIMIT ?", before, limit)
 	found, err := collect(rows, err, scanSales)
 	if err != nil {
 		return nil, err
@@ -105,8 +105,8 @@ func (s *Store) CreateSale(ctx context.Context, sl *sale.Sale) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		_, err := tx.Exec(`
 			INSERT INTO sale (`+saleColumns+`)
-			VALUES (`+marks(10)+`)`,
-			sl.ID, sl.Title, string(sl.Status), millis(sl.StartsAt), millis(sl.EndsAt), sl.Limit, sl.PaymentWindow.Milliseconds(), sl.Version, millis(sl.CreatedAt), millis(sl.UpdatedAt))
+			VALUES (`+marks(11)+`)`,
+			sl.ID, sl.Title, string(sl.Status), millis(sl.StartsAt), millis(sl.EndsAt), sl.Limit, sl.PaymentWindow.Milliseconds(), sl.Version, millis(sl.CreatedAt), millis(sl.UpdatedAt), sl.Rehearsal)
 		if err != nil {
 			return err
 		}
@@ -256,11 +256,10 @@ func (s *Store) MoveSale(ctx context.Context, m sale.Move) (*sale.Sale, error) {
 			return err
 		}
 		current.Status = m.To
-		// The terms first: a gate knows a sale by them, and then what moves in it.
-		if err := tx.announceTerms(current, m.At); err != nil {
+		if err := tx.moveAllocation(current, m); err != nil {
 			return err
 		}
-		return tx.moveAllocation(current, m)
+		return tx.announceTerms(current, m.At)
 	})
 	return after, err
 }

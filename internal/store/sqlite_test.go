@@ -31,3 +31,5 @@ func openSQLite(t *testing.T) *store.Store {
 func TestAccount(t *testing.T) { storetest.Account(t, openSQLite) }
 
 func TestCatalog(t *testing.T) { storetest.Catalog(t, openSQLite) }
+
+func TestRehearsal(t *testing.T) { storetest.Rehearsal(t, openSQLite) }

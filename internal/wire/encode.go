@@ -23,8 +23,8 @@ func Append(b []byte, v any) ([]byte, error) {
 	return append(b, out...), err
 }
 
-// appendText appends s as a JSON text. Bytes that are not UTF-8 become U+FFFD.
-func appendText(b []byte, s string) []byte {
+// AppendText appends s as a JSON text. Bytes that are not UTF-8 become U+FFFD.
+func AppendText(b []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
 			// AppendQuote writes all of it, and reports what it had to replace: of no use to anyone here.
@@ -42,7 +42,7 @@ func appendMoney(b []byte, minor int64, c money.Currency) []byte {
 	b = append(b, `{"minor":`...)
 	b = appendInt(b, minor)
 	b = append(b, `,"currency":`...)
-	b = appendText(b, string(c))
+	b = AppendText(b, string(c))
 	return append(b, '}')
 }
 

@@ -76,7 +76,7 @@ func FuzzAppendText(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		var back string
-		if err := json.Unmarshal(appendText(nil, s), &back); err != nil {
+		if err := json.Unmarshal(AppendText(nil, s), &back); err != nil {
 			t.Fatalf("%q: %v", s, err)
 		}
 		if want, _ := json.Marshal(s); string(want) != "" {

@@ -193,7 +193,7 @@ func linePath(i int, name string) string {
 // AppendTicket appends what is answered of an order that has no row yet: its id and "undecided" or "queued".
 func AppendTicket(b []byte, o id.Order, status string) []byte {
 	b = appendID(append(b, `{"id":`...), int64(o))
-	b = appendText(append(b, `,"status":`...), status)
+	b = AppendText(append(b, `,"status":`...), status)
 	return append(b, '}')
 }
 

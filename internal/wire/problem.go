@@ -16,12 +16,12 @@ func AppendProblem(b []byte, e *fault.Error, requestID string) []byte {
 	b = append(b, `{"type":"/docs#`...)
 	b = append(b, row.Slug...)
 	b = append(b, `","title":`...)
-	b = appendText(b, row.Title)
+	b = AppendText(b, row.Title)
 	b = append(b, `,"status":`...)
 	b = appendInt(b, int64(row.Status))
 	if e.Detail != "" {
 		b = append(b, `,"detail":`...)
-		b = appendText(b, e.Detail)
+		b = AppendText(b, e.Detail)
 	}
 	b = append(b, `,"code":"`...)
 	b = append(b, row.Slug...)
@@ -29,11 +29,11 @@ func AppendProblem(b []byte, e *fault.Error, requestID string) []byte {
 	b = appendInt(b, int64(row.Number))
 	if e.Field != "" {
 		b = append(b, `,"field":`...)
-		b = appendText(b, e.Field)
+		b = AppendText(b, e.Field)
 	}
 	if requestID != "" {
 		b = append(b, `,"request_id":`...)
-		b = appendText(b, requestID)
+		b = AppendText(b, requestID)
 	}
 	return append(b, '}')
 }

@@ -33,8 +33,8 @@ type SaleItem struct {
 // AppendSale appends a sale and its items.
 func AppendSale(b []byte, s *Sale, items []SaleItem) []byte {
 	b = appendID(append(b, `{"id":`...), int64(s.ID))
-	b = appendText(append(b, `,"title":`...), s.Title)
-	b = appendText(append(b, `,"status":`...), s.Status)
+	b = AppendText(append(b, `,"title":`...), s.Title)
+	b = AppendText(append(b, `,"status":`...), s.Status)
 	b = appendTime(append(b, `,"starts_at":`...), s.StartsAt)
 	b = appendTime(append(b, `,"ends_at":`...), s.EndsAt)
 	b = appendInt(append(b, `,"limit_per_customer":`...), s.Limit)

@@ -21,6 +21,14 @@ const (
 // Epoch is the moment at which the 41 bits of milliseconds begin; they last until 2094.
 var Epoch = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 
+// Ids from NeverMintedFirst to before NeverMintedEnd are of the first twelve days after Epoch, which were over before the
+// first shop ran: no Mint gives them out, so they can be given out in blocks to what must never be taken for the real
+// thing.
+const (
+	NeverMintedFirst int64 = 1 << 40
+	NeverMintedEnd   int64 = 1 << 52
+)
+
 // Mint makes ids for one node. It is safe for concurrent use and never blocks.
 //
 // Within a process ids only grow: a clock that steps back, and more than 4,096 ids in a millisecond, borrow from the

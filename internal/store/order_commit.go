@@ -31,19 +31,14 @@ const insertOrder = `
 	END)
 	ON CONFLICT (sale_id, customer_id, idem_key) DO NOTHING`
 
+const insertOrderArgs = 16
+
 // batch is one commit of orders.
 type batch struct {
 	tx       *Tx
 	drafts   []*order.Draft
 	outcomes []order.Outcome
 	terms    map[id.Sale]terms
-}
-
-// terms is what the guard reads of a sale.
-type terms struct {
-	open    bool
-	version int64
-	limit   int64
 }
 
 // CommitOrders commits a batch of orders in one transaction: order, movements, event, under the guards of key, allowance,
@@ -76,18 +71,35 @@ func (s *Store) CommitOrders(ctx context.Context, drafts []*order.Draft) ([]orde
 	return outcomes, nil
 }
 
-// together inserts every order and takes the stock of all. It reports false where a pool has not enough for all.
+// together inserts every order and takes the stock of all. It reports false where something of the batch has to be decided
+// one by one: a key that has an order, a limit, a sale that changed, a pool with not enough for all.
 func (b *batch) together() (bool, error) {
+	if err := b.readTerms(); err != nil {
+		return false, err
+	}
 	need := map[inventory.Pool]int64{}
-	for i, d := range b.drafts {
-		if err := b.insert(i); err != nil {
-			return false, err
+	for _, d := range b.drafts {
+		if b.termsOf(d).refuse(d) != order.Accepted {
+			return false, nil
 		}
-		if b.outcomes[i].Result == order.Accepted {
-			for _, l := range d.Claim.Lines {
-				need[inventory.Pool{Sale: d.Claim.Sale, SKU: l.SKU}] += l.Units
-			}
+		for _, l := range d.Claim.Lines {
+			need[inventory.Pool{Sale: d.Claim.Sale, SKU: l.SKU}] += l.Units
 		}
+	}
+	err := b.tx.many(insertOrder, len(b.drafts), insertOrderArgs, func(i int, r row) bool {
+		b.fill(b.drafts[i], r)
+		return true
+	}, func(_ int, changed int64, err error) error {
+		if err == nil && changed == 0 {
+			return errApart
+		}
+		return err
+	})
+	if errors.Is(err, errApart) || isUnique(err) || isNotNull(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
 	}
 	for _, p := range lockOrder(need) {
 		ok, err := b.tx.reserve(p, need[p])
@@ -97,6 +109,9 @@ func (b *batch) together() (bool, error) {
 	}
 	return true, nil
 }
+
+// errApart says that a batch cannot be committed in one go.
+var errApart = errors.New("the batch has to be decided one by one")
 
 // lockOrder sorts the pools, with the hottest last: it is held for the shortest time, and no two batches wait for each
 // other in a circle.
@@ -127,7 +142,6 @@ func comparePools(x, y inventory.Pool) int {
 
 // oneByOne decides each draft by itself.
 func (b *batch) oneByOne() error {
-	clear(b.outcomes)
 	for i, d := range b.drafts {
 		if _, err := b.tx.Exec("SAVEPOINT draft"); err != nil {
 			return err
@@ -135,12 +149,13 @@ func (b *batch) oneByOne() error {
 		if err := b.insert(i); err != nil {
 			return err
 		}
-		short, err := b.reserveLines(i, d)
-		if err != nil {
+		if err := b.existing(i); err != nil {
 			return err
 		}
-		if short != 0 {
-			b.outcomes[i] = order.Outcome{Result: order.SoldOut, SKU: short}
+		if err := b.reserveLines(i, d); err != nil {
+			return err
+		}
+		if b.outcomes[i].Result != order.Accepted {
 			if _, err := b.tx.Exec("ROLLBACK TO draft"); err != nil {
 				return err
 			}
@@ -152,69 +167,70 @@ func (b *batch) oneByOne() error {
 	return nil
 }
 
-func (b *batch) reserveLines(i int, d *order.Draft) (short id.SKU, err error) {
+func (b *batch) reserveLines(i int, d *order.Draft) error {
 	if b.outcomes[i].Result != order.Accepted {
-		return 0, nil
+		return nil
 	}
 	for _, l := range d.Claim.Lines {
 		ok, err := b.tx.reserve(inventory.Pool{Sale: d.Claim.Sale, SKU: l.SKU}, l.Units)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		if !ok {
-			return l.SKU, nil
+			b.outcomes[i] = order.Outcome{Result: order.SoldOut, SKU: l.SKU}
+			return nil
 		}
-	}
-	return 0, nil
-}
-
-// insert inserts the order of draft i, or notes why not.
-func (b *batch) insert(i int) error {
-	d := b.drafts[i]
-	o, c := &d.Order, &d.Claim
-	t, err := b.termsOf(c.Sale)
-	if err != nil {
-		return err
-	}
-	n, err := b.tx.Exec(insertOrder,
-		o.ID, c.Sale, c.Customer, c.Key, c.Body[:], d.LinesJSON, o.Units, o.Total.Minor, string(o.Total.Currency), millis(o.CreatedAt), millis(o.ExpiresAt),
-		t.limit, o.Units, c.Sale, c.Customer, t.limit)
-	switch {
-	case isUnique(err):
-		b.outcomes[i].Result = order.Collision
-		return nil
-	case isNotNull(err), err == nil && n == 0:
-		return b.refused(i)
-	case err != nil:
-		return err
-	case c.Sale != 0 && (!t.open || t.version != d.SaleVersion):
-		// Asked after the key: who repeats an accepted order gets it, whatever became of the sale.
-		return b.withdraw(i, t)
 	}
 	return nil
 }
 
-// withdraw takes back the insert of a draft whose sale is closed or has other terms by now.
-func (b *batch) withdraw(i int, t terms) error {
-	b.outcomes[i].Result = order.SaleChanged
-	if !t.open {
-		b.outcomes[i].Result = order.SaleClosed
-	}
-	_, err := b.tx.Exec("DELETE FROM orders WHERE id = ?", b.drafts[i].Order.ID)
-	return err
+// fill sets the arguments of insertOrder.
+func (b *batch) fill(d *order.Draft, r row) {
+	o, c := &d.Order, &d.Claim
+	limit := b.termsOf(d).limit
+	r.set(int64(o.ID), int64(c.Sale), int64(c.Customer), c.Key, c.Body[:], d.LinesJSON, o.Units, o.Total.Minor, string(o.Total.Currency), millis(o.CreatedAt), millis(o.ExpiresAt),
+		limit, o.Units, int64(c.Sale), int64(c.Customer), limit)
 }
 
-// refused finds out why nothing was inserted.
-func (b *batch) refused(i int) error {
+// insert inserts the order of draft i, or notes why not. What it inserted of a draft that is not accepted, the caller
+// rolls back.
+func (b *batch) insert(i int) error {
+	d := b.drafts[i]
+	return b.tx.many(insertOrder, 1, insertOrderArgs, func(_ int, r row) bool {
+		b.fill(d, r)
+		return true
+	}, func(_ int, changed int64, err error) error {
+		switch {
+		case isUnique(err):
+			b.outcomes[i].Result = order.Collision
+			return nil
+		case isNotNull(err):
+			b.outcomes[i].Result = order.LimitReached
+		case err != nil:
+			return err
+		case changed == 0:
+			b.outcomes[i].Result = order.Replayed
+		default:
+			// Asked after the key: who repeats an accepted order gets it, whatever became of the sale.
+			b.outcomes[i].Result = b.termsOf(d).refuse(d)
+		}
+		return nil
+	})
+}
+
+// existing looks a key up whose order was not inserted: it may have one, which comes before every refusal.
+func (b *batch) existing(i int) error {
+	if r := b.outcomes[i].Result; r != order.Replayed && r != order.LimitReached {
+		return nil
+	}
 	c := &b.drafts[i].Claim
 	st, err := b.tx.prepared(orderByKey)
 	if err != nil {
 		return err
 	}
-	existing, digest, err := scanKeyed(st.QueryRowContext(context.Background(), c.Sale, c.Customer, c.Key))
+	found, digest, err := scanKeyed(st.QueryRowContext(context.Background(), c.Sale, c.Customer, c.Key))
 	switch {
 	case errors.Is(err, fault.NotFound):
-		b.outcomes[i].Result = order.LimitReached
 		return nil
 	case err != nil:
 		return err
@@ -222,51 +238,83 @@ func (b *batch) refused(i int) error {
 		b.outcomes[i].Result = order.OtherBody
 		return nil
 	}
-	b.outcomes[i] = order.Outcome{Result: order.Replayed, Existing: existing}
+	b.outcomes[i] = order.Outcome{Result: order.Replayed, Existing: found}
 	return nil
 }
 
-func (b *batch) termsOf(s id.Sale) (terms, error) {
-	if s == 0 {
-		return terms{open: true}, nil
+// terms is what the guard reads of a sale.
+type terms struct {
+	open    bool
+	version int64
+	limit   int64
+}
+
+// refuse says why a draft cannot be had of a sale with these terms; Accepted: it can.
+func (t terms) refuse(d *order.Draft) order.Result {
+	switch {
+	case !t.open:
+		return order.SaleClosed
+	case t.version != d.SaleVersion:
+		return order.SaleChanged
 	}
-	if t, ok := b.terms[s]; ok {
-		return t, nil
+	return order.Accepted
+}
+
+func (b *batch) termsOf(d *order.Draft) terms { return b.terms[d.Claim.Sale] }
+
+// readTerms reads the terms of every sale of the batch. General stock is always open and has no limit.
+func (b *batch) readTerms() error {
+	for _, d := range b.drafts {
+		s := d.Claim.Sale
+		if _, ok := b.terms[s]; ok {
+			continue
+		}
+		t := terms{open: true}
+		if s != 0 {
+			var status string
+			err := b.tx.QueryRow(`
+				SELECT status, version, limit_per_customer
+				FROM sale
+				WHERE id = ?`, []any{s}, &status, &t.version, &t.limit)
+			if err != nil && !errors.Is(err, sql.ErrNoRows) {
+				return err
+			}
+			t.open = status == "scheduled" || status == "live"
+		}
+		b.terms[s] = t
 	}
-	var t terms
-	var status string
-	err := b.tx.QueryRow(`
-		SELECT status, version, limit_per_customer
-		FROM sale
-		WHERE id = ?`, []any{s}, &status, &t.version, &t.limit)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return t, err
-	}
-	t.open = status == "scheduled" || status == "live"
-	b.terms[s] = t
-	return t, nil
+	return nil
 }
 
 // record writes the movements and events of what was accepted, table by table, which keeps SQLite's pages warm.
 func (b *batch) record() error {
+	var lines []line
 	for i, d := range b.drafts {
 		if b.outcomes[i].Result != order.Accepted {
 			continue
 		}
-		for n, l := range d.Claim.Lines {
-			_, err := b.tx.Exec(insertMovement, d.Movements[n], d.Claim.Sale, l.SKU, string(inventory.Reserve), l.Units, d.Order.ID, "order", "", millis(d.Order.CreatedAt))
-			if err != nil {
-				return err
-			}
+		for n := range d.Claim.Lines {
+			lines = append(lines, line{d, n})
 		}
 	}
-	for i, d := range b.drafts {
-		if b.outcomes[i].Result != order.Accepted {
-			continue
-		}
-		if err := b.tx.announceRaw(order.EventPlaced, int64(d.Order.ID), d.Event, d.Order.CreatedAt); err != nil {
-			return err
-		}
+	inserted := func(_ int, _ int64, err error) error { return err }
+	err := b.tx.many(insertMovement, len(lines), insertMovementArgs, func(i int, r row) bool {
+		d, l := lines[i].draft, lines[i].draft.Claim.Lines[lines[i].n]
+		r.set(int64(d.Movements[lines[i].n]), int64(d.Claim.Sale), int64(l.SKU), string(inventory.Reserve), l.Units, int64(d.Order.ID), "order", "", millis(d.Order.CreatedAt))
+		return true
+	}, inserted)
+	if err != nil {
+		return err
 	}
-	return nil
+	return b.tx.many(insertEvent, len(b.drafts), insertEventArgs, func(i int, r row) bool {
+		d := b.drafts[i]
+		r.set(order.EventPlaced, int64(d.Order.ID), d.Event, millis(d.Order.CreatedAt))
+		return b.outcomes[i].Result == order.Accepted
+	}, inserted)
+}
+
+// line is line n of a draft.
+type line struct {
+	draft *order.Draft
+	n     int
 }

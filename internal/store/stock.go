@@ -35,6 +35,7 @@ const (
 	insertMovement = `
 		INSERT INTO movement (id, sale_id, sku_id, kind, units, order_id, actor, reason, at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	insertMovementArgs = 9
 )
 
 // reserve reserves units of a pool under its guard. It reports false where there are not enough.
@@ -208,6 +209,9 @@ func (tx *Tx) announceRaw(kind string, subject int64, payload []byte, at time.Ti
 	return err
 }
 
-const insertEvent = `
-	INSERT INTO outbox (type, subject, payload, at)
-	VALUES (?, ?, ?, ?)`
+const (
+	insertEvent = `
+		INSERT INTO outbox (type, subject, payload, at)
+		VALUES (?, ?, ?, ?)`
+	insertEventArgs = 4
+)

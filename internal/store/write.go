@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"os"
@@ -32,6 +33,7 @@ type writer struct {
 	db     *sql.DB
 	conn   *sql.Conn
 	stmts  map[string]*sql.Stmt
+	hot    map[string]driver.Stmt
 	turn   turnstile
 	closed bool
 }
@@ -54,7 +56,7 @@ func openWriter(ctx context.Context, c Config) (*writer, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot open the database %s: %w", c.Path, err), db.Close())
 	}
-	w := &writer{db: db, conn: conn, stmts: map[string]*sql.Stmt{}}
+	w := &writer{db: db, conn: conn, stmts: map[string]*sql.Stmt{}, hot: map[string]driver.Stmt{}}
 	if err := w.checkDurable(ctx); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
@@ -85,6 +87,9 @@ func (w *writer) close() error {
 	}
 	w.closed = true
 	for _, st := range w.stmts {
+		_ = st.Close()
+	}
+	for _, st := range w.hot {
 		_ = st.Close()
 	}
 	return errors.Join(w.conn.Close(), w.db.Close())
@@ -162,6 +167,63 @@ func (tx *Tx) Exec(text string, args ...any) (int64, error) {
 		return 0, err
 	}
 	return r.RowsAffected()
+}
+
+// row is the arguments of one execution of a statement of many, in the order of its placeholders.
+type row []driver.NamedValue
+
+func newRow(n int) row {
+	r := make(row, n)
+	for i := range r {
+		r[i].Ordinal = i + 1
+	}
+	return r
+}
+
+// set puts the values, which must be int64, string, []byte or nil, as the driver takes them.
+func (r row) set(values ...driver.Value) {
+	for i, v := range values {
+		r[i].Value = v
+	}
+}
+
+// many runs one statement for each of many rows, on the driver itself: database/sql would take longer to convert the
+// arguments than SQLite takes to insert them. fill sets the arguments of row i, or passes it over by returning false; done
+// is told how many rows of the table it changed, or the error. Neither may use the transaction: it is taken meanwhile.
+func (tx *Tx) many(text string, n, args int, fill func(i int, r row) bool, done func(i int, changed int64, err error) error) error {
+	return tx.w.conn.Raw(func(c any) error {
+		st, err := tx.hot(text, c)
+		if err != nil {
+			return err
+		}
+		r := newRow(args)
+		for i := range n {
+			if !fill(i, r) {
+				continue
+			}
+			var changed int64
+			result, err := st.ExecContext(context.Background(), r)
+			if err == nil {
+				changed, err = result.RowsAffected()
+			}
+			if err := done(i, changed, err); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (tx *Tx) hot(text string, conn any) (driver.StmtExecContext, error) {
+	if st, ok := tx.w.hot[text]; ok {
+		return st.(driver.StmtExecContext), nil
+	}
+	st, err := conn.(driver.ConnPrepareContext).PrepareContext(context.Background(), text)
+	if err != nil {
+		return nil, fmt.Errorf("prepare %q: %w", text, err)
+	}
+	tx.w.hot[text] = st
+	return st.(driver.StmtExecContext), nil
 }
 
 // Query runs a SELECT inside the transaction.

@@ -119,6 +119,44 @@ type Put struct {
 	// of the product's own ids. What does not exist is made.
 	BrandTitle    string
 	CategoryPaths [][]string
+	// Keep names what stays as it is where the product exists: the file it comes from does not have it.
+	Keep Fields
+}
+
+// Fields is a set of what a product says of itself.
+type Fields uint8
+
+// The fields that a file may leave out.
+const (
+	FieldDescription Fields = 1 << iota
+	FieldStatus
+	FieldBrand
+	FieldCategories
+	FieldAttributes
+	FieldPictures
+)
+
+// KeepFrom takes over what the put leaves as it is.
+func (p *Put) KeepFrom(before *Product) {
+	is := &p.Product
+	if p.Keep&FieldDescription != 0 {
+		is.Description = before.Description
+	}
+	if p.Keep&FieldStatus != 0 && before.Status != Retired { // one that comes back needs a status
+		is.Status = before.Status
+	}
+	if p.Keep&FieldBrand != 0 {
+		is.Brand = before.Brand
+	}
+	if p.Keep&FieldCategories != 0 {
+		is.Categories = before.Categories
+	}
+	if p.Keep&FieldAttributes != 0 {
+		is.Attributes = before.Attributes
+	}
+	if p.Keep&FieldPictures != 0 {
+		is.Pictures = before.Pictures
+	}
 }
 
 // Action says what became of a put.

@@ -44,12 +44,14 @@ func putProduct(tx *Tx, shelves *shelves, put catalog.Put, now time.Time) (catal
 	if refusal != nil || err != nil {
 		return refused(refusal, err)
 	}
-	p := put.Product
 	exists := !before.ID.IsZero()
 	if exists {
+		put.KeepFrom(&before)
+	}
+	p := put.Product
+	p.CreatedAt = now
+	if exists {
 		p.ID, p.CreatedAt = before.ID, before.CreatedAt
-	} else {
-		p.CreatedAt = now
 	}
 	p.Version, p.UpdatedAt = before.Version+1, now
 	known, refusal, err := adoptCodes(tx, &p)

@@ -1,0 +1,217 @@
+package productcsv
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"unicode/utf8"
+)
+
+// Limits of a file. With them an import's memory does not grow with the file, but for the hashes of handles and codes.
+const (
+	// RecordBytesMax bounds a row: a description of 50,000 characters of four bytes fits five times.
+	RecordBytesMax = 1 << 20
+	// FileBytesMax bounds what comes out of a file, so that a small compressed one cannot keep an import busy for hours.
+	FileBytesMax = 1 << 30
+	// RowsMax bounds the rows of a file, and so the memory for finding duplicates: some 60 MiB.
+	RowsMax = 1_000_000
+)
+
+// record is a row of the file.
+type record struct {
+	line   int64    // its first line, from 1
+	fields []string // nil where the row cannot be read
+	raw    string   // the row as it stands, where it cannot be read
+	wrong  string   // why it cannot be read
+	bytes  int
+}
+
+// records reads rows as RFC 4180 has them, line breaks of either kind. It tells where a row stands and goes on after one that
+// cannot be read, which encoding/csv does not; and it bounds a row.
+type records struct {
+	in   *bufio.Reader
+	line int64 // lines read
+	read int64 // bytes read
+	most int64 // bytes, FileBytesMax
+	buf  []byte
+}
+
+func newRecords(in io.Reader) *records {
+	return &records{in: bufio.NewReaderSize(in, 64<<10), most: FileBytesMax}
+}
+
+// next returns the next row that has anything in it: spreadsheets end in rows of nothing but commas. It returns io.EOF at the end, and any other error where it cannot go on.
+func (r *records) next() (record, error) {
+	for {
+		rec, err := r.row()
+		if err != nil || rec.wrong != "" || slices.ContainsFunc(rec.fields, func(f string) bool { return f != "" }) {
+			return rec, err
+		}
+	}
+}
+
+// errTooLong says that a line does not end within RecordBytesMax. What follows up to its end was skipped.
+var errTooLong = errors.New("too long")
+
+func (r *records) row() (record, error) {
+	r.buf = r.buf[:0]
+	rec := record{line: r.line + 1}
+	if err := r.appendLine(); err != nil {
+		if errors.Is(err, errTooLong) {
+			rec.wrong, rec.raw = fmt.Sprintf("the line is longer than %d bytes", RecordBytesMax), string(r.buf[:200])
+			return rec, nil
+		}
+		return rec, err
+	}
+	for {
+		fields, open, wrong := split(r.buf)
+		if !open {
+			rec.bytes = len(r.buf)
+			switch {
+			case wrong != "":
+				rec.wrong, rec.raw = wrong, shortened(r.buf)
+			case !utf8.Valid(r.buf):
+				rec.wrong, rec.raw = "the row is not UTF-8: save the file as CSV UTF-8", shortened(bytes.ToValidUTF8(r.buf, []byte("\uFFFD")))
+			default:
+				rec.fields = fields
+			}
+			return rec, nil
+		}
+		// The field in quotes goes on until the row's quotes are even. Only then it is split again, so that a long text of
+		// short lines is not looked at once a line.
+		err := r.appendLine()
+		for quotes := bytes.Count(r.buf, []byte{'"'}); err == nil && quotes%2 == 1; {
+			at := len(r.buf)
+			if err = r.appendLine(); err == nil {
+				quotes += bytes.Count(r.buf[at:], []byte{'"'})
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			rec.wrong, rec.raw = "a quote is opened and not closed until the end of the file", shortened(r.buf)
+			return rec, nil
+		case errors.Is(err, errTooLong):
+			return rec, fmt.Errorf("line %d: a quote is opened and not closed within %d bytes; what follows cannot be told apart", rec.line, RecordBytesMax)
+		case err != nil:
+			return rec, err
+		}
+	}
+}
+
+// appendLine appends the next line, its line break included, to the buffer.
+func (r *records) appendLine() error {
+	from := len(r.buf)
+	for {
+		part, err := r.in.ReadSlice('\n')
+		r.read += int64(len(part))
+		if r.read > r.most {
+			return fmt.Errorf("the file has more than %d bytes, unpacked", r.most)
+		}
+		if len(r.buf)+len(part) > RecordBytesMax {
+			return r.skipLine(err)
+		}
+		r.buf = append(r.buf, part...)
+		switch {
+		case err == nil:
+			r.line++
+			return nil
+		case errors.Is(err, io.EOF):
+			if len(r.buf) == from {
+				return io.EOF
+			}
+			r.line++
+			return nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return readFailed(err)
+		}
+	}
+}
+
+// skipLine reads to the end of a line that is too long.
+func (r *records) skipLine(err error) error {
+	for errors.Is(err, bufio.ErrBufferFull) {
+		var part []byte
+		part, err = r.in.ReadSlice('\n')
+		if r.read += int64(len(part)); r.read > r.most {
+			return fmt.Errorf("the file has more than %d bytes, unpacked", r.most)
+		}
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return readFailed(err)
+	}
+	r.line++
+	return errTooLong
+}
+
+func readFailed(err error) error { return fmt.Errorf("the file cannot be read to its end: %w", err) }
+
+// shortened is enough of a row to find it by.
+func shortened(row []byte) string {
+	const most = 1000
+	row = bytes.TrimRight(row, "\r\n")
+	if len(row) > most {
+		row = append(bytes.ToValidUTF8(row[:most:most], nil), "..."...)
+	}
+	return string(bytes.ToValidUTF8(row, []byte("\uFFFD")))
+}
+
+// split takes a row apart. open says that it ends inside a field in quotes.
+func split(row []byte) (fields []string, open bool, wrong string) {
+	row = bytes.TrimSuffix(row, []byte("\n"))
+	if !insideQuotes(row) {
+		row = bytes.TrimSuffix(row, []byte("\r"))
+	}
+	for {
+		if len(row) == 0 || row[0] != '"' {
+			end := bytes.IndexByte(row, ',')
+			field := row
+			if end >= 0 {
+				field = row[:end]
+			}
+			if bytes.IndexByte(field, '"') >= 0 {
+				return nil, false, fmt.Sprintf("field %d has a quote but does not begin with one: put it in quotes and double those inside", len(fields)+1)
+			}
+			fields = append(fields, string(field))
+			if end < 0 {
+				return fields, false, ""
+			}
+			row = row[end+1:]
+			continue
+		}
+		field, rest, closed := quoted(row[1:])
+		if !closed {
+			return nil, true, ""
+		}
+		fields = append(fields, field)
+		if len(rest) == 0 {
+			return fields, false, ""
+		}
+		if rest[0] != ',' {
+			return nil, false, fmt.Sprintf("field %d goes on after its closing quote: double the quotes inside a field", len(fields))
+		}
+		row = rest[1:]
+	}
+}
+
+// quoted reads a field from behind its opening quote to its closing one.
+func quoted(in []byte) (field string, rest []byte, closed bool) {
+	var whole []byte
+	for {
+		end := bytes.IndexByte(in, '"')
+		if end < 0 {
+			return "", nil, false
+		}
+		whole = append(whole, in[:end]...)
+		if end+1 == len(in) || in[end+1] != '"' {
+			return string(whole), in[end+1:], true
+		}
+		whole = append(whole, '"')
+		in = in[end+2:]
+	}
+}
+
+// insideQuotes reports whether a row that was begun ends inside a field in quotes, as far as its quotes tell.
+func insideQuotes(row []byte) bool { return bytes.Count(row, []byte{'"'})%2 == 1 }

@@ -143,7 +143,7 @@ func (s *Service) Allocate(ctx context.Context, a Allocation) (*Sale, error) {
 	}
 	a.At, a.Mint = s.clock.Now(), s.mint
 	if _, err := s.store.AllocateSale(ctx, a); err != nil {
-		return nil, err
+		return nil, named(err, "sku_id")
 	}
 	return s.book.Refresh(ctx, a.Sale)
 }

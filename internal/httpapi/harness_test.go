@@ -1,0 +1,366 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/httpapi"
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/money"
+	"github.com/tidegate/tidegate/internal/order"
+	"github.com/tidegate/tidegate/internal/sale"
+	"github.com/tidegate/tidegate/internal/store"
+)
+
+// shop is the API over the real modules and the real store, with a clock that tests move.
+type shop struct {
+	t        testing.TB
+	clock    *clock.Manual
+	mint     *id.Mint
+	store    *store.Store
+	gate     *inventory.Memory
+	follower *inventory.Follower
+	sales    *sale.Service
+	stock    *inventory.Service
+	orders   *order.Service
+	accounts *account.Service
+	tokens   *account.Tokens
+	parts    httpapi.Parts
+	server   *httpapi.Server
+	log      *syncBuffer
+	done     *recorders
+	bearer   map[string]string // by the name that tests give a caller
+}
+
+// customers are the shoppers that tests know by name.
+var customers = map[string]id.Customer{"ada": 1001, "bob": 1002}
+
+// tokenLifetime outlasts a sale of the tests.
+const tokenLifetime = 2 * time.Hour
+
+func newShop(t testing.TB, change ...func(*httpapi.Parts)) *shop {
+	t.Helper()
+	s := &shop{t: t, clock: clock.NewManual(time.Date(2026, 11, 27, 19, 0, 0, 0, time.UTC)), log: &syncBuffer{}, done: &recorders{}}
+	s.openStore()
+	s.mint = must(id.NewMint(s.clock, 1))(t)
+	s.gate = inventory.NewMemory()
+	book := sale.NewBook(s.store, s.clock)
+	s.sales = sale.NewService(s.store, book, products{}, s.clock, s.mint, "GBP")
+	s.stock = inventory.NewService(s.store, products{}, s.clock, s.mint)
+	s.follower = inventory.NewFollower(s.store, s.gate, func(ctx context.Context, sl id.Sale) error {
+		_, err := book.Refresh(ctx, sl)
+		return err
+	})
+	check(t, s.follower.Load(t.Context()))
+	config := order.DefaultConfig()
+	committer := order.NewCommitter(s.store, s.gate, config, func(int, time.Duration, error) {})
+	s.orders = order.NewService(order.Parts{
+		Store: s.store, Gate: s.gate, Intake: committer, Sales: book, Prices: products{}, Clock: s.clock, Mint: s.mint, Config: config,
+	})
+	s.drive(committer)
+	s.signIn()
+	s.parts = httpapi.Parts{
+		Callers: s.accounts, Orders: s.orders, Closer: closer{s.orders}, Sales: s.sales, Stock: s.stock, Levels: s.gate,
+		PaymentWindow: config.PaymentWindow, Clock: s.clock, Config: httpapi.DefaultConfig(), Record: s.done.of,
+		Log: slog.New(slog.NewTextHandler(s.log, nil)),
+	}
+	for _, f := range change {
+		f(&s.parts)
+	}
+	s.server = must(httpapi.New(s.parts))(t)
+	return s
+}
+
+func (s *shop) openStore() {
+	c := store.DefaultConfig()
+	c.Path = filepath.Join(s.t.TempDir(), "shop.db")
+	s.store = must(store.Open(s.t.Context(), c))(s.t)
+	s.t.Cleanup(func() { check(s.t, s.store.Close()) })
+	_, _, err := s.store.Migrate(s.t.Context())
+	check(s.t, err)
+}
+
+// drive runs the committer's loop until the test ends.
+func (s *shop) drive(c *order.Committer) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-c.Wake():
+				_, _ = c.Step(ctx) // the shopper is told
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	s.t.Cleanup(func() { cancel(); <-done })
+}
+
+// signIn makes the callers that tests know by name: two shoppers, and an admin for each role.
+func (s *shop) signIn() {
+	config, ring := account.DefaultConfig(), account.NewKeyring()
+	s.accounts = must(account.NewService(config, s.store, ring, s.clock, s.mint))(s.t)
+	check(s.t, s.accounts.Load(s.t.Context()))
+	s.tokens = account.NewTokens(ring, config, s.clock)
+	s.bearer = map[string]string{"": "", "nobody": "a.b.c"}
+	for name, c := range customers {
+		token, _, err := s.tokens.SignTest(c, tokenLifetime)
+		check(s.t, err)
+		s.bearer[name] = token
+	}
+	for _, role := range account.AllRoles() {
+		_, key, err := s.accounts.CreateKey(s.t.Context(), "the "+string(role)+" desk", []string{string(role)})
+		check(s.t, err)
+		s.bearer[string(role)] = key
+	}
+}
+
+// call is a request, as a row of a table.
+type call struct {
+	as   string // who asks
+	do   string // method and address
+	key  string // Idempotency-Key
+	head map[string]string
+	body string
+}
+
+// answer is what came back, held to the contract.
+type answer struct {
+	t      testing.TB
+	status int
+	header http.Header
+	body   []byte
+}
+
+// do sends a call and checks the answer against the contract.
+func (s *shop) do(t testing.TB, c call) answer {
+	t.Helper()
+	w := httptest.NewRecorder()
+	r := s.request(c)
+	s.server.ServeHTTP(w, r)
+	a := answer{t, w.Code, w.Header(), w.Body.Bytes()}
+	checkContract(t, r, a)
+	return a
+}
+
+func (s *shop) request(c call) *http.Request {
+	method, address, _ := strings.Cut(c.do, " ")
+	var body io.Reader
+	if c.body != "" {
+		body = strings.NewReader(c.body)
+	}
+	r := httptest.NewRequest(method, address, body)
+	if c.body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if token := s.bearer[c.as]; token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	if c.key != "" {
+		r.Header.Set("Idempotency-Key", c.key)
+	}
+	for name, value := range c.head {
+		if value == "" {
+			r.Header.Del(name)
+			continue
+		}
+		r.Header.Set(name, value)
+	}
+	return r
+}
+
+// is checks the status, and the code and the field of a refusal.
+func (a answer) is(status int, code fault.Code, field string) answer {
+	a.t.Helper()
+	if a.status != status {
+		a.t.Fatalf("answered %d %s, want %d", a.status, a.body, status)
+	}
+	if code == fault.Internal {
+		return a
+	}
+	var p struct{ Code, Field string }
+	check(a.t, json.Unmarshal(a.body, &p))
+	if p.Code != code.String() || p.Field != field {
+		a.t.Fatalf("refused with %s at %q, want %s at %q: %s", p.Code, p.Field, code, field, a.body)
+	}
+	return a
+}
+
+// in decodes the answer.
+func (a answer) in(v any) answer {
+	a.t.Helper()
+	check(a.t, json.Unmarshal(a.body, v))
+	return a
+}
+
+// state is everything that a refused request must leave alone, as text.
+func (s *shop) state(t testing.TB) string {
+	t.Helper()
+	var b strings.Builder
+	fmt.Fprintln(&b, must(s.orders.Search(t.Context(), order.Filter{Limit: 200}))(t))
+	for _, sl := range must(s.sales.List(t.Context(), 0, 200))(t) {
+		fmt.Fprintf(&b, "%+v\n", *sl)
+	}
+	for _, sku := range []id.SKU{mug, bowl} {
+		fmt.Fprintln(&b, must(s.stock.Pools(t.Context(), sku))(t), must(s.stock.Movements(t.Context(), sku, 0, 200))(t))
+	}
+	return b.String()
+}
+
+// What the shop sells: every SKU costs 12.50 GBP; SKU 404 does not exist.
+const (
+	mug     id.SKU = 11
+	bowl    id.SKU = 12
+	missing id.SKU = 404
+)
+
+type products struct{}
+
+func (products) KnowsSKU(_ context.Context, sku id.SKU) error {
+	if sku == missing {
+		return fault.New(fault.NotFound, "There is no SKU %s.", sku)
+	}
+	return nil
+}
+
+func (products) Offer(_ context.Context, sku id.SKU) (id.Product, money.Amount, error) {
+	if sku == missing {
+		return 0, money.Amount{}, fault.New(fault.NotInSale, "SKU %s is not for sale.", sku)
+	}
+	return 1, money.Of(1250, "GBP"), nil
+}
+
+func (p products) Price(ctx context.Context, sku id.SKU) (money.Amount, error) {
+	_, price, err := p.Offer(ctx, sku)
+	return price, err
+}
+
+// closer cancels in the answer alone: what ends an order is tested where it is written.
+type closer struct{ orders *order.Service }
+
+func (c closer) Cancel(ctx context.Context, o id.Order, owner id.Customer) (order.Order, error) {
+	found, err := c.orders.Find(ctx, o)
+	if err == nil && owner != 0 && found.Customer != owner {
+		return order.Order{}, fault.New(fault.NotFound, "There is no order %s.", o)
+	}
+	found.Status, found.ClosedAt = order.Cancelled, found.CreatedAt
+	return found, err
+}
+
+// openSale opens a sale of units of each SKU at 9.99 GBP and returns its id.
+func (s *shop) openSale(units, limit int64, skus ...id.SKU) id.Sale {
+	s.t.Helper()
+	sl := s.draft(units, limit, skus...)
+	s.do(s.t, call{as: "sales", do: fmt.Sprintf("POST /v1/admin/sales/%s/schedule", sl)}).is(200, 0, "")
+	s.follow()
+	return sl
+}
+
+// draft makes a sale that begins now, and receives the stock for it.
+func (s *shop) draft(units, limit int64, skus ...id.SKU) id.Sale {
+	s.t.Helper()
+	var items []string
+	for _, sku := range skus {
+		s.receive(sku, units)
+		items = append(items, fmt.Sprintf(`{"sku_id":"%s","price":{"minor":999,"currency":"GBP"},"allocation":%d}`, sku, units))
+	}
+	now := s.clock.Now()
+	var made struct{ ID id.Sale }
+	s.do(s.t, call{as: "sales", do: "POST /v1/admin/sales", body: fmt.Sprintf(
+		`{"title":"Drop","starts_at":%q,"ends_at":%q,"limit_per_customer":%d,"payment_seconds":600,"items":[%s]}`,
+		now.Format(time.RFC3339), now.Add(time.Hour).Format(time.RFC3339), limit, strings.Join(items, ","))}).is(201, 0, "").in(&made)
+	return made.ID
+}
+
+func (s *shop) receive(sku id.SKU, units int64) {
+	s.t.Helper()
+	s.do(s.t, call{as: "catalog", do: fmt.Sprintf("POST /v1/admin/stock/%s/adjustments", sku), key: fmt.Sprint("r", s.mint.Next()),
+		body: fmt.Sprintf(`{"kind":"receive","units":%d,"reason":"delivery"}`, units)}).is(201, 0, "")
+	s.follow()
+}
+
+// follow lets the gate catch up with the database.
+func (s *shop) follow() {
+	s.t.Helper()
+	_, err := s.follower.Step(s.t.Context())
+	check(s.t, err)
+}
+
+func one(sku id.SKU) string { return fmt.Sprintf(`{"lines":[{"sku_id":"%s","units":1}]}`, sku) }
+
+// recorders counts what the server records, by route and status.
+type recorders struct {
+	mu   sync.Mutex
+	seen map[string]int
+}
+
+func (r *recorders) of(method, pattern string) httpapi.Recorder {
+	return recorderFunc(func(status int) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.seen == nil {
+			r.seen = map[string]int{}
+		}
+		r.seen[fmt.Sprint(method, " ", pattern, " ", status)]++
+	})
+}
+
+func (r *recorders) count(what string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.seen[what]
+}
+
+type recorderFunc func(status int)
+
+func (f recorderFunc) Done(_ context.Context, status int, _ time.Duration) { f(status) }
+
+// syncBuffer is a log that tests read.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		check(t, err)
+		return v
+	}
+}

@@ -23,6 +23,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/money"
 	"github.com/tidegate/tidegate/internal/order"
+	"github.com/tidegate/tidegate/internal/payment"
 	"github.com/tidegate/tidegate/internal/sale"
 	"github.com/tidegate/tidegate/internal/store"
 )
@@ -75,7 +76,7 @@ func newShop(t testing.TB, change ...func(*httpapi.Parts)) *shop {
 	s.drive(committer)
 	s.signIn()
 	s.parts = httpapi.Parts{
-		Callers: s.accounts, Orders: s.orders, Closer: closer{s.orders}, Sales: s.sales, Stock: s.stock, Levels: s.gate,
+		Callers: s.accounts, Orders: s.orders, Closer: payment.NewService(payment.Parts{Store: s.store, Clock: s.clock, Mint: s.mint, Log: slog.New(slog.DiscardHandler), Config: payment.DefaultConfig()}), Sales: s.sales, Stock: s.stock, Levels: s.gate,
 		PaymentWindow: config.PaymentWindow, Clock: s.clock, Config: httpapi.DefaultConfig(), Record: s.done.of,
 		Log: slog.New(slog.NewTextHandler(s.log, nil)),
 	}
@@ -250,18 +251,6 @@ func (products) Offer(_ context.Context, sku id.SKU) (id.Product, money.Amount, 
 func (p products) Price(ctx context.Context, sku id.SKU) (money.Amount, error) {
 	_, price, err := p.Offer(ctx, sku)
 	return price, err
-}
-
-// closer cancels in the answer alone: what ends an order is tested where it is written.
-type closer struct{ orders *order.Service }
-
-func (c closer) Cancel(ctx context.Context, o id.Order, owner id.Customer) (order.Order, error) {
-	found, err := c.orders.Find(ctx, o)
-	if err == nil && owner != 0 && found.Customer != owner {
-		return order.Order{}, fault.New(fault.NotFound, "There is no order %s.", o)
-	}
-	found.Status, found.ClosedAt = order.Cancelled, found.CreatedAt
-	return found, err
 }
 
 // openSale opens a sale of units of each SKU at 9.99 GBP and returns its id.

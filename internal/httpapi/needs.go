@@ -30,12 +30,10 @@ type Orders interface {
 	Fulfil(ctx context.Context, o id.Order) (order.Order, error)
 }
 
-// Closer ends orders that are not paid.
+// Closer ends orders that are not paid: see payment.Service.
 type Closer interface {
-	// Cancel cancels an order, a customer's own where the customer is not zero, and returns it as it is then. One that is
-	// cancelled already is returned alike. It returns fault.NotFound, also for another customer's, fault.OrderClosed or
-	// fault.BadTransition.
-	Cancel(ctx context.Context, o id.Order, c id.Customer) (order.Order, error)
+	Cancel(ctx context.Context, who id.Customer, o id.Order) (order.Order, error)
+	CancelAny(ctx context.Context, o id.Order, actor string) (order.Order, error)
 }
 
 // Sales is what the sale routes need: see sale.Service.

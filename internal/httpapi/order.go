@@ -146,21 +146,22 @@ func answerOrders(w http.ResponseWriter, found []order.Order, limit int, withCus
 
 // CancelOrder implements api.ServerInterface.
 func (s *Server) CancelOrder(w http.ResponseWriter, r *http.Request, o api.OrderPath) {
-	s.cancel(w, r, o, principal(w).Customer, false)
-}
-
-// AdminCancelOrder implements api.ServerInterface.
-func (s *Server) AdminCancelOrder(w http.ResponseWriter, r *http.Request, o api.OrderPath) {
-	s.cancel(w, r, o, 0, true)
-}
-
-func (s *Server) cancel(w http.ResponseWriter, r *http.Request, o id.Order, c id.Customer, withCustomer bool) {
-	cancelled, err := s.Closer.Cancel(r.Context(), o, c)
+	cancelled, err := s.Closer.Cancel(r.Context(), principal(w).Customer, o)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	s.answerOrder(w, &cancelled, withCustomer)
+	s.answerOrder(w, &cancelled, false)
+}
+
+// AdminCancelOrder implements api.ServerInterface.
+func (s *Server) AdminCancelOrder(w http.ResponseWriter, r *http.Request, o api.OrderPath) {
+	cancelled, err := s.Closer.CancelAny(r.Context(), o, admin(w).Name)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.answerOrder(w, &cancelled, true)
 }
 
 // AdminListOrders implements api.ServerInterface.

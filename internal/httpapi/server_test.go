@@ -261,6 +261,7 @@ func BenchmarkHot(b *testing.B) {
 	s := newShop(b)
 	sl := s.openSale(1, 0, bowl)
 	s.parts.Orders = instant{}
+	s.parts.Record = func(string, string) httpapi.Recorder { return recorderFunc(func(int) {}) }
 	server := must(httpapi.New(s.parts))(b)
 	for name, c := range map[string]call{
 		"order": {as: "ada", do: fmt.Sprintf("POST /v1/sales/%s/orders", sl), key: "k", body: one(bowl)},

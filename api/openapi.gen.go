@@ -473,18 +473,21 @@ type Invariant struct {
 	// Checked Things looked at.
 	Checked int64 `json:"checked"`
 
+	// Found Violations in all.
+	Found int64 `json:"found"`
+
 	// Id Example: I1
 	Id string `json:"id"`
 
-	// Note What could not be checked from the data.
+	// Note What could not be told from the data.
 	Note string `json:"note,omitempty,omitzero"`
 	Ok   bool   `json:"ok"`
 
 	// Title Example: Sold never exceeds stock
-	Title string `json:"title,omitempty,omitzero"`
+	Title string `json:"title"`
 
-	// Violations The first of them.
-	Violations []string `json:"violations"`
+	// Violations The first of them; `found` counts all.
+	Violations []Violation `json:"violations"`
 }
 
 // Key defines model for Key.
@@ -1257,6 +1260,15 @@ type VariantInput struct {
 
 // Version Grows with every change.
 type Version = int64
+
+// Violation defines model for Violation.
+type Violation struct {
+	// Detail Example: its total is 1200, its lines make 1250
+	Detail string `json:"detail"`
+
+	// Subject Example: order 7240126464000001
+	Subject string `json:"subject"`
+}
 
 // Cursor defines model for Cursor.
 type Cursor = string

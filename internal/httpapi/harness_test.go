@@ -126,6 +126,9 @@ func (s *shop) signIn() {
 		check(s.t, err)
 		s.bearer[name] = token
 	}
+	foreign, _, err := account.NewTokens(account.NewKeyring(), config, s.clock).SignTest(customers["ada"], tokenLifetime)
+	check(s.t, err)
+	s.bearer["foreign"] = foreign
 	for _, role := range account.AllRoles() {
 		_, key, err := s.accounts.CreateKey(s.t.Context(), "the "+string(role)+" desk", []string{string(role)})
 		check(s.t, err)

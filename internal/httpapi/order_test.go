@@ -125,6 +125,7 @@ func TestBadOrders(t *testing.T) {
 	s := newShop(t)
 	s.receive(mug, 5000)
 	sl := s.openSale(10, 2, bowl)
+	dear := s.dearSale(t)
 	const general = "POST /v1/orders"
 	inSale := fmt.Sprintf("POST /v1/sales/%s/orders", sl)
 	line := func(l string) string { return `{"lines":[` + l + `]}` }
@@ -163,6 +164,7 @@ func TestBadOrders(t *testing.T) {
 		{"SKU with a sign", call{body: line(`{"sku_id":"-11","units":1}`)}, 422, fault.Invalid, "lines[0].sku_id"},
 		{"SKU that does not exist", call{body: one(missing)}, 422, fault.NotInSale, "lines[0].sku_id"},
 		{"SKU that is not in the sale", call{do: inSale, body: one(mug)}, 422, fault.NotInSale, "lines[0].sku_id"},
+		{"total that overflows", call{do: fmt.Sprintf("POST /v1/sales/%s/orders", dear), body: line(`{"sku_id":"11","units":2}`)}, 422, fault.Invalid, "lines[0].units"},
 		{"more than the limit at once", call{do: inSale, body: line(`{"sku_id":"12","units":3}`)}, 409, fault.LimitReached, ""},
 		{"more than there is", call{body: line(`{"sku_id":"12","units":1}`)}, 409, fault.SoldOut, ""},
 
@@ -173,6 +175,7 @@ func TestBadOrders(t *testing.T) {
 
 		{"nobody", call{as: "-", body: one(mug)}, 401, fault.Unauthenticated, ""},
 		{"unknown token", call{as: "nobody", body: one(mug)}, 401, fault.Unauthenticated, ""},
+		{"token of another shop", call{as: "foreign", body: one(mug)}, 401, fault.Unauthenticated, ""},
 		{"admin key", call{as: "all", body: one(mug)}, 401, fault.Unauthenticated, ""},
 		{"another scheme", call{as: "-", body: one(mug), head: map[string]string{"Authorization": "Basic YTpi"}}, 401, fault.Unauthenticated, ""},
 		{"nobody, and a body that cannot be read", call{as: "-", body: `{`}, 401, fault.Unauthenticated, ""},
@@ -203,6 +206,19 @@ func TestBadOrders(t *testing.T) {
 		s.clock.Advance(tokenLifetime)
 		s.do(t, call{as: "ada", do: general, key: "k", body: one(mug)}).is(401, fault.Unauthenticated, "")
 	})
+}
+
+// dearSale opens a sale in which one mug costs as much as an amount can be.
+func (s *shop) dearSale(t *testing.T) id.Sale {
+	t.Helper()
+	now := s.clock.Now()
+	var made struct{ ID id.Sale }
+	s.do(t, call{as: "sales", do: "POST /v1/admin/sales", body: fmt.Sprintf(
+		`{"title":"Dear","starts_at":%q,"ends_at":%q,"items":[{"sku_id":"11","price":{"minor":1000000000000000,"currency":"GBP"},"allocation":5}]}`,
+		now.Format(time.RFC3339), now.Add(time.Hour).Format(time.RFC3339))}).is(201, 0, "").in(&made)
+	s.do(t, call{as: "sales", do: fmt.Sprintf("POST /v1/admin/sales/%s/schedule", made.ID)}).is(200, 0, "")
+	s.follow()
+	return made.ID
 }
 
 func or(s, fallback string) string {
@@ -304,7 +320,7 @@ func TestRoles(t *testing.T) {
 			switch as {
 			case tt.role, "all":
 				a.is(200, 0, "")
-			case "", "nobody", "ada", "bob":
+			case "", "nobody", "foreign", "ada", "bob":
 				a.is(401, fault.Unauthenticated, "")
 			default:
 				a.is(403, fault.Forbidden, "")

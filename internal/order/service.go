@@ -163,7 +163,9 @@ func (o *Order) add(i int, l inventory.Line, price money.Amount) error {
 		o.Total, err = o.Total.Plus(sum)
 	}
 	if err != nil {
-		return fault.Wrap(fault.Invalid, err, "The total is too large: at most %d minor units.", int64(money.MinorMax))
+		e := fault.Wrap(fault.Invalid, err, "The total is too large: at most %d minor units.", int64(money.MinorMax))
+		e.Field = lineField(i, "units")
+		return e
 	}
 	o.Lines[i] = Line{SKU: l.SKU, Units: l.Units, UnitPrice: price.Minor}
 	o.Units += l.Units

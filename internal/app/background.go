@@ -14,8 +14,8 @@ import (
 
 // How often the background steps look when they have found nothing to do.
 const (
-	// followEvery is how soon units that came free can be bought again.
-	followEvery = 50 * time.Millisecond
+	// followEvery only matters where a wake was lost: the gate follows each commit at once.
+	followEvery = 500 * time.Millisecond
 	// saleClockEvery bounds how late a row says what the clock has decided; shoppers do not wait for the row.
 	saleClockEvery = 200 * time.Millisecond
 	// revocationEvery keeps "logged out is seen within a second" with room for the step itself.
@@ -37,11 +37,12 @@ func (a *App) commitLoop() loop {
 func (a *App) loops() []loop {
 	s := &a.shop
 	return []loop{
-		{name: "gate", every: followEvery, step: s.follower.Step},
+		{name: "gate", every: followEvery, wake: a.store.GateWake(), step: s.follower.Step},
 		{name: "sale_clock", every: saleClockEvery, step: s.sales.Step},
 		{name: "revocations", every: revocationEvery, step: s.account.RevocationStep},
 		{name: "clean_sessions", every: cleanEvery, step: s.account.CleanStep},
 		{name: "most_read", every: mostReadEvery, step: onceAndRest(s.reader.SaveMostRead)},
+		{name: "forget_sales", every: cleanEvery, step: s.forgetSales},
 		{name: "warm", every: warmEvery, step: a.warmer.step},
 	}
 }
@@ -58,6 +59,26 @@ func onceAndRest(step func(context.Context) (int, error)) func(context.Context) 
 func (s *shop) refreshSale(ctx context.Context, changed id.Sale) error {
 	_, err := s.book.Refresh(ctx, changed)
 	return err
+}
+
+// keysKept is how long after a sale's end the gate keeps its keys: most of those whose reply was lost ask again within
+// minutes, and later ones are answered from the database.
+const keysKept = 10 * time.Minute
+
+// forgetSales lets the gate drop the sales that ended a while ago, and returns how many.
+func (s *shop) forgetSales(ctx context.Context) (int, error) {
+	dropped := 0
+	for _, loaded := range s.gate.Sales() {
+		sl, err := s.book.Sale(ctx, loaded)
+		if err != nil {
+			return dropped, err
+		}
+		if sl.Status == sale.Ended && s.clock.Now().Sub(sl.UpdatedAt) > keysKept {
+			s.gate.Drop(loaded)
+			dropped++
+		}
+	}
+	return dropped, nil
 }
 
 // warmAhead is how long before its opening a sale's products are put in memory.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"time"
 )
 
@@ -77,7 +78,16 @@ func (a *App) listen(setting, address string, server *http.Server, failed chan<-
 		return nil, "", fmt.Errorf("nothing can listen on %s (%s): %w", address, setting, err)
 	}
 	go serve(server, l, failed)
-	return server, "http://" + l.Addr().String(), nil
+	return server, baseAddress(l.Addr()), nil
+}
+
+// baseAddress is where this machine reaches a listener: one on every interface is reached on the loopback.
+func baseAddress(at net.Addr) string {
+	tcp, ok := at.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return "http://" + at.String()
+	}
+	return "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
 }
 
 // serve runs a server until it is shut down and reports why it ended where that was not asked for.

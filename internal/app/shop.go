@@ -7,6 +7,7 @@ import (
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/httpapi"
 	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/money"
 	"github.com/tidegate/tidegate/internal/order"
@@ -16,6 +17,7 @@ import (
 
 // shop is the modules, wired.
 type shop struct {
+	clock      clock.Clock
 	reader     *catalog.Reader
 	catalog    *catalog.Service
 	account    *account.Service
@@ -32,6 +34,7 @@ type shop struct {
 // wire makes the modules over the store. Nothing is read yet: see load.
 func (a *App) wire() error {
 	c, s := a.config, &a.shop
+	s.clock = a.clock
 	var err error
 	var tokens *account.Tokens
 	if s.account, tokens, err = a.newAccount(); err != nil {

@@ -251,26 +251,33 @@ func (m *Memory) Apply(_ context.Context, changes []Change) error {
 	return nil
 }
 
-// ensure makes room for every pool that the changes name, copying each sale's map of items once for all of them.
+// ensure makes room for every pool that the changes name, copying each sale's map of items once for all of them. A sale is
+// added by its terms alone: what still moves in one that was dropped after its end is passed over, for the gate would not
+// know its keys.
 func (m *Memory) ensure(changes []Change) {
 	fresh := map[id.Sale]map[id.SKU]*atomic.Int64{}
 	for _, ch := range changes {
-		if ch.Moved == nil || ch.Position <= m.position {
+		if ch.Position <= m.position {
 			continue
 		}
-		g := m.sale(ch.Moved.Sale)
-		if g == nil {
-			g = m.add(ch.Moved.Sale)
+		if t := ch.Terms; t != nil && !t.Ended && m.sale(t.Sale) == nil {
+			m.add(t.Sale)
 		}
-		if (*g.items.Load())[ch.Moved.SKU] != nil {
+		if ch.Moved == nil || m.sale(ch.Moved.Sale) == nil {
 			continue
 		}
-		if fresh[ch.Moved.Sale] == nil {
-			fresh[ch.Moved.Sale] = maps.Clone(*g.items.Load())
+		items, ok := fresh[ch.Moved.Sale]
+		if !ok {
+			items = *m.sale(ch.Moved.Sale).items.Load()
 		}
-		if fresh[ch.Moved.Sale][ch.Moved.SKU] == nil {
-			fresh[ch.Moved.Sale][ch.Moved.SKU] = new(atomic.Int64)
+		if items[ch.Moved.SKU] != nil {
+			continue
 		}
+		if !ok {
+			items = maps.Clone(items)
+			fresh[ch.Moved.Sale] = items
+		}
+		items[ch.Moved.SKU] = new(atomic.Int64)
 	}
 	for s, items := range fresh {
 		m.sale(s).items.Store(&items)
@@ -279,6 +286,9 @@ func (m *Memory) ensure(changes []Change) {
 
 func (m *Memory) moved(v *Moved) {
 	g := m.sale(v.Sale)
+	if g == nil {
+		return
+	}
 	(*g.items.Load())[v.SKU].Add(v.Available)
 	if v.Allowance == 0 || v.Sale == 0 {
 		return
@@ -291,25 +301,24 @@ func (m *Memory) moved(v *Moved) {
 	}
 }
 
+// terms follows a sale. One that has ended is closed and keeps its keys, so that a retry after a lost reply is answered
+// without the database; Drop lets them go.
 func (m *Memory) terms(t Terms) {
-	if t.Ended {
-		m.endSale(t.Sale)
-		return
+	if g := m.sale(t.Sale); g != nil {
+		g.limit.Store(t.Limit)
+		g.open.Store(t.Open)
 	}
-	g := m.sale(t.Sale)
-	if g == nil {
-		g = m.add(t.Sale)
-	}
-	g.limit.Store(t.Limit)
-	g.open.Store(t.Open)
 }
 
-// endSale closes a sale and keeps its keys, so that a retry after a lost reply is answered without the database. Drop
-// lets them go.
-func (m *Memory) endSale(s id.Sale) {
-	if g := m.sale(s); g != nil {
-		g.open.Store(false)
+// Sales returns the sales that are loaded, in no order.
+func (m *Memory) Sales() []id.Sale {
+	var all []id.Sale
+	for s := range *m.sales.Load() {
+		if s != 0 {
+			all = append(all, s)
+		}
 	}
+	return all
 }
 
 // Drop forgets a sale: its claims are answered not_loaded from now on.

@@ -14,7 +14,7 @@ import (
 type Store interface {
 	// CommitOrders commits a batch in one transaction and returns an outcome for each draft, in their order: one bad order
 	// never fails its neighbours. Where it returns an error nothing was committed, unless the error is
-	// fault.OutcomeUnknown: then Fates tells.
+	// fault.OutcomeUnknown: then Order tells, by the id.
 	CommitOrders(ctx context.Context, batch []*Draft) ([]Outcome, error)
 	// Order reads an order. It returns fault.NotFound.
 	Order(ctx context.Context, o id.Order) (Order, error)

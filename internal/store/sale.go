@@ -256,10 +256,11 @@ func (s *Store) MoveSale(ctx context.Context, m sale.Move) (*sale.Sale, error) {
 			return err
 		}
 		current.Status = m.To
-		if err := tx.moveAllocation(current, m); err != nil {
+		// The terms first: a gate knows a sale by them, and then what moves in it.
+		if err := tx.announceTerms(current, m.At); err != nil {
 			return err
 		}
-		return tx.announceTerms(current, m.At)
+		return tx.moveAllocation(current, m)
 	})
 	return after, err
 }

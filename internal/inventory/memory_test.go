@@ -1,0 +1,35 @@
+package inventory
+
+import (
+	"testing"
+
+	"github.com/tidegate/tidegate/internal/kernel/id"
+)
+
+// TestMemoryDroppedSale: a release after the end of a sale that was dropped must not bring the sale back, for the gate
+// would then say of a key that it has no order.
+func TestMemoryDroppedSale(t *testing.T) {
+	const drop id.Sale = 9
+	m := NewMemory()
+	apply := func(c Change) {
+		t.Helper()
+		if err := m.Apply(t.Context(), []Change{c}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply(Change{Position: 1, Terms: &Terms{Sale: drop, Open: true}})
+	apply(Change{Position: 2, Moved: &Moved{Sale: drop, SKU: 1, Available: 5}})
+	claim := &Claim{Order: 1, Sale: drop, Customer: 7, Key: "k", Lines: []Line{{SKU: 1, Units: 2}}}
+	if a, err := m.Reserve(t.Context(), claim); err != nil || a.Verdict != Reserved {
+		t.Fatalf("got %v, %v", a, err)
+	}
+	apply(Change{Position: 3, Terms: &Terms{Sale: drop, Ended: true}})
+	if a, err := m.Find(t.Context(), claim); err != nil || a.Verdict != Same || !m.Holds(drop) {
+		t.Fatalf("after the end the key must still be known: %v, %v", a, err)
+	}
+	m.Drop(drop)
+	apply(Change{Position: 4, Moved: &Moved{Sale: drop, SKU: 1, Available: 2}})
+	if m.Holds(drop) {
+		t.Error("a movement brought a dropped sale back without its keys")
+	}
+}

@@ -1,0 +1,443 @@
+package order_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/order"
+)
+
+// tally counts what became of many requests.
+type tally struct {
+	mu     sync.Mutex
+	orders map[id.Order]int
+	codes  map[fault.Code]int
+}
+
+// atOnce places n requests at the same moment.
+func (s *shop) atOnce(n int, place func(i int) (order.Placed, error)) *tally {
+	counted := &tally{orders: map[id.Order]int{}, codes: map[fault.Code]int{}}
+	start := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			<-start
+			placed, err := place(i)
+			counted.mu.Lock()
+			defer counted.mu.Unlock()
+			if err != nil {
+				counted.codes[fault.CodeOf(err)]++
+				return
+			}
+			counted.orders[placed.Order.ID]++
+		})
+	}
+	close(start)
+	wg.Wait()
+	return counted
+}
+
+// agrees checks that the database and the gate have the same available units, and returns the row.
+func (s *shop) agrees(sl id.Sale, sku id.SKU) inventory.Stock {
+	s.t.Helper()
+	s.follow()
+	pools, err := s.store.Pools(s.t.Context(), sku)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, p := range pools {
+		level, held := s.gate.Level(p.Pool)
+		if !held || level != p.Available() {
+			s.t.Errorf("pool %+v: %d at the gate (%t), %d in the database", p.Pool, level, held, p.Available())
+		}
+	}
+	for _, p := range pools {
+		if p.Sale == sl {
+			return p
+		}
+	}
+	s.t.Fatalf("SKU %s has no pool in sale %s", sku, sl)
+	return inventory.Stock{}
+}
+
+func TestCrowdOfBuyers(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		units, limit int64
+		buyers       int
+		customers    int // how many different ones
+		accepted     int
+		refusals     map[fault.Code]int
+	}{
+		{"1,000 buyers of 100 units", 100, 0, 1000, 1000, 100, map[fault.Code]int{fault.SoldOut: 900}},
+		{"1,000 buyers of 10 units, one a shopper", 10, 1, 1000, 1000, 10, map[fault.Code]int{fault.SoldOut: 990}},
+		{"4 shoppers ask 1,000 times for one of 10 units", 10, 1, 1000, 4, 4, map[fault.Code]int{fault.LimitReached: 996}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newShop(t)
+			s.drive()
+			drop := s.sale(c.units, c.limit, 1)
+			got := s.atOnce(c.buyers, func(i int) (order.Placed, error) {
+				return s.place(drop, id.Customer(i%c.customers+1), fmt.Sprint("key-", i), inventory.Line{SKU: 1, Units: 1})
+			})
+			if len(got.orders) != c.accepted {
+				t.Errorf("%d orders, want %d", len(got.orders), c.accepted)
+			}
+			for code, n := range c.refusals {
+				if got.codes[code] != n {
+					t.Errorf("%d times %s, want %d; all refusals: %v", got.codes[code], code, n, got.codes)
+				}
+			}
+			if row := s.agrees(drop, 1); row.Reserved != int64(c.accepted) || row.OnHand != c.units {
+				t.Errorf("the row is %+v", row)
+			}
+			for o := range got.orders {
+				if _, err := s.store.Order(t.Context(), o); err != nil {
+					t.Errorf("an accepted order cannot be read: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// The gate may be wrong, for it is not trusted: the guard alone must hold, and the gate must not lose units over it.
+func TestGuardBehindAGateThatIsWrong(t *testing.T) {
+	s := newShop(t)
+	s.drive()
+	drop := s.sale(10, 1, 1)
+	s.overload(drop, 500)
+	got := s.atOnce(500, func(i int) (order.Placed, error) {
+		return s.place(drop, id.Customer(i+1), "key", inventory.Line{SKU: 1, Units: 1})
+	})
+	if len(got.orders) != 10 || got.codes[fault.SoldOut] != 490 {
+		t.Errorf("%d orders, refusals %v; want 10 and 490 sold out", len(got.orders), got.codes)
+	}
+	if level, _ := s.gate.Level(inventory.Pool{Sale: drop, SKU: 1}); level != 490 {
+		t.Errorf("%d units at the gate, want 490: what the guard refused is given back", level)
+	}
+}
+
+// overload loads a gate that thinks that a pool has more than it has.
+func (s *shop) overload(sl id.Sale, units int64) {
+	s.t.Helper()
+	snap, err := s.store.GateSnapshot(s.t.Context())
+	if err == nil {
+		for i := range snap.Stock {
+			if snap.Stock[i].Sale == sl {
+				snap.Stock[i].OnHand = units
+			}
+		}
+		err = s.gate.Load(s.t.Context(), snap)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func TestOneKeyFiftyTimesAtOnce(t *testing.T) {
+	for name, general := range map[string]bool{"sale": false, "general stock": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newShop(t)
+			s.drive()
+			drop := s.sale(1, 1, 1) // exactly one, so that a second order would be refused
+			if general {
+				s.receive(2, 1)
+				s.follow()
+				drop = 0
+			}
+			sku := id.SKU(1)
+			if general {
+				sku = 2
+			}
+			var replayed atomic.Int64
+			var mu sync.Mutex
+			bodies := map[string]int{}
+			got := s.atOnce(50, func(int) (order.Placed, error) {
+				placed, err := s.place(drop, 7, "key", inventory.Line{SKU: sku, Units: 1})
+				if placed.Replayed {
+					replayed.Add(1)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				bodies[string(placed.Order.AppendJSON(nil, true))]++
+				return placed, err
+			})
+			if len(got.orders) != 1 || len(got.codes) != 0 || replayed.Load() != 49 || len(bodies) != 1 {
+				t.Errorf("orders %v, refusals %v, %d replayed, answers %v; want one order, fifty equal answers", got.orders, got.codes, replayed.Load(), bodies)
+			}
+		})
+	}
+}
+
+// wobbly is a store whose commits can be held up, fail, or end without an answer.
+type wobbly struct {
+	order.Store
+	mu     sync.Mutex
+	commit func(ctx context.Context, batch []*order.Draft) ([]order.Outcome, error)
+	read   error // of Order, where not nil
+}
+
+func (w *wobbly) CommitOrders(ctx context.Context, batch []*order.Draft) ([]order.Outcome, error) {
+	w.mu.Lock()
+	commit := w.commit
+	w.mu.Unlock()
+	if commit == nil {
+		return w.Store.CommitOrders(ctx, batch)
+	}
+	return commit(ctx, batch)
+}
+
+func (w *wobbly) Order(ctx context.Context, o id.Order) (order.Order, error) {
+	w.mu.Lock()
+	err := w.read
+	w.mu.Unlock()
+	if err != nil {
+		return order.Order{}, err
+	}
+	return w.Store.Order(ctx, o)
+}
+
+func (w *wobbly) set(read error, commit func(context.Context, []*order.Draft) ([]order.Outcome, error)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.read, w.commit = read, commit
+}
+
+// wobble puts a wobbly store under the committer, which nobody drives.
+func (s *shop) wobble() *wobbly {
+	w := &wobbly{Store: s.store}
+	s.wire(w)
+	return w
+}
+
+// placing places an order in the background.
+func (s *shop) placing(ctx context.Context, sl id.Sale, c id.Customer, key string) <-chan error {
+	done := make(chan error, 1)
+	depth := s.committer.Depth()
+	go func() {
+		_, err := s.orders.Place(ctx, order.Request{Customer: c, Sale: sl, Key: key, Lines: []inventory.Line{{SKU: 1, Units: 1}}})
+		done <- err
+	}()
+	s.eventually(func() bool { return s.committer.Depth() > depth })
+	return done
+}
+
+func (s *shop) eventually(ok func() bool) {
+	s.t.Helper()
+	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			s.t.Fatal("it did not come to pass within 5 seconds")
+		}
+	}
+}
+
+func (s *shop) level(sl id.Sale, want int64) {
+	s.t.Helper()
+	if got, _ := s.gate.Level(inventory.Pool{Sale: sl, SKU: 1}); got != want {
+		s.t.Errorf("%d units at the gate, want %d", got, want)
+	}
+}
+
+func TestUnknownOutcome(t *testing.T) {
+	unknown := fault.New(fault.OutcomeUnknown, "The commit was not answered.")
+	for _, c := range []struct {
+		name      string
+		committed bool
+		panics    bool
+		left      int64
+	}{
+		{"it was committed", true, false, 4},
+		{"it was not", false, false, 5},
+		{"it was committed, and then a panic", true, true, 4},
+		{"a panic", false, true, 5},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newShop(t)
+			drop := s.sale(5, 1, 1)
+			w := s.wobble()
+			var drafts []*order.Draft
+			w.set(errors.New("no answer either"), func(ctx context.Context, batch []*order.Draft) ([]order.Outcome, error) {
+				drafts = batch
+				if c.committed {
+					if _, err := s.store.CommitOrders(ctx, batch); err != nil {
+						return nil, err
+					}
+				}
+				if c.panics {
+					panic("half way")
+				}
+				return nil, unknown
+			})
+			first := s.placing(t.Context(), drop, 7, "key")
+			for range 3 { // the second and third ask after it, and are not told either
+				if n, err := s.committer.Step(t.Context()); n != 0 || err == nil {
+					t.Errorf("Step = %d, %v; want nothing decided", n, err)
+				}
+			}
+			select {
+			case err := <-first:
+				t.Fatalf("an unknown outcome was answered: %v", err)
+			default:
+			}
+			s.level(drop, 4)
+			wait, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			defer cancel()
+			if _, here, err := s.committer.Wait(wait, drafts[0].Order.ID, 7); !here || !errors.Is(err, order.ErrUndecided) {
+				t.Errorf("Wait = %t, %v; want undecided", here, err)
+			}
+			if _, here, _ := s.committer.Wait(wait, drafts[0].Order.ID, 8); here {
+				t.Error("another customer was told of it")
+			}
+			w.set(nil, nil)
+			if n, err := s.committer.Step(t.Context()); n != 1 || err != nil {
+				t.Errorf("Step = %d, %v; want it decided", n, err)
+			}
+			err := <-first
+			if c.committed && err != nil || !c.committed && !errors.Is(err, fault.StoreUnavailable) {
+				t.Errorf("answered %v", err)
+			}
+			s.level(drop, c.left)
+			// The same key again: the order there is, or a new one.
+			go func() {
+				s.eventually(func() bool { return s.committer.Depth() > 0 })
+				_, _ = s.committer.Step(t.Context())
+			}()
+			placed, err := s.place(drop, 7, "key", inventory.Line{SKU: 1, Units: 1})
+			if err != nil || placed.Replayed != c.committed || (placed.Order.ID == drafts[0].Order.ID) != c.committed {
+				t.Errorf("asked again: %+v, %v", placed, err)
+			}
+		})
+	}
+}
+
+func TestAnswerUndecidedInTime(t *testing.T) {
+	s := newShop(t)
+	drop := s.sale(5, 1, 1)
+	s.wobble()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	placed, err := s.orders.Place(ctx, order.Request{Customer: 7, Sale: drop, Key: "key", Lines: []inventory.Line{{SKU: 1, Units: 1}}})
+	if err != nil || !placed.Undecided || placed.Order.Status != order.Undecided || placed.Order.ID == 0 {
+		t.Fatalf("got %+v, %v; want undecided with an id", placed, err)
+	}
+	s.level(drop, 4) // a client that went away gives nothing back
+	got, err := s.orders.Get(t.Context(), 7, placed.Order.ID, time.Millisecond)
+	if err != nil || !got.Undecided {
+		t.Errorf("asked after: %+v, %v; want undecided", got, err)
+	}
+	if n, err := s.committer.Step(t.Context()); n != 1 || err != nil {
+		t.Fatalf("Step = %d, %v", n, err)
+	}
+	got, err = s.orders.Get(t.Context(), 7, placed.Order.ID, 0)
+	if err != nil || got.Order.Status != order.Pending {
+		t.Errorf("after the commit: %+v, %v; want pending", got, err)
+	}
+	s.level(drop, 4)
+}
+
+func TestFailedCommitRefusesAndLosesNothing(t *testing.T) {
+	s := newShop(t)
+	drop := s.sale(5, 1, 1)
+	w := s.wobble()
+	full := fault.New(fault.StoreFull, "The disk is full.").After(time.Second)
+	w.set(nil, func(context.Context, []*order.Draft) ([]order.Outcome, error) { return nil, full })
+	first := s.placing(t.Context(), drop, 7, "key")
+	if n, err := s.committer.Step(t.Context()); n != 1 || err != nil {
+		t.Errorf("Step = %d, %v; a batch that was refused is decided", n, err)
+	}
+	if err := <-first; !errors.Is(err, fault.StoreFull) {
+		t.Errorf("answered %v", err)
+	}
+	s.level(drop, 5)
+	w.set(nil, nil)
+	second := s.placing(t.Context(), drop, 7, "key")
+	if n, err := s.committer.Step(t.Context()); n != 1 || err != nil {
+		t.Errorf("Step = %d, %v", n, err)
+	}
+	if err := <-second; err != nil {
+		t.Errorf("when the disk was free again: %v", err)
+	}
+}
+
+func TestQueueIsBounded(t *testing.T) {
+	s := newShop(t)
+	drop := s.sale(50, 1, 1)
+	config := order.DefaultConfig()
+	config.QueueOrdersMax, config.BatchOrdersMax = 3, 2
+	s.committer = order.NewCommitter(s.store, s.gate, config, func(int, time.Duration, error) {})
+	s.orders = order.NewService(order.Parts{Store: s.store, Gate: s.gate, Intake: s.committer, Sales: s.book, Prices: products{}, Clock: s.clock, Mint: s.mint, Config: config})
+	var waiting []<-chan error
+	for c := range id.Customer(3) {
+		waiting = append(waiting, s.placing(t.Context(), drop, c+1, "key"))
+	}
+	_, err := s.place(drop, 9, "key", inventory.Line{SKU: 1, Units: 1})
+	f := fault.As(err)
+	if f.Code != fault.Overloaded || f.RetryAfter == 0 {
+		t.Errorf("the fourth of three: %v, after %s", err, f.RetryAfter)
+	}
+	s.level(drop, 47) // the fourth's unit is back
+	for _, want := range []int{2, 1, 0} {
+		if n, err := s.committer.Step(t.Context()); n != want || err != nil {
+			t.Errorf("Step = %d, %v; want %d", n, err, want)
+		}
+	}
+	for _, w := range waiting {
+		if err := <-w; err != nil {
+			t.Error(err)
+		}
+	}
+	waiting = append(waiting[:0], s.placing(t.Context(), drop, 9, "key"))
+	_, _ = s.committer.Step(t.Context())
+	if err := <-waiting[0]; err != nil {
+		t.Errorf("when there is room again: %v", err)
+	}
+}
+
+func TestCloseFinishesWhatWasTaken(t *testing.T) {
+	s := newShop(t)
+	drop := s.sale(5, 1, 1)
+	taken := s.placing(t.Context(), drop, 7, "key")
+	s.committer.Close()
+	if _, err := s.place(drop, 8, "key", inventory.Line{SKU: 1, Units: 1}); !errors.Is(err, fault.ShuttingDown) {
+		t.Errorf("after Close: %v", err)
+	}
+	for s.committer.Depth() > 0 {
+		if _, err := s.committer.Step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-taken; err != nil {
+		t.Errorf("what was taken before: %v", err)
+	}
+	s.agrees(drop, 1)
+}
+
+func TestClientThatGoesAway(t *testing.T) {
+	s := newShop(t)
+	drop := s.sale(1, 1, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := s.placing(ctx, drop, 7, "key")
+	cancel()
+	if err := <-gone; err != nil {
+		t.Errorf("a client that went away: %v; nobody hears the answer, and it is no failure", err)
+	}
+	s.level(drop, 0)
+	if n, err := s.committer.Step(t.Context()); n != 1 || err != nil {
+		t.Fatalf("Step = %d, %v", n, err)
+	}
+	placed, err := s.place(drop, 7, "key", inventory.Line{SKU: 1, Units: 1})
+	if err != nil || !placed.Replayed {
+		t.Errorf("asked again: %+v, %v; want the order", placed, err)
+	}
+	if row := s.agrees(drop, 1); row.Reserved != 1 {
+		t.Errorf("the row is %+v", row)
+	}
+}

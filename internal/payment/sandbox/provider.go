@@ -1,0 +1,145 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/payment"
+)
+
+var _ payment.Provider = (*Provider)(nil)
+
+// Provider is the sandbox. Safe for concurrent use.
+type Provider struct {
+	ledger Ledger
+	secret string
+	cash   func() string
+	notify func() string
+	clock  clock.Clock
+	mint   *id.Mint
+	log    *slog.Logger
+	client *http.Client
+}
+
+// Parts is what a Provider is made of.
+type Parts struct {
+	Ledger Ledger
+	Secret string        // see OpenSecret
+	Base   func() string // this process's own public address, such as http://127.0.0.1:8080
+	Clock  clock.Clock
+	Mint   *id.Mint
+	Log    *slog.Logger
+	Config Config
+}
+
+// New returns a sandbox over its parts.
+func New(p Parts) *Provider {
+	return &Provider{
+		ledger: p.Ledger, secret: p.Secret, clock: p.Clock, mint: p.Mint, log: p.Log,
+		cash: address(p.Config.PublicURL, p.Base), notify: address(p.Config.NotifyURL, p.Base),
+		client: &http.Client{Timeout: deliveryTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	}
+}
+
+// address returns the configured address, or this process's own, which is known once it listens.
+func address(configured string, own func() string) func() string {
+	if configured == "" {
+		return own
+	}
+	return func() string { return strings.TrimSuffix(configured, "/") }
+}
+
+func checkBase(text string) error {
+	if text == "" {
+		return nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("an address such as http://127.0.0.1:8080, not %q", text)
+	}
+	return nil
+}
+
+// Name implements payment.Provider.
+func (p *Provider) Name() string { return Name }
+
+// Start implements payment.Provider.
+func (p *Provider) Start(ctx context.Context, a payment.Attempt) (payment.Report, error) {
+	opened, err := p.ledger.SandboxOpen(ctx, p.payment(a, payment.Waiting))
+	return p.tell(opened), err
+}
+
+// payment is what the sandbox keeps of an attempt it hears of.
+func (p *Provider) payment(a payment.Attempt, s payment.State) Payment {
+	return Payment{
+		Attempt: a.ID, Order: a.Order, Token: rand.Text(), Status: s, Amount: a.Amount,
+		CreatedAt: p.clock.Now(), ExpiresAt: a.ExpiresAt,
+	}
+}
+
+// tell reports a payment, and where to pay it while that can be done.
+func (p *Provider) tell(one Payment) payment.Report {
+	r := one.report()
+	if one.Status == payment.Waiting {
+		r.PayURL = p.cash() + pathPay + one.Token
+	}
+	return r
+}
+
+// Query implements payment.Provider.
+func (p *Provider) Query(ctx context.Context, a payment.Attempt) (payment.Report, error) {
+	one, err := p.ledger.SandboxPayment(ctx, a.ID)
+	if errors.Is(err, fault.NotFound) {
+		return payment.Report{Attempt: a.ID, Order: a.Order, State: payment.Missing}, nil
+	}
+	return p.tell(one), err
+}
+
+// Close implements payment.Provider. An attempt it has never heard of is opened as ended, so that it cannot be started any
+// more.
+func (p *Provider) Close(ctx context.Context, a payment.Attempt) (payment.Report, error) {
+	one, err := p.ledger.SandboxOpen(ctx, p.payment(a, payment.Ended))
+	if err != nil || one.Status != payment.Waiting {
+		return p.tell(one), err
+	}
+	one, _, err = p.ledger.SandboxMove(ctx, Move{Attempt: a.ID, From: payment.Waiting, To: payment.Ended, At: p.clock.Now()})
+	return p.tell(one), err
+}
+
+// Refund implements payment.Provider. The sandbox gives money back at once.
+func (p *Provider) Refund(ctx context.Context, a payment.Attempt, r payment.Refund) (bool, error) {
+	err := p.ledger.SandboxRefund(ctx, r.Key(), a.ID, r.Amount, p.clock.Now())
+	return err == nil, err
+}
+
+// queued makes the notifications that the payment's script, or the notes of a test, ask for.
+func (p *Provider) queued(one *Payment, notes []Note) ([]Notification, error) {
+	out := make([]Notification, len(notes))
+	for i, n := range notes {
+		var err error
+		if out[i], err = n.notification(one, id.New[id.Notification](p.mint), p.clock.Now()); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// settle moves a payment and queues what its script says; false where it is not any more what it was.
+func (p *Provider) settle(ctx context.Context, one Payment, to payment.State, notes []Note) (Payment, bool, error) {
+	next := one
+	next.Status = to
+	queued, err := p.queued(&next, notes)
+	if err != nil {
+		return one, false, err
+	}
+	return p.ledger.SandboxMove(ctx, Move{Attempt: one.Attempt, From: one.Status, To: to, At: p.clock.Now(), Notes: queued})
+}

@@ -1,0 +1,127 @@
+package sandbox
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/payment"
+)
+
+// The headers of a notification.
+const (
+	HeaderTimestamp = "Sandbox-Timestamp" // seconds since 1970
+	HeaderSignature = "Sandbox-Signature" // "v1=" and the hexadecimal HMAC-SHA256 of timestamp, full stop and body
+)
+
+// tolerance is how far a notification's timestamp may be from the shop's clock: longer, and whoever has recorded one could
+// send it again at leisure; shorter, and clocks that differ by minutes lose payments.
+const tolerance = 5 * time.Minute
+
+// Sign sets the headers that prove a body sent at that moment.
+func Sign(header http.Header, secret string, body []byte, at time.Time) {
+	stamp := strconv.FormatInt(at.Unix(), 10)
+	header.Set(HeaderTimestamp, stamp)
+	header.Set(HeaderSignature, "v1="+hex.EncodeToString(mac(secret, stamp, body)))
+}
+
+func mac(secret, stamp string, body []byte) []byte {
+	h := hmac.New(sha256.New, []byte(secret))
+	h.Write([]byte(stamp)) // a hash never fails
+	h.Write([]byte{'.'})
+	h.Write(body)
+	return h.Sum(nil)
+}
+
+// VerifyNotification implements payment.Provider.
+func (p *Provider) VerifyNotification(header http.Header, body []byte, now time.Time) (payment.Report, error) {
+	stamp := header.Get(HeaderTimestamp)
+	text, ok := strings.CutPrefix(header.Get(HeaderSignature), "v1=")
+	got, err := hex.DecodeString(text)
+	if !ok || err != nil || !hmac.Equal(got, mac(p.secret, stamp, body)) {
+		return payment.Report{}, fault.New(fault.BadSignature, "The signature does not fit the body and its timestamp.")
+	}
+	// The timestamp is read once it is proven.
+	seconds, err := strconv.ParseInt(stamp, 10, 64)
+	if err != nil || now.Sub(time.Unix(seconds, 0)).Abs() > tolerance {
+		return payment.Report{}, fault.New(fault.BadSignature, "The timestamp is more than %d minutes from the shop's clock.", int(tolerance.Minutes()))
+	}
+	var m message
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&m); err != nil {
+		return payment.Report{}, fault.Wrap(fault.BadRequest, err, "The notification cannot be read.")
+	}
+	if m.State == payment.Waiting || m.State == payment.Missing {
+		m.State = payment.Missing // a payment that waits is no news
+	}
+	return payment.Report{Attempt: m.Attempt, Order: m.Order, State: m.State, Amount: m.Amount, Reference: m.Reference}, nil
+}
+
+// secretFileMax bounds a secret's file, in bytes.
+const secretFileMax = 4096
+
+// OpenSecret returns the configured secret, or, where that is empty, the one in the file at path, which it makes where it is
+// missing: 256 random bits, readable by its owner alone. Two processes that make it at once end up with the same.
+func OpenSecret(configured, path string) (string, error) {
+	if configured != "" {
+		return configured, nil
+	}
+	secret, err := readSecret(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return secret, err
+	}
+	if err := makeSecret(path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("the sandbox's secret cannot be kept: %w", err)
+	}
+	return readSecret(path)
+}
+
+func readSecret(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("the sandbox's secret: %w", err)
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	text, err := io.ReadAll(io.LimitReader(file, secretFileMax))
+	if err != nil {
+		return "", fmt.Errorf("the sandbox's secret: %w", err)
+	}
+	secret := strings.TrimSpace(string(text))
+	if len(secret) < secretMin {
+		return "", fmt.Errorf("the sandbox's secret: %s holds fewer than %d characters; remove it, and a new one is made", path, secretMin)
+	}
+	return secret, nil
+}
+
+func makeSecret(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	secret := make([]byte, 32)
+	rand.Read(secret)                                           // never fails
+	file, err := os.CreateTemp(filepath.Dir(path), ".secret-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(hex.EncodeToString(secret) + "\n")
+	err = errors.Join(err, file.Sync(), file.Close())
+	if err == nil {
+		err = os.Link(file.Name(), path) // whole or not at all, and never over another's
+	}
+	return errors.Join(err, os.Remove(file.Name()))
+}

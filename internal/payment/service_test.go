@@ -82,22 +82,24 @@ func TestNotifications(t *testing.T) {
 		head   func(s *shop, h http.Header, body []byte)
 		want   error
 	}{
-		"another amount":      {change: other("amount", map[string]any{"minor": 1, "currency": "GBP"}), want: fault.AmountMismatch},
-		"a larger amount":     {change: other("amount", map[string]any{"minor": price * 2, "currency": "GBP"}), want: fault.AmountMismatch},
-		"another currency":    {change: other("amount", map[string]any{"minor": price, "currency": "EUR"}), want: fault.AmountMismatch},
-		"another order":       {change: other("order_id", "77"), want: fault.AmountMismatch},
-		"an unknown attempt":  {change: other("attempt_id", "77"), want: fault.NotFound},
-		"another reference":   {change: other("reference", "sbx_1"), want: fault.AmountMismatch},
-		"an unknown field":    {change: other("admin", true), want: fault.BadRequest},
-		"an unknown state":    {change: other("state", "rich")},
-		"no signature":        {head: func(_ *shop, h http.Header, _ []byte) { h.Del(sandbox.HeaderSignature) }, want: fault.BadSignature},
-		"no timestamp":        {head: func(_ *shop, h http.Header, _ []byte) { h.Del(sandbox.HeaderTimestamp) }, want: fault.BadSignature},
-		"another timestamp":   {head: func(_ *shop, h http.Header, _ []byte) { h.Set(sandbox.HeaderTimestamp, "1795780801") }, want: fault.BadSignature},
-		"another secret":      {head: signed("guessed", 0), want: fault.BadSignature},
-		"six minutes old":     {head: signed(secret, -6*time.Minute), want: fault.BadSignature},
-		"six minutes early":   {head: signed(secret, 6*time.Minute), want: fault.BadSignature},
-		"four minutes old":    {head: signed(secret, -4*time.Minute)},
-		"signature cut short": {head: func(_ *shop, h http.Header, _ []byte) { h.Set(sandbox.HeaderSignature, h.Get(sandbox.HeaderSignature)[:20]) }, want: fault.BadSignature},
+		"another amount":     {change: other("amount", map[string]any{"minor": 1, "currency": "GBP"}), want: fault.AmountMismatch},
+		"a larger amount":    {change: other("amount", map[string]any{"minor": price * 2, "currency": "GBP"}), want: fault.AmountMismatch},
+		"another currency":   {change: other("amount", map[string]any{"minor": price, "currency": "EUR"}), want: fault.AmountMismatch},
+		"another order":      {change: other("order_id", "77"), want: fault.AmountMismatch},
+		"an unknown attempt": {change: other("attempt_id", "77"), want: fault.NotFound},
+		"another reference":  {change: other("reference", "sbx_1"), want: fault.AmountMismatch},
+		"an unknown field":   {change: other("admin", true), want: fault.BadRequest},
+		"an unknown state":   {change: other("state", "rich")},
+		"no signature":       {head: func(_ *shop, h http.Header, _ []byte) { h.Del(sandbox.HeaderSignature) }, want: fault.BadSignature},
+		"no timestamp":       {head: func(_ *shop, h http.Header, _ []byte) { h.Del(sandbox.HeaderTimestamp) }, want: fault.BadSignature},
+		"another timestamp":  {head: func(_ *shop, h http.Header, _ []byte) { h.Set(sandbox.HeaderTimestamp, "1795780801") }, want: fault.BadSignature},
+		"another secret":     {head: signed("guessed", 0), want: fault.BadSignature},
+		"six minutes old":    {head: signed(secret, -6*time.Minute), want: fault.BadSignature},
+		"six minutes early":  {head: signed(secret, 6*time.Minute), want: fault.BadSignature},
+		"four minutes old":   {head: signed(secret, -4*time.Minute)},
+		"signature cut short": {head: func(_ *shop, h http.Header, _ []byte) {
+			h.Set(sandbox.HeaderSignature, h.Get(sandbox.HeaderSignature)[:20])
+		}, want: fault.BadSignature},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newShop(t, 10)

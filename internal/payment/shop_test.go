@@ -115,6 +115,10 @@ func (s *shop) place(sl id.Sale, n int, units int64) []id.Order {
 	now := s.clock.Now()
 	drafts := make([]*order.Draft, n)
 	ids := make([]id.Order, n)
+	version := int64(0)
+	if sl != 0 {
+		version = 1
+	}
 	for i := range drafts {
 		o := order.Order{
 			ID: id.New[id.Order](s.mint), Sale: sl, Customer: shopper, Status: order.Pending, Lines: []order.Line{{SKU: theSKU, Units: units, UnitPrice: price}},
@@ -122,7 +126,7 @@ func (s *shop) place(sl id.Sale, n int, units int64) []id.Order {
 		}
 		ids[i] = o.ID
 		drafts[i] = &order.Draft{
-			Order: o, SaleVersion: 1, Movements: []id.Movement{id.New[id.Movement](s.mint)}, LinesJSON: o.LinesJSON(), Event: o.AppendJSON(nil, true),
+			Order: o, SaleVersion: version, Movements: []id.Movement{id.New[id.Movement](s.mint)}, LinesJSON: o.LinesJSON(), Event: o.AppendJSON(nil, true),
 			Claim: inventory.Claim{Order: o.ID, Sale: sl, Customer: shopper, Key: o.ID.String(), Lines: []inventory.Line{{SKU: theSKU, Units: units}}},
 		}
 	}

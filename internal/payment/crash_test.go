@@ -1,0 +1,268 @@
+package payment_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/order"
+	"github.com/tidegate/tidegate/internal/payment"
+	"github.com/tidegate/tidegate/internal/payment/sandbox"
+)
+
+type stepFunc = func(context.Context) (int, error)
+
+// deafProvider does not answer for some attempts until it has heard.
+type deafProvider struct {
+	payment.Provider
+	to    map[id.Attempt]bool
+	heard atomic.Bool
+}
+
+func (p *deafProvider) Close(ctx context.Context, a payment.Attempt) (payment.Report, error) {
+	if p.to[a.ID] && !p.heard.Load() {
+		<-ctx.Done()
+		return payment.Report{}, ctx.Err()
+	}
+	return p.Provider.Close(ctx, a)
+}
+
+var (
+	errDead = errors.New("the process has died")
+	errLost = fmt.Errorf("lost: %w", context.DeadlineExceeded)
+)
+
+// fuse fails the call it is set to: before it is made, or after it was made and before its answer is seen. With dead, every
+// call after that fails, too: the process is gone.
+type fuse struct {
+	mu    sync.Mutex
+	at    int // the call, counted from 1; each call counts twice, for its two sides
+	dead  bool
+	err   error
+	calls int
+	blown bool
+}
+
+// pass counts one side of a call.
+func (f *fuse) pass() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls++
+	if f.calls == f.at || f.dead && f.blown {
+		f.blown = true
+		return f.err
+	}
+	return nil
+}
+
+// through makes a call whose both sides can fail.
+func through[T any](f *fuse, call func() (T, error)) (none T, err error) {
+	if err := f.pass(); err != nil {
+		return none, err
+	}
+	out, err := call()
+	if err := f.pass(); err != nil {
+		return none, err
+	}
+	return out, err
+}
+
+// fusedProvider is the sandbox with a fuse in its line.
+type fusedProvider struct {
+	payment.Provider
+	f *fuse
+}
+
+func (p fusedProvider) Start(ctx context.Context, a payment.Attempt) (payment.Report, error) {
+	return through(p.f, func() (payment.Report, error) { return p.Provider.Start(ctx, a) })
+}
+
+func (p fusedProvider) Query(ctx context.Context, a payment.Attempt) (payment.Report, error) {
+	return through(p.f, func() (payment.Report, error) { return p.Provider.Query(ctx, a) })
+}
+
+func (p fusedProvider) Close(ctx context.Context, a payment.Attempt) (payment.Report, error) {
+	return through(p.f, func() (payment.Report, error) { return p.Provider.Close(ctx, a) })
+}
+
+func (p fusedProvider) Refund(ctx context.Context, a payment.Attempt, r payment.Refund) (bool, error) {
+	return through(p.f, func() (bool, error) { return p.Provider.Refund(ctx, a, r) })
+}
+
+// fusedStore is the store with a fuse before and after each transaction that writes.
+type fusedStore struct {
+	payment.Store
+	f *fuse
+}
+
+type begun struct {
+	a       payment.Attempt
+	created bool
+}
+
+func (s fusedStore) BeginAttempt(ctx context.Context, a payment.Attempt) (payment.Attempt, bool, error) {
+	out, err := through(s.f, func() (b begun, err error) { b.a, b.created, err = s.Store.BeginAttempt(ctx, a); return b, err })
+	return out.a, out.created, err
+}
+
+func (s fusedStore) Settle(ctx context.Context, all []payment.Settlement) ([]payment.Settled, error) {
+	return through(s.f, func() ([]payment.Settled, error) { return s.Store.Settle(ctx, all) })
+}
+
+func (s fusedStore) ClaimAttempts(ctx context.Context, now time.Time, n int, next func(*payment.Attempt, bool) time.Time) ([]payment.Claimed, error) {
+	return through(s.f, func() ([]payment.Claimed, error) { return s.Store.ClaimAttempts(ctx, now, n, next) })
+}
+
+func (s fusedStore) ExpireOrders(ctx context.Context, now time.Time, mint *id.Mint) (ended int, stuck []error, err error) {
+	ended, err = through(s.f, func() (n int, err error) { n, stuck, err = s.Store.ExpireOrders(ctx, now, mint); return n, err })
+	return ended, stuck, err
+}
+
+func (s fusedStore) CancelOrder(ctx context.Context, o id.Order, actor string, now time.Time, mint *id.Mint) (after order.Order, live bool, err error) {
+	after, err = through(s.f, func() (a order.Order, err error) {
+		a, live, err = s.Store.CancelOrder(ctx, o, actor, now, mint)
+		return a, err
+	})
+	return after, live, err
+}
+
+func (s fusedStore) RequestRefund(ctx context.Context, r payment.RefundRequest) (payment.Refund, error) {
+	return through(s.f, func() (payment.Refund, error) { return s.Store.RequestRefund(ctx, r) })
+}
+
+func (s fusedStore) ClaimRefunds(ctx context.Context, now time.Time, n int, next func(*payment.Refund) time.Time) ([]payment.ClaimedRefund, error) {
+	return through(s.f, func() ([]payment.ClaimedRefund, error) { return s.Store.ClaimRefunds(ctx, now, n, next) })
+}
+
+func (s fusedStore) SettleRefund(ctx context.Context, r id.Refund, to payment.RefundStatus, refusal string, at time.Time, mint *id.Mint) (payment.Refund, error) {
+	return through(s.f, func() (payment.Refund, error) { return s.Store.SettleRefund(ctx, r, to, refusal, at, mint) })
+}
+
+// story is what people do to one order. What they are told is not looked at: the end is what counts.
+type story struct {
+	name string
+	end  order.Status
+	acts []act
+}
+
+func start(s *shop, on *payment.Service, o id.Order)  { _, _ = on.Start(s.ctx, shopper, o, "") }
+func cancel(s *shop, on *payment.Service, o id.Order) { _, _ = on.Cancel(s.ctx, shopper, o) }
+func refund(s *shop, on *payment.Service, o id.Order) {
+	_, _ = on.Refund(s.ctx, payment.RefundRequest{Order: o, Reason: "asked", Actor: "ops"})
+}
+func steps(s *shop, on *payment.Service, _ id.Order) {
+	for range 4 {
+		for _, step := range []stepFunc{on.AskStep, on.ExpireStep, on.RefundStep} {
+			_, _ = step(s.ctx)
+		}
+		s.clock.Advance(closeEvery) // what was claimed by one who died comes due again
+	}
+}
+func overdue(s *shop, _ *payment.Service, o id.Order) {
+	found, err := s.store.Order(s.ctx, o)
+	s.must(err)
+	if s.clock.Now().Before(found.ExpiresAt) {
+		s.clock.Set(found.ExpiresAt)
+	}
+}
+
+// pay is the shopper at the cashier: whatever the sandbox has of the order is paid.
+func pay(s *shop, _ *payment.Service, o id.Order) {
+	for _, a := range s.attempts(o) {
+		s.settleAtProvider(a.ID, payment.Waiting, payment.Paid)
+	}
+}
+
+// force is a provider that takes the money after it has said that it would not.
+func force(s *shop, _ *payment.Service, o id.Order) {
+	for _, a := range s.attempts(o) {
+		s.settleAtProvider(a.ID, payment.Ended, payment.Paid)
+	}
+}
+
+// notify sends what the sandbox would send: the truth.
+func notify(s *shop, on *payment.Service, o id.Order) {
+	for _, a := range s.attempts(o) {
+		one, err := s.store.SandboxPayment(s.ctx, a.ID)
+		if err != nil || one.Status == payment.Waiting {
+			continue
+		}
+		h, body := s.notification(a, one.Status, nil)
+		_ = on.Notify(s.ctx, sandbox.Name, h, body)
+	}
+}
+
+func (s *shop) attempts(o id.Order) []payment.Attempt {
+	s.t.Helper()
+	all, err := s.store.Attempts(s.ctx, o)
+	s.must(err)
+	return all
+}
+
+// closeEvery is as long as an attempt that is due, or a refund, waits to be asked after again when it is young.
+const closeEvery = time.Minute
+
+type act = func(*shop, *payment.Service, id.Order)
+
+var stories = []story{
+	{"paid and notified", order.Paid, []act{start, pay, notify}},
+	{"paid, never notified", order.Paid, []act{start, pay, overdue, steps}},
+	{"not paid", order.Expired, []act{start, overdue, steps}},
+	{"cancelled", order.Cancelled, []act{start, cancel}},
+	{"cancelled when it is paid", order.Paid, []act{start, pay, cancel}},
+	{"cancelled, then paid all the same", order.Cancelled, []act{start, cancel, force, notify, steps}},
+	{"expired, then paid all the same", order.Paid, []act{start, overdue, steps, force, notify, steps}},
+	{"refunded", order.Refunded, []act{start, pay, notify, refund, steps}},
+}
+
+// TestCrash lets the process die between any two lines that touch the outside, starts another over the same rows, and expects
+// the end that the story has without (I5, I6, I9, I11; P7).
+func TestCrash(t *testing.T) { everyFuse(t, true, errDead) }
+
+// TestLostReplies loses every request to the provider and every answer in turn, and every transaction's, and goes on.
+func TestLostReplies(t *testing.T) { everyFuse(t, false, errLost) }
+
+func everyFuse(t *testing.T, dead bool, with error) {
+	for _, st := range stories {
+		t.Run(st.name, func(t *testing.T) {
+			s := newShop(t, 0)
+			for at := 1; ; at++ {
+				f := &fuse{at: at, dead: dead, err: with}
+				s.play(st, f)
+				if t.Failed() {
+					t.Fatalf("with the fuse at %d", at)
+				}
+				if !f.blown {
+					return // the story has no more calls
+				}
+			}
+		})
+	}
+}
+
+// play plays the story with the fuse. Whoever got no answer does the same again, with a process that is sound.
+func (s *shop) play(st story, f *fuse) {
+	s.stock(1)
+	o := s.one()
+	on := s.service(fusedStore{s.store, f}, fusedProvider{s.sandbox, f})
+	for _, does := range st.acts {
+		before := f.blown
+		does(s, on, o)
+		if f.blown && !before {
+			s.check(false)
+			on = s.Service
+			does(s, on, o)
+		}
+	}
+	s.check(false)
+	s.afterAll(s.Service)
+	if got := s.status(o); got != st.end {
+		s.t.Errorf("%s: the order is %s, want %s", st.name, got, st.end)
+	}
+	s.check(true)
+}

@@ -36,7 +36,7 @@ func (a *App) commitLoop() loop {
 // loops lists what repeats in the background beside the group commit.
 func (a *App) loops() []loop {
 	s := &a.shop
-	return []loop{
+	return append(a.paymentLoops(), []loop{
 		{name: "gate", every: followEvery, wake: a.store.GateWake(), step: s.follower.Step},
 		{name: "sale_clock", every: saleClockEvery, step: s.sales.Step},
 		{name: "revocations", every: revocationEvery, step: s.account.RevocationStep},
@@ -44,7 +44,7 @@ func (a *App) loops() []loop {
 		{name: "most_read", every: mostReadEvery, step: onceAndRest(s.reader.SaveMostRead)},
 		{name: "forget_sales", every: cleanEvery, step: s.forgetSales},
 		{name: "warm", every: warmEvery, step: a.warmer.step},
-	}
+	}...)
 }
 
 // onceAndRest makes a step that always has something to do wait for its time.
@@ -125,6 +125,9 @@ func (a *App) observe() error {
 		return err
 	}
 	if err := a.metrics.ObserveGate(s.saleLevels); err != nil {
+		return err
+	}
+	if err := a.metrics.ObserveExpiryLag(a.expiryLag); err != nil {
 		return err
 	}
 	return a.metrics.ObserveCount("tidegate.commit.waiting.orders", "Orders that wait for their commit or are in it.",

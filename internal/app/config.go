@@ -19,21 +19,25 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/order"
+	"github.com/tidegate/tidegate/internal/payment"
+	"github.com/tidegate/tidegate/internal/payment/sandbox"
 	"github.com/tidegate/tidegate/internal/store"
 	"github.com/tidegate/tidegate/internal/telemetry"
 )
 
 // Config is the whole tree. Each part is owned by its component, which says its defaults and its rules.
 type Config struct {
-	Data    string              `koanf:"data" help:"folder that holds the database, the keys and the lock; created where it is missing"`
-	Process ProcessConfig       `koanf:"process"`
-	Log     telemetry.LogConfig `koanf:"log"`
-	HTTP    httpapi.Config      `koanf:"http"`
-	Ops     OpsConfig           `koanf:"ops"`
-	Store   store.Config        `koanf:"store"`
-	Catalog catalog.Config      `koanf:"catalog"`
-	Account account.Config      `koanf:"account"`
-	Orders  order.Config        `koanf:"orders"`
+	Data     string              `koanf:"data" help:"folder that holds the database, the keys and the lock; created where it is missing"`
+	Process  ProcessConfig       `koanf:"process"`
+	Log      telemetry.LogConfig `koanf:"log"`
+	HTTP     httpapi.Config      `koanf:"http"`
+	Ops      OpsConfig           `koanf:"ops"`
+	Store    store.Config        `koanf:"store"`
+	Catalog  catalog.Config      `koanf:"catalog"`
+	Account  account.Config      `koanf:"account"`
+	Orders   order.Config        `koanf:"orders"`
+	Payments payment.Config      `koanf:"payments"`
+	Sandbox  sandbox.Config      `koanf:"sandbox"`
 }
 
 // ProcessConfig is what concerns the process itself.
@@ -81,15 +85,17 @@ func (c Config) Validate() error {
 // DefaultConfig returns the tree as it is when nothing is said.
 func DefaultConfig() Config {
 	return Config{
-		Data:    "./tidegate-data",
-		Process: ProcessConfig{ShutdownGrace: 20 * time.Second},
-		Log:     telemetry.DefaultLogConfig(),
-		HTTP:    httpapi.DefaultConfig(),
-		Ops:     OpsConfig{Address: "127.0.0.1:9090"},
-		Store:   store.DefaultConfig(),
-		Catalog: catalog.DefaultConfig(),
-		Account: account.DefaultConfig(),
-		Orders:  order.DefaultConfig(),
+		Data:     "./tidegate-data",
+		Process:  ProcessConfig{ShutdownGrace: 20 * time.Second},
+		Log:      telemetry.DefaultLogConfig(),
+		HTTP:     httpapi.DefaultConfig(),
+		Ops:      OpsConfig{Address: "127.0.0.1:9090"},
+		Store:    store.DefaultConfig(),
+		Catalog:  catalog.DefaultConfig(),
+		Account:  account.DefaultConfig(),
+		Orders:   order.DefaultConfig(),
+		Payments: payment.DefaultConfig(),
+		Sandbox:  sandbox.DefaultConfig(),
 	}
 }
 

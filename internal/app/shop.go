@@ -11,6 +11,8 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/money"
 	"github.com/tidegate/tidegate/internal/order"
+	"github.com/tidegate/tidegate/internal/payment"
+	"github.com/tidegate/tidegate/internal/payment/sandbox"
 	"github.com/tidegate/tidegate/internal/rehearsal"
 	"github.com/tidegate/tidegate/internal/sale"
 )
@@ -28,6 +30,8 @@ type shop struct {
 	sales      *sale.Service
 	intake     *order.Committer
 	orders     *order.Service
+	payments   *payment.Service
+	sandbox    *sandbox.Provider
 	rehearsals *rehearsal.Service
 }
 
@@ -56,6 +60,9 @@ func (a *App) wire() error {
 		Store: a.store, Gate: s.gate, Intake: s.intake, Sales: s.book, Prices: s.reader,
 		Clock: a.clock, Mint: a.mint, Config: c.Orders,
 	})
+	if s.payments, s.sandbox, err = a.newPayments(); err != nil {
+		return err
+	}
 	s.rehearsals = rehearsal.NewService(rehearsal.Parts{
 		Store: a.store, Catalogue: s.catalog, Stock: s.stock, Sales: s.sales, Tokens: tokens, Clock: a.clock,
 		Currency: money.Currency(c.Catalog.Currency), TokenLifetimeMax: account.TestTokenLifetimeMax,
@@ -73,6 +80,7 @@ func (a *App) serveContract() error {
 		Callers:    a.account,
 		Accounts:   a.account,
 		Orders:     countedOrders{a.orders, a.metrics.Order},
+		Closer:     a.payments,
 		Sales:      a.sales,
 		Stock:      a.stock,
 		Levels:     a.gate,
@@ -80,10 +88,11 @@ func (a *App) serveContract() error {
 
 		PaymentWindow: a.config.Orders.PaymentWindow,
 
-		Clock:  a.clock,
-		Log:    a.log,
-		Config: a.config.HTTP,
-		Record: func(method, pattern string) httpapi.Recorder { return a.metrics.Route(method, pattern) },
+		Clock:   a.clock,
+		Log:     a.log,
+		Config:  a.config.HTTP,
+		Mounted: a.cashier(),
+		Record:  func(method, pattern string) httpapi.Recorder { return a.metrics.Route(method, pattern) },
 	})
 	a.handler = server
 	return err

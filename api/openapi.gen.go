@@ -880,6 +880,9 @@ type ReconcileReport struct {
 	// Example: 2026-11-27T20:00:00.000Z
 	At      Time            `json:"at"`
 	Changes []RepairedValue `json:"changes"`
+
+	// Note What could not be compared.
+	Note string `json:"note,omitempty,omitzero"`
 }
 
 // Refresh defines model for Refresh.

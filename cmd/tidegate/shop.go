@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -40,4 +42,34 @@ func writeJSON(w io.Writer, value any) error {
 	out.SetIndent("", "  ")
 	out.SetEscapeHTML(false)
 	return out.Encode(value)
+}
+
+// patienceAfter is how long a person waits before being told what for.
+const patienceAfter = 2 * time.Second
+
+// patiently runs fn, and says on a terminal what it is doing, and for how long, while it takes longer than patienceAfter.
+func (t *tool) patiently(what string, fn func() error) error {
+	if !isTerminal(t.stderr) {
+		return fn()
+	}
+	done := make(chan error, 1)
+	go func() { done <- fn() }()
+	began := time.Now()
+	tick := time.NewTicker(patienceAfter / 2)
+	defer tick.Stop()
+	said := false
+	for {
+		select {
+		case err := <-done:
+			if said {
+				fmt.Fprint(t.stderr, "\r\x1b[K")
+			}
+			return err
+		case <-tick.C:
+			if took := time.Since(began); took >= patienceAfter {
+				fmt.Fprintf(t.stderr, "\r%s (%s)", what, took.Round(time.Second))
+				said = true
+			}
+		}
+	}
 }

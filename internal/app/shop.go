@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/audit"
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/httpapi"
 	"github.com/tidegate/tidegate/internal/inventory"
@@ -33,6 +34,7 @@ type shop struct {
 	payments   *payment.Service
 	sandbox    *sandbox.Provider
 	rehearsals *rehearsal.Service
+	auditor    *audit.Service
 }
 
 // wire makes the modules over the store. Nothing is read yet: see load.
@@ -67,6 +69,7 @@ func (a *App) wire() error {
 		Store: a.store, Catalogue: s.catalog, Stock: s.stock, Sales: s.sales, Tokens: tokens, Clock: a.clock,
 		Currency: money.Currency(c.Catalog.Currency), TokenLifetimeMax: account.TestTokenLifetimeMax,
 	})
+	s.auditor = audit.NewService(a.store, gateCheck{s.follower, s.intake}, a.clock)
 	a.warmer = warmer{book: s.book, reader: s.reader, clock: a.clock}
 	if err := a.serveContract(); err != nil {
 		return err
@@ -84,6 +87,7 @@ func (a *App) serveContract() error {
 		Sales:      a.sales,
 		Stock:      a.stock,
 		Levels:     a.gate,
+		Auditor:    a.auditor,
 		Rehearsals: a.rehearsals,
 
 		PaymentWindow: a.config.Orders.PaymentWindow,
@@ -96,6 +100,21 @@ func (a *App) serveContract() error {
 	})
 	a.handler = server
 	return err
+}
+
+// gateCheck compares the gate with the database when no order is under way.
+type gateCheck struct {
+	*inventory.Follower
+	intake *order.Committer
+}
+
+// Compare implements audit.Gate.
+func (g gateCheck) Compare(ctx context.Context) ([]inventory.Difference, bool, error) {
+	if g.intake.Depth() > 0 {
+		return nil, false, nil
+	}
+	found, quiet, err := g.Follower.Compare(ctx)
+	return found, quiet && g.intake.Depth() == 0, err
 }
 
 // countedOrders counts attempts to place an order by their outcome.

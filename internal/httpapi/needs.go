@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/audit"
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/order"
@@ -28,6 +29,13 @@ type Orders interface {
 	Find(ctx context.Context, o id.Order) (order.Order, error)
 	Search(ctx context.Context, f order.Filter) ([]order.Order, error)
 	Fulfil(ctx context.Context, o id.Order) (order.Order, error)
+}
+
+// Auditor checks and repairs the shop's data. progress may be nil. Both return fault.Overloaded where one is under way.
+type Auditor interface {
+	Run(ctx context.Context, progress audit.Progress) (audit.Report, error)
+	// Reconcile returns fault.Conflict where the ledger itself cannot be right.
+	Reconcile(ctx context.Context, apply bool, progress audit.Progress) (audit.Repaired, error)
 }
 
 // Closer ends orders that are not paid: see payment.Service.

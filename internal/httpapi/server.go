@@ -24,6 +24,7 @@ type Parts struct {
 	Stock      Stock
 	Rehearsals Rehearsals
 	Levels     Levels
+	Auditor    Auditor
 
 	// PaymentWindow is how long an order of a sale that says nothing of it is held for payment.
 	PaymentWindow time.Duration

@@ -1,0 +1,119 @@
+package audit
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/money"
+	"github.com/tidegate/tidegate/internal/order"
+)
+
+// judge says, of each order of the portion, whether what was read fits its status.
+func (p *portion) judge() {
+	for i := range p.orders {
+		s := &p.orders[i]
+		if !s.broken {
+			p.judgeHold(s)
+		}
+		p.judgePath(s)
+		p.judgeMoney(s)
+	}
+}
+
+// judgeHold checks an order's movements: it is held once, or once more where a late payment was honoured; each hold
+// ends once, by a sale or by a release.
+func (p *portion) judgeHold(s *standing) {
+	p.saw(i6, 1)
+	holds, ends := uint64(1), uint64(0)
+	switch s.status {
+	case order.Expired, order.Cancelled:
+		ends = 1
+	case order.Paid, order.Fulfilled, order.Refunded:
+		if s.moves[reserved] == 2*s.lines && s.lines != 0 {
+			holds, ends = 2, 1 // expired, and honoured late
+		}
+	}
+	if s.moves[reserved] != holds*s.lines {
+		p.violated(i2, orderSubject(s.id), "its lines are %d units, the ledger reserved %s", s.units, amount(s.moved[reserved], s.units*int64(holds)))
+	}
+	if s.moves[released] != ends*s.lines {
+		p.violated(i6, orderSubject(s.id), "it is %s and holds %d units: the ledger released %s, and should have released %d", s.status, s.units, amount(s.moved[released], s.units*int64(ends)), s.units*int64(ends))
+	}
+	sales := uint64(0)
+	if s.status == order.Paid || s.status == order.Fulfilled || s.status == order.Refunded {
+		sales = 1
+	}
+	if s.moves[sold] != sales*s.lines {
+		p.violated(i6, orderSubject(s.id), "it is %s: the ledger sold %s, and should have sold %d", s.status, amount(s.moved[sold], s.units*int64(sales)), s.units*int64(sales))
+	}
+	switch {
+	case s.moves[returned] == 0:
+	case s.status != order.Refunded:
+		p.violated(i6, orderSubject(s.id), "it is %s, and %d units of it came back", s.status, s.moved[returned])
+	case s.moves[returned] != s.general:
+		p.violated(i6, orderSubject(s.id), "of its %d units %s came back to general stock", s.units, amount(s.moved[returned], s.units))
+	}
+}
+
+// amount says how many units, and that they are of other SKUs or pools where the number alone would be right.
+func amount(moved, want int64) string {
+	text := strconv.FormatInt(moved, 10)
+	if moved == want {
+		text += " of another SKU or pool"
+	}
+	return text
+}
+
+// judgePath checks that the events end where the row stands.
+func (p *portion) judgePath(s *standing) {
+	if p.firstEvent > 1 && s.at == "" {
+		return // its events may have been trimmed: noted once, for the shop
+	}
+	if !s.placed && p.firstEvent <= 1 {
+		p.violated(i2, orderSubject(s.id), "it was never announced as placed")
+	}
+	if s.at != "" && s.at != s.status && !s.strayed {
+		p.violated(i9, orderSubject(s.id), "its row is %s, its last event said %s", s.status, s.at)
+	}
+}
+
+// eventOrder is order.placed.v1 as it is read.
+type eventOrder struct {
+	ID         id.Order     `json:"id"`
+	SaleID     id.Sale      `json:"sale_id"`
+	CustomerID id.Customer  `json:"customer_id"`
+	Status     order.Status `json:"status"`
+	Lines      []struct {
+		SKU       id.SKU     `json:"sku_id"`
+		Units     int64      `json:"units"`
+		UnitPrice eventMoney `json:"unit_price"`
+	} `json:"lines"`
+	Units     int64      `json:"units"`
+	Total     eventMoney `json:"total"`
+	CreatedAt time.Time  `json:"created_at"`
+	ExpiresAt time.Time  `json:"expires_at"`
+}
+
+type eventMoney struct {
+	Minor    int64          `json:"minor"`
+	Currency money.Currency `json:"currency"`
+}
+
+// readEvent reads the order that an event tells of.
+func readEvent(payload []byte) (order.Order, error) {
+	var e eventOrder
+	if err := json.Unmarshal(payload, &e); err != nil {
+		return order.Order{}, err
+	}
+	o := order.Order{
+		ID: e.ID, Sale: e.SaleID, Customer: e.CustomerID, Status: e.Status, Units: e.Units,
+		Total:     money.Amount{Minor: e.Total.Minor, Currency: e.Total.Currency},
+		CreatedAt: e.CreatedAt, ExpiresAt: e.ExpiresAt,
+	}
+	for _, l := range e.Lines {
+		o.Lines = append(o.Lines, order.Line{SKU: l.SKU, Units: l.Units, UnitPrice: l.UnitPrice.Minor})
+	}
+	return o, nil
+}

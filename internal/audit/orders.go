@@ -1,0 +1,268 @@
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"hash/maphash"
+
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/money"
+	"github.com/tidegate/tidegate/internal/order"
+)
+
+// ordersMax is how many orders are in memory at once, about 130 bytes each. Where a shop has more, the ledger and the
+// events are read again for each portion: memory stays bounded and time grows.
+const ordersMax = 500_000
+
+// The kinds of movement that an order makes in its pools, as they are counted.
+const (
+	reserved = iota
+	released
+	sold
+	returned
+	counted
+)
+
+// standing is what is known of one order while its portion is read. Its lines and each kind of its movements are held as a
+// fingerprint: the sum over the SKUs of units times a hash of the pool and SKU. Equal sums mean equal units of each
+// SKU, but for a chance of 2^-64, in a few bytes however many lines there are.
+type standing struct {
+	id       id.Order
+	status   order.Status
+	total    money.Amount
+	lines    uint64          // fingerprint of the lines in the order's own pools
+	general  uint64          // of the lines in the general pools, where a return goes
+	facts    uint64          // hash of the order as its event tells it
+	moves    [counted]uint64 // fingerprints
+	units    int64
+	moved    [counted]int64 // units
+	at       order.Status   // by the events so far; empty before the first
+	strayed  bool           // the events left the legal edges
+	broken   bool           // its lines cannot be read
+	placed   bool
+	attempts attempts
+}
+
+// attempts sums up an order's payment attempts.
+type attempts struct {
+	pays      int32 // marked as what paid the order
+	unclaimed int32 // succeeded, paid nothing, and no refund is recorded
+	live      int32
+	repaid    bool // what paid the order was given back
+	wrong     bool // what paid the order is not of its amount
+}
+
+// portion is a range of orders and what they stand for.
+type portion struct {
+	*run
+	after, upTo id.Order
+	orders      []standing
+	index       map[id.Order]int32
+}
+
+// checkOrders reads the orders in portions, and for each portion the movements, events and attempts of its orders.
+func (r *run) checkOrders(ctx context.Context) error {
+	// Below every id: movements that name an order that cannot exist are looked at too.
+	after := id.Order(-1 << 63)
+	for {
+		p := &portion{run: r, after: after, upTo: 1<<63 - 1}
+		if err := p.read(ctx); err != nil {
+			return err
+		}
+		p.judge()
+		if len(p.orders) < r.ordersMax {
+			return nil
+		}
+		after = p.upTo
+	}
+}
+
+func (p *portion) read(ctx context.Context) error {
+	p.orders = p.buffer[:0]
+	p.index = make(map[id.Order]int32, min(p.ordersMax, int(p.orderCount)))
+	if err := p.snap.Orders(ctx, p.after, p.ordersMax, p.order); err != nil {
+		return err
+	}
+	p.buffer = p.orders
+	if n := len(p.orders); n == p.ordersMax {
+		p.upTo = p.orders[n-1].id
+	}
+	if err := p.snap.Movements(ctx, p.after, p.upTo, p.movement); err != nil {
+		return err
+	}
+	if err := p.snap.Events(ctx, p.after, p.upTo, p.event); err != nil {
+		return err
+	}
+	return p.snap.Attempts(ctx, p.after, p.upTo, p.attempt)
+}
+
+// order takes an order's row: its lines, its totals, its times.
+func (p *portion) order(o *Order) error {
+	p.tick()
+	p.index[o.ID] = int32(len(p.orders))
+	p.orders = append(p.orders, standing{id: o.ID, status: o.Status, total: o.Total, units: o.Units})
+	s := &p.orders[len(p.orders)-1]
+	p.fingerprint(o)
+	p.saw(i2, 1)
+	p.saw(i9, 1)
+	if wrong := times(&o.Order); wrong != "" {
+		p.violated(i9, orderSubject(o.ID), "it is %s, and %s", o.Status, wrong)
+	}
+	lines, err := readLines(p.lineBuffer[:0], o.LinesJSON)
+	p.lineBuffer = lines
+	if err != nil {
+		s.broken = true
+		p.violated(i2, orderSubject(o.ID), "its lines cannot be read: %v", err)
+		return nil
+	}
+	o.Lines = lines
+	p.lines(s, &o.Order)
+	created := o.AsCreated()
+	p.encoded = created.AppendJSON(p.encoded[:0], true)
+	s.facts = maphash.Bytes(p.seed, p.encoded)
+	return nil
+}
+
+// lines checks the lines against the order's sums and adds them to what their pools should hold.
+func (p *portion) lines(s *standing, o *order.Order) {
+	var units, total int64
+	for i, l := range o.Lines {
+		pool := inventory.Pool{Sale: o.Sale, SKU: l.SKU}
+		s.lines += p.poolHash(pool) * uint64(l.Units)
+		s.general += p.poolHash(inventory.Pool{SKU: l.SKU}) * uint64(l.Units)
+		units += l.Units
+		total += l.Units * l.UnitPrice
+		if l.SKU <= 0 || l.Units <= 0 || l.UnitPrice < 0 || i > 0 && o.Lines[i-1].SKU >= l.SKU {
+			p.violated(i2, orderSubject(o.ID), "line %d is of %d units of SKU %s at %d", i, l.Units, l.SKU, l.UnitPrice)
+		}
+		switch o.Status {
+		case order.Pending:
+			p.pool(pool).pending += l.Units
+		case order.Paid, order.Fulfilled, order.Refunded:
+			p.pool(pool).sold += l.Units
+		}
+	}
+	if len(o.Lines) == 0 {
+		p.violated(i2, orderSubject(o.ID), "it has no lines")
+	}
+	if units != o.Units {
+		p.violated(i2, orderSubject(o.ID), "it is of %d units, its lines make %d", o.Units, units)
+	}
+	if total != o.Total.Minor {
+		p.violated(i2, orderSubject(o.ID), "its total is %d, its lines make %d", o.Total.Minor, total)
+	}
+}
+
+// times returns what is wrong with an order's times for its status: nothing where they fit.
+func times(o *order.Order) string {
+	paid, closed := !o.PaidAt.IsZero(), !o.ClosedAt.IsZero()
+	wantPaid := o.Status == order.Paid || o.Status == order.Fulfilled || o.Status == order.Refunded
+	wantClosed := o.Status == order.Expired || o.Status == order.Cancelled || o.Status == order.Refunded
+	switch {
+	case paid && !wantPaid:
+		return "has a time of payment"
+	case !paid && wantPaid:
+		return "has no time of payment"
+	case closed && !wantClosed:
+		return "has a time of closing"
+	case !closed && wantClosed:
+		return "has no time of closing"
+	case o.CreatedAt.IsZero():
+		return "has no time of creation"
+	case !o.ExpiresAt.After(o.CreatedAt):
+		return "expires before it was made"
+	}
+	return ""
+}
+
+// movement takes a row of the ledger: for its pool's sums, and for its order.
+func (p *portion) movement(m *Movement) error {
+	p.tick()
+	p.saw(i4, 1)
+	p.book(m)
+	if m.Order == 0 {
+		return nil
+	}
+	i, known := p.index[m.Order]
+	if !known {
+		p.violated(i2, orderSubject(m.Order), "the ledger has a %s of %d units for it, and the order is not there", m.Kind, m.Units)
+		return nil
+	}
+	kind := -1
+	switch m.Kind {
+	case inventory.Reserve:
+		kind = reserved
+	case inventory.Release:
+		kind = released
+	case inventory.Sell:
+		kind = sold
+	case inventory.Return:
+		kind = returned
+	default:
+		return nil // an allocation after a sale's end: the pools' sums answer for it
+	}
+	s := &p.orders[i]
+	s.moves[kind] += p.poolHash(m.Pool) * uint64(m.Units)
+	s.moved[kind] += m.Units
+	return nil
+}
+
+// event follows an order along its statuses, and compares the facts of creation with the row.
+func (p *portion) event(e *Event) error {
+	p.tick()
+	i, known := p.index[e.Order]
+	if !known {
+		p.violated(i2, orderSubject(e.Order), "it was announced as %s, and the order is not there", e.Status)
+		return nil
+	}
+	s := &p.orders[i]
+	if e.Status == order.Pending {
+		s.placed = true
+		if !s.broken && !p.tells(e.Payload, s.facts) {
+			p.violated(i2, orderSubject(e.Order), "it is not the order that was announced when it was placed")
+		}
+	}
+	switch {
+	case s.at == "" && (e.Status == order.Pending || p.firstEvent > 1):
+	case !s.at.CanBecome(e.Status):
+		s.strayed = true
+		from := string(s.at)
+		if from == "" {
+			from = "nothing"
+		}
+		p.violated(i9, orderSubject(e.Order), "it went from %s to %s", from, e.Status)
+	}
+	s.at = e.Status
+	return nil
+}
+
+// tells reports whether an event tells the facts of a row. It compares the bytes; where they differ, because another version
+// of the shop may have written them, it compares what they say.
+func (p *portion) tells(payload []byte, facts uint64) bool {
+	if maphash.Bytes(p.seed, payload) == facts {
+		return true
+	}
+	told, err := readEvent(payload)
+	if err != nil {
+		return false
+	}
+	p.encoded = told.AppendJSON(p.encoded[:0], true)
+	return maphash.Bytes(p.seed, p.encoded) == facts
+}
+
+// readLines reads lines as order.LinesJSON writes them, into the given slice.
+func readLines(into []order.Line, text []byte) ([]order.Line, error) {
+	var raw [][]int64
+	if err := json.Unmarshal(text, &raw); err != nil {
+		return into, err
+	}
+	for i, r := range raw {
+		if len(r) != 3 {
+			return into, fmt.Errorf("line %d has %d numbers", i, len(r))
+		}
+		into = append(into, order.Line{SKU: id.SKU(r[0]), Units: r[1], UnitPrice: r[2]})
+	}
+	return into, nil
+}

@@ -1,0 +1,133 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/order"
+)
+
+// Service audits and repairs. Safe for concurrent use; it does one thing at a time.
+type Service struct {
+	store Store
+	gate  Gate // nil where no shop is running
+	clock clock.Clock
+	one   sync.Mutex
+}
+
+// NewService returns a service over its parts. gate is nil where the folder is looked at while no shop runs on it.
+func NewService(s Store, g Gate, c clock.Clock) *Service {
+	return &Service{store: s, gate: g, clock: c}
+}
+
+// Progress is told now and then how many rows were read so far.
+type Progress func(rows int64)
+
+// Run checks the invariants on one snapshot, which delays no writer. Violations are part of the report, not an error.
+// progress may be nil. It returns fault.Overloaded where an audit or a repair is under way already.
+func (s *Service) Run(ctx context.Context, progress Progress) (Report, error) {
+	if !s.one.TryLock() {
+		return Report{}, busy()
+	}
+	defer s.one.Unlock()
+	at := s.clock.Now()
+	var report Report
+	err := s.store.AuditSnapshot(ctx, func(snap Snapshot) error {
+		r := newRun(snap, progress)
+		if err := r.all(ctx); err != nil {
+			return err
+		}
+		report = r.report(at)
+		return nil
+	})
+	return report, err
+}
+
+func busy() error {
+	return fault.New(fault.Overloaded, "An audit or a repair is under way; try again when it has ended.").After(5 * time.Second)
+}
+
+// run is one audit under way.
+type run struct {
+	findings
+	snap       Snapshot
+	progress   Progress
+	rows       int64
+	seed       maphash.Seed
+	orderCount int64
+	firstEvent int64
+	ordersMax  int
+	loweredMax int
+
+	pools    map[inventory.Pool]*tally
+	supplies map[id.SKU]*supply
+	keys     []uint64
+	keyParts uint64
+	refused  int64 // refunds that the provider has refused
+
+	buffer     []standing
+	lineBuffer []order.Line
+	encoded    []byte
+}
+
+func newRun(snap Snapshot, progress Progress) *run {
+	return &run{
+		findings: list(), snap: snap, progress: progress, seed: maphash.MakeSeed(), ordersMax: ordersMax, loweredMax: loweredMax,
+		pools: map[inventory.Pool]*tally{}, supplies: map[id.SKU]*supply{}, keyParts: 1,
+	}
+}
+
+func (r *run) all(ctx context.Context) error {
+	var err error
+	if r.orderCount, err = r.snap.OrderCount(ctx); err != nil {
+		return err
+	}
+	if r.firstEvent, err = r.snap.FirstEvent(ctx); err != nil {
+		return err
+	}
+	if r.firstEvent > 1 {
+		r.note(i9, "Events before position %d are not kept any more: the path of older orders is told by their rows and movements alone.", r.firstEvent)
+	}
+	r.keyParts = uint64(r.orderCount/keysMax) + 1
+	for _, check := range []func(context.Context) error{r.checkOrders, r.checkRefunds, r.checkKeys, r.checkPools, r.checkLimits} {
+		if err := check(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// progressEvery is how many rows are read between two words about progress.
+const progressEvery = 100_000
+
+func (r *run) tick() {
+	r.rows++
+	if r.rows%progressEvery == 0 && r.progress != nil {
+		r.progress(r.rows)
+	}
+}
+
+func (r *run) poolHash(p inventory.Pool) uint64 {
+	t := r.pool(p)
+	if t.hash == 0 {
+		t.hash = maphash.Comparable(r.seed, p)
+	}
+	return t.hash
+}
+
+// errStopped ends a reading early.
+var errStopped = errors.New("enough")
+
+func errStop(stop bool) error {
+	if stop {
+		return errStopped
+	}
+	return nil
+}

@@ -144,6 +144,24 @@ func (e ProductStatus) Valid() bool {
 	}
 }
 
+// Defines values for RefundKind.
+const (
+	RefundKindOrder   RefundKind = "order"
+	RefundKindSurplus RefundKind = "surplus"
+)
+
+// Valid indicates whether the value is a known member of the RefundKind enum.
+func (e RefundKind) Valid() bool {
+	switch e {
+	case RefundKindOrder:
+		return true
+	case RefundKindSurplus:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RefundStatus.
 const (
 	RefundStatusDone    RefundStatus = "done"
@@ -903,6 +921,9 @@ type Refund struct {
 	// Id Example: 7240126464000001
 	Id RefundId `json:"id"`
 
+	// Kind Of the order, or of money that the order had no use for: a second payment, or one that came too late.
+	Kind RefundKind `json:"kind"`
+
 	// OrderId Example: 7240126464000001
 	OrderId OrderId `json:"order_id"`
 
@@ -910,6 +931,12 @@ type Refund struct {
 	PaymentId AttemptId `json:"payment_id"`
 	Provider  string    `json:"provider"`
 	Reason    string    `json:"reason"`
+
+	// Refusal What the provider said, of one that failed.
+	Refusal string `json:"refusal,omitempty,omitzero"`
+
+	// Restock Whether the units go back to general stock.
+	Restock bool `json:"restock"`
 
 	// SettledAt RFC 3339, UTC, milliseconds.
 	//
@@ -921,13 +948,19 @@ type Refund struct {
 // RefundId Example: 7240126464000001
 type RefundId = id.Refund
 
-// RefundInput Example: {"reason":"Broken on arrival"}
+// RefundInput Example: {"reason":"Broken on arrival","restock":false}
 type RefundInput struct {
 	// Reason Why; kept in the books.
 	//
 	// Example: Stocktake
 	Reason Reason `json:"reason"`
+
+	// Restock Whether the units go back to general stock. Where absent: those of an order that was not sent do.
+	Restock *bool `json:"restock,omitempty"`
 }
+
+// RefundKind Of the order, or of money that the order had no use for: a second payment, or one that came too late.
+type RefundKind string
 
 // RefundPage defines model for RefundPage.
 type RefundPage struct {
@@ -1734,8 +1767,9 @@ type ClientInterface interface {
 
 	// RefundOrderWithBody Refund an order in full
 	//
-	// The refund is settled with the provider in the background: read its status in the list of refunds. Asking twice for one
-	// order is answered with the same refund.
+	// The refund is settled with the provider in the background: read its status in the list of refunds. The order becomes
+	// `refunded` when the provider has confirmed. Asking twice for one order is answered with the same refund; one that the
+	// provider has refused is asked for again.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1744,8 +1778,9 @@ type ClientInterface interface {
 
 	// RefundOrder Refund an order in full
 	//
-	// The refund is settled with the provider in the background: read its status in the list of refunds. Asking twice for one
-	// order is answered with the same refund.
+	// The refund is settled with the provider in the background: read its status in the list of refunds. The order becomes
+	// `refunded` when the provider has confirmed. Asking twice for one order is answered with the same refund; one that the
+	// provider has refused is asked for again.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2511,8 +2546,9 @@ func (c *Client) FulfilOrder(ctx context.Context, id OrderPath, reqEditors ...Re
 
 // RefundOrderWithBody Refund an order in full
 //
-// The refund is settled with the provider in the background: read its status in the list of refunds. Asking twice for one
-// order is answered with the same refund.
+// The refund is settled with the provider in the background: read its status in the list of refunds. The order becomes
+// `refunded` when the provider has confirmed. Asking twice for one order is answered with the same refund; one that the
+// provider has refused is asked for again.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2531,8 +2567,9 @@ func (c *Client) RefundOrderWithBody(ctx context.Context, id OrderPath, contentT
 
 // RefundOrder Refund an order in full
 //
-// The refund is settled with the provider in the background: read its status in the list of refunds. Asking twice for one
-// order is answered with the same refund.
+// The refund is settled with the provider in the background: read its status in the list of refunds. The order becomes
+// `refunded` when the provider has confirmed. Asking twice for one order is answered with the same refund; one that the
+// provider has refused is asked for again.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6522,8 +6559,9 @@ type ClientWithResponsesInterface interface {
 
 	// RefundOrderWithBodyWithResponse Refund an order in full
 	//
-	// The refund is settled with the provider in the background: read its status in the list of refunds. Asking twice for one
-	// order is answered with the same refund.
+	// The refund is settled with the provider in the background: read its status in the list of refunds. The order becomes
+	// `refunded` when the provider has confirmed. Asking twice for one order is answered with the same refund; one that the
+	// provider has refused is asked for again.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6532,8 +6570,9 @@ type ClientWithResponsesInterface interface {
 
 	// RefundOrderWithResponse Refund an order in full
 	//
-	// The refund is settled with the provider in the background: read its status in the list of refunds. Asking twice for one
-	// order is answered with the same refund.
+	// The refund is settled with the provider in the background: read its status in the list of refunds. The order becomes
+	// `refunded` when the provider has confirmed. Asking twice for one order is answered with the same refund; one that the
+	// provider has refused is asked for again.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -10362,8 +10401,9 @@ func (c *ClientWithResponses) FulfilOrderWithResponse(ctx context.Context, id Or
 
 // RefundOrderWithBodyWithResponse Refund an order in full
 //
-// The refund is settled with the provider in the background: read its status in the list of refunds. Asking twice for one
-// order is answered with the same refund.
+// The refund is settled with the provider in the background: read its status in the list of refunds. The order becomes
+// `refunded` when the provider has confirmed. Asking twice for one order is answered with the same refund; one that the
+// provider has refused is asked for again.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10378,8 +10418,9 @@ func (c *ClientWithResponses) RefundOrderWithBodyWithResponse(ctx context.Contex
 
 // RefundOrderWithResponse Refund an order in full
 //
-// The refund is settled with the provider in the background: read its status in the list of refunds. Asking twice for one
-// order is answered with the same refund.
+// The refund is settled with the provider in the background: read its status in the list of refunds. The order becomes
+// `refunded` when the provider has confirmed. Asking twice for one order is answered with the same refund; one that the
+// provider has refused is asked for again.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

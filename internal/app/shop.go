@@ -84,6 +84,7 @@ func (a *App) serveContract() error {
 		Accounts:   a.account,
 		Orders:     countedOrders{a.orders, a.metrics.Order},
 		Closer:     a.payments,
+		Payments:   a.payments,
 		Sales:      a.sales,
 		Stock:      a.stock,
 		Levels:     a.gate,

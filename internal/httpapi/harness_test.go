@@ -24,6 +24,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/money"
 	"github.com/tidegate/tidegate/internal/order"
 	"github.com/tidegate/tidegate/internal/payment"
+	"github.com/tidegate/tidegate/internal/payment/sandbox"
 	"github.com/tidegate/tidegate/internal/sale"
 	"github.com/tidegate/tidegate/internal/store"
 )
@@ -39,6 +40,9 @@ type shop struct {
 	sales    *sale.Service
 	stock    *inventory.Service
 	orders   *order.Service
+	payments *payment.Service
+	sandbox  *sandbox.Provider
+	public   string // where the sandbox finds the shop
 	accounts *account.Service
 	tokens   *account.Tokens
 	parts    httpapi.Parts
@@ -56,7 +60,7 @@ const tokenLifetime = 2 * time.Hour
 
 func newShop(t testing.TB, change ...func(*httpapi.Parts)) *shop {
 	t.Helper()
-	s := &shop{t: t, clock: clock.NewManual(time.Date(2026, 11, 27, 19, 0, 0, 0, time.UTC)), log: &syncBuffer{}, done: &recorders{}}
+	s := &shop{t: t, public: "http://shop.test", clock: clock.NewManual(time.Date(2026, 11, 27, 19, 0, 0, 0, time.UTC)), log: &syncBuffer{}, done: &recorders{}}
 	s.openStore()
 	s.mint = must(id.NewMint(s.clock, 1))(t)
 	s.gate = inventory.NewMemory()
@@ -75,8 +79,9 @@ func newShop(t testing.TB, change ...func(*httpapi.Parts)) *shop {
 	})
 	s.drive(committer)
 	s.signIn()
+	s.takePayments()
 	s.parts = httpapi.Parts{
-		Callers: s.accounts, Orders: s.orders, Closer: payment.NewService(payment.Parts{Store: s.store, Clock: s.clock, Mint: s.mint, Log: slog.New(slog.DiscardHandler), Config: payment.DefaultConfig()}), Sales: s.sales, Stock: s.stock, Levels: s.gate,
+		Callers: s.accounts, Orders: s.orders, Closer: s.payments, Payments: s.payments, Sales: s.sales, Stock: s.stock, Levels: s.gate,
 		PaymentWindow: config.PaymentWindow, Clock: s.clock, Config: httpapi.DefaultConfig(), Record: s.done.of,
 		Log: slog.New(slog.NewTextHandler(s.log, nil)),
 	}
@@ -94,6 +99,20 @@ func (s *shop) openStore() {
 	s.t.Cleanup(func() { check(s.t, s.store.Close()) })
 	_, _, err := s.store.Migrate(s.t.Context())
 	check(s.t, err)
+}
+
+// sandboxSecret signs the notifications of the tests' provider.
+const sandboxSecret = "only the two of us know"
+
+// takePayments makes the module that takes payments, and its provider.
+func (s *shop) takePayments() {
+	quiet := slog.New(slog.DiscardHandler)
+	s.sandbox = sandbox.New(sandbox.Parts{
+		Ledger: s.store, Secret: sandboxSecret, Base: func() string { return s.public }, Clock: s.clock, Mint: s.mint, Log: quiet,
+	})
+	s.payments = payment.NewService(payment.Parts{
+		Store: s.store, Providers: []payment.Provider{s.sandbox}, Clock: s.clock, Mint: s.mint, Log: quiet, Config: payment.DefaultConfig(),
+	})
 }
 
 // drive runs the committer's loop until the test ends.

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/account"
@@ -9,6 +10,7 @@ import (
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/order"
+	"github.com/tidegate/tidegate/internal/payment"
 	"github.com/tidegate/tidegate/internal/rehearsal"
 	"github.com/tidegate/tidegate/internal/sale"
 )
@@ -42,6 +44,15 @@ type Auditor interface {
 type Closer interface {
 	Cancel(ctx context.Context, who id.Customer, o id.Order) (order.Order, error)
 	CancelAny(ctx context.Context, o id.Order, actor string) (order.Order, error)
+}
+
+// Payments is what the payment routes need: see payment.Service.
+type Payments interface {
+	Start(ctx context.Context, who id.Customer, o id.Order, provider string) (payment.Attempt, error)
+	Attempts(ctx context.Context, who id.Customer, o id.Order) ([]payment.Attempt, error)
+	Notify(ctx context.Context, provider string, header http.Header, body []byte) error
+	Refund(ctx context.Context, r payment.RefundRequest) (payment.Refund, error)
+	Refunds(ctx context.Context, f payment.RefundFilter) ([]payment.Refund, error)
 }
 
 // Sales is what the sale routes need: see sale.Service.

@@ -19,11 +19,11 @@ import (
 
 var problemType = []string{wire.TypeProblem}
 
-// fail answers with the problem that err is. What is ours to mend is logged with its cause, once, here.
+// fail answers with the problem that err is. What somebody is to look at is logged with its cause, once, here.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	x := w.(*exchange)
 	e := s.asFault(r, err)
-	if row := e.Code.Row(); row.Status >= http.StatusInternalServerError && row.Grade != fault.None {
+	if row := e.Code.Row(); row.Grade != fault.None {
 		s.logFault(x, r, e, err)
 	}
 	if x.status != 0 {

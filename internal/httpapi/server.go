@@ -20,6 +20,7 @@ type Parts struct {
 	Accounts   Accounts
 	Orders     Orders
 	Closer     Closer
+	Payments   Payments
 	Sales      Sales
 	Stock      Stock
 	Rehearsals Rehearsals

@@ -473,6 +473,9 @@ type ImportReport struct {
 	Created int64 `json:"created"`
 	DryRun  bool  `json:"dry_run"`
 
+	// Notes What of the file is not imported.
+	Notes []string `json:"notes,omitempty,omitzero"`
+
 	// Refused Rows.
 	Refused int64 `json:"refused"`
 
@@ -1101,7 +1104,7 @@ type RepairedValue struct {
 // Role defines model for Role.
 type Role string
 
-// SKUCode The shop's own code of a variant.
+// SKUCode The shop's own code of a variant; compared byte by byte.
 //
 // Example: MUG-BLUE-L
 type SKUCode = string
@@ -1256,7 +1259,7 @@ type TokensTokenType string
 
 // Variant defines model for Variant.
 type Variant struct {
-	// Code The shop's own code of a variant.
+	// Code The shop's own code of a variant; compared byte by byte.
 	//
 	// Example: MUG-BLUE-L
 	Code SKUCode `json:"code"`
@@ -1280,7 +1283,7 @@ type Variant struct {
 
 // VariantInput defines model for VariantInput.
 type VariantInput struct {
-	// Code The shop's own code of a variant.
+	// Code The shop's own code of a variant; compared byte by byte.
 	//
 	// Example: MUG-BLUE-L
 	Code SKUCode `json:"code"`

@@ -86,6 +86,8 @@ func (a *App) serveContract() error {
 		Closer:     a.payments,
 		Payments:   a.payments,
 		Sales:      a.sales,
+		Products:   a.reader,
+		Catalogue:  a.catalog,
 		Stock:      a.stock,
 		Levels:     a.gate,
 		Auditor:    a.auditor,

@@ -25,6 +25,9 @@ func New(c Config, store Store, reader *Reader, mint *id.Mint, clk clock.Clock) 
 	return &Service{store: store, reader: reader, mint: mint, clock: clk, currency: money.Currency(c.Currency)}
 }
 
+// Currency returns the shop's currency, which every price is in.
+func (s *Service) Currency() money.Currency { return s.currency }
+
 // Input is a product as an admin writes it: without ids, brand and categories by handle.
 type Input struct {
 	Product    Product

@@ -7,8 +7,10 @@ import (
 
 	"github.com/tidegate/tidegate/internal/account"
 	"github.com/tidegate/tidegate/internal/audit"
+	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/money"
 	"github.com/tidegate/tidegate/internal/order"
 	"github.com/tidegate/tidegate/internal/payment"
 	"github.com/tidegate/tidegate/internal/rehearsal"
@@ -91,4 +93,28 @@ type Levels interface {
 // Recorder is told of every answered request of one route. It is safe for concurrent use.
 type Recorder interface {
 	Done(ctx context.Context, status int, took time.Duration)
+}
+
+// Products is what shoppers read of the catalogue, from memory: see catalog.Reader.
+type Products interface {
+	Product(ctx context.Context, product id.Product) (*catalog.Page, error)
+	ProductByCode(ctx context.Context, code string) (*catalog.Page, error)
+	ProductByHandle(ctx context.Context, handle string) (*catalog.Page, error)
+	List(ctx context.Context, q catalog.ListQuery) (*catalog.Page, error)
+	Categories(ctx context.Context) (*catalog.Page, error)
+	Brands(ctx context.Context) (*catalog.Page, error)
+}
+
+// Catalogue is what operators do with the catalogue: see catalog.Service.
+type Catalogue interface {
+	Currency() money.Currency
+	Create(ctx context.Context, in catalog.Input) (catalog.View, error)
+	Replace(ctx context.Context, product id.Product, version int64, in catalog.Input) (catalog.View, error)
+	Retire(ctx context.Context, product id.Product, version int64) error
+	Get(ctx context.Context, product id.Product) (catalog.View, error)
+	List(ctx context.Context, status catalog.Status, q catalog.ListQuery) (items []catalog.View, next string, err error)
+	AddCategory(ctx context.Context, c catalog.Category) (catalog.Category, error)
+	AddBrand(ctx context.Context, b catalog.Brand) (catalog.Brand, error)
+	Import(ctx context.Context, src catalog.Source, o catalog.ImportOptions) (catalog.ImportReport, error)
+	Export(ctx context.Context, write func(p *catalog.Product, brand string, categories [][]string) error) error
 }

@@ -22,6 +22,8 @@ type Parts struct {
 	Closer     Closer
 	Payments   Payments
 	Sales      Sales
+	Products   Products
+	Catalogue  Catalogue
 	Stock      Stock
 	Rehearsals Rehearsals
 	Levels     Levels

@@ -22,6 +22,11 @@ func problemOf(response *http.Response, body []byte) error {
 	if err := json.Unmarshal(body, &problem); err != nil || problem.Code == "" {
 		return errors.New("the target is no shop of ours: it answered " + response.Status)
 	}
+	return faultOf(&problem)
+}
+
+// faultOf is the fault that a problem was made of.
+func faultOf(problem *api.Problem) error {
 	for _, code := range fault.Codes() {
 		if row := code.Row(); row.Slug == problem.Code {
 			detail := problem.Detail
@@ -31,5 +36,5 @@ func problemOf(response *http.Response, body []byte) error {
 			return &fault.Error{Code: code, Field: problem.Field, Detail: detail}
 		}
 	}
-	return fmt.Errorf("the shop answered %s: %s", response.Status, problem.Title)
+	return fmt.Errorf("the shop answered with a problem: %s", problem.Title)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tidegate/tidegate/internal/catalog"
+	"github.com/tidegate/tidegate/internal/catalog/demo"
 	"github.com/tidegate/tidegate/internal/catalog/productcsv"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -348,3 +349,43 @@ func TestAnImportThatDiesGoesOn(t *testing.T) {
 type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, errors.New("the cable was pulled") }
+
+// The demo catalogue comes in whole, twice the same, and goes out and into another shop as it is.
+func TestTheDemoCatalogue(t *testing.T) {
+	s := newShop(t)
+	load := func(s *shop, in io.Reader) catalog.ImportReport {
+		t.Helper()
+		src, err := productcsv.Open(in, demo.Currency)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := s.service.Import(t.Context(), src, catalog.ImportOptions{Refused: func(r catalog.RefusedRow) error {
+			return fmt.Errorf("line %d: %s", r.Line, r.Reason)
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	first := load(s, demo.Products())
+	if first.Created < 3000 || first.Rows <= first.Created || first.Created+first.Updated+first.Unchanged != first.Created {
+		t.Errorf("first: %+v", first)
+	}
+	if again := load(s, demo.Products()); again.Unchanged != first.Created || again.Created+again.Updated != 0 {
+		t.Errorf("again: %+v", again)
+	}
+	for _, part := range []string{`"title":"Edwardian Parasol"`, `"options":["Colour"]`, `"code":"15056N"`, `"title":"Pink"`, `"status":"published"`} {
+		if body := s.byCode("15056P"); !strings.Contains(body, part) {
+			t.Errorf("no %s in %s", part, body)
+		}
+	}
+	out := s.export()
+	if round := load(s, strings.NewReader(out)); round.Unchanged != first.Created {
+		t.Errorf("its own export: %+v", round)
+	}
+	other := newShop(t)
+	load(other, strings.NewReader(out))
+	if other.export() != out {
+		t.Error("another shop's export differs")
+	}
+}

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"crypto/rand"
 	"errors"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -9,7 +12,8 @@ import (
 )
 
 func newServe(t *tool) *cobra.Command {
-	return &cobra.Command{
+	var demo bool
+	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the shop",
 		Long: `Runs the shop on its data folder, which is created where it is missing. One process owns a folder.
@@ -18,8 +22,13 @@ The public listener (http.address) serves shoppers and the admin API, the ops li
 /readyz, /metrics and /debug/pprof.
 
 SIGTERM or Ctrl-C stops it in order: it says not ready, takes nothing new, finishes what it has accepted, and ends within
-process.shutdown_grace. A second one ends it at once; what was answered is on disk either way.`,
-		Example: `  tidegate serve --data /var/lib/shop
+process.shutdown_grace. A second one ends it at once; what was answered is on disk either way.
+
+With --demo it is a shop to try: an empty one gets a catalogue of a few thousand real products with stock. There is a demo
+customer and an admin key, which a restart keeps, and a sale that opens 30 seconds later, unless one is on. It prints
+three curl commands that buy something.`,
+		Example: `  tidegate serve --demo
+  tidegate serve --data /var/lib/shop
   tidegate serve --config shop.yaml --http.address 0.0.0.0:8080
   TIDEGATE_LOG_LEVEL=debug tidegate serve`,
 		Args: cobra.NoArgs,
@@ -28,12 +37,24 @@ process.shutdown_grace. A second one ends it at once; what was answered is on di
 			if err != nil {
 				return err
 			}
-			a, err := app.New(cmd.Context(), c, t.options(c))
+			o := t.options(c)
+			o.Demo = demo
+			a, err := app.New(cmd.Context(), c, o)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, a.Close()) }()
+			go func() {
+				select {
+				case <-a.Ready():
+					// Who does not read it needs no error: the shop serves.
+					_ = welcome(cmd.OutOrStdout(), a, c, "demo-"+strings.ToLower(rand.Text()[:8]), time.Now())
+				case <-cmd.Context().Done():
+				}
+			}()
 			return a.Run(cmd.Context())
 		},
 	}
+	cmd.Flags().BoolVar(&demo, "demo", false, "a shop to try, with a catalogue, a customer and a sale")
+	return cmd
 }

@@ -29,6 +29,32 @@ func (a *App) newAccount() (*account.Service, *account.Tokens, error) {
 	return service, account.NewTokens(ring, a.config.Account, a.clock), err
 }
 
+// NeedsKey reports, after Ready, whether there was no admin key at the start: nobody could steer the shop from elsewhere.
+func (a *App) NeedsKey() bool { return a.needsKey }
+
+// keysPerRead bounds one read of the keys.
+const keysPerRead = 200
+
+// lacksKey reports whether no admin key is good.
+func (a *App) lacksKey(ctx context.Context) (bool, error) {
+	after := id.AdminKey(0)
+	for {
+		page, err := a.account.Keys(ctx, after, keysPerRead)
+		if err != nil {
+			return false, err
+		}
+		for _, key := range page {
+			if key.RevokedAt.IsZero() {
+				return false, nil
+			}
+			after = key.ID
+		}
+		if len(page) < keysPerRead {
+			return true, nil
+		}
+	}
+}
+
 func signingKeyPath(c Config, folder string) string {
 	if filepath.IsAbs(c.Account.SigningKeyFile) {
 		return c.Account.SigningKeyFile

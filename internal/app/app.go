@@ -23,6 +23,8 @@ type Options struct {
 	Log *slog.Logger
 	// Version names the binary.
 	Version string
+	// Demo makes Run set up a demonstration: see App.Demo.
+	Demo bool
 }
 
 // App is one process of the shop: New opens its data folder, Run serves until its context ends, Close gives the folder
@@ -42,6 +44,9 @@ type App struct {
 	// localKey is the admin key of commands on the same machine; it ends with the process.
 	localKey string
 
+	wantsDemo bool
+	demo      *Demo
+	needsKey  bool
 	serving   atomic.Bool
 	addresses atomic.Pointer[Addresses]
 	ready     chan struct{}
@@ -53,7 +58,7 @@ type Addresses struct{ Public, Ops string }
 // New locks the data folder, creating it where it is missing, opens the database, brings its schema to the newest version
 // and wires the modules. It returns a *HeldError where another process holds the folder.
 func New(ctx context.Context, c Config, o Options) (_ *App, err error) {
-	a := &App{config: c, version: o.Version, clock: o.Clock, log: o.Log, ready: make(chan struct{})}
+	a := &App{config: c, version: o.Version, clock: o.Clock, log: o.Log, wantsDemo: o.Demo, ready: make(chan struct{})}
 	if a.clock == nil {
 		a.clock = clock.System{}
 	}

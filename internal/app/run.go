@@ -37,6 +37,14 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	work := a.startWork(ctx)
 	defer work.abandon()
+	if a.wantsDemo {
+		if err := a.setUpDemo(ctx); err != nil {
+			return fmt.Errorf("the demonstration cannot be set up: %w", err)
+		}
+	}
+	if a.needsKey, err = a.lacksKey(ctx); err != nil {
+		return err
+	}
 	public, publicAddress, err := a.listen("http.address", a.config.HTTP.Address, a.publicServer(), failed)
 	if err != nil {
 		return err

@@ -219,3 +219,31 @@ func TestASecondSignalEndsItAtOnce(t *testing.T) {
 	}
 	<-profiled
 }
+
+func TestAnEmptyShopSaysHowToMakeItsFirstKey(t *testing.T) {
+	t.Parallel()
+	p := start(t, t.TempDir(), "serve")
+	at := p.running(t)
+	eventually(t, "it prints what a newcomer needs", func() bool { return strings.Contains(p.out.String(), "Ctrl-C") })
+	for _, want := range []string{at.Public + "/docs", at.Ops, "tidegate key create --name console --role all --data " + p.folder} {
+		if !strings.Contains(p.out.String(), want) {
+			t.Errorf("it does not say %s:\n%s", want, p.out.String())
+		}
+	}
+	if strings.Contains(p.out.String(), "curl") {
+		t.Error("an empty shop has nothing to buy")
+	}
+	if code, key, errs := runTool(t, nil, "key", "create", "--name", "console", "--role", "all", "--data", p.folder); code != exitOK || !strings.HasPrefix(key, "tgk_") {
+		t.Fatalf("the printed command: exit %d, %q, %q", code, key, errs)
+	}
+	p.signal(t, syscall.SIGTERM)
+	if code := p.exit(t); code != exitOK {
+		t.Errorf("it ended with %d", code)
+	}
+	again := start(t, p.folder, "serve")
+	again.running(t)
+	eventually(t, "it prints what a newcomer needs", func() bool { return strings.Contains(again.out.String(), "Ctrl-C") })
+	if strings.Contains(again.out.String(), "no admin key") {
+		t.Error("it asks for a first key though there is one")
+	}
+}

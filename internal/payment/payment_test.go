@@ -151,3 +151,22 @@ func TestPace(t *testing.T) {
 		t.Errorf("the first look near the end: %s", got)
 	}
 }
+
+func TestConfig(t *testing.T) {
+	if err := payment.DefaultConfig().Validate(); err != nil {
+		t.Errorf("the defaults: %v", err)
+	}
+	for field, change := range map[string]func(*payment.Config){
+		"provider":     func(c *payment.Config) { c.Provider = "piggybank" },
+		"call_timeout": func(c *payment.Config) { c.CallTimeout = 2 * time.Minute },
+		"calls_max":    func(c *payment.Config) { c.CallsMax = 0 },
+		"workers":      func(c *payment.Config) { c.Workers = 17 },
+		"query_after":  func(c *payment.Config) { c.QueryAfter = time.Millisecond },
+	} {
+		c := payment.DefaultConfig()
+		change(&c)
+		if err := c.Validate(); err == nil || fault.As(err).Field != field {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+}

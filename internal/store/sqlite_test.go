@@ -33,3 +33,5 @@ func TestAccount(t *testing.T) { storetest.Account(t, openSQLite) }
 func TestCatalog(t *testing.T) { storetest.Catalog(t, openSQLite) }
 
 func TestRehearsal(t *testing.T) { storetest.Rehearsal(t, openSQLite) }
+
+func TestPayment(t *testing.T) { storetest.Payment(t, openSQLite) }

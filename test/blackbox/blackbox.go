@@ -1,0 +1,63 @@
+// Package blackbox drives a shop from outside, for the tests that meet the real binary: its command line, its HTTP
+// interface and its data folder, and nothing else. A test names a seed, a crowd and a moment; this package starts,
+// stops and kills the process, asks as a shopper or an operator would, and holds the shop to what it has answered.
+package blackbox
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// Patience bounds every wait for the shop. It is far beyond what a loaded machine needs, so that only a shop that hangs
+// meets it.
+const Patience = 60 * time.Second
+
+// pollEvery is the pause between two looks at something that is waited for.
+const pollEvery = 10 * time.Millisecond
+
+// binary is the path of the built tidegate; see Main.
+var binary string
+
+// Main builds tidegate once, runs the package's tests and exits. A package's TestMain calls it.
+func Main(m *testing.M) {
+	code, err := buildAndRun(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func buildAndRun(m *testing.M) (code int, err error) {
+	folder, err := os.MkdirTemp("", "tidegate-binary-")
+	if err != nil {
+		return 1, err
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	binary = filepath.Join(folder, "tidegate")
+	if runtime.GOOS == "windows" {
+		binary += ".exe"
+	}
+	build := exec.Command("go", "build", "-o", binary, "github.com/tidegate/tidegate/cmd/tidegate")
+	if said, err := build.CombinedOutput(); err != nil {
+		return 1, fmt.Errorf("the binary cannot be built: %w\n%s", err, said)
+	}
+	return m.Run(), nil
+}
+
+// Eventually waits until holds is true, and ends the test where that does not come to pass.
+func Eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(Patience)
+	for !holds() {
+		if time.Now().After(deadline) {
+			t.Fatalf("in %v it did not come to pass that %s", Patience, what)
+		}
+		time.Sleep(pollEvery)
+	}
+}

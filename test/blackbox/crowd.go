@@ -1,0 +1,260 @@
+package blackbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+)
+
+// Purchase is one thing that a shopper wants. Every try of it has the same key and body.
+type Purchase struct {
+	Customer int64
+	Token    string
+	// Path is where the order is placed: /v1/orders, or that of a sale.
+	Path, Key, Body string
+}
+
+// Buying returns a purchase of units of one SKU in a sale; from general stock where sale is empty.
+func Buying(sale, sku string, units, customer int64, token, key string) Purchase {
+	path := "/v1/orders"
+	if sale != "" {
+		path = "/v1/sales/" + sale + "/orders"
+	}
+	return Purchase{
+		Customer: customer, Token: token, Path: path, Key: key,
+		Body: fmt.Sprintf(`{"lines":[{"sku_id":"%s","units":%d}]}`, sku, units),
+	}
+}
+
+// Buy tries a purchase once.
+func (s *Shop) Buy(p Purchase) Answer {
+	return s.Ask("POST", p.Path, p.Token, p.Body, "Idempotency-Key", p.Key)
+}
+
+// Receipt is a purchase that was answered 201, and the answer.
+type Receipt struct {
+	Purchase
+	Order Order
+	Body  []byte
+}
+
+// Book notes what the shop has answered to a crowd. It is safe for concurrent use; its fields are read when the crowd has
+// gone home.
+type Book struct {
+	mu sync.Mutex
+	// Receipts are the accepted orders by their id, Lost the purchases that had no answer, or none that decides, by key.
+	Receipts map[string]Receipt
+	Lost     map[string]Purchase
+	// Refused counts the other answers by their code, or by their status where they are no problem.
+	Refused map[string]int
+	// Broken are answers that contradict each other.
+	Broken []string
+
+	answered int
+	watch    func(answered int)
+}
+
+// NewBook returns an empty book. watch, unless nil, is told of each answer how many there have been.
+func NewBook(watch func(answered int)) *Book {
+	return &Book{Receipts: map[string]Receipt{}, Lost: map[string]Purchase{}, Refused: map[string]int{}, watch: watch}
+}
+
+// Note writes an answer into the book.
+func (b *Book) Note(p Purchase, a Answer) {
+	b.mu.Lock()
+	b.note(p, a)
+	if a.Err == nil {
+		b.answered++
+	}
+	n := b.answered
+	b.mu.Unlock()
+	if b.watch != nil && a.Err == nil {
+		b.watch(n)
+	}
+}
+
+func (b *Book) note(p Purchase, a Answer) {
+	switch {
+	case a.Err != nil || a.Status == 202 || a.Status >= 500:
+		if a.Err == nil {
+			b.Refused[a.code()]++
+		}
+		b.Lost[p.Key] = p
+	case a.Status != 201:
+		b.Refused[a.code()]++
+	default:
+		var o Order
+		if err := json.Unmarshal(a.Body, &o); err != nil || o.ID == "" {
+			b.Broken = append(b.Broken, fmt.Sprintf("the 201 to key %s is no order: %s", p.Key, a.Body))
+			return
+		}
+		if before, twice := b.Receipts[o.ID]; twice && (before.Key != p.Key || !bytes.Equal(before.Body, a.Body)) {
+			b.Broken = append(b.Broken, fmt.Sprintf("order %s was answered to key %s as %s and to key %s as %s", o.ID, before.Key, before.Body, p.Key, a.Body))
+			return
+		}
+		b.Receipts[o.ID] = Receipt{p, o, a.Body}
+		delete(b.Lost, p.Key)
+	}
+}
+
+func (a Answer) code() string {
+	if code := a.Code(); code != "" {
+		return code
+	}
+	return strconv.Itoa(a.Status)
+}
+
+// Answered returns how many answers there have been.
+func (b *Book) Answered() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.answered
+}
+
+// String returns the counts in one line.
+func (b *Book) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return fmt.Sprintf("%d accepted, %d without a deciding answer, refused %v", len(b.Receipts), len(b.Lost), b.Refused)
+}
+
+// Crowd tries purchases, shoppersMax at the same time, until they are used up or stop is closed. What is answered goes
+// into the book.
+func (s *Shop) Crowd(b *Book, shoppersMax int, stop <-chan struct{}, purchases []Purchase) {
+	Each(shoppersMax, purchases, func(p Purchase) {
+		select {
+		case <-stop:
+		default:
+			b.Note(p, s.Buy(p))
+		}
+	})
+}
+
+// Each runs fn for all items, workers at the same time.
+func Each[T any](workers int, items []T, fn func(T)) {
+	next := make(chan T)
+	var all sync.WaitGroup
+	for range min(workers, len(items)) {
+		all.Go(func() {
+			for item := range next {
+				fn(item)
+			}
+		})
+	}
+	for _, item := range items {
+		next <- item
+	}
+	close(next)
+	all.Wait()
+}
+
+// checkersMax is how many orders are read at the same time.
+const checkersMax = 32
+
+// madeFacts are the fields of an order that never change.
+var madeFacts = []string{"id", "sale_id", "customer_id", "lines", "units", "total", "created_at", "expires_at"}
+
+// Honour holds the shop to every 201 in the book: the order is read with the same content, and its key, asked again, gets
+// the same answer, said to be repeated.
+func (s *Shop) Honour(b *Book) {
+	s.T.Helper()
+	for _, broken := range b.Broken {
+		s.T.Error(broken)
+	}
+	var wrong Buffer
+	Each(checkersMax, slices.Collect(maps.Values(b.Receipts)), func(r Receipt) {
+		read := s.Ask("GET", "/v1/orders/"+r.Order.ID, r.Token, "")
+		if why := differs(r.Body, read); why != "" {
+			fmt.Fprintf(&wrong, "accepted order %s (key %s), read again: %s\n", r.Order.ID, r.Key, why)
+		}
+		again := s.Buy(r.Purchase)
+		if again.Status != 201 || again.Header.Get("Idempotent-Replayed") != "true" || !bytes.Equal(again.Body, r.Body) {
+			fmt.Fprintf(&wrong, "key %s of order %s, asked again: %s; the first answer was %s\n", r.Key, r.Order.ID, again, r.Body)
+		}
+	})
+	if text := wrong.String(); text != "" {
+		s.T.Fatalf("of %d accepted orders:\n%s", len(b.Receipts), tail(text))
+	}
+}
+
+// differs returns what of an order as it was accepted is not what is read now, and nothing where all is.
+func differs(accepted []byte, read Answer) string {
+	if read.Err != nil || read.Status != 200 {
+		return read.String()
+	}
+	var was, is map[string]json.RawMessage
+	if json.Unmarshal(accepted, &was) != nil || json.Unmarshal(read.Body, &is) != nil {
+		return "no JSON: " + read.String()
+	}
+	for _, fact := range madeFacts {
+		if !bytes.Equal(was[fact], is[fact]) {
+			return fmt.Sprintf("%s was %s and is %s", fact, was[fact], is[fact])
+		}
+	}
+	return ""
+}
+
+// Settle asks again for every purchase that has no deciding answer, until it has one. Each key gets one answer, as a
+// shopper's retries would.
+func (s *Shop) Settle(b *Book) {
+	s.T.Helper()
+	Each(checkersMax, slices.Collect(maps.Values(b.Lost)), func(p Purchase) {
+		a := s.Buy(p)
+		if a.Status != 201 && a.Status/100 != 4 {
+			b.mu.Lock()
+			b.Broken = append(b.Broken, fmt.Sprintf("key %s, asked again by a shopper who had no answer: %s", p.Key, a))
+			b.mu.Unlock()
+			return
+		}
+		b.Note(p, a)
+		b.mu.Lock()
+		delete(b.Lost, p.Key)
+		b.mu.Unlock()
+	})
+	for _, broken := range b.Broken {
+		s.T.Error(broken)
+	}
+}
+
+// CheckSale holds what the shop's own list says of a sale to what must hold: never more units than were allocated, no
+// customer over the limit, an order for every receipt, and none that a shopper neither has nor is without an answer for.
+// Orders that have been cancelled or have expired count for nothing.
+func (s *Shop) CheckSale(b *Book, sale string, allocation, limit int64) {
+	s.T.Helper()
+	var units int64
+	held, known := map[string]int64{}, map[string]bool{}
+	lost := map[string]int{}
+	for _, p := range b.Lost {
+		lost[strconv.FormatInt(p.Customer, 10)]++
+	}
+	for _, o := range s.Orders(sale, "") {
+		known[o.ID] = true
+		if _, received := b.Receipts[o.ID]; !received {
+			if lost[o.Customer]--; lost[o.Customer] < 0 {
+				s.T.Errorf("order %s of customer %s: nobody asked for it, or its answer was no", o.ID, o.Customer)
+			}
+		}
+		if o.Status == "expired" || o.Status == "cancelled" {
+			continue
+		}
+		units += o.Units
+		held[o.Customer] += o.Units
+	}
+	for order, r := range b.Receipts {
+		if r.Order.Sale == sale && !known[order] {
+			s.T.Errorf("accepted order %s (key %s) is not in the list of orders", order, r.Key)
+		}
+	}
+	for customer, n := range held {
+		if limit > 0 && n > limit {
+			s.T.Errorf("customer %s has %d units, the limit is %d", customer, n, limit)
+		}
+	}
+	if units > allocation {
+		s.T.Errorf("OVERSOLD: %d units of %d", units, allocation)
+	}
+}

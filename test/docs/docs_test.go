@@ -1,0 +1,91 @@
+// Package docs holds the documentation to the code: what a page names must be there.
+package docs
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const root = "../.."
+
+var (
+	quoted   = regexp.MustCompile("`([^`\n]+)`")
+	file     = regexp.MustCompile(`^(?:internal|cmd|api|test|docs)/[\w./-]+$`)
+	exported = regexp.MustCompile(`^[A-Za-z]\w*$`)
+	link     = regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+)
+
+// words are quoted in the tour and are no names of the code.
+var words = map[string]bool{"code": true}
+
+// TestTour: every file that the tour names exists, and every name is declared somewhere in the code.
+func TestTour(t *testing.T) {
+	code := sources(t)
+	text, err := os.ReadFile(filepath.Join(root, "docs/tour.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	for _, m := range quoted.FindAllStringSubmatch(string(text), -1) {
+		name := m[1]
+		switch {
+		case file.MatchString(name):
+			if _, err := os.Stat(filepath.Join(root, name)); err != nil {
+				t.Errorf("the tour names %s, which is not there", name)
+			}
+		case exported.MatchString(name) && !words[name]:
+			declared := regexp.MustCompile(`(?m)(^func (\([^)]*\) )?|^type |^const |^var |^\t?)` + name + `\b|koanf:"` + name + `"`)
+			if !declared.MatchString(code) {
+				t.Errorf("the tour names %s, which no code declares", name)
+			}
+		default:
+			continue
+		}
+		checked++
+	}
+	if checked < 40 {
+		t.Errorf("only %d names were checked: has the tour changed its form?", checked)
+	}
+}
+
+// TestLinks: every relative link of every page leads somewhere.
+func TestLinks(t *testing.T) {
+	pages, err := filepath.Glob(filepath.Join(root, "docs/*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range append(pages, filepath.Join(root, "README.md"), filepath.Join(root, "CHANGELOG.md")) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
+				t.Errorf("%s links to %s, which is not there", page, m[1])
+			}
+		}
+	}
+}
+
+// sources returns all Go code below internal and cmd, without tests.
+func sources(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	for _, dir := range []string{"internal", "cmd"} {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			all.Write(text)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all.String()
+}

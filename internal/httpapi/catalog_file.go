@@ -40,7 +40,11 @@ func (s *Server) ImportProducts(w http.ResponseWriter, r *http.Request, params a
 	c := http.NewResponseController(x.ResponseWriter)
 	// HTTP/2 is always full duplex and says that it does not know the word.
 	_ = c.EnableFullDuplex()
-	x.Header().Set("Content-Type", wire.TypeLines)
+	h := x.Header()
+	h.Set("Content-Type", wire.TypeLines)
+	// An import that ends early leaves a part of the body unread, and net/http does not take another request on a full
+	// duplex connection then.
+	h.Set("Connection", "close")
 	x.WriteHeader(http.StatusOK)
 	lines := json.NewEncoder(x)
 	lines.SetEscapeHTML(false)

@@ -1,0 +1,291 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/catalog"
+	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/store"
+	"github.com/tidegate/tidegate/internal/telemetry"
+)
+
+// catalogShop is a server whose catalogue routes work, over a real store.
+type catalogShop struct {
+	testing.TB
+	server *Server
+	key    string
+}
+
+func newCatalogShop(t testing.TB) *catalogShop {
+	t.Helper()
+	c := store.DefaultConfig()
+	c.Path = filepath.Join(t.TempDir(), c.Path)
+	db, err := store.Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	if _, _, err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	now := clock.NewManual(time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC))
+	mint, err := id.NewMint(now, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accounts, err := account.NewService(account.DefaultConfig(), db, account.NewKeyring(), now, mint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics, err := telemetry.NewMetrics()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader := catalog.NewReader(catalog.DefaultConfig(), db, now)
+	if err := reader.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	server, err := New(Parts{
+		Callers: accounts, Accounts: accounts,
+		Products: reader, Catalogue: catalog.New(catalog.DefaultConfig(), db, reader, mint, now),
+		Clock: now, Log: slog.New(slog.DiscardHandler), Config: DefaultConfig(),
+		Record: func(method, pattern string) Recorder { return metrics.Route(method, pattern) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &catalogShop{TB: t, server: server, key: accounts.AddLocalKey()}
+}
+
+// do sends a request as an operator and returns the answer. A header is written Name: value.
+func (s *catalogShop) do(method, path, body string, headers ...string) *httptest.ResponseRecorder {
+	s.Helper()
+	r := httptest.NewRequestWithContext(s.Context(), method, path, strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+s.key)
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Set(name, value)
+	}
+	w := httptest.NewRecorder()
+	s.server.ServeHTTP(w, r)
+	return w
+}
+
+func (s *catalogShop) want(w *httptest.ResponseRecorder, status int, parts ...string) {
+	s.Helper()
+	body := w.Body.String()
+	if w.Code != status {
+		s.Errorf("status %d, want %d: %s", w.Code, status, body)
+	}
+	for _, part := range parts {
+		if !strings.Contains(body, part) {
+			s.Errorf("no %s in %s", part, body)
+		}
+	}
+}
+
+const mugInput = `{"title":"A mug","status":"published","brand":"acme","categories":["mugs"],"options":["Colour"],"variants":[
+	{"code":"MUG B/1","options":["Blue"],"price":{"minor":1250,"currency":"GBP"}},{"code":"MUG-R","options":["Red"],"price":{"minor":1300,"currency":"GBP"}}]}`
+
+func TestAProductsWay(t *testing.T) {
+	s := newCatalogShop(t)
+	s.want(s.do("POST", "/v1/admin/brands", `{"title":"Acme"}`), 201, `"handle":"acme"`)
+	s.want(s.do("POST", "/v1/admin/brands", `{"title":"Acme"}`), 409, `"field":"title"`)
+	s.want(s.do("POST", "/v1/admin/categories", `{"title":"Mugs"}`), 201, `"handle":"mugs"`)
+	s.want(s.do("POST", "/v1/admin/categories", `{"title":"Blue","parent_id":"77"}`), 422, `"field":"parent_id"`)
+	made := s.do("POST", "/v1/admin/products", mugInput)
+	s.want(made, 201, `"handle":"a-mug"`, `"version":1`)
+	s.want(s.do("POST", "/v1/admin/products", mugInput), 409, `"field":"handle"`)
+	var view catalog.View
+	if err := json.Unmarshal(made.Body.Bytes(), &view); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{
+		"/v1/products/" + view.ID.String(), "/v1/products/by-handle/a-mug", "/v1/products/by-sku/MUG%20B%2F1",
+		"/v1/products?category=mugs&brand=acme", "/v1/admin/products?status=published", "/v1/admin/products/" + view.ID.String(),
+	} {
+		s.want(s.do("GET", path, ""), 200, `"title":"A mug"`, `"brand":"acme"`, `"price":{"minor":1250,"currency":"GBP"}`)
+	}
+	s.want(s.do("GET", "/v1/categories", ""), 200, `"handle":"mugs"`)
+	s.want(s.do("GET", "/v1/brands", ""), 200, `"handle":"acme"`)
+
+	address := "/v1/admin/products/" + view.ID.String()
+	first := s.do("GET", "/v1/products/"+view.ID.String(), "")
+	tag := first.Header().Get("ETag")
+	for _, held := range []string{tag, `"other", W/` + tag, "*"} {
+		w := s.do("GET", "/v1/products/"+view.ID.String(), "", "If-None-Match: "+held)
+		s.want(w, 304)
+		if w.Body.Len() != 0 || w.Header().Get("ETag") != tag {
+			t.Errorf("304 with %q, ETag %q", w.Body, w.Header().Get("ETag"))
+		}
+	}
+	edit := strings.Replace(mugInput, "1250", "999", 1)
+	s.want(s.do("PUT", address, edit), 422, `"field":"If-Match"`)
+	s.want(s.do("PUT", address, edit, `If-Match: "2"`), 412, "version_mismatch")
+	s.want(s.do("PUT", address, edit, `If-Match: "1"`), 200, `"version":2`, `"minor":999`, view.Variants[0].SKU.String())
+	s.want(s.do("GET", "/v1/products/"+view.ID.String(), "", "If-None-Match: "+tag), 200, `"minor":999`)
+	s.want(s.do("PUT", address, strings.Replace(mugInput, "published", "draft", 1), `If-Match: "2"`), 200)
+	s.want(s.do("GET", "/v1/products/a-mug", ""), 422, `"field":"id"`)
+	s.want(s.do("GET", "/v1/products/by-handle/a-mug", ""), 404)
+	s.want(s.do("GET", "/v1/products", ""), 200, `{"items":[]}`)
+	s.want(s.do("GET", "/v1/admin/products", ""), 200, `"status":"draft"`)
+	s.want(s.do("DELETE", address, ""), 204)
+	s.want(s.do("DELETE", address, ""), 404)
+	s.want(s.do("GET", address, ""), 404)
+	s.want(s.do("POST", "/v1/admin/products", strings.Replace(mugInput, `"title":"A mug"`, `"title":"Cup"`, 1)), 201, view.Variants[0].SKU.String())
+}
+
+func TestProductsThatAreRefused(t *testing.T) {
+	s := newCatalogShop(t)
+	const price = `"price":{"minor":1,"currency":"GBP"}`
+	for name, c := range map[string]struct {
+		body   string
+		status int
+		part   string
+	}{
+		"an unknown field":   {`{"title":"A","variants":[{"code":"X",` + price + `}],"stock":5}`, 400, `"field":"stock"`},
+		"a wrong type":       {`{"title":5,"variants":[{"code":"X",` + price + `}]}`, 400, `"field":"title"`},
+		"a float for money":  {`{"title":"A","variants":[{"code":"X","price":{"minor":1.5,"currency":"GBP"}}]}`, 400, `"field":"variants[0].price.minor"`},
+		"no variants":        {`{"title":"A"}`, 422, `"field":"variants"`},
+		"another currency":   {`{"title":"A","variants":[{"code":"X","price":{"minor":1,"currency":"EUR"}}]}`, 422, `"field":"variants[0].price.currency"`},
+		"a negative price":   {`{"title":"A","variants":[{"code":"X","price":{"minor":-1,"currency":"GBP"}}]}`, 422, `"field":"variants[0].price.minor"`},
+		"an unknown brand":   {`{"title":"A","brand":"x","variants":[{"code":"X",` + price + `}]}`, 422, `"field":"brand"`},
+		"an unknown shelf":   {`{"title":"A","categories":["x"],"variants":[{"code":"X",` + price + `}]}`, 422, `"field":"categories[0]"`},
+		"a script's address": {`{"title":"A","pictures":[{"url":"javascript:x"}],"variants":[{"code":"X",` + price + `}]}`, 422, `"field":"pictures[0].url"`},
+		"no JSON":            {`{"title":`, 400, "bad_request"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := s.do("POST", "/v1/admin/products", c.body)
+			if w.Code != c.status || !strings.Contains(w.Body.String(), c.part) {
+				t.Errorf("%d %s, want %d %s", w.Code, w.Body, c.status, c.part)
+			}
+		})
+	}
+	for path, field := range map[string]string{
+		"/v1/products?limit=0": "limit", "/v1/products?limit=201": "limit", "/v1/products?cursor=x": "cursor",
+		"/v1/products?category=x": "category", "/v1/products?brand=x": "brand", "/v1/products/0": "id",
+		"/v1/admin/products?status=retired": "status", "/v1/products/by-handle/A": "handle", "/v1/products/by-sku/%00": "code",
+	} {
+		s.want(s.do("GET", path, ""), 422, `"field":"`+field+`"`)
+	}
+	s.want(s.do("GET", "/v1/admin/products", "", "Authorization: "), 401)
+	s.want(s.do("GET", "/v1/admin/products", ""), 200, `{"items":[]}`)
+}
+
+func TestImportStreams(t *testing.T) {
+	s := newCatalogShop(t)
+	server := httptest.NewServer(s.server)
+	defer server.Close()
+	send := func(kind, query string, body io.Reader) (int, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), "POST", server.URL+"/v1/admin/products/import"+query, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+s.key)
+		r.Header.Set("Content-Type", kind)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = answer.Body.Close() }()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.StatusCode, string(text)
+	}
+	const header = "handle,title,status,sku,price\n"
+	for _, c := range []struct {
+		kind, query, body string
+		status            int
+		parts             []string
+	}{
+		{"application/json", "", "{}", 415, []string{"unsupported_media_type"}},
+		{"text/csv", "", "", 422, []string{`"field":"file"`, "empty"}},
+		{"text/csv", "?dry_run=maybe", header, 422, []string{`"field":"dry_run"`}},
+		{"text/csv", "", "InvoiceNo,StockCode,Quantity\n", 422, []string{"a list of orders"}},
+		{"text/csv; charset=utf-8", "?dry_run=true", header + "a,A,published,X,1\n", 200, []string{`{"report":{"created":1,"dry_run":true,`}},
+		{"text/csv", "", header + "a,A,published,X,1\nb,B,published,Y,oops\n", 200,
+			[]string{`{"refusal":{"line":3,"reason":"price: `, `"row":["b","B","published","Y","oops"]}}`, `"created":1,"dry_run":false,"refused":1,"rows":2`}},
+		{"application/gzip", "", header + "a,A,published,X,1\n", 200, []string{`"unchanged":1`}},
+		{"text/csv", "", header + "c,C,published,Z,1\nd,\"" + strings.Repeat("x\n", 600_000), 200,
+			[]string{`{"problem":{`, "not closed", `"code":"bad_request"`}},
+		{"text/csv", "", header + "c,C,published,Z,1\n", 200, []string{`{"progress":{"bytes":`, `"created":1`}},
+	} {
+		status, text := send(c.kind, c.query, strings.NewReader(c.body))
+		if status != c.status {
+			t.Errorf("%s %.60q: status %d, want %d: %s", c.kind, c.body, status, c.status, text)
+		}
+		for _, part := range c.parts {
+			if !strings.Contains(text, part) {
+				t.Errorf("%s %.60q: no %s in %s", c.kind, c.body, part, text)
+			}
+		}
+	}
+
+	// The answer is read while the file is written: neither waits for the other's end.
+	in, out := io.Pipe()
+	go func() {
+		_, err := io.WriteString(out, header)
+		for i := 0; i < 20_000 && err == nil; i++ {
+			_, err = fmt.Fprintf(out, "p%d,%s,published,P%d,no price\n", i, strings.Repeat("x", 200), i)
+		}
+		_ = out.CloseWithError(err)
+	}()
+	if status, text := send("text/csv", "", in); status != 200 || !strings.Contains(text, `"refused":20000,"rows":20000`) {
+		t.Errorf("a long file: %d, %.300s", status, text)
+	}
+}
+
+func TestExport(t *testing.T) {
+	s := newCatalogShop(t)
+	s.want(s.do("POST", "/v1/admin/products/import", "handle,title,sku,price\na,\"A, b\",X,1\n", "Content-Type: text/csv"), 200)
+	w := s.do("GET", "/v1/admin/products/export", "")
+	s.want(w, 200, "handle,title,description,", "a,\"A, b\",,draft,", ",X,1.00,GBP\n")
+	if kind := w.Header().Get("Content-Type"); kind != "text/csv; charset=utf-8" {
+		t.Error(kind)
+	}
+}
+
+// discard is a client that takes everything.
+type discard struct{ header http.Header }
+
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d discard) WriteHeader(int)             {}
+
+// BenchmarkGetProduct is the hot read through the whole handler: what is allocated is the request's id and its context.
+func BenchmarkGetProduct(b *testing.B) {
+	s := newCatalogShop(b)
+	s.want(s.do("POST", "/v1/admin/products", `{"title":"A","status":"published","variants":[{"code":"X","price":{"minor":1,"currency":"GBP"}}]}`), 201)
+	var view catalog.View
+	if err := json.Unmarshal(s.do("GET", "/v1/products/by-handle/a", "").Body.Bytes(), &view); err != nil {
+		b.Fatal(err)
+	}
+	path := "/v1/products/" + view.ID.String()
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		r := httptest.NewRequestWithContext(b.Context(), "GET", path, bytes.NewReader(nil))
+		w := discard{http.Header{}}
+		for pb.Next() {
+			clear(w.header)
+			s.server.ServeHTTP(w, r)
+		}
+	})
+}

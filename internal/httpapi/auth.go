@@ -9,6 +9,7 @@ import (
 
 	"github.com/tidegate/tidegate/internal/account"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/wire"
 )
 
 // need is what the contract asks of a caller.
@@ -86,12 +87,11 @@ func (s *Server) admit(x *exchange, r *http.Request, n need) (err error) {
 	return nil
 }
 
-// bearer returns the token of an Authorization header (RFC 6750).
+// bearer returns the token of an Authorization header.
 func bearer(r *http.Request) (string, error) {
-	const scheme = "bearer "
 	given := r.Header["Authorization"]
-	if len(given) != 1 || len(given[0]) <= len(scheme) || !strings.EqualFold(given[0][:len(scheme)], scheme) {
-		return "", fault.New(fault.Unauthenticated, "Send the header Authorization: Bearer TOKEN.")
+	if len(given) == 0 {
+		return wire.Bearer("", 0)
 	}
-	return given[0][len(scheme):], nil
+	return wire.Bearer(given[0], len(given))
 }

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
@@ -43,19 +42,9 @@ func (x *exchange) bytes(r *http.Request, limit int64) ([]byte, error) {
 		case errors.Is(err, io.EOF):
 			return b, nil
 		case err != nil:
-			return nil, unread(err)
+			return nil, wire.Unread(err)
 		}
 	}
-}
-
-func unread(err error) error {
-	if t, ok := errors.AsType[interface {
-		error
-		Timeout() bool
-	}](err); ok && t.Timeout() {
-		return fault.Wrap(fault.TimedOut, err, "The body did not arrive in time.").After(time.Second)
-	}
-	return fault.Wrap(fault.BadRequest, err, "The body did not arrive whole.")
 }
 
 // read decodes a JSON body into v.

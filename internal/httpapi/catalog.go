@@ -2,16 +2,16 @@ package httpapi
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/tidegate/tidegate/api"
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/wire"
 )
 
 // mustRevalidate lets others keep an answer and ask every time whether it still holds: a price is never an old one.
-var mustRevalidate = []string{"no-cache"}
+var mustRevalidate = []string{wire.MustRevalidate}
 
 // answerPage writes an encoded answer, or 304 where the client has it. Nothing is allocated.
 func (s *Server) answerPage(w http.ResponseWriter, r *http.Request, page *catalog.Page, err error, ifNoneMatch string) {
@@ -22,7 +22,7 @@ func (s *Server) answerPage(w http.ResponseWriter, r *http.Request, page *catalo
 	x := w.(*exchange)
 	h := x.Header()
 	h["Etag"], h["Cache-Control"] = page.ETagHeader, mustRevalidate
-	if ifNoneMatch != "" && holds(ifNoneMatch, page.ETag) {
+	if ifNoneMatch != "" && wire.Holds(ifNoneMatch, page.ETag) {
 		x.WriteHeader(http.StatusNotModified)
 		return
 	}
@@ -30,19 +30,6 @@ func (s *Server) answerPage(w http.ResponseWriter, r *http.Request, page *catalo
 	x.WriteHeader(http.StatusOK)
 	// A client that has left is not told.
 	_, _ = x.Write(page.Body)
-}
-
-// holds reports whether an If-None-Match header names the entity tag, weakly compared: RFC 9110, section 13.1.2.
-func holds(header, tag string) bool {
-	for header != "" {
-		var one string
-		one, header, _ = strings.Cut(header, ",")
-		one = strings.TrimPrefix(strings.Trim(one, " \t"), "W/")
-		if one == tag || one == "*" {
-			return true
-		}
-	}
-	return false
 }
 
 // GetProduct implements api.ServerInterface.

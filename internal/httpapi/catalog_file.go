@@ -62,7 +62,7 @@ func (s *Server) ImportProducts(w http.ResponseWriter, r *http.Request, params a
 	})
 	if err != nil {
 		s.fail(w, r, err) // logs what is ours to mend; the answer has begun
-		_ = lines.Encode(importEvent{Problem: wire.AppendProblem(nil, s.asFault(r, err), x.requestID)})
+		_ = lines.Encode(importEvent{Problem: wire.AppendProblem(nil, wire.AsFault(err, r.Context().Err() != nil), x.requestID)})
 		return
 	}
 	_ = lines.Encode(importEvent{Report: &api.ImportReport{

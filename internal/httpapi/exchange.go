@@ -2,9 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"encoding/binary"
-	"encoding/hex"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -12,6 +9,7 @@ import (
 	"github.com/tidegate/tidegate/internal/account"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/telemetry"
+	"github.com/tidegate/tidegate/internal/wire"
 )
 
 // exchange is one request and its answer: the http.ResponseWriter that every handler gets, and what the server knows of the
@@ -39,8 +37,8 @@ const (
 
 // Header values that are the same for every answer. They are shared, and must not be changed.
 var (
-	noSniff = []string{"nosniff"}
-	noStore = []string{"no-store"}
+	noSniff = []string{wire.NoSniff}
+	noStore = []string{wire.NoStore}
 )
 
 func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
@@ -63,29 +61,14 @@ func (x *exchange) free() {
 	exchanges.Put(x)
 }
 
-const requestIDBytesMax = 64
-
 // requestID takes the id that a proxy has given the request, or makes one.
 func requestID(r *http.Request) string {
-	if given := r.Header["X-Request-Id"]; len(given) == 1 && isRequestID(given[0]) {
-		return given[0]
+	var given string
+	if all := r.Header["X-Request-Id"]; len(all) == 1 {
+		given = all[0]
 	}
-	var raw [8]byte
-	binary.BigEndian.PutUint64(raw[:], rand.Uint64())
-	return hex.EncodeToString(raw[:])
-}
-
-func isRequestID(s string) bool {
-	if s == "" || len(s) > requestIDBytesMax {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '-' || c == '_' || c == '.') {
-			return false
-		}
-	}
-	return true
+	var b [64]byte
+	return string(wire.AppendRequestID(b[:0], given))
 }
 
 // context returns ctx with the request's id, for logs.
@@ -114,9 +97,9 @@ func (x *exchange) WriteHeader(status int) {
 
 func muxRefusal(x *exchange, status int) *fault.Error {
 	if status == http.StatusMethodNotAllowed {
-		return fault.New(fault.MethodNotAllowed, "This address takes %s, not %.20s.", x.Header().Get("Allow"), x.request.Method)
+		return wire.MethodNotAllowed(x.Header().Get("Allow"), x.request.Method)
 	}
-	return fault.New(fault.NotFound, "There is nothing at this address; /docs lists what there is.")
+	return wire.NothingHere()
 }
 
 // Write implements http.ResponseWriter.

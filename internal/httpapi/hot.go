@@ -3,7 +3,6 @@ package httpapi
 import (
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/tidegate/tidegate/api"
 	"github.com/tidegate/tidegate/internal/kernel/id"
@@ -32,46 +31,32 @@ func newHotRoutes(s *Server, routes map[string]*route) (h hotRoutes, err error) 
 
 // serve answers a request of one of the hot routes; false: it is none.
 func (h *hotRoutes) serve(s *Server, x *exchange, r *http.Request) bool {
-	const sales, products = "/v1/sales/", "/v1/products/"
-	path := r.URL.Path
-	switch r.Method {
-	case http.MethodPost:
-		if path == "/v1/orders" {
-			if h.admit(s, x, r, h.placeOrder) {
-				s.place(x, r, 0)
-			}
-			return true
+	hot, text := wire.HotRoute(r.URL.Path)
+	switch {
+	case hot == wire.HotOrder && r.Method == http.MethodPost:
+		if h.admit(s, x, r, h.placeOrder) {
+			s.place(x, r, 0)
 		}
-		rest, ok := strings.CutPrefix(path, sales)
-		if !ok {
-			return false
-		}
-		if rest, ok = strings.CutSuffix(rest, "/orders"); !ok || rest == "" || strings.IndexByte(rest, '/') >= 0 {
-			return false
-		}
+	case hot == wire.HotSaleOrder && r.Method == http.MethodPost:
 		if h.admit(s, x, r, h.placeSaleOrder) {
-			if saleID, ok := pathID[id.Sale](s, x, r, rest); ok {
+			if saleID, ok := pathID[id.Sale](s, x, r, text); ok {
 				s.place(x, r, saleID)
 			}
 		}
-		return true
-	case http.MethodGet:
-		if rest, ok := strings.CutPrefix(path, sales); ok && rest != "" && strings.IndexByte(rest, '/') < 0 {
-			x.route = h.getSale
-			if saleID, ok := pathID[id.Sale](s, x, r, rest); ok {
-				s.GetSale(x, r, saleID)
-			}
-			return true
+	case hot == wire.HotSale && r.Method == http.MethodGet:
+		x.route = h.getSale
+		if saleID, ok := pathID[id.Sale](s, x, r, text); ok {
+			s.GetSale(x, r, saleID)
 		}
-		if rest, ok := strings.CutPrefix(path, products); ok && rest != "" && strings.IndexByte(rest, '/') < 0 {
-			x.route = h.getProduct
-			if productID, ok := pathID[id.Product](s, x, r, rest); ok {
-				s.GetProduct(x, r, productID, api.GetProductParams{IfNoneMatch: r.Header.Get("If-None-Match")})
-			}
-			return true
+	case hot == wire.HotProduct && r.Method == http.MethodGet:
+		x.route = h.getProduct
+		if productID, ok := pathID[id.Product](s, x, r, text); ok {
+			s.GetProduct(x, r, productID, api.GetProductParams{IfNoneMatch: r.Header.Get("If-None-Match")})
 		}
+	default:
+		return false
 	}
-	return false
+	return true
 }
 
 func (h *hotRoutes) admit(s *Server, x *exchange, r *http.Request, rt *route) bool {

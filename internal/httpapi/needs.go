@@ -85,11 +85,6 @@ type Stock interface {
 	Movements(ctx context.Context, sku id.SKU, before id.Movement, limit int) ([]inventory.Movement, error)
 }
 
-// Levels tells what the gate has left of a pool: false where it does not hold the pool. See inventory.Gate.
-type Levels interface {
-	Level(p inventory.Pool) (int64, bool)
-}
-
 // Recorder is told of every answered request of one route. It is safe for concurrent use.
 type Recorder interface {
 	Done(ctx context.Context, status int, took time.Duration)

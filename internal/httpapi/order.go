@@ -13,7 +13,7 @@ import (
 	"github.com/tidegate/tidegate/internal/wire"
 )
 
-var replayed = []string{"true"}
+var replayed = []string{wire.Replayed}
 
 // PlaceSaleOrder implements api.ServerInterface.
 func (s *Server) PlaceSaleOrder(w http.ResponseWriter, r *http.Request, saleID api.SalePath, _ api.PlaceSaleOrderParams) {
@@ -48,32 +48,20 @@ func (s *Server) place(x *exchange, r *http.Request, saleID id.Sale) {
 		s.fail(x, r, err)
 		return
 	}
-	if placed.Undecided {
-		s.ticket(x, &placed.Order)
-		return
-	}
 	if placed.Replayed {
 		x.Header()["Idempotent-Replayed"] = replayed
 	}
-	x.answerJSON(http.StatusCreated, placed.Order.AppendJSON(x.buffer[:0], false))
-}
-
-func (s *Server) ticket(x *exchange, o *order.Order) {
-	x.answerJSON(http.StatusAccepted, wire.AppendTicket(x.buffer[:0], o.ID, string(order.Undecided)))
+	x.answerJSON(wire.PlacedStatus(placed.Undecided), placed.AppendJSON(x.buffer[:0]))
 }
 
 // idempotencyKey returns the request's key: empty where there is none, which the order's own rules refuse. It returns
 // fault.BadRequest for two.
 func idempotencyKey(r *http.Request) (string, error) {
-	switch given := r.Header["Idempotency-Key"]; len(given) {
-	case 0:
+	given := r.Header["Idempotency-Key"]
+	if len(given) == 0 {
 		return "", nil
-	case 1:
-		return given[0], nil
 	}
-	e := fault.New(fault.BadRequest, "Send it once.")
-	e.Field = "Idempotency-Key"
-	return "", e
+	return given[0], wire.CheckKeyGiven(len(given))
 }
 
 // GetOrder implements api.ServerInterface.
@@ -89,7 +77,8 @@ func (s *Server) GetOrder(w http.ResponseWriter, r *http.Request, o api.OrderPat
 		return
 	}
 	if found.Undecided {
-		s.ticket(w.(*exchange), &found.Order)
+		x := w.(*exchange)
+		x.answerJSON(http.StatusAccepted, found.AppendJSON(x.buffer[:0]))
 		return
 	}
 	s.answerOrder(w, &found.Order, false)

@@ -1,15 +1,11 @@
 package httpapi
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strconv"
-	"sync"
-	"time"
 
 	"github.com/tidegate/tidegate/api"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -17,34 +13,20 @@ import (
 	"github.com/tidegate/tidegate/internal/wire"
 )
 
-var problemType = []string{wire.TypeProblem}
+var (
+	problemType = []string{wire.TypeProblem}
+	challenge   = []string{wire.Challenge}
+)
 
 // fail answers with the problem that err is. What somebody is to look at is logged with its cause, once, here.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	x := w.(*exchange)
-	e := s.asFault(r, err)
-	if row := e.Code.Row(); row.Grade != fault.None {
-		s.logFault(x, r, e, err)
-	}
+	e := wire.AsFault(err, r.Context().Err() != nil)
+	s.faults.Failed(x.context(r.Context()), r.Method, r.URL.Path, e, err)
 	if x.status != 0 {
 		return // the answer has begun; all that is left is to end it
 	}
 	writeProblem(x, e)
-}
-
-// asFault returns err as a fault. A request whose client has left, or whose time is up, is no fault of the shop.
-func (s *Server) asFault(r *http.Request, err error) *fault.Error {
-	e := fault.As(err)
-	if e.Code != fault.Internal {
-		return e
-	}
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return fault.Wrap(fault.TimedOut, err, "The shop did not get to it in time.").After(time.Second)
-	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
-		return fault.Wrap(fault.ShuttingDown, err, "The request was broken off.").After(time.Second)
-	}
-	return e
 }
 
 func writeProblem(x *exchange, e *fault.Error) {
@@ -57,7 +39,7 @@ func writeProblem(x *exchange, e *fault.Error) {
 		h["Retry-After"] = []string{strconv.FormatInt(after, 10)}
 	}
 	if status == http.StatusUnauthorized {
-		h["Www-Authenticate"] = []string{`Bearer realm="tidegate"`}
+		h["Www-Authenticate"] = challenge
 	}
 	x.status = status
 	x.ResponseWriter.WriteHeader(status)
@@ -97,65 +79,4 @@ func parameterFault(err error) error {
 func (s *Server) panicked(x *exchange, r *http.Request, p any) {
 	err := fault.Wrap(fault.Internal, fmt.Errorf("panic: %v\n%s", p, debug.Stack()), "")
 	s.fail(x, r, err)
-}
-
-// logFault writes one line for a fault of ours, unless there were too many of its kind in this second.
-func (s *Server) logFault(x *exchange, r *http.Request, e *fault.Error, err error) {
-	suppressed, ok := s.quiet.speak(e.Code, time.Now())
-	if !ok {
-		return
-	}
-	level := slog.LevelError
-	if e.Code.Row().Grade == fault.P2 {
-		level = slog.LevelWarn
-	}
-	attrs := []slog.Attr{
-		slog.String("code", e.Code.String()),
-		slog.String("grade", e.Code.Row().Grade.String()),
-		slog.String("method", r.Method),
-		slog.String("path", r.URL.Path),
-		slog.String("cause", err.Error()),
-	}
-	if suppressed > 0 {
-		attrs = append(attrs, slog.Int("not_logged", suppressed))
-	}
-	s.Log.LogAttrs(x.context(r.Context()), level, "a request failed", attrs...)
-}
-
-// linesASecondMax bounds the lines of one code: a full disk refuses forty thousand orders a second, and needs the log too.
-const linesASecondMax = 10
-
-// quieter keeps a storm of one fault from becoming a storm of lines. Safe for concurrent use.
-type quieter struct {
-	mu      sync.Mutex
-	seconds map[fault.Code]*spoken
-}
-
-type spoken struct {
-	second     int64
-	lines      int
-	suppressed int
-}
-
-// speak reports whether a line may be written, and how many were not since the last one.
-func (q *quieter) speak(c fault.Code, now time.Time) (suppressed int, ok bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.seconds == nil {
-		q.seconds = map[fault.Code]*spoken{}
-	}
-	w := q.seconds[c]
-	if w == nil {
-		w = &spoken{}
-		q.seconds[c] = w
-	}
-	if w.second != now.Unix() {
-		w.second, w.lines = now.Unix(), 0
-	}
-	if w.lines++; w.lines > linesASecondMax {
-		w.suppressed++
-		return 0, false
-	}
-	suppressed, w.suppressed = w.suppressed, 0
-	return suppressed, true
 }

@@ -5,33 +5,14 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/api"
-	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/sale"
-	"github.com/tidegate/tidegate/internal/wire"
 )
 
 // appendSale appends a sale as it stands by the clock, with what the gate has left.
 func (s *Server) appendSale(b []byte, sl *sale.Sale) []byte {
-	now := s.Clock.Now()
-	phase := sl.Phase(now)
-	var few [8]wire.SaleItem
-	items := few[:0]
-	for i := range sl.Items {
-		it := &sl.Items[i]
-		var left int64
-		if phase != sale.Draft && phase != sale.Ended {
-			left, _ = s.Levels.Level(inventory.Pool{Sale: sl.ID, SKU: it.SKU})
-		}
-		items = append(items, wire.SaleItem{
-			SKU: it.SKU, Product: it.Product, Price: it.Price, ListPrice: it.ListPrice, Allocation: it.Allocation, Available: max(left, 0),
-		})
-	}
-	return wire.AppendSale(b, &wire.Sale{
-		ID: sl.ID, Title: sl.Title, Status: string(phase), StartsAt: sl.StartsAt, EndsAt: sl.EndsAt, Limit: sl.Limit,
-		PaymentSeconds: int64(sl.PaymentWindow / time.Second), Version: sl.Version, ServerTime: now,
-	}, items)
+	return sl.AppendJSON(b, s.Clock.Now(), s.Levels)
 }
 
 // GetSale implements api.ServerInterface.

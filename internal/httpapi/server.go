@@ -12,6 +12,8 @@ import (
 
 	"github.com/tidegate/tidegate/api"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/sale"
+	"github.com/tidegate/tidegate/internal/telemetry"
 )
 
 // Parts is what a Server is made of.
@@ -26,7 +28,7 @@ type Parts struct {
 	Catalogue  Catalogue
 	Stock      Stock
 	Rehearsals Rehearsals
-	Levels     Levels
+	Levels     sale.Levels
 	Auditor    Auditor
 
 	// PaymentWindow is how long an order of a sale that says nothing of it is held for payment.
@@ -48,12 +50,12 @@ type Server struct {
 	mux     *http.ServeMux
 	hot     hotRoutes
 	unknown Recorder // requests that fit no route
-	quiet   quieter
+	faults  *telemetry.FaultLog
 }
 
 // New returns a server over its parts. It returns an error where the contract cannot be read.
 func New(p Parts) (*Server, error) {
-	s := &Server{Parts: p, mux: http.NewServeMux(), unknown: p.Record("", "")}
+	s := &Server{Parts: p, mux: http.NewServeMux(), unknown: p.Record("", ""), faults: telemetry.NewFaultLog(p.Log)}
 	needs, err := readSecurity(api.Spec)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/money"
 )
 
@@ -24,9 +25,6 @@ func EventOf(s Status) string {
 	}
 	return "order." + string(s) + ".v1"
 }
-
-// timeLayout is RFC 3339 in UTC with milliseconds.
-const timeLayout = "2006-01-02T15:04:05.000Z"
 
 // AppendJSON appends the order as the world sees it: the body of an answer and the payload of an event. withCustomer adds
 // whose it is, which a shopper knows and a consumer does not. It does not allocate beyond b.
@@ -53,28 +51,20 @@ func (o *Order) AppendJSON(b []byte, withCustomer bool) []byte {
 		b = append(b, `","units":`...)
 		b = strconv.AppendInt(b, l.Units, 10)
 		b = append(b, `,"unit_price":`...)
-		b = appendMoney(b, l.UnitPrice, o.Total.Currency)
+		b = money.Of(l.UnitPrice, o.Total.Currency).AppendJSON(b)
 		b = append(b, `,"total":`...)
-		b = appendMoney(b, l.UnitPrice*l.Units, o.Total.Currency)
+		b = money.Of(l.UnitPrice*l.Units, o.Total.Currency).AppendJSON(b)
 		b = append(b, '}')
 	}
 	b = append(b, `],"units":`...)
 	b = strconv.AppendInt(b, o.Units, 10)
 	b = append(b, `,"total":`...)
-	b = appendMoney(b, o.Total.Minor, o.Total.Currency)
+	b = o.Total.AppendJSON(b)
 	b = appendTime(b, "created_at", o.CreatedAt)
 	b = appendTime(b, "expires_at", o.ExpiresAt)
 	b = appendTime(b, "paid_at", o.PaidAt)
 	b = appendTime(b, "closed_at", o.ClosedAt)
 	return append(b, '}')
-}
-
-func appendMoney(b []byte, minor int64, c money.Currency) []byte {
-	b = append(b, `{"minor":`...)
-	b = strconv.AppendInt(b, minor, 10)
-	b = append(b, `,"currency":"`...)
-	b = append(b, c...)
-	return append(b, `"}`...)
 }
 
 func appendTime(b []byte, name string, t time.Time) []byte {
@@ -83,9 +73,20 @@ func appendTime(b []byte, name string, t time.Time) []byte {
 	}
 	b = append(b, `,"`...)
 	b = append(b, name...)
-	b = append(b, `":"`...)
-	b = t.UTC().AppendFormat(b, timeLayout)
-	return append(b, '"')
+	return clock.AppendJSON(append(b, `":`...), t)
+}
+
+// AppendJSON appends what a shopper is answered: the order, or, while its outcome is not known, its id and that status. It
+// does not allocate beyond b.
+func (p *Placed) AppendJSON(b []byte) []byte {
+	if !p.Undecided {
+		return p.Order.AppendJSON(b, false)
+	}
+	b = append(b, `{"id":"`...)
+	b = p.Order.ID.Append(b)
+	b = append(b, `","status":"`...)
+	b = append(b, Undecided...)
+	return append(b, `"}`...)
 }
 
 // LinesJSON returns the lines as they are stored: [[sku, units, unit price], ...].

@@ -8,21 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
-	"github.com/tidegate/tidegate/internal/kernel/money"
 )
-
-var noon = time.Date(2026, 11, 27, 12, 0, 0, 7_900_000, time.UTC)
-
-func TestAppendSale(t *testing.T) {
-	s := &Sale{ID: 20, Title: "Night \"drop\" \u2028", Status: "live", StartsAt: noon, EndsAt: noon.Add(time.Hour), Limit: 2, PaymentSeconds: 900, Version: 3, ServerTime: noon}
-	got := AppendSale(nil, s, []SaleItem{{1, 7, money.Of(1250, "GBP"), money.Of(2000, "GBP"), 100, 41}})
-	const want = `{"id":"20","title":"Night \"drop\" ` + "\u2028" + `","status":"live","starts_at":"2026-11-27T12:00:00.007Z","ends_at":"2026-11-27T13:00:00.007Z",` +
-		`"limit_per_customer":2,"payment_seconds":900,"items":[{"sku_id":"1","product_id":"7","price":{"minor":1250,"currency":"GBP"},` +
-		`"list_price":{"minor":2000,"currency":"GBP"},"allocation":100,"available":41}],"version":3,"server_time":"2026-11-27T12:00:00.007Z"}`
-	if diff := cmp.Diff(want, string(got)); diff != "" {
-		t.Error(diff)
-	}
-}
 
 func TestAppendProblem(t *testing.T) {
 	e := fault.Bad("lines[0].units", "It must be \"1\" to 1000, not %d.", 0)
@@ -56,19 +42,6 @@ func TestRetryAfterSeconds(t *testing.T) {
 	}
 }
 
-// FuzzAppendTime holds the fast form of a time to the library's.
-func FuzzAppendTime(f *testing.F) {
-	for _, ms := range []int64{0, noon.UnixMilli(), -1, 1 << 50, -1 << 50} {
-		f.Add(ms)
-	}
-	f.Fuzz(func(t *testing.T, ms int64) {
-		at := time.UnixMilli(ms % (1 << 52)).In(time.FixedZone("", 7200))
-		if got, want := string(appendTime(nil, at)), at.UTC().Format(`"2006-01-02T15:04:05.000Z"`); got != want {
-			t.Fatalf("%s, want %s", got, want)
-		}
-	})
-}
-
 // FuzzAppendText holds every text to what a JSON reader reads back.
 func FuzzAppendText(f *testing.F) {
 	for _, s := range []string{"", "plain", "\"\\\n\x00", "Größe", "\xff\xfe", "\U0001f30a"} {
@@ -86,16 +59,6 @@ func FuzzAppendText(f *testing.F) {
 			}
 		}
 	})
-}
-
-func BenchmarkAppendSale(b *testing.B) {
-	b.ReportAllocs()
-	s := &Sale{ID: 20, Title: "Night drop", Status: "live", StartsAt: noon, EndsAt: noon.Add(time.Hour), Limit: 2, PaymentSeconds: 900, Version: 3, ServerTime: noon}
-	items := []SaleItem{{1, 7, money.Of(1250, "GBP"), money.Of(2000, "GBP"), 100, 41}}
-	buf := make([]byte, 0, 1024)
-	for b.Loop() {
-		buf = AppendSale(buf[:0], s, items)
-	}
 }
 
 func BenchmarkAppendProblem(b *testing.B) {

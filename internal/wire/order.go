@@ -190,16 +190,5 @@ func linePath(i int, name string) string {
 	return path + "." + name
 }
 
-// AppendTicket appends what is answered of an order that has no row yet: its id and "undecided" or "queued".
-func AppendTicket(b []byte, o id.Order, status string) []byte {
-	b = appendID(append(b, `{"id":`...), int64(o))
-	b = AppendText(append(b, `,"status":`...), status)
-	return append(b, '}')
-}
-
-func appendID(b []byte, n int64) []byte {
-	return append(appendInt(append(b, '"'), n), '"')
-}
-
 // MalformedID is the fault of a path or query parameter that is not an id.
 func MalformedID(name string) *fault.Error { return badID(name) }

@@ -95,9 +95,9 @@ func (s *Service) stockRepairs(ctx context.Context, out *Repaired, progress Prog
 	return repairs, err
 }
 
-func (out *Repaired) stock(p inventory.Pool, what string, was, is int64) {
+func (r *Repaired) stock(p inventory.Pool, what string, was, is int64) {
 	if was != is {
-		out.Changes = append(out.Changes, Change{poolSubject(p).String() + ", " + what, strconv.FormatInt(was, 10), strconv.FormatInt(is, 10)})
+		r.Changes = append(r.Changes, Change{poolSubject(p).String() + ", " + what, strconv.FormatInt(was, 10), strconv.FormatInt(is, 10)})
 	}
 }
 

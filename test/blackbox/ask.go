@@ -124,14 +124,18 @@ type Sale struct {
 
 // Order is an order as the shop tells it.
 type Order struct {
-	ID       string    `json:"id"`
-	Sale     string    `json:"sale_id"`
-	Customer string    `json:"customer_id"`
-	Status   string    `json:"status"`
-	Units    int64     `json:"units"`
-	Total    Money     `json:"total"`
-	Expires  time.Time `json:"expires_at"`
-	Closed   time.Time `json:"closed_at"`
+	ID       string `json:"id"`
+	Sale     string `json:"sale_id"`
+	Customer string `json:"customer_id"`
+	Status   string `json:"status"`
+	Units    int64  `json:"units"`
+	Lines    []struct {
+		SKU   string `json:"sku_id"`
+		Units int64  `json:"units"`
+	} `json:"lines"`
+	Total   Money     `json:"total"`
+	Expires time.Time `json:"expires_at"`
+	Closed  time.Time `json:"closed_at"`
 }
 
 // listPrice is what a unit of the tests' goods costs outside a sale.
@@ -154,10 +158,10 @@ func (s *Shop) Stocked(code string, units int64) string {
 	return sku
 }
 
-// Terms are the terms of a sale of one SKU that is open from the start.
+// Terms are the terms of a sale that is open from the start.
 type Terms struct {
-	SKU            string
-	Allocation     int64
+	SKUs           []string
+	Allocation     int64 // units of each SKU
 	Limit          int64
 	PaymentSeconds int64         // the shop's own payment window where zero
 	Lasts          time.Duration // an hour where zero
@@ -171,9 +175,13 @@ func (s *Shop) Open(terms Terms) Sale {
 	}
 	now := time.Now().UTC()
 	const form = "2006-01-02T15:04:05.000Z"
+	items := make([]any, len(terms.SKUs))
+	for i, sku := range terms.SKUs {
+		items[i] = map[string]any{"sku_id": sku, "price": Money{Minor: 995, Currency: "GBP"}, "allocation": terms.Allocation}
+	}
 	in := map[string]any{
 		"title": "Drop", "starts_at": now.Format(form), "ends_at": now.Add(terms.Lasts).Format(form), "limit_per_customer": terms.Limit,
-		"items": []any{map[string]any{"sku_id": terms.SKU, "price": Money{Minor: 995, Currency: "GBP"}, "allocation": terms.Allocation}},
+		"items": items,
 	}
 	if terms.PaymentSeconds > 0 {
 		in["payment_seconds"] = terms.PaymentSeconds
@@ -183,7 +191,12 @@ func (s *Shop) Open(terms Terms) Sale {
 	s.Admin("POST", "/v1/admin/sales/"+made.ID+"/schedule", nil, &made)
 	Eventually(s.T, "the sale is live and the gate has its units", func() bool {
 		now := s.Sale(made.ID)
-		return now.Status == "live" && now.Items[0].Available == terms.Allocation
+		for _, item := range now.Items {
+			if item.Available != terms.Allocation {
+				return false
+			}
+		}
+		return now.Status == "live"
 	})
 	return made
 }

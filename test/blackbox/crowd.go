@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -18,16 +19,17 @@ type Purchase struct {
 	Path, Key, Body string
 }
 
-// Buying returns a purchase of units of one SKU in a sale; from general stock where sale is empty.
-func Buying(sale, sku string, units, customer int64, token, key string) Purchase {
+// Buying returns a purchase of units of each SKU in a sale; from general stock where sale is empty.
+func Buying(sale string, units, customer int64, token, key string, skus ...string) Purchase {
 	path := "/v1/orders"
 	if sale != "" {
 		path = "/v1/sales/" + sale + "/orders"
 	}
-	return Purchase{
-		Customer: customer, Token: token, Path: path, Key: key,
-		Body: fmt.Sprintf(`{"lines":[{"sku_id":"%s","units":%d}]}`, sku, units),
+	lines := make([]string, len(skus))
+	for i, sku := range skus {
+		lines[i] = fmt.Sprintf(`{"sku_id":"%s","units":%d}`, sku, units)
 	}
+	return Purchase{Customer: customer, Token: token, Path: path, Key: key, Body: `{"lines":[` + strings.Join(lines, ",") + `]}`}
 }
 
 // Buy tries a purchase once.
@@ -223,15 +225,14 @@ func (s *Shop) Settle(b *Book) {
 // CheckSale holds what the shop's own list says of a sale to what must hold: never more units than were allocated, no
 // customer over the limit, an order for every receipt, and none that a shopper neither has nor is without an answer for.
 // Orders that have been cancelled or have expired count for nothing.
-func (s *Shop) CheckSale(b *Book, sale string, allocation, limit int64) {
+func (s *Shop) CheckSale(b *Book, sale Sale, limit int64) {
 	s.T.Helper()
-	var units int64
-	held, known := map[string]int64{}, map[string]bool{}
+	units, held, known := map[string]int64{}, map[string]int64{}, map[string]bool{}
 	lost := map[string]int{}
 	for _, p := range b.Lost {
 		lost[strconv.FormatInt(p.Customer, 10)]++
 	}
-	for _, o := range s.Orders(sale, "") {
+	for _, o := range s.Orders(sale.ID, "") {
 		known[o.ID] = true
 		if _, received := b.Receipts[o.ID]; !received {
 			if lost[o.Customer]--; lost[o.Customer] < 0 {
@@ -241,11 +242,13 @@ func (s *Shop) CheckSale(b *Book, sale string, allocation, limit int64) {
 		if o.Status == "expired" || o.Status == "cancelled" {
 			continue
 		}
-		units += o.Units
+		for _, l := range o.Lines {
+			units[l.SKU] += l.Units
+		}
 		held[o.Customer] += o.Units
 	}
 	for order, r := range b.Receipts {
-		if r.Order.Sale == sale && !known[order] {
+		if r.Order.Sale == sale.ID && !known[order] {
 			s.T.Errorf("accepted order %s (key %s) is not in the list of orders", order, r.Key)
 		}
 	}
@@ -254,7 +257,13 @@ func (s *Shop) CheckSale(b *Book, sale string, allocation, limit int64) {
 			s.T.Errorf("customer %s has %d units, the limit is %d", customer, n, limit)
 		}
 	}
-	if units > allocation {
-		s.T.Errorf("OVERSOLD: %d units of %d", units, allocation)
+	for _, item := range sale.Items {
+		if units[item.SKU] > item.Allocation {
+			s.T.Errorf("OVERSOLD: %d units of %d of SKU %s", units[item.SKU], item.Allocation, item.SKU)
+		}
+		delete(units, item.SKU)
+	}
+	if len(units) > 0 {
+		s.T.Errorf("sold without being in the sale: %v", units)
 	}
 }

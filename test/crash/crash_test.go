@@ -14,14 +14,16 @@ func TestMain(m *testing.M) { blackbox.Main(m) }
 // The first of the customers that tests invent.
 const firstCustomer = 1_000_001
 
-// wishes are n purchases of customers in turn, one or two units each, in a random order. Each customer wants more than
-// limits allow, and every third purchase is tried twice.
-func wishes(random *rand.Rand, sale, sku, round string, tokens []string, n int) []blackbox.Purchase {
+// wishes are n purchases of customers in turn, one or two units of some of the SKUs each, in a random order. Every third
+// is tried twice.
+func wishes(random *rand.Rand, sale, round string, tokens []string, n int, skus ...string) []blackbox.Purchase {
 	all := make([]blackbox.Purchase, 0, n+n/3)
 	for i := range n {
 		c := i % len(tokens)
 		key := fmt.Sprintf("%s-%d-%d", round, c, i/len(tokens))
-		p := blackbox.Buying(sale, sku, 1+random.Int64N(2), firstCustomer+int64(c), tokens[c], key)
+		from := random.IntN(len(skus))
+		some := skus[from : from+1+random.IntN(len(skus)-from)]
+		p := blackbox.Buying(sale, 1+random.Int64N(2), firstCustomer+int64(c), tokens[c], key, some...)
 		all = append(all, p)
 		if i%3 == 0 {
 			all = append(all, p)
@@ -40,7 +42,7 @@ func TestAKilledShopKeepsItsWord(t *testing.T) {
 		seed       = 20261127
 		rounds     = 4
 		customers  = 600
-		allocation = 1400
+		allocation = 800
 		limit      = 5
 		shoppers   = 96
 	)
@@ -48,8 +50,8 @@ func TestAKilledShopKeepsItsWord(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 1))
 	shop := blackbox.New(t)
 	shop.Start()
-	sku := shop.Stocked("MUG", 5000)
-	sale := shop.Open(blackbox.Terms{SKU: sku, Allocation: allocation, Limit: limit, PaymentSeconds: 3600})
+	skus := []string{shop.Stocked("MUG", 5000), shop.Stocked("JUG", 5000)}
+	sale := shop.Open(blackbox.Terms{SKUs: skus, Allocation: allocation, Limit: limit, PaymentSeconds: 3600})
 	tokens := shop.Tokens(firstCustomer, customers)
 
 	stop := make(chan struct{})
@@ -64,7 +66,7 @@ func TestAKilledShopKeepsItsWord(t *testing.T) {
 		killAt = book.Answered() + 50 + random.IntN(500)
 		stop = make(chan struct{})
 		gone := make(chan struct{})
-		buying := wishes(random, sale.ID, sku, fmt.Sprintf("r%d", round), tokens, 2*customers)
+		buying := wishes(random, sale.ID, fmt.Sprintf("r%d", round), tokens, 2*customers, skus...)
 		go func() {
 			defer close(gone)
 			shop.Crowd(book, shoppers, stop, buying)
@@ -81,19 +83,21 @@ func TestAKilledShopKeepsItsWord(t *testing.T) {
 			t.Errorf("round %d: nothing was sold, so nothing was tried", round)
 		}
 		shop.Start()
-		shop.CheckSale(book, sale.ID, allocation, limit)
+		shop.CheckSale(book, sale, limit)
 		shop.Honour(book)
 		shop.Settle(book)
-		shop.CheckSale(book, sale.ID, allocation, limit)
+		shop.CheckSale(book, sale, limit)
 		shop.Audit("I1", "I2", "I3", "I4", "I7", "I9")
 		shop.Reconciled()
 		if t.Failed() {
 			return
 		}
 	}
-	pool := shop.Pool(sku, sale.ID)
-	if pool.OnHand != allocation || pool.Reserved+pool.Available != allocation {
-		t.Errorf("the sale's pool does not account for its %d units: %+v", allocation, pool)
+	for _, sku := range skus {
+		pool := shop.Pool(sku, sale.ID)
+		if pool.OnHand != allocation || pool.Reserved+pool.Available != allocation {
+			t.Errorf("the sale's pool does not account for its %d units: %+v", allocation, pool)
+		}
 	}
 	shop.Stop()
 	shop.Audit("I1", "I2", "I3", "I4", "I7", "I9") // of the folder that no process holds

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -14,6 +15,9 @@ import (
 
 	"github.com/tidegate/tidegate/test/blackbox"
 )
+
+// earlyCheckpoints has the database copied out of its log often, so that the disk fills in the middle of that, too.
+const earlyCheckpoints = "TIDEGATE_STORE_CHECKPOINT_MIB=1"
 
 // TestAFullDiskRefusesOrdersAndLosesNone fills the disk under a shop that sells.
 func TestAFullDiskRefusesOrdersAndLosesNone(t *testing.T) {
@@ -27,14 +31,17 @@ func TestAFullDiskRefusesOrdersAndLosesNone(t *testing.T) {
 			t.Errorf("the small disk cannot be unmounted: %v", err)
 		}
 	})
-	shop := blackbox.At(t, filepath.Join(disk, "shop"))
+	shop := blackbox.At(t, filepath.Join(disk, "shop"), earlyCheckpoints)
 	shop.Start()
 	balloon := filepath.Join(disk, "balloon")
-	withoutRoom(t, shop, func() { fill(t, balloon) }, func() {
+	r := openRoom(t, shop, "store_full", "store_unavailable")
+	r.take = func() { fill(t, balloon) }
+	r.give = func() {
 		if err := os.Remove(balloon); err != nil {
 			t.Fatal(err)
 		}
-	}, "store_full", "store_unavailable")
+	}
+	r.test()
 }
 
 // fill writes a file until the disk has no room.
@@ -61,96 +68,163 @@ func fill(t *testing.T, path string) {
 // with a limit or a broken disk does, and then lets them pass again.
 func TestAFailedCommitRefusesOrdersAndLosesNone(t *testing.T) {
 	t.Parallel()
-	shop := blackbox.New(t)
+	shop := blackbox.New(t, earlyCheckpoints)
 	shop.Start()
 	limit := func(bytes uint64) {
 		t.Helper()
-		if err := unix.Prlimit(shop.Running().PID, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: bytes, Max: unix.RLIM_INFINITY}, nil); err != nil {
+		err := unix.Prlimit(shop.Running().PID, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: bytes, Max: unix.RLIM_INFINITY}, nil)
+		if err != nil && !errors.Is(err, syscall.ESRCH) { // a process that was killed takes its limit along
 			t.Fatalf("the size of the shop's files cannot be limited: %v", err)
 		}
 	}
-	withoutRoom(t, shop, func() { limit(4096) }, func() { limit(unix.RLIM_INFINITY) }, "store_unavailable", "store_full")
+	r := openRoom(t, shop, "store_unavailable", "store_full")
+	r.take = func() { limit(4096) }
+	r.give = func() { limit(unix.RLIM_INFINITY) }
+	r.test()
 }
 
-// withoutRoom sells, takes the room away, and sells on: orders are refused with 503, one of the codes and a Retry-After,
-// everything can still be read, and the operator is told. When there is room again, so are orders, with the same keys.
-func withoutRoom(t *testing.T, shop *blackbox.Shop, take, give func(), codes ...string) {
-	t.Helper()
-	const customers, allocation, limit, shoppers = 300, 400, 2, 32
-	random := rand.New(rand.NewPCG(3, 1))
-	sku := shop.Stocked("MUG", 1000)
-	sale := shop.Open(blackbox.Terms{SKU: sku, Allocation: allocation, Limit: limit, PaymentSeconds: 3600})
-	tokens := shop.Tokens(firstCustomer, customers)
-	book := blackbox.NewBook(nil)
-	shop.Crowd(book, shoppers, nil, wishes(random, sale.ID, sku, "before", tokens[:50], 60))
-	if len(book.Receipts) < 20 {
-		t.Fatalf("before: %s", book)
+// Those who buy while there is no room, and what there is to buy.
+const (
+	roomCustomers  = 300
+	roomAllocation = 400
+	roomLimit      = 2
+	roomShoppers   = 32
+)
+
+// room is a shop that sells while its disk has room, has none, and has some again.
+type room struct {
+	*testing.T
+	shop       *blackbox.Shop
+	take, give func()
+	codes      []string // with which orders may be refused without room
+	random     *rand.Rand
+	sale       blackbox.Sale
+	sku        string
+	tokens     []string
+	book       *blackbox.Book
+	probes     int
+}
+
+func openRoom(t *testing.T, shop *blackbox.Shop, codes ...string) *room {
+	r := &room{T: t, shop: shop, codes: codes, random: rand.New(rand.NewPCG(3, 1)), book: blackbox.NewBook(nil)}
+	r.sku = shop.Stocked("MUG", 10_000)
+	r.sale = shop.Open(blackbox.Terms{SKUs: []string{r.sku}, Allocation: roomAllocation, Limit: roomLimit, PaymentSeconds: 3600})
+	r.tokens = shop.Tokens(firstCustomer, roomCustomers)
+	return r
+}
+
+// crowd has customers from one id on buy.
+func (r *room) crowd(round string, tokens []string, n int) {
+	r.shop.Crowd(r.book, roomShoppers, nil, wishes(r.random, r.sale.ID, round, tokens, n, r.sku))
+}
+
+// test sells, takes the room away and sells on: orders are refused with 503 and a Retry-After, what was accepted can be
+// read, the operator is told, and a payment waits. With room again everything goes on, with the same keys; and a kill
+// while there is none loses nothing either.
+func (r *room) test() {
+	r.crowd("before", r.tokens[:50], 60)
+	if len(r.book.Receipts) < 20 {
+		r.Fatalf("before: %s", r.book)
+	}
+	var paying blackbox.Receipt
+	for _, paying = range r.book.Receipts {
+		break
+	}
+	attempt, a := r.shop.StartPayment(paying)
+	if a.Status != 201 {
+		r.Fatalf("paying cannot be started: %s", a)
 	}
 
-	take()
-	pid := shop.Process().Process.Pid
-	refused := untilRefused(t, shop, sale.ID, sku, book, tokens[50])
-	known := false
-	for _, code := range codes {
-		known = known || refused.Code() == code
-	}
-	if wait, err := strconv.Atoi(refused.Header.Get("Retry-After")); !known || refused.Status != 503 || err != nil || wait < 1 {
-		t.Errorf("without room an order was answered %s, Retry-After %q", refused, refused.Header.Get("Retry-After"))
-	}
-	shop.Crowd(book, shoppers, nil, wishes(random, sale.ID, sku, "without", tokens[50:], 300))
-	t.Logf("without room: %s", book)
-	for code := range book.Refused {
-		if code != "limit_reached" && code != "sold_out" && code != codes[0] && code != codes[1] {
-			t.Errorf("without room orders were refused with %s", code)
-		}
-	}
-	for _, r := range book.Receipts {
-		if read := shop.Ask("GET", "/v1/orders/"+r.Order.ID, r.Token, ""); read.Status != 200 {
-			t.Fatalf("without room an accepted order cannot be read: %s", read)
-		}
-	}
-	if ready := shop.Ask("GET", shop.Running().Ops+"/readyz", "", ""); ready.Status != 503 {
-		t.Errorf("without room /readyz says %s", ready)
-	}
+	r.take()
+	r.untilRefused()
+	r.without(attempt)
 
-	give()
-	again := blackbox.Buying(sale.ID, sku, 1, firstCustomer+299, tokens[299], "after")
-	blackbox.Eventually(t, "orders are taken again", func() bool {
-		a := shop.Buy(again)
-		book.Note(again, a)
+	pid := r.shop.Running().PID
+	r.give()
+	r.untilTaken()
+	r.shop.Settle(r.book) // everyone who was told to come back does so
+	blackbox.Eventually(r, "the payment is taken and reaches its order", func() bool {
+		_ = r.shop.Pay(attempt.PayURL) // until it is taken; once it is, again changes nothing
+		return r.shop.Order(paying.Order.ID).Status == "paid"
+	})
+	r.crowd("after", r.tokens, roomCustomers)
+	if r.shop.Running().PID != pid {
+		r.Error("the shop was started anew")
+	}
+	r.check()
+
+	r.take()
+	r.untilRefused()
+	r.shop.Kill()
+	r.give()
+	r.shop.Start()
+	r.shop.Settle(r.book)
+	r.check()
+}
+
+// without looks at a shop that has no room.
+func (r *room) without(attempt blackbox.Payment) {
+	r.crowd("without", r.tokens[50:], roomCustomers)
+	r.Logf("without room: %s", r.book)
+	for code := range r.book.Refused {
+		if code != "limit_reached" && code != "sold_out" && !slices.Contains(r.codes, code) {
+			r.Errorf("without room orders were refused with %s", code)
+		}
+	}
+	for _, receipt := range r.book.Receipts {
+		if read := r.shop.Ask("GET", "/v1/orders/"+receipt.Order.ID, receipt.Token, ""); read.Status != 200 {
+			r.Fatalf("without room an accepted order cannot be read: %s", read)
+		}
+	}
+	if a := r.shop.Pay(attempt.PayURL); a.Status != 503 {
+		r.Errorf("without room the cashier answers %s", a)
+	}
+	if ready := r.shop.Ask("GET", r.shop.Running().Ops+"/readyz", "", ""); ready.Status != 503 {
+		r.Errorf("without room /readyz says %s", ready)
+	}
+}
+
+// untilRefused buys from general stock until an order is refused for want of room: the log that the database writes
+// ahead may have had some room of its own.
+func (r *room) untilRefused() {
+	r.Helper()
+	const ordersMax = 5000
+	for range ordersMax {
+		r.probes++
+		p := blackbox.Buying("", 1, firstCustomer, r.tokens[0], fmt.Sprintf("probe-%d", r.probes), r.sku)
+		a := r.shop.Buy(p)
+		r.book.Note(p, a)
+		if a.Status == 201 {
+			continue
+		}
+		wait, err := strconv.Atoi(a.Header.Get("Retry-After"))
+		if a.Status != 503 || !slices.Contains(r.codes, a.Code()) || err != nil || wait < 1 {
+			r.Errorf("without room an order was answered %s, Retry-After %q", a, a.Header.Get("Retry-After"))
+		}
+		return
+	}
+	r.Fatalf("there is no room, and of %d orders none was refused for it", ordersMax)
+}
+
+// untilTaken waits until the shop takes orders and says so.
+func (r *room) untilTaken() {
+	r.Helper()
+	r.probes++
+	p := blackbox.Buying("", 1, firstCustomer, r.tokens[0], fmt.Sprintf("probe-%d", r.probes), r.sku)
+	blackbox.Eventually(r, "orders are taken again", func() bool {
+		a := r.shop.Buy(p)
+		r.book.Note(p, a)
 		return a.Status == 201
 	})
-	blackbox.Eventually(t, "the shop says that it is ready", func() bool {
-		return shop.Ask("GET", shop.Running().Ops+"/readyz", "", "").Status == 200
+	blackbox.Eventually(r, "the shop says that it is ready", func() bool {
+		return r.shop.Ask("GET", r.shop.Running().Ops+"/readyz", "", "").Status == 200
 	})
-	shop.Settle(book) // everyone who was told to come back does so
-	shop.Crowd(book, shoppers, nil, wishes(random, sale.ID, sku, "after", tokens, customers))
-	if shop.Running().PID != pid {
-		t.Error("the shop was started anew")
-	}
-	shop.Honour(book)
-	shop.CheckSale(book, sale.ID, allocation, limit)
-	shop.Audit("I1", "I2", "I3", "I4", "I7", "I9")
-	shop.Reconciled()
-	shop.Stop()
-	shop.Start()
-	shop.Honour(book)
-	shop.Reconciled()
 }
 
-// untilRefused buys until an order is refused for want of room, and returns the answer: the log that the database
-// writes ahead may have had some room of its own.
-func untilRefused(t *testing.T, shop *blackbox.Shop, sale, sku string, book *blackbox.Book, token string) blackbox.Answer {
-	t.Helper()
-	const ordersMax = 2000
-	for i := range ordersMax {
-		p := blackbox.Buying(sale, sku, 1, firstCustomer+50, token, fmt.Sprintf("probe-%d", i))
-		a := shop.Buy(p)
-		book.Note(p, a)
-		if a.Status >= 500 || a.Err != nil {
-			return a
-		}
-	}
-	t.Fatalf("there is no room, and of %d orders none was refused for it: %s", ordersMax, book)
-	return blackbox.Answer{}
+func (r *room) check() {
+	r.Helper()
+	r.shop.Honour(r.book)
+	r.shop.CheckSale(r.book, r.sale, roomLimit)
+	r.shop.Audit("I1", "I2", "I3", "I4", "I5", "I7", "I9")
+	r.shop.Reconciled()
 }

@@ -16,7 +16,7 @@ func sold(t *testing.T, shop *blackbox.Shop, sale blackbox.Sale, sku string, cus
 	t.Helper()
 	buying := make([]blackbox.Purchase, customers)
 	for i, token := range shop.Tokens(firstCustomer, customers) {
-		buying[i] = blackbox.Buying(sale.ID, sku, units, firstCustomer+int64(i), token, fmt.Sprintf("k-%d", i))
+		buying[i] = blackbox.Buying(sale.ID, units, firstCustomer+int64(i), token, fmt.Sprintf("k-%d", i), sku)
 	}
 	book := blackbox.NewBook(nil)
 	shop.Crowd(book, 64, nil, buying)
@@ -39,7 +39,7 @@ func TestAKillAmongExpiriesGivesEveryUnitBackOnce(t *testing.T) {
 	shop := blackbox.New(t)
 	shop.Start()
 	sku := shop.Stocked("MUG", 2*customers*units)
-	sale := shop.Open(blackbox.Terms{SKU: sku, Allocation: customers * units, Limit: units, PaymentSeconds: 10})
+	sale := shop.Open(blackbox.Terms{SKUs: []string{sku}, Allocation: customers * units, Limit: units, PaymentSeconds: 10})
 	book, receipts := sold(t, shop, sale, sku, customers, units)
 	expired := 0
 	for kill := range kills {
@@ -81,7 +81,7 @@ func TestAKillAmongPaymentsSettlesEachOnce(t *testing.T) {
 	shop := blackbox.New(t, "TIDEGATE_PAYMENTS_QUERY_AFTER=1s")
 	shop.Start()
 	sku := shop.Stocked("MUG", customers)
-	sale := shop.Open(blackbox.Terms{SKU: sku, Allocation: customers, Limit: 1, PaymentSeconds: 3600})
+	sale := shop.Open(blackbox.Terms{SKUs: []string{sku}, Allocation: customers, Limit: 1, PaymentSeconds: 3600})
 	book, receipts := sold(t, shop, sale, sku, customers, 1)
 
 	var mu sync.Mutex

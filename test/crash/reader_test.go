@@ -19,14 +19,14 @@ func TestTheDatabaseIsReadWhileTheShopSells(t *testing.T) {
 	shop := blackbox.New(t)
 	shop.Start()
 	sku := shop.Stocked("MUG", allocation)
-	sale := shop.Open(blackbox.Terms{SKU: sku, Allocation: allocation, PaymentSeconds: 3600})
+	sale := shop.Open(blackbox.Terms{SKUs: []string{sku}, Allocation: allocation, PaymentSeconds: 3600})
 	tokens := shop.Tokens(firstCustomer, customers)
 	random := rand.New(rand.NewPCG(5, 1))
 	book := blackbox.NewBook(nil)
 	sell := func(round string) {
 		t.Helper()
 		before := len(book.Receipts)
-		shop.Crowd(book, 48, nil, wishes(random, sale.ID, sku, round, tokens, customers))
+		shop.Crowd(book, 48, nil, wishes(random, sale.ID, round, tokens, customers, sku))
 		if got := len(book.Receipts) - before; got != customers || len(book.Refused) > 0 || len(book.Lost) > 0 {
 			t.Fatalf("%s: %d of %d orders: %s", round, got, customers, book)
 		}

@@ -35,8 +35,8 @@ func TestAShopKilledWhileItStartsStartsAgain(t *testing.T) {
 	}
 	shop.Start()
 	sku := shop.Stocked("MUG", 10)
-	sale := shop.Open(blackbox.Terms{SKU: sku, Allocation: 5})
-	p := blackbox.Buying(sale.ID, sku, 1, firstCustomer, shop.Tokens(firstCustomer, 1)[0], "k")
+	sale := shop.Open(blackbox.Terms{SKUs: []string{sku}, Allocation: 5})
+	p := blackbox.Buying(sale.ID, 1, firstCustomer, shop.Tokens(firstCustomer, 1)[0], "k", sku)
 	if a := shop.Buy(p); a.Status != 201 {
 		t.Errorf("after %d broken starts an order is answered %s", starts, a)
 	}

@@ -31,7 +31,7 @@ func TestAStopAmongBuyersLosesNoAnswer(t *testing.T) {
 	shop := blackbox.New(t)
 	shop.Start()
 	sku := shop.Stocked("MUG", allocation)
-	sale := shop.Open(blackbox.Terms{SKU: sku, Allocation: allocation, PaymentSeconds: 3600})
+	sale := shop.Open(blackbox.Terms{SKUs: []string{sku}, Allocation: allocation, PaymentSeconds: 3600})
 	tokens := shop.Tokens(firstCustomer, customers)
 	stop, gone := make(chan struct{}), make(chan struct{})
 	book := blackbox.NewBook(func(answered int) {
@@ -42,7 +42,7 @@ func TestAStopAmongBuyersLosesNoAnswer(t *testing.T) {
 	go func() {
 		defer close(gone)
 		// The crowd goes on after the signal, until nobody answers.
-		shop.Crowd(book, shoppers, nil, wishes(rand.New(rand.NewPCG(seed, 1)), sale.ID, sku, "s", tokens, 4*customers))
+		shop.Crowd(book, shoppers, nil, wishes(rand.New(rand.NewPCG(seed, 1)), sale.ID, "s", tokens, 4*customers, sku))
 	}()
 	select {
 	case <-stop:
@@ -125,7 +125,7 @@ func TestAnOrderUnderWayIsFinishedByAStop(t *testing.T) {
 	shop := blackbox.New(t)
 	shop.Start()
 	sku := shop.Stocked("MUG", 10)
-	buying := blackbox.Buying("", sku, 1, firstCustomer, shop.Tokens(firstCustomer, 1)[0], "slow")
+	buying := blackbox.Buying("", 1, firstCustomer, shop.Tokens(firstCustomer, 1)[0], "slow", sku)
 	first := buying
 	first.Key = "first"
 	blackbox.Eventually(t, "the goods can be bought", func() bool { return shop.Buy(first).Status == 201 })
@@ -159,7 +159,7 @@ func TestASecondSignalEndsAStopAtOnce(t *testing.T) {
 	shop := blackbox.New(t)
 	shop.Start()
 	sku := shop.Stocked("MUG", 10)
-	beginOrder(t, shop, blackbox.Buying("", sku, 1, firstCustomer, shop.Tokens(firstCustomer, 1)[0], "never"))
+	beginOrder(t, shop, blackbox.Buying("", 1, firstCustomer, shop.Tokens(firstCustomer, 1)[0], "never", sku))
 	shop.Signal(syscall.SIGTERM)
 	blackbox.Eventually(t, "nobody new is let in", func() bool { return shop.Ask("GET", "/v1/sales", "", "").Err != nil })
 	select {

@@ -81,7 +81,7 @@ func (n *night) prepare() {
 }
 
 func (n *night) wish(customer int, units int64, key string) blackbox.Purchase {
-	return blackbox.Buying(n.sale.ID, n.sku, units, firstCustomer+int64(customer), n.tokens[customer], fmt.Sprintf("%s-%d", key, customer))
+	return blackbox.Buying(n.sale.ID, units, firstCustomer+int64(customer), n.tokens[customer], fmt.Sprintf("%s-%d", key, customer), n.sku)
 }
 
 // sellOut lets the crowd in: everybody wants one unit and tries twice with the same key, some want more than the limit
@@ -114,7 +114,7 @@ func (n *night) sellOut() {
 	n.shop.Crowd(n.book, crowdMax, nil, wishes)
 	n.Logf("sold out: %s", n.book)
 
-	n.shop.CheckSale(n.book, n.sale.ID, allocation, limit)
+	n.shop.CheckSale(n.book, n.sale, limit)
 	if pool := n.shop.Pool(n.sku, n.sale.ID); pool.Reserved != allocation || pool.Available != 0 {
 		n.Errorf("after the crowd the sale's pool is %+v, all %d units should be reserved", pool, allocation)
 	}
@@ -305,7 +305,7 @@ func (n *night) end(paid int64) {
 		n.Errorf("a cancelled order that was paid late is %s", o.Status)
 	}
 
-	n.shop.CheckSale(n.book, n.sale.ID, allocation, limit)
+	n.shop.CheckSale(n.book, n.sale, limit)
 	n.shop.Honour(n.book)
 	n.shop.Reconciled()
 	n.shop.Stop()

@@ -37,7 +37,7 @@ var demoSaleCodes = []string{"85123A", "22423", "85099B"}
 
 // demoState is what the demo keeps in demo.json, so that a restart goes on where it was.
 type demoState struct {
-	CustomerID id.Customer `json:"customer_id"`
+	CustomerID id.Customer `json:"customer_id,omitzero"`
 	Email      string      `json:"email"`
 	Password   string      `json:"password"`
 	AdminKey   string      `json:"admin_key"`

@@ -17,6 +17,9 @@ import (
 
 type stepFunc = func(context.Context) (int, error)
 
+// deafFor is how long a call to the deaf hangs.
+const deafFor = 300 * time.Millisecond
+
 // deafProvider does not answer for some attempts until it has heard.
 type deafProvider struct {
 	payment.Provider
@@ -26,8 +29,8 @@ type deafProvider struct {
 
 func (p *deafProvider) Close(ctx context.Context, a payment.Attempt) (payment.Report, error) {
 	if p.to[a.ID] && !p.heard.Load() {
-		<-ctx.Done()
-		return payment.Report{}, ctx.Err()
+		time.Sleep(deafFor)
+		return payment.Report{}, context.DeadlineExceeded
 	}
 	return p.Provider.Close(ctx, a)
 }
@@ -231,7 +234,7 @@ func everyFuse(t *testing.T, dead bool, with error) {
 	for _, st := range stories {
 		t.Run(st.name, func(t *testing.T) {
 			s := newShop(t, 0)
-			for at := 1; ; at++ {
+			for at := 1; ; at += fuseStrides {
 				f := &fuse{at: at, dead: dead, err: with}
 				s.play(st, f)
 				if t.Failed() {

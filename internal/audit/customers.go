@@ -94,14 +94,14 @@ func (r *run) checkLimits(ctx context.Context) error {
 	err = r.snap.OverLimit(ctx, func(a Allowance) error {
 		r.tick()
 		over = append(over, a)
-		return errStop(len(over) > r.loweredMax)
+		return errStop(len(over) > r.most.lowered)
 	})
 	if err != nil && err != errStopped {
 		return err
 	}
-	if len(over) > r.loweredMax {
-		over = over[:r.loweredMax]
-		r.note(i7, "More than %d customers have more than today's limit; the first %d were judged.", r.loweredMax, r.loweredMax)
+	if len(over) > r.most.lowered {
+		over = over[:r.most.lowered]
+		r.note(i7, "More than %d customers have more than today's limit; the first %d were judged.", r.most.lowered, r.most.lowered)
 	}
 	if len(over) == 0 {
 		return nil

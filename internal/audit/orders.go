@@ -72,7 +72,7 @@ func (r *run) checkOrders(ctx context.Context) error {
 			return err
 		}
 		p.judge()
-		if len(p.orders) < r.ordersMax {
+		if len(p.orders) < r.most.orders {
 			return nil
 		}
 		after = p.upTo
@@ -81,12 +81,12 @@ func (r *run) checkOrders(ctx context.Context) error {
 
 func (p *portion) read(ctx context.Context) error {
 	p.orders = p.buffer[:0]
-	p.index = make(map[id.Order]int32, min(p.ordersMax, int(p.orderCount)))
-	if err := p.snap.Orders(ctx, p.after, p.ordersMax, p.order); err != nil {
+	p.index = make(map[id.Order]int32, min(p.most.orders, int(p.orderCount)))
+	if err := p.snap.Orders(ctx, p.after, p.most.orders, p.order); err != nil {
 		return err
 	}
 	p.buffer = p.orders
-	if n := len(p.orders); n == p.ordersMax {
+	if n := len(p.orders); n == p.most.orders {
 		p.upTo = p.orders[n-1].id
 	}
 	if err := p.snap.Movements(ctx, p.after, p.upTo, p.movement); err != nil {

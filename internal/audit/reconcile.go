@@ -60,7 +60,7 @@ func (s *Service) Reconcile(ctx context.Context, apply bool, progress Progress) 
 func (s *Service) stockRepairs(ctx context.Context, out *Repaired, progress Progress) ([]Repair, error) {
 	var repairs []Repair
 	err := s.store.AuditSnapshot(ctx, func(snap Snapshot) error {
-		r := newRun(snap, progress)
+		r := newRun(snap, s.most, progress)
 		err := snap.Movements(ctx, -1<<63, 1<<63-1, func(m *Movement) error {
 			r.tick()
 			r.book(m)

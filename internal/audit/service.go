@@ -20,11 +20,15 @@ type Service struct {
 	gate  Gate // nil where no shop is running
 	clock clock.Clock
 	one   sync.Mutex
+	most  limits
 }
+
+// limits bound what is in memory at once.
+type limits struct{ orders, keys, lowered int }
 
 // NewService returns a service over its parts. gate is nil where the folder is looked at while no shop runs on it.
 func NewService(s Store, g Gate, c clock.Clock) *Service {
-	return &Service{store: s, gate: g, clock: c}
+	return &Service{store: s, gate: g, clock: c, most: limits{ordersMax, keysMax, loweredMax}}
 }
 
 // Progress is told now and then how many rows were read so far.
@@ -40,7 +44,7 @@ func (s *Service) Run(ctx context.Context, progress Progress) (Report, error) {
 	at := s.clock.Now()
 	var report Report
 	err := s.store.AuditSnapshot(ctx, func(snap Snapshot) error {
-		r := newRun(snap, progress)
+		r := newRun(snap, s.most, progress)
 		if err := r.all(ctx); err != nil {
 			return err
 		}
@@ -63,8 +67,7 @@ type run struct {
 	seed       maphash.Seed
 	orderCount int64
 	firstEvent int64
-	ordersMax  int
-	loweredMax int
+	most       limits
 
 	pools    map[inventory.Pool]*tally
 	supplies map[id.SKU]*supply
@@ -77,9 +80,9 @@ type run struct {
 	encoded    []byte
 }
 
-func newRun(snap Snapshot, progress Progress) *run {
+func newRun(snap Snapshot, most limits, progress Progress) *run {
 	return &run{
-		findings: list(), snap: snap, progress: progress, seed: maphash.MakeSeed(), ordersMax: ordersMax, loweredMax: loweredMax,
+		findings: list(), snap: snap, progress: progress, seed: maphash.MakeSeed(), most: most,
 		pools: map[inventory.Pool]*tally{}, supplies: map[id.SKU]*supply{}, keyParts: 1,
 	}
 }
@@ -95,7 +98,7 @@ func (r *run) all(ctx context.Context) error {
 	if r.firstEvent > 1 {
 		r.note(i9, "Events before position %d are not kept any more: the path of older orders is told by their rows and movements alone.", r.firstEvent)
 	}
-	r.keyParts = uint64(r.orderCount/keysMax) + 1
+	r.keyParts = uint64(r.orderCount)/uint64(r.most.keys) + 1
 	for _, check := range []func(context.Context) error{r.checkOrders, r.checkRefunds, r.checkKeys, r.checkPools, r.checkLimits} {
 		if err := check(ctx); err != nil {
 			return err

@@ -86,7 +86,7 @@ func newBusyShop(t *testing.T) *busyShop {
 	return b
 }
 
-func ok(t *testing.T, err error) {
+func ok(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func ok(t *testing.T, err error) {
 }
 
 // openAt opens and migrates the store in a file.
-func openAt(t *testing.T, path string) *store.Store {
+func openAt(t testing.TB, path string) *store.Store {
 	t.Helper()
 	c := store.DefaultConfig()
 	c.Path = path

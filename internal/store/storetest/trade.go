@@ -19,14 +19,14 @@ import (
 // Trade is a shop's trade straight on a store, with a clock that moves when told: no gate, no committer, no provider. Its
 // methods end the test on an error.
 type Trade struct {
-	T     *testing.T
+	T     testing.TB
 	Store *store.Store
 	Clock *clock.Manual
 	Mint  *id.Mint
 }
 
 // NewTrade returns a trade over a store without rows.
-func NewTrade(t *testing.T, s *store.Store) *Trade {
+func NewTrade(t testing.TB, s *store.Store) *Trade {
 	t.Helper()
 	c := clock.NewManual(time.Date(2026, 11, 27, 19, 0, 0, 0, time.UTC))
 	m, err := id.NewMint(c, 1)

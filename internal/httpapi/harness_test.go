@@ -35,6 +35,7 @@ type shop struct {
 	clock    *clock.Manual
 	mint     *id.Mint
 	store    *store.Store
+	path     string // of its file
 	gate     *inventory.Memory
 	follower *inventory.Follower
 	sales    *sale.Service
@@ -97,6 +98,7 @@ func (s *shop) openStore() {
 	c.Path = filepath.Join(s.t.TempDir(), "shop.db")
 	s.store = must(store.Open(s.t.Context(), c))(s.t)
 	s.t.Cleanup(func() { check(s.t, s.store.Close()) })
+	s.path = c.Path
 	_, _, err := s.store.Migrate(s.t.Context())
 	check(s.t, err)
 }

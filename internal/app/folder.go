@@ -146,6 +146,12 @@ func readJSON(folder, name string, into any) (bool, error) {
 	return true, nil
 }
 
+// ReadRunning reads what the shop that runs on a data folder says of itself; false where none does.
+func ReadRunning(folder string) (r Running, found bool, err error) {
+	found, err = readJSON(folder, runningFile, &r)
+	return r, found, err
+}
+
 // Running is what a running shop says of itself in its data folder, for commands on the same machine.
 type Running struct {
 	PID int `json:"pid"`

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// small is a night that is over in a second.
+var small = []string{"drill", "--shoppers", "300", "--units", "20", "--skus", "3", "--over", "300ms", "--connections", "16", "--readers", "2", "--reads-per-second", "100", "--pay-after", "50ms"}
+
+// asTidegate makes child processes of this test behave as tidegate.
+func asTidegate(t *testing.T) {
+	t.Helper()
+	t.Setenv(asProcess, "1")
+}
+
+func TestADrillOfAPrivateShop(t *testing.T) {
+	asTidegate(t)
+	dir := t.TempDir()
+	file, page := filepath.Join(dir, "out.json"), filepath.Join(dir, "out.html")
+	args := slices.Concat(small, []string{"--ceiling", "--measure", "200ms", "--kill-after", "150ms", "--json", file, "--report", page})
+	code, out, errs := runTool(t, nil, args...)
+	if code != exitOK || !strings.Contains(out, "All is well: ") {
+		t.Fatalf("exit %d:\n%s\n%s", code, out, errs)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r map[string]any
+	if err := json.Unmarshal(text, &r); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "drill-keys.txt", strings.Join(keysOf("", r), "\n")+"\n")
+	for name, want := range map[string]any{"lane": "main", "load": "open", "shoppers": 300.0, "units": 60.0, "ok": true, "unanswered": 0.0, "killed": 1.0, "stopped_early": false} {
+		if r[name] != want {
+			t.Errorf("%s is %v, want %v", name, r[name], want)
+		}
+	}
+	for _, name := range []string{"accepted", "in_database", "sold_out", "durable_orders_per_s", "sold_out_per_s", "product_reads_per_s", "p99_ms", "ceiling_per_s", "ratio", "commits_per_s", "server_rss_max_mib", "server_cpu_s", "generator_cpu_s", "paid"} {
+		if n, ok := r[name].(float64); !ok || n <= 0 {
+			t.Errorf("%s is %v", name, r[name])
+		}
+	}
+	if r["accepted"] != r["in_database"] {
+		t.Errorf("accepted %v, in the database %v", r["accepted"], r["in_database"])
+	}
+	html, err := os.ReadFile(page)
+	if err != nil || !strings.Contains(string(html), "All is well: ") || strings.Count(string(html), "<svg") != 3 {
+		t.Errorf("the page: %v, %d bytes", err, len(html))
+	}
+}
+
+// keysOf lists the paths of a JSON object; the elements of a list count once.
+func keysOf(path string, v any) []string {
+	switch v := v.(type) {
+	case map[string]any:
+		if path == "orders_by_status" {
+			return []string{path}
+		}
+		var all []string
+		for name, one := range v {
+			all = append(all, keysOf(strings.TrimPrefix(path+"."+name, "."), one)...)
+		}
+		slices.Sort(all)
+		return slices.Compact(all)
+	case []any:
+		all := []string{path}
+		for _, one := range v {
+			if _, isObject := one.(map[string]any); isObject {
+				all = append(all, keysOf(path+"[]", one)...)
+			}
+		}
+		slices.Sort(all)
+		return slices.Compact(all)
+	}
+	return []string{path}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s differs (-want +got):\n%s", name, diff)
+	}
+}
+
+func TestADrillOfARunningShop(t *testing.T) {
+	t.Parallel()
+	shop := start(t, filepath.Join(t.TempDir(), "shop"), "serve", "--http.address", "127.0.0.1:0")
+	at := shop.running(t)
+	target := []string{"--target", at.Public, "--admin-key", at.AdminKey, "--ops", at.Ops}
+	code, out, errs := runTool(t, nil, slices.Concat(small, target, []string{"--title", "Friday", "--load", "closed"})...)
+	if code != exitOK {
+		t.Fatalf("exit %d:\n%s\n%s", code, out, errs)
+	}
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		want string
+	}{
+		{"a sale that exists", slices.Concat(target, []string{"--title", "Friday"}), exitRun, `There is a rehearsal called "Friday" already`},
+		{"a wrong key", []string{"--target", at.Public, "--admin-key", "tgk_1_x"}, exitRun, "does not know the admin key"},
+		{"no key", []string{"--target", at.Public}, exitRun, "a target needs an admin key"},
+		{"to be killed", slices.Concat(target, []string{"--kill-after", "1s"}), exitRun, "only a private shop can be killed"},
+		{"no express lane", slices.Concat(target, []string{"--lane", "express"}), exitRun, "the shop has no express lane here"},
+		{"the ops listener as target", []string{"--target", at.Ops, "--admin-key", at.AdminKey}, exitRun, "no shop of ours is there"},
+	} {
+		code, out, errs := runTool(t, nil, slices.Concat(small, c.args)...)
+		if code != c.code || out != "" || !strings.Contains(errs, c.want) {
+			t.Errorf("%s: exit %d, %q, %q", c.name, code, out, errs)
+		}
+	}
+	// Nothing of the refused ones was left behind, and no list but their own knows of rehearsals.
+	for path, want := range map[string]string{"/v1/admin/rehearsals": `"title":"Friday"`, "/v1/admin/sales": `{"items":[]}`, "/v1/admin/orders": `{"items":[]}`} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, at.Public+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+at.AdminKey)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(answer.Body)
+		if _ = answer.Body.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), want) || strings.Count(string(text), `"sale_id"`) > 1 {
+			t.Errorf("%s: %s", path, text)
+		}
+	}
+}
+
+func TestBadInputOfADrill(t *testing.T) {
+	t.Parallel()
+	other := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(other.Close)
+	file := filepath.Join(t.TempDir(), "night.yaml")
+	if err := os.WriteFile(file, []byte("shoppers: 10\nunitz: 4\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		want string
+	}{
+		{"an unknown field", []string{"--night", file}, exitUsage, "line 2: field unitz not found"},
+		{"no night file", []string{"--night", "nowhere.yaml"}, exitUsage, "the night file cannot be read"},
+		{"nobody", []string{"--shoppers", "0"}, exitUsage, "shoppers: 1 to 1000000, not 0"},
+		{"another lane", []string{"--lane", "fast"}, exitRun, "lane: main, express or both"},
+		{"no place for the result", []string{"--json", "nowhere/out.json"}, exitUsage, "no such file or directory"},
+		{"not ours", []string{"--target", other.URL, "--admin-key", "x"}, exitRun, "no shop of ours is there: it answered 404"},
+		{"no address", []string{"--target", "shop", "--admin-key", "x"}, exitRun, `"shop" is not the address of a shop`},
+		{"nobody there", []string{"--target", "http://127.0.0.1:1", "--admin-key", "x"}, exitRun, "nobody answers at http://127.0.0.1:1: "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			code, out, errs := runTool(t, nil, append([]string{"drill"}, c.args...)...)
+			if code != c.code || out != "" || !strings.Contains(errs, c.want) || strings.Count(errs, "\n") != 1 {
+				t.Errorf("exit %d, %q, %q", code, out, errs)
+			}
+		})
+	}
+}
+
+func TestCtrlCEndsTheNightEarlyAndSettles(t *testing.T) {
+	t.Parallel()
+	p := start(t, t.TempDir(), "drill", "--shoppers", "100000", "--units", "10", "--arrivals", "constant", "--over", "10m", "--connections", "8", "--readers", "0", "--reads-per-second", "0", "--json", "-")
+	eventually(t, "the night is under way", func() bool { return strings.Contains(p.log.String(), "accepted") })
+	p.signal(t, os.Interrupt)
+	if code := p.exit(t); code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+	var r struct {
+		Accepted   int     `json:"accepted"`
+		InDatabase int     `json:"in_database"`
+		Early      bool    `json:"stopped_early"`
+		OK         bool    `json:"ok"`
+		Took       float64 `json:"seconds"`
+	}
+	if err := json.Unmarshal([]byte(p.out.String()), &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.Accepted == 0 || r.Accepted != r.InDatabase || !r.Early || !r.OK || r.Took > time.Minute.Seconds() {
+		t.Errorf("%+v", r)
+	}
+}

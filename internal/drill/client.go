@@ -1,0 +1,291 @@
+package drill
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidegate/tidegate/api"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/money"
+)
+
+// client speaks to the shop outside the hot loop: the rehearsal part of the admin API, payments, a look at a sale. It is
+// safe for concurrent use.
+type client struct {
+	http *http.Client
+	at   atomic.Pointer[Address]
+}
+
+// Address is where a shop is reached, as base addresses such as http://127.0.0.1:8080, and the key that opens its admin API.
+type Address struct {
+	Public  string
+	Express string // the second lane; empty where there is none
+	Ops     string // for /metrics; empty where it is not to be had
+	// AdminKey has the role sales, for the audit all.
+	AdminKey string
+}
+
+// clientConnections bounds what a drill holds open beside the load itself.
+const clientConnections = 32
+
+func newClient(a Address) *client {
+	c := &client{http: &http.Client{
+		Timeout: time.Minute,
+		Transport: &http.Transport{
+			DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+			MaxConnsPerHost:     clientConnections,
+			MaxIdleConnsPerHost: clientConnections,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	c.move(a)
+	return c
+}
+
+func (c *client) move(a Address) {
+	a.Public, a.Express, a.Ops = strings.TrimSuffix(a.Public, "/"), strings.TrimSuffix(a.Express, "/"), strings.TrimSuffix(a.Ops, "/")
+	c.at.Store(&a)
+}
+
+func (c *client) close() { c.http.CloseIdleConnections() }
+
+// refusal is a problem that the shop answered with.
+type refusal struct {
+	status int
+	code   string
+	detail string
+}
+
+// Error implements error: one sentence.
+func (r *refusal) Error() string { return r.detail }
+
+// errNotOurs says that what answers at the target is no Tidegate.
+var errNotOurs = errors.New("no shop of ours is there")
+
+// do sends a request as the bearer of the token and returns the answer, whose body the caller closes.
+func (c *client) do(ctx context.Context, method, url, bearer string, in any) (*http.Response, error) {
+	var body io.Reader
+	if in != nil {
+		text, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(text)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, url, body)
+	if err != nil {
+		return nil, err
+	}
+	if bearer != "" {
+		r.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	if in != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	answer, err := c.http.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	if answer.StatusCode < 300 {
+		return answer, nil
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, 64<<10))
+	if err != nil {
+		return nil, err
+	}
+	var problem api.Problem
+	if json.Unmarshal(text, &problem) != nil || problem.Code == "" {
+		return nil, fmt.Errorf("%w: it answered %s", errNotOurs, answer.Status)
+	}
+	detail := problem.Detail
+	if detail == "" {
+		detail = problem.Title
+	}
+	if problem.Field != "" {
+		detail = problem.Field + ": " + detail
+	}
+	return nil, &refusal{answer.StatusCode, problem.Code, detail}
+}
+
+// json sends a request and decodes the answer, unless out is nil.
+func (c *client) json(ctx context.Context, method, url, bearer string, in, out any) error {
+	answer, err := c.do(ctx, method, url, bearer, in)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if out == nil {
+		_, err = io.Copy(io.Discard, answer.Body)
+		return err
+	}
+	if err := json.NewDecoder(answer.Body).Decode(out); err != nil {
+		return fmt.Errorf("%w: its answer cannot be read", errNotOurs)
+	}
+	return nil
+}
+
+// probe finds out whether the target is a shop of ours and the key opens its rehearsals, without changing anything.
+func (c *client) probe(ctx context.Context) error {
+	a := c.at.Load()
+	err := c.json(ctx, http.MethodGet, a.Public+"/v1/admin/rehearsals?limit=1", a.AdminKey, nil, new(api.RehearsalPage))
+	var r *refusal
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &r) && r.status == http.StatusUnauthorized:
+		return fmt.Errorf("the shop at %s does not know the admin key", a.Public)
+	case errors.As(err, &r) && r.status == http.StatusForbidden:
+		return fmt.Errorf("the admin key may not rehearse: it needs the role sales")
+	case errors.As(err, &r) && r.status == http.StatusNotFound:
+		return fmt.Errorf("the shop at %s is too old to rehearse with: it has no rehearsals", a.Public)
+	case errors.Is(err, errNotOurs) || errors.As(err, &r):
+		return fmt.Errorf("%s: %w", a.Public, err)
+	default:
+		return fmt.Errorf("nobody answers at %s: %w", a.Public, plain(err))
+	}
+}
+
+// plain takes the method and the address off an error of net/http: the sentence around it names them.
+func plain(err error) error {
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if op, ok := e.(*net.OpError); ok {
+			return op.Err
+		}
+	}
+	return err
+}
+
+// rehearse makes a rehearsal.
+func (c *client) rehearse(ctx context.Context, in api.RehearsalInput) (made api.Rehearsal, err error) {
+	a := c.at.Load()
+	err = c.json(ctx, http.MethodPost, a.Public+"/v1/admin/rehearsals", a.AdminKey, in, &made)
+	if err == nil && (len(made.SkuIds) != in.Skus || made.SaleId.IsZero() || made.Shoppers != in.Shoppers) {
+		err = fmt.Errorf("%w: its rehearsal is not what was asked for", errNotOurs)
+	}
+	return made, err
+}
+
+// tokensPerCall is what one call mints.
+const tokensPerCall = 10_000
+
+// tokens fetches the access tokens of every shopper.
+func (c *client) tokens(ctx context.Context, sale api.Rehearsal) (*tokens, error) {
+	all := &tokens{ends: make([]uint32, 0, sale.Shoppers)}
+	a := c.at.Load()
+	for first := 0; first < sale.Shoppers; first += tokensPerCall {
+		in := api.RehearsalTokensInput{First: first, Count: min(tokensPerCall, sale.Shoppers-first)}
+		var out api.RehearsalTokens
+		if err := c.json(ctx, http.MethodPost, a.Public+"/v1/admin/rehearsals/"+sale.SaleId.String()+"/tokens", a.AdminKey, in, &out); err != nil {
+			return nil, fmt.Errorf("get the shoppers' tokens: %w", err)
+		}
+		if len(out.Tokens) != in.Count {
+			return nil, fmt.Errorf("get the shoppers' tokens: %w", errNotOurs)
+		}
+		for _, t := range out.Tokens {
+			all.bytes = append(all.bytes, t...)
+			all.ends = append(all.ends, uint32(len(all.bytes)))
+		}
+	}
+	return all, nil
+}
+
+// tokens are the shoppers' access tokens, one after the other.
+type tokens struct {
+	bytes []byte
+	ends  []uint32
+}
+
+func (t *tokens) of(shopper int) []byte {
+	begin := uint32(0)
+	if shopper > 0 {
+		begin = t.ends[shopper-1]
+	}
+	return t.bytes[begin:t.ends[shopper]]
+}
+
+// orders hands every order of a rehearsal to yield, one in memory at a time.
+func (c *client) orders(ctx context.Context, sale id.Sale, yield func(o *api.Order, key string)) error {
+	a := c.at.Load()
+	answer, err := c.do(ctx, http.MethodGet, a.Public+"/v1/admin/rehearsals/"+sale.String()+"/orders", a.AdminKey, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	in := bufio.NewScanner(answer.Body)
+	in.Buffer(make([]byte, 64<<10), 1<<20)
+	var line orderLine
+	for in.Scan() {
+		line.reset()
+		if err := json.Unmarshal(in.Bytes(), &line); err != nil {
+			return fmt.Errorf("read the rehearsal's orders: %w", err)
+		}
+		if line.End {
+			return nil
+		}
+		yield(line.order(), line.Key)
+	}
+	if err := in.Err(); err != nil {
+		return fmt.Errorf("read the rehearsal's orders: %w", err)
+	}
+	return errors.New("read the rehearsal's orders: the answer broke off")
+}
+
+// orderLine is what settling needs of an api.RehearsalOrderLine. The times of an order are half the cost of reading it.
+type orderLine struct {
+	Order struct {
+		ID       id.Order        `json:"id"`
+		Customer id.Customer     `json:"customer_id"`
+		Status   api.OrderStatus `json:"status"`
+		Lines    []api.OrderLine `json:"lines"`
+		Units    int64           `json:"units"`
+		Total    money.Amount    `json:"total"`
+	} `json:"order"`
+	Key string `json:"key"`
+	End bool   `json:"end"`
+	is  api.Order
+}
+
+func (l *orderLine) reset() {
+	lines := l.Order.Lines[:0]
+	*l = orderLine{}
+	l.Order.Lines = lines
+}
+
+func (l *orderLine) order() *api.Order {
+	l.is = api.Order{Id: l.Order.ID, CustomerId: l.Order.Customer, Status: l.Order.Status, Lines: l.Order.Lines, Units: l.Order.Units, Total: l.Order.Total}
+	return &l.is
+}
+
+// look reads a sale, as a shopper does.
+func (c *client) look(ctx context.Context, sale id.Sale) (found api.Sale, left int64, err error) {
+	err = c.json(ctx, http.MethodGet, c.at.Load().Public+"/v1/sales/"+sale.String(), "", nil, &found)
+	for _, it := range found.Items {
+		left += it.Available
+	}
+	return found, left, err
+}
+
+// audit runs the shop's own audit.
+func (c *client) audit(ctx context.Context) (report api.AuditReport, err error) {
+	a := c.at.Load()
+	err = c.json(ctx, http.MethodPost, a.Public+"/v1/admin/audit", a.AdminKey, nil, &report)
+	return report, err
+}
+
+// readable asks for an order as its shopper does, and returns its status.
+func (c *client) readable(ctx context.Context, o id.Order, token []byte) (api.OrderStatus, error) {
+	var found api.Order
+	err := c.json(ctx, http.MethodGet, c.at.Load().Public+"/v1/orders/"+o.String(), string(token), nil, &found)
+	return found.Status, err
+}

@@ -1,0 +1,380 @@
+// Package drill rehearses the sale night: it lets a crowd loose on a shop, its own or a running one, remembers every answer,
+// and afterwards settles accounts with the shop: what was sold, whether one unit too many went out, whether an answer was
+// given that the database does not know. The same tool is the yardstick of the shop's speed.
+//
+// It speaks public HTTP and the admin API, and owns nothing of the shop.
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"time"
+
+	"github.com/tidegate/tidegate/api"
+	"github.com/tidegate/tidegate/internal/drill/load"
+	"github.com/tidegate/tidegate/internal/drill/night"
+)
+
+// The lanes.
+const (
+	Main    = "main"
+	Express = "express"
+	Both    = "both"
+)
+
+// Options are what a drill is asked for.
+type Options struct {
+	Night night.Night
+	// Lane is Main, Express or Both.
+	Lane string
+	// Target is the running shop to rehearse with. Where its Public is empty, Start starts a private one.
+	Target Address
+	Start  Starter
+	// StartBare starts the ceiling, ServeBare, in a process of its own; nil measures neither it nor the shop's rates.
+	StartBare func(ctx context.Context) (*Process, error)
+	// KillAfter kills a private shop so long after the night began, without warning, and starts it again; zero does not.
+	KillAfter time.Duration
+	// Measure is how long each measurement beside the ceiling takes.
+	Measure time.Duration
+	// Progress tells how it is going; Terminal says that it is a terminal.
+	Progress io.Writer
+	Terminal bool
+	Version  string
+}
+
+// drill is one run.
+type drill struct {
+	Options
+	client   *client
+	process  *Process
+	progress *progress
+	ceiling  *Phase
+	// spent is the CPU of shops that were killed.
+	spent  time.Duration
+	rssMax int64
+	killed int
+}
+
+// Run runs a drill. Where ctx ends, the night ends early and accounts are settled all the same. It returns an error in one
+// sentence where the drill could not be done: then, unless it broke off in the middle, nothing was left on the target.
+func Run(ctx context.Context, o Options) (_ *Result, err error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	d := &drill{Options: o, progress: &progress{out: o.Progress, terminal: o.Terminal}}
+	// What settles accounts must be done after ctx has ended, too.
+	work := context.WithoutCancel(ctx)
+	if o.Target.Public == "" {
+		if d.process, err = o.Start(ctx); err != nil {
+			return nil, fmt.Errorf("start a private shop: %w", err)
+		}
+		defer func() { err = errors.Join(err, d.process.Stop()) }()
+		o.Target = d.process.Address
+	}
+	d.client = newClient(o.Target)
+	defer d.client.close()
+	if err := d.client.probe(ctx); err != nil {
+		return nil, err
+	}
+	if o.Lane != Main && o.Target.Express == "" {
+		return nil, errors.New("the shop has no express lane here: name its address with --express, or take --lane main")
+	}
+	if o.Lane == Express {
+		return d.lane(ctx, work, Express)
+	}
+	r, err := d.lane(ctx, work, Main)
+	if err != nil || o.Lane == Main || ctx.Err() != nil {
+		return r, err
+	}
+	r.Express, err = d.lane(ctx, work, Express)
+	return r, err
+}
+
+// check returns what is wrong with the options, before anything is started or made.
+func (o *Options) check() error {
+	if err := o.Night.Validate(); err != nil {
+		return err
+	}
+	switch {
+	case o.Lane != Main && o.Lane != Express && o.Lane != Both:
+		return fmt.Errorf("lane: %s, %s or %s, not %q", Main, Express, Both, o.Lane)
+	case o.StartBare != nil && (o.Measure < 100*time.Millisecond || o.Measure > 10*time.Minute):
+		return fmt.Errorf("measure: 100ms to 10m, not %s", o.Measure)
+	case o.KillAfter > 0 && o.Target.Public != "":
+		return errors.New("only a private shop can be killed: leave out the target, or --kill-after")
+	case o.Target.Public != "" && o.Target.AdminKey == "":
+		return errors.New("a target needs an admin key with the role sales")
+	}
+	if o.Target.Public != "" {
+		if _, err := load.NewTarget(o.Target.Public); err != nil {
+			return err
+		}
+	}
+	return allowConnections(o.Night.Connections + o.Night.Readers.Connections)
+}
+
+// lane runs the drill on one lane.
+func (d *drill) lane(ctx, work context.Context, lane string) (*Result, error) {
+	r := &Result{Lane: lane, Load: d.Night.Load, Shoppers: d.Night.Shoppers, Night: d.Night, Target: "a private shop", Version: d.Version, StartedAt: time.Now().UTC(), ByStatus: map[string]int64{}, Examples: []string{}}
+	if d.process == nil {
+		r.Target = d.client.at.Load().Public
+	}
+	cpu, began := ownCPU(), time.Now()
+	before := d.client.usage(work, d.pid())
+	target, err := load.NewTarget(d.base(lane))
+	if err != nil {
+		return nil, err
+	}
+	all := []*sold{}
+	s, err := d.night(ctx, work, target, r)
+	if s != nil {
+		all = append(all, s)
+	}
+	if err == nil && d.StartBare != nil && ctx.Err() == nil {
+		var more []*sold
+		more, err = d.measure(ctx, work, target, r)
+		all = append(all, more...)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.GeneratorCPU = (ownCPU() - cpu).Seconds()
+	r.StoppedEarly = ctx.Err() != nil
+	if err := d.settle(work, all, r); err != nil {
+		return nil, err
+	}
+	d.sum(work, r, before)
+	r.Seconds = time.Since(began).Seconds()
+	return r, nil
+}
+
+// sum fills in what the phases and the processes tell.
+func (d *drill) sum(ctx context.Context, r *Result, before Usage) {
+	r.perRequest()
+	after := d.client.usage(ctx, d.pid())
+	if rss := max(after.RSSMax, d.rssMax); rss > 0 {
+		r.ServerRSSMaxMiB = number(float64(rss) / (1 << 20))
+		r.ServerCPU = number((after.CPU + d.spent - before.CPU).Seconds())
+	}
+	r.Killed = d.killed
+	if d.ceiling != nil {
+		r.CeilingPerSecond = number(d.ceiling.PerSecond)
+	}
+	r.ratios()
+	if r.Phases == nil {
+		r.Phases = []Phase{}
+	}
+}
+
+// perRequest tells the generator's cost of a request.
+func (r *Result) perRequest() {
+	var requests, closed int64
+	var cpu, closedCPU float64
+	for _, p := range r.Phases {
+		requests, cpu = requests+p.Requests, cpu+p.GeneratorCPU
+		if p.Load == night.Closed {
+			closed, closedCPU = closed+p.Requests, closedCPU+p.GeneratorCPU
+		}
+	}
+	if closed > 0 {
+		requests, cpu = closed, closedCPU
+	}
+	if requests > 0 {
+		r.GeneratorPerRequest = cpu * 1e6 / float64(requests)
+	}
+}
+
+func (d *drill) pid() int {
+	if d.process == nil {
+		return 0
+	}
+	return d.process.PID
+}
+
+// base is the base address of a lane.
+func (d *drill) base(lane string) string {
+	if lane == Express {
+		return d.client.at.Load().Express
+	}
+	return d.client.at.Load().Public
+}
+
+// sold is a sale that was rehearsed.
+type sold struct {
+	books  *Books
+	tokens *tokens
+}
+
+// prepare makes a rehearsal with its shoppers and waits until it is open.
+func (d *drill) prepare(ctx context.Context, in api.RehearsalInput, keys, unitsPerOrder, greedyUnits int) (*sold, error) {
+	made, err := d.client.rehearse(ctx, in)
+	if err != nil {
+		return nil, fmt.Errorf("make the rehearsal: %w", plain(err))
+	}
+	t, err := d.client.tokens(ctx, made)
+	if err != nil {
+		return nil, err
+	}
+	all := made.Units * int64(made.Skus)
+	for deadline := time.Now().Add(openPatience); ; {
+		found, left, err := d.client.look(ctx, made.SaleId)
+		switch {
+		case err == nil && found.Status == api.SaleStatusLive && left == all:
+			return &sold{newBooks(made, keys, unitsPerOrder, greedyUnits, d.Night.Seed), t}, nil
+		case err != nil && time.Now().After(deadline):
+			return nil, fmt.Errorf("the rehearsal's sale cannot be read: %w", plain(err))
+		case time.Now().After(deadline):
+			return nil, fmt.Errorf("the rehearsal's sale does not open: it is %s, with %d of %d units", found.Status, left, all)
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// openPatience is how long a sale that begins at once may take to open.
+const openPatience = 10 * time.Second
+
+// night rehearses the night itself.
+func (d *drill) night(ctx, work context.Context, target *load.Target, r *Result) (*sold, error) {
+	n := &d.Night
+	r.Units = int64(n.Units) * int64(n.SKUs)
+	var due []time.Duration
+	if n.Load == night.Open {
+		var err error
+		if due, err = n.Arrivals.Times(n.Shoppers); err != nil {
+			return nil, err
+		}
+	}
+	greedy := 0
+	if n.Greedy > 0 && n.Limit > 0 && n.Limit < 1000 {
+		greedy = n.Limit // with what they have it is more than they may have
+	}
+	d.progress.say("%s lane: a sale of %d units in %d SKUs, %d shoppers", r.Lane, r.Units, n.SKUs, n.Shoppers)
+	s, err := d.prepare(ctx, input(n, title(n.Title, r.Lane, d.Lane), n.Shoppers, int64(n.Units), int64(n.Limit)), 2, n.UnitsPerOrder, greedy)
+	if err != nil {
+		return nil, err
+	}
+	till := newTill(d.client, s.books, s.tokens, n)
+	closing, tillEnded := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(tillEnded)
+		till.run(work, closing)
+	}()
+	parts := shardBuyers(shards(runtime.NumCPU(), n.Connections), n.Connections, func() *buyers {
+		b := newBuyers(s.books, s.tokens, n, target.Host())
+		b.due, b.until, b.fates, b.till, b.last = due, n.Duration, true, till.come, n.Shoppers
+		return b
+	})
+	if n.Readers.Connections > 0 {
+		readers := &pages{tally: newTally(), requests: productRequests(target.Host(), s), want: 200, every: time.Second / time.Duration(n.Readers.PerSecond)}
+		parts = append(parts, part{script: readers, connections: n.Readers.Connections, follows: true})
+	}
+	revived := d.killLater(work, target)
+	before := d.client.usage(work, d.pid())
+	phase, err := d.drive(ctx, target, stage{name: "night", load: n.Load, parts: parts, sale: s.books.Sale.SaleId, counts: answered})
+	if killErr := revived(); killErr != nil {
+		err = errors.Join(err, killErr)
+	}
+	close(closing)
+	<-tillEnded
+	till.enter()
+	r.Paid, r.Cancelled, r.TillFailures = r.Paid+till.paid.Load(), r.Cancelled+till.cancelled.Load(), r.TillFailures+till.failed.Load()
+	r.addPhase(phase, parts)
+	r.P50, r.P99, r.P999 = phase.P50, phase.P99, phase.P999
+	r.commits(before, d.client.usage(work, d.pid()))
+	return s, err
+}
+
+// title names the rehearsal of a lane: two lanes need two.
+func title(given, lane, lanes string) string {
+	if given == "" || lanes != Both {
+		return given
+	}
+	return given + " (" + lane + ")"
+}
+
+func productRequests(host string, s *sold) [][]byte {
+	paths := []string{}
+	for _, p := range s.books.Sale.ProductIds {
+		paths = append(paths, "/v1/products/"+p.String())
+	}
+	return pageRequests(host, paths...)
+}
+
+// killLater kills the shop after KillAfter and starts it again. The function it returns waits until that is done, or calls
+// it off where the night was over before.
+func (d *drill) killLater(ctx context.Context, target *load.Target) func() error {
+	if d.KillAfter <= 0 {
+		return func() error { return nil }
+	}
+	done := make(chan error, 1)
+	timer := time.AfterFunc(d.KillAfter, func() { done <- d.killAndRevive(ctx, target) })
+	return func() error {
+		if timer.Stop() {
+			d.progress.say("the night was over before the shop was to be killed")
+			return nil
+		}
+		return <-done
+	}
+}
+
+func (d *drill) killAndRevive(ctx context.Context, target *load.Target) error {
+	u := d.client.usage(ctx, d.process.PID)
+	d.spent += u.CPU
+	d.rssMax = max(d.rssMax, u.RSSMax)
+	if err := d.process.Kill(); err != nil {
+		return fmt.Errorf("kill the shop: %w", err)
+	}
+	began := time.Now()
+	p, err := d.Start(ctx)
+	if err != nil {
+		return fmt.Errorf("start the shop again: %w", err)
+	}
+	express := target.Host() == hostOf(d.client.at.Load().Express)
+	d.process = p
+	d.client.move(p.Address)
+	d.killed++
+	base := p.Public
+	if express {
+		base = p.Express
+	}
+	if err := target.Move(base); err != nil {
+		return err
+	}
+	d.progress.say("the shop was killed and serves again after %d ms", time.Since(began).Milliseconds())
+	return nil
+}
+
+func hostOf(base string) string {
+	t, err := load.NewTarget(base)
+	if err != nil {
+		return ""
+	}
+	return t.Host()
+}
+
+// addPhase adds a phase and its counts to the result.
+func (r *Result) addPhase(p Phase, parts []part) {
+	r.Phases = append(r.Phases, p)
+	for _, one := range parts {
+		c := &one.script.notes().counts
+		r.Accepted += c.accepted.Load()
+		r.SoldOut += c.soldOut.Load()
+		r.LimitReached += c.limited.Load()
+		r.Replayed += c.replayed.Load()
+		r.Errors5xx += c.fives.Load()
+	}
+}
+
+// commits notes the rate of group commits between two readings.
+func (r *Result) commits(before, after Usage) {
+	if took := after.CommitAt.Sub(before.CommitAt).Seconds(); before.Commits >= 0 && after.Commits >= before.Commits && took > 0 {
+		r.CommitsPerSecond = number(float64(after.Commits-before.Commits) / took)
+	}
+}

@@ -1,0 +1,190 @@
+package drill
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/drill/night"
+)
+
+// Result is what came of a drill. Its JSON names are a contract: scripts compare them between runs. What was not measured
+// is null.
+type Result struct {
+	Lane     string `json:"lane"`
+	Load     string `json:"load"` // of the latencies below
+	Shoppers int    `json:"shoppers"`
+	Units    int64  `json:"units"`
+	// Accepted, in all sales of the drill, counts purchases; the others count answers.
+	Accepted     int64 `json:"accepted"`
+	InDatabase   int64 `json:"in_database"`
+	SoldOut      int64 `json:"sold_out"`
+	LimitReached int64 `json:"limit_reached"`
+	Replayed     int64 `json:"replayed"`
+	Errors5xx    int64 `json:"errors_5xx"`
+	Violations
+
+	DurableOrdersPerSecond *float64 `json:"durable_orders_per_s"`
+	SoldOutPerSecond       *float64 `json:"sold_out_per_s"`
+	ProductReadsPerSecond  *float64 `json:"product_reads_per_s"`
+	P50                    float64  `json:"p50_ms"`
+	P99                    float64  `json:"p99_ms"`
+	P999                   float64  `json:"p999_ms"`
+	CommitsPerSecond       *float64 `json:"commits_per_s"`
+
+	CeilingPerSecond *float64 `json:"ceiling_per_s"`
+	// Ratio is that of durable orders to the ceiling; the other two are told beside it.
+	Ratio             *float64 `json:"ratio"`
+	SoldOutRatio      *float64 `json:"sold_out_ratio"`
+	ProductReadsRatio *float64 `json:"product_reads_ratio"`
+
+	ServerRSSMaxMiB *float64 `json:"server_rss_max_mib"`
+	ServerCPU       *float64 `json:"server_cpu_s"`
+	GeneratorCPU    float64  `json:"generator_cpu_s"`
+	// GeneratorPerRequest is the generator's CPU time for one request, in microseconds: over the closed phases, where
+	// there are any, because there nothing else than requests is done.
+	GeneratorPerRequest float64 `json:"generator_us_per_request"`
+
+	// OK says that every violation is zero and the shop's audit agrees.
+	OK       bool         `json:"ok"`
+	Audit    AuditVerdict `json:"audit"`
+	Examples []string     `json:"violation_examples"`
+	// StoppedEarly says that the night was ended before everybody had come; Killed how often the shop was killed and started
+	// again.
+	StoppedEarly bool             `json:"stopped_early"`
+	Killed       int              `json:"killed"`
+	Paid         int64            `json:"paid"`
+	Cancelled    int64            `json:"cancelled"`
+	TillFailures int64            `json:"payment_failures"`
+	ByStatus     map[string]int64 `json:"orders_by_status"`
+
+	Target    string      `json:"target"`
+	Version   string      `json:"version"`
+	StartedAt time.Time   `json:"started_at"`
+	Seconds   float64     `json:"seconds"`
+	Night     night.Night `json:"-"`
+	Phases    []Phase     `json:"phases"`
+	// Express is the same drill on the express lane, where both were asked for.
+	Express *Result `json:"express,omitempty"`
+}
+
+// AuditVerdict is what the shop's own audit found.
+type AuditVerdict struct {
+	Ran        bool     `json:"ran"`
+	OK         bool     `json:"ok"`
+	Violations []string `json:"violations"`
+	// Note says why it did not run.
+	Note string `json:"note,omitempty"`
+}
+
+// Phase is one part of a drill.
+type Phase struct {
+	Name        string  `json:"name"`
+	Load        string  `json:"load"`
+	Connections int     `json:"connections"`
+	Seconds     float64 `json:"seconds"`
+	Requests    int64   `json:"requests"`
+	// Answers are those that count for the phase, PerSecond their rate.
+	Answers   int64   `json:"answers"`
+	PerSecond float64 `json:"per_s"`
+	Errors    int64   `json:"errors"`
+	// GeneratorCPU is what the generator used meanwhile, in seconds.
+	GeneratorCPU float64 `json:"generator_cpu_s"`
+	Latency
+	Points []Point `json:"points"`
+}
+
+// Clean reports whether nothing went wrong, on any lane.
+func (r *Result) Clean() bool { return r.OK && (r.Express == nil || r.Express.OK) }
+
+// number returns a figure that was measured.
+func number(f float64) *float64 { return &f }
+
+// ratios divides what was measured by the ceiling.
+func (r *Result) ratios() {
+	if r.CeilingPerSecond == nil || *r.CeilingPerSecond == 0 {
+		return
+	}
+	of := func(rate *float64) *float64 {
+		if rate == nil {
+			return nil
+		}
+		return number(*rate / *r.CeilingPerSecond)
+	}
+	r.Ratio, r.SoldOutRatio, r.ProductReadsRatio = of(r.DurableOrdersPerSecond), of(r.SoldOutPerSecond), of(r.ProductReadsPerSecond)
+}
+
+// Verdict is the result in one sentence.
+func (r *Result) Verdict() string {
+	switch {
+	case r.Violations.Sum() > 0:
+		return "The books do not agree: " + r.Violations.String() + "."
+	case r.Audit.Ran && !r.Audit.OK:
+		return "Every answer was true, but the shop's own audit found a violation."
+	case r.Accepted == 0:
+		return "Nothing was sold, and nothing went wrong."
+	}
+	return fmt.Sprintf("All is well: %d orders accepted, every one of them in the database, no unit too many.", r.Accepted)
+}
+
+// String names the violations that are not zero.
+func (v Violations) String() string {
+	var found []string
+	for _, one := range v.list() {
+		if one.n > 0 {
+			found = append(found, fmt.Sprintf("%d %s", one.n, one.name))
+		}
+	}
+	return strings.Join(found, ", ")
+}
+
+type violation struct {
+	name string
+	n    int64
+}
+
+func (v Violations) list() []violation {
+	return []violation{
+		{"oversold", v.Oversold}, {"lost", v.Lost}, {"duplicated", v.Duplicated}, {"over the limit", v.OverLimit},
+		{"with a wrong price", v.WrongPrice}, {"unanswered", v.Unanswered}, {"contradicted", v.Contradicted},
+	}
+}
+
+// WriteText prints the result for people.
+func (r *Result) WriteText(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	p := func(format string, args ...any) { _, _ = fmt.Fprintf(t, format+"\n", args...) } // Flush tells
+	p("\n%s\n", r.Verdict())
+	p("phase\tload\tconnections\tanswers\tper second\tof ceiling\tp50 ms\tp99 ms\tp99.9 ms\terrors")
+	for i := range r.Phases {
+		ph := &r.Phases[i]
+		share := ""
+		if r.CeilingPerSecond != nil && *r.CeilingPerSecond > 0 && ph.Load == night.Closed {
+			share = fmt.Sprintf("%.2f", ph.PerSecond / *r.CeilingPerSecond)
+		}
+		p("%s\t%s\t%d\t%d\t%.0f\t%s\t%.2f\t%.2f\t%.2f\t%d", ph.Name, ph.Load, ph.Connections, ph.Answers, ph.PerSecond, share, ph.P50, ph.P99, ph.P999, ph.Errors)
+	}
+	p("\naccepted %d, in the database %d, sold out %d, limit reached %d, replayed %d, 5xx %d, paid %d, cancelled %d", r.Accepted, r.InDatabase, r.SoldOut, r.LimitReached, r.Replayed, r.Errors5xx, r.Paid, r.Cancelled)
+	for _, v := range r.list() {
+		p("%s\t%d", v.name, v.n)
+	}
+	switch {
+	case !r.Audit.Ran:
+		p("audit\tdid not run: %s", r.Audit.Note)
+	case r.Audit.OK:
+		p("audit\tclean")
+	default:
+		p("audit\t%s", strings.Join(r.Audit.Violations, "; "))
+	}
+	for _, e := range r.Examples {
+		p("  %s", e)
+	}
+	server := ""
+	if r.ServerRSSMaxMiB != nil {
+		server = fmt.Sprintf("server: %.0f MiB at most, %.1f s of CPU; ", *r.ServerRSSMaxMiB, *r.ServerCPU)
+	}
+	p("%sgenerator: %.1f s of CPU, %.1f µs a request", server, r.GeneratorCPU, r.GeneratorPerRequest)
+	return t.Flush()
+}

@@ -1,88 +1,48 @@
-package httpapi
+package httpapi_test
 
 import (
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/tidegate/tidegate/internal/account"
 	"github.com/tidegate/tidegate/internal/catalog"
-	"github.com/tidegate/tidegate/internal/kernel/clock"
-	"github.com/tidegate/tidegate/internal/kernel/id"
-	"github.com/tidegate/tidegate/internal/store"
-	"github.com/tidegate/tidegate/internal/telemetry"
+	"github.com/tidegate/tidegate/internal/httpapi"
 )
 
-// catalogShop is a server whose catalogue routes work, over a real store.
+// catalogShop is a shop whose catalogue is the real one.
 type catalogShop struct {
+	*shop
 	testing.TB
-	server *Server
-	key    string
 }
 
 func newCatalogShop(t testing.TB) *catalogShop {
 	t.Helper()
-	c := store.DefaultConfig()
-	c.Path = filepath.Join(t.TempDir(), c.Path)
-	db, err := store.Open(t.Context(), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	if _, _, err := db.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	now := clock.NewManual(time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC))
-	mint, err := id.NewMint(now, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	accounts, err := account.NewService(account.DefaultConfig(), db, account.NewKeyring(), now, mint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	metrics, err := telemetry.NewMetrics()
-	if err != nil {
-		t.Fatal(err)
-	}
-	reader := catalog.NewReader(catalog.DefaultConfig(), db, now)
-	if err := reader.Open(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	server, err := New(Parts{
-		Callers: accounts, Accounts: accounts,
-		Products: reader, Catalogue: catalog.New(catalog.DefaultConfig(), db, reader, mint, now),
-		Clock: now, Log: slog.New(slog.DiscardHandler), Config: DefaultConfig(),
-		Record: func(method, pattern string) Recorder { return metrics.Route(method, pattern) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &catalogShop{TB: t, server: server, key: accounts.AddLocalKey()}
+	s := newShop(t)
+	reader := catalog.NewReader(catalog.DefaultConfig(), s.store, s.clock)
+	check(t, reader.Open(t.Context()))
+	s.parts.Products, s.parts.Catalogue = reader, catalog.New(catalog.DefaultConfig(), s.store, reader, s.mint, s.clock)
+	s.server = must(httpapi.New(s.parts))(t)
+	return &catalogShop{s, t}
 }
 
-// do sends a request as an operator and returns the answer. A header is written Name: value.
+// do sends a request as the catalogue's desk, holds the answer to the contract and returns it. A header is written
+// Name: value.
 func (s *catalogShop) do(method, path, body string, headers ...string) *httptest.ResponseRecorder {
 	s.Helper()
-	r := httptest.NewRequestWithContext(s.Context(), method, path, strings.NewReader(body))
-	r.Header.Set("Authorization", "Bearer "+s.key)
-	if body != "" {
-		r.Header.Set("Content-Type", "application/json")
-	}
+	head := map[string]string{}
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
-		r.Header.Set(name, value)
+		head[name] = value
 	}
+	r := s.request(call{as: "catalog", do: method + " " + path, head: head, body: body}).WithContext(s.Context())
 	w := httptest.NewRecorder()
 	s.server.ServeHTTP(w, r)
+	checkContract(s.TB, r, answer{s.TB, w.Code, w.Header(), w.Body.Bytes()})
 	return w
 }
 
@@ -123,6 +83,8 @@ func TestAProductsWay(t *testing.T) {
 	}
 	s.want(s.do("GET", "/v1/categories", ""), 200, `"handle":"mugs"`)
 	s.want(s.do("GET", "/v1/brands", ""), 200, `"handle":"acme"`)
+	s.want(s.do("GET", "/v1/admin/categories", ""), 200, `"handle":"mugs"`)
+	s.want(s.do("GET", "/v1/admin/brands", ""), 200, `"handle":"acme"`)
 
 	address := "/v1/admin/products/" + view.ID.String()
 	first := s.do("GET", "/v1/products/"+view.ID.String(), "")
@@ -197,7 +159,7 @@ func TestImportStreams(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header.Set("Authorization", "Bearer "+s.key)
+		r.Header.Set("Authorization", "Bearer "+s.bearer["catalog"])
 		r.Header.Set("Content-Type", kind)
 		answer, err := http.DefaultClient.Do(r)
 		if err != nil {
@@ -263,13 +225,6 @@ func TestExport(t *testing.T) {
 	}
 }
 
-// discard is a client that takes everything.
-type discard struct{ header http.Header }
-
-func (d discard) Header() http.Header         { return d.header }
-func (d discard) Write(b []byte) (int, error) { return len(b), nil }
-func (d discard) WriteHeader(int)             {}
-
 // BenchmarkGetProduct is the hot read through the whole handler: what is allocated is the request's id and its context.
 func BenchmarkGetProduct(b *testing.B) {
 	s := newCatalogShop(b)
@@ -282,9 +237,9 @@ func BenchmarkGetProduct(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		r := httptest.NewRequestWithContext(b.Context(), "GET", path, bytes.NewReader(nil))
-		w := discard{http.Header{}}
+		w := &discard{h: http.Header{}}
 		for pb.Next() {
-			clear(w.header)
+			clear(w.h)
 			s.server.ServeHTTP(w, r)
 		}
 	})

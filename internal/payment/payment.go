@@ -157,21 +157,15 @@ func (p Pace) FirstLook(now, expires time.Time) time.Time {
 }
 
 // NextLook returns when to ask again after an attempt that is being asked after at now. The waits grow with the time that
-// has passed, so that no count needs to be kept. pending says whether its order still waits for it.
+// has passed, so that no count needs to be kept. pending says whether its order still waits for it. Nothing is asked so
+// late that the order would wait for the lease at its time: whoever still asks then is asked beside, which does no harm.
 func (p Pace) NextLook(a *Attempt, pending bool, now time.Time) time.Time {
 	if pending && now.Before(a.ExpiresAt) {
-		at := now.Add(min(max(now.Sub(a.CreatedAt), p.Query), queryEveryMax))
+		at := now.Add(max(min(max(now.Sub(a.CreatedAt), p.Query), queryEveryMax), p.Lease))
 		if at.Add(p.Lease).After(a.ExpiresAt) {
-			at = a.ExpiresAt
+			return a.ExpiresAt
 		}
-		return later(at, now.Add(p.Lease))
+		return at
 	}
 	return now.Add(min(max(now.Sub(a.ExpiresAt)/2, p.Lease), closeEveryMax))
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

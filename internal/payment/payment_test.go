@@ -134,7 +134,7 @@ func TestPace(t *testing.T) {
 		{"later, twice as long", noon.Add(time.Minute), true, noon.Add(2 * time.Minute)},
 		{"at most five minutes", noon.Add(8 * time.Minute), true, noon.Add(13 * time.Minute)},
 		{"the end before the next", noon.Add(12 * time.Minute), true, end},
-		{"never within the lease", end.Add(-time.Second), true, end.Add(5 * time.Second)},
+		{"the end, also within the lease", end.Add(-time.Second), true, end},
 		{"over: the lease", end, true, end.Add(6 * time.Second)},
 		{"over for long", end.Add(time.Minute), true, end.Add(90 * time.Second)},
 		{"over for a day", end.Add(24 * time.Hour), true, end.Add(24*time.Hour + time.Minute)},
@@ -143,6 +143,10 @@ func TestPace(t *testing.T) {
 		if got := p.NextLook(a, c.pending, c.now); !got.Equal(c.want) {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
+	}
+	hasty := payment.Pace{Query: time.Second, Lease: 6 * time.Second}
+	if got := hasty.NextLook(a, true, noon.Add(2*time.Second)); !got.Equal(noon.Add(8 * time.Second)) {
+		t.Errorf("never within the lease: %s", got)
 	}
 	if got := p.FirstLook(noon, end); !got.Equal(noon.Add(30 * time.Second)) {
 		t.Errorf("the first look: %s", got)

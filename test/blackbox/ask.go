@@ -158,29 +158,30 @@ func (s *Shop) Stocked(code string, units int64) string {
 	return sku
 }
 
-// Terms are the terms of a sale that is open from the start.
+// Terms are the terms of a sale.
 type Terms struct {
 	SKUs           []string
 	Allocation     int64 // units of each SKU
 	Limit          int64
 	PaymentSeconds int64         // the shop's own payment window where zero
+	In             time.Duration // until it opens
 	Lasts          time.Duration // an hour where zero
 }
 
-// Open schedules a sale and waits until shoppers can buy in it.
-func (s *Shop) Open(terms Terms) Sale {
+// Schedule makes and schedules a sale.
+func (s *Shop) Schedule(terms Terms) Sale {
 	s.T.Helper()
 	if terms.Lasts == 0 {
 		terms.Lasts = time.Hour
 	}
-	now := time.Now().UTC()
+	opens := time.Now().UTC().Add(terms.In)
 	const form = "2006-01-02T15:04:05.000Z"
 	items := make([]any, len(terms.SKUs))
 	for i, sku := range terms.SKUs {
 		items[i] = map[string]any{"sku_id": sku, "price": Money{Minor: 995, Currency: "GBP"}, "allocation": terms.Allocation}
 	}
 	in := map[string]any{
-		"title": "Drop", "starts_at": now.Format(form), "ends_at": now.Add(terms.Lasts).Format(form), "limit_per_customer": terms.Limit,
+		"title": "Drop", "starts_at": opens.Format(form), "ends_at": opens.Add(terms.Lasts).Format(form), "limit_per_customer": terms.Limit,
 		"items": items,
 	}
 	if terms.PaymentSeconds > 0 {
@@ -189,6 +190,13 @@ func (s *Shop) Open(terms Terms) Sale {
 	var made Sale
 	s.Admin("POST", "/v1/admin/sales", in, &made)
 	s.Admin("POST", "/v1/admin/sales/"+made.ID+"/schedule", nil, &made)
+	return made
+}
+
+// Open schedules a sale and waits until shoppers can buy in it.
+func (s *Shop) Open(terms Terms) Sale {
+	s.T.Helper()
+	made := s.Schedule(terms)
 	Eventually(s.T, "the sale is live and the gate has its units", func() bool {
 		now := s.Sale(made.ID)
 		for _, item := range now.Items {
@@ -232,13 +240,19 @@ func (s *Shop) Orders(sale, status string) []Order {
 	if status != "" {
 		query += "&status=" + status
 	}
-	var all []Order
+	return list[Order](s, "/v1/admin/orders"+query)
+}
+
+// list reads a list to its end. The path has a query.
+func list[T any](s *Shop, path string) []T {
+	s.T.Helper()
+	var all []T
 	for cursor := ""; ; {
 		var page struct {
-			Items []Order
+			Items []T
 			Next  string `json:"next_cursor"`
 		}
-		s.Admin("GET", "/v1/admin/orders"+query+cursor, nil, &page)
+		s.Admin("GET", path+cursor, nil, &page)
 		all = append(all, page.Items...)
 		if page.Next == "" {
 			return all

@@ -38,12 +38,10 @@ func (s *Shop) Pay(payURL string) Answer {
 	return s.Ask("POST", s.moved(payURL), "", "action=pay", "Content-Type", "application/x-www-form-urlencoded")
 }
 
-// Cashier tells the sandbox's cashier what to do with a payment: see package sandbox for the words.
-func (s *Shop) Cashier(payURL, command string) {
-	s.T.Helper()
-	if a := s.Ask("POST", s.moved(payURL)+"/control", "", command); a.Status != http.StatusNoContent {
-		s.T.Fatalf("the cashier does not obey %s: %s", command, a)
-	}
+// Cashier tells the sandbox's cashier what to do with a payment: see package sandbox for the words. The answer is 204 where
+// it obeys.
+func (s *Shop) Cashier(payURL, command string) Answer {
+	return s.Ask("POST", s.moved(payURL)+"/control", "", command)
 }
 
 // moved returns an address of the shop as it is since the last start. An attempt keeps the address that its provider gave
@@ -73,16 +71,12 @@ func (s *Shop) Payments(r Receipt) []Payment {
 	return page.Items
 }
 
-// Refunds lists the refunds of the shop, at most a page of them.
-func (s *Shop) Refunds() []Refund {
+// Refunds lists the refunds of a status, or all where it is empty.
+func (s *Shop) Refunds(status string) []Refund {
 	s.T.Helper()
-	var page struct {
-		Items []Refund
-		Next  string `json:"next_cursor"`
+	query := "?limit=200"
+	if status != "" {
+		query += "&status=" + status
 	}
-	s.Admin("GET", "/v1/admin/refunds?limit=200", nil, &page)
-	if page.Next != "" {
-		s.T.Fatal("there are more refunds than a page, and more than any test makes")
-	}
-	return page.Items
+	return list[Refund](s, "/v1/admin/refunds"+query)
 }

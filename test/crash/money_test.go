@@ -159,7 +159,7 @@ func TestAKillAmongPaymentsSettlesEachOnce(t *testing.T) {
 			t.Errorf("order %s was paid %d times: %+v", r.Order.ID, paid, shop.Payments(r))
 		}
 	}
-	if refunds := shop.Refunds(); len(refunds) > 0 {
+	if refunds := shop.Refunds(""); len(refunds) > 0 {
 		t.Errorf("money went back that nobody had paid twice: %+v", refunds)
 	}
 	if pool := shop.Pool(sku, sale.ID); pool.Sold != customers || pool.OnHand != 0 || pool.Reserved != 0 {

@@ -245,7 +245,9 @@ func (n *night) buyAgain(unpaid []blackbox.Receipt) int64 {
 // returns the units that are honoured.
 func (n *night) payLate(late map[string]blackbox.Payment) (units int64) {
 	for _, p := range late {
-		n.shop.Cashier(p.PayURL, `{"settle":"paid","notifications":[{},{},{"forged":true}]}`)
+		if a := n.shop.Cashier(p.PayURL, `{"settle":"paid","notifications":[{},{},{"forged":true}]}`); a.Status != 204 {
+			n.Fatalf("the cashier does not obey: %s", a)
+		}
 	}
 	honoured := 0
 	for order, p := range late {
@@ -253,7 +255,7 @@ func (n *night) payLate(late map[string]blackbox.Payment) (units int64) {
 		refunded := false
 		blackbox.Eventually(n, "a late payment is honoured or refunded", func() bool {
 			o = n.shop.Order(order)
-			refunded = slices.ContainsFunc(n.shop.Refunds(), func(r blackbox.Refund) bool { return r.Payment == p.ID && r.Status == "done" })
+			refunded = slices.ContainsFunc(n.shop.Refunds("done"), func(r blackbox.Refund) bool { return r.Payment == p.ID })
 			return o.Status == "paid" || refunded
 		})
 		if o.Status == "paid" {
@@ -297,9 +299,11 @@ func (n *night) end(paid int64) {
 		n.Errorf("the last order cannot be cancelled: %s", a)
 	}
 	n.stockIs("with the last order cancelled", stock-paid, 0, paid)
-	n.shop.Cashier(attempt.PayURL, `{"settle":"paid"}`)
+	if a := n.shop.Cashier(attempt.PayURL, `{"settle":"paid"}`); a.Status != 204 {
+		n.Fatalf("the cashier does not obey: %s", a)
+	}
 	blackbox.Eventually(n, "the payment of a cancelled order is given back", func() bool {
-		return slices.ContainsFunc(n.shop.Refunds(), func(r blackbox.Refund) bool { return r.Payment == attempt.ID && r.Status == "done" })
+		return slices.ContainsFunc(n.shop.Refunds("done"), func(r blackbox.Refund) bool { return r.Payment == attempt.ID })
 	})
 	if o := n.shop.Order(r.Order.ID); o.Status != "cancelled" {
 		n.Errorf("a cancelled order that was paid late is %s", o.Status)

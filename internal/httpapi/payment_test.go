@@ -79,6 +79,7 @@ func (s *shop) deliver() (answers []int) {
 	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		inner := httptest.NewRecorder()
 		s.server.ServeHTTP(inner, r)
+		checkContract(s.t, r, answer{s.t, inner.Code, inner.Header(), inner.Body.Bytes()})
 		answers = append(answers, inner.Code)
 		w.WriteHeader(inner.Code)
 	}))

@@ -101,7 +101,7 @@ func TestRehearsalRoutes(t *testing.T) {
 	s.bearer["rehearsing"] = minted.Tokens[1]
 	s.do(t, call{as: "rehearsing", do: "POST /v1/sales/" + made.Sale.String() + "/orders", key: "k", body: one(made.SKUs[0])}).is(201, 0, "")
 	orders := s.do(t, call{as: "sales", do: "GET " + address + "/orders"}).is(200, 0, "")
-	if text := string(orders.body); strings.Count(text, "\n") != 1 || !strings.Contains(text, `"key":"k"`) {
+	if text := string(orders.body); strings.Count(text, `{"order":`) != 1 || !strings.HasSuffix(text, `{"end":true}`+"\n") || !strings.Contains(text, `"key":"k"`) {
 		t.Errorf("the orders: %s", text)
 	}
 	list := s.do(t, call{as: "sales", do: "GET /v1/admin/rehearsals"}).is(200, 0, "")

@@ -19,7 +19,8 @@ func newServe(t *tool) *cobra.Command {
 		Long: `Runs the shop on its data folder, which is created where it is missing. One process owns a folder.
 
 The public listener (http.address) serves shoppers and the admin API, the ops listener (ops.address) serves /healthz,
-/readyz, /metrics and /debug/pprof.
+/readyz, /metrics and /debug/pprof. With express.address a third one, the express lane, takes the orders, sales and products
+that a proxy routes to it.
 
 SIGTERM or Ctrl-C stops it in order: it says not ready, takes nothing new, finishes what it has accepted, and ends within
 process.shutdown_grace. A second one ends it at once; what was answered is on disk either way.

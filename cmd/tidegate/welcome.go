@@ -18,6 +18,9 @@ var welcomeText = template.Must(template.New("welcome").Funcs(template.FuncMap{"
 Tidegate is open.
 
   shop         {{.At.Public}}      contract to read and try: {{.At.Public}}/docs
+{{- with .At.Express}}
+  express      {{.}}      orders, sales and products alone, for a proxy to route to
+{{- end}}
   operations   {{.At.Ops}}      /readyz, /metrics, /debug/pprof
   data         {{.Data}}
 {{- if .KeyHint}}

@@ -52,8 +52,8 @@ type App struct {
 	ready     chan struct{}
 }
 
-// Addresses are the base addresses of a running App, such as http://127.0.0.1:8080.
-type Addresses struct{ Public, Ops string }
+// Addresses are the base addresses of a running App, such as http://127.0.0.1:8080. Express is empty where there is none.
+type Addresses struct{ Public, Express, Ops string }
 
 // New locks the data folder, creating it where it is missing, opens the database, brings its schema to the newest version
 // and wires the modules. It returns a *HeldError where another process holds the folder.
@@ -64,6 +64,9 @@ func New(ctx context.Context, c Config, o Options) (_ *App, err error) {
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
+	}
+	if o.Demo && c.Express.Address == "" {
+		a.config.Express.Address = demoExpress(c.HTTP)
 	}
 	defer func() {
 		if err != nil {

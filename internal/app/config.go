@@ -15,6 +15,7 @@ import (
 	"github.com/tidegate/tidegate/internal/account"
 	"github.com/tidegate/tidegate/internal/app/settings"
 	"github.com/tidegate/tidegate/internal/catalog"
+	"github.com/tidegate/tidegate/internal/express"
 	"github.com/tidegate/tidegate/internal/httpapi"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
@@ -31,6 +32,7 @@ type Config struct {
 	Process  ProcessConfig       `koanf:"process"`
 	Log      telemetry.LogConfig `koanf:"log"`
 	HTTP     httpapi.Config      `koanf:"http"`
+	Express  express.Config      `koanf:"express"`
 	Ops      OpsConfig           `koanf:"ops"`
 	Store    store.Config        `koanf:"store"`
 	Catalog  catalog.Config      `koanf:"catalog"`
@@ -89,6 +91,7 @@ func DefaultConfig() Config {
 		Process:  ProcessConfig{ShutdownGrace: 20 * time.Second},
 		Log:      telemetry.DefaultLogConfig(),
 		HTTP:     httpapi.DefaultConfig(),
+		Express:  express.DefaultConfig(),
 		Ops:      OpsConfig{Address: "127.0.0.1:9090"},
 		Store:    store.DefaultConfig(),
 		Catalog:  catalog.DefaultConfig(),

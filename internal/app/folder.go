@@ -155,9 +155,10 @@ func ReadRunning(folder string) (r Running, found bool, err error) {
 // Running is what a running shop says of itself in its data folder, for commands on the same machine.
 type Running struct {
 	PID int `json:"pid"`
-	// Public and Ops are the base addresses, such as http://127.0.0.1:8080.
-	Public string `json:"public"`
-	Ops    string `json:"ops"`
+	// Public, Express and Ops are the base addresses, such as http://127.0.0.1:8080; Express is empty where there is none.
+	Public  string `json:"public"`
+	Express string `json:"express,omitempty"`
+	Ops     string `json:"ops"`
 	// AdminKey may do everything and is worth nothing once the process has ended.
 	AdminKey  string    `json:"admin_key"`
 	Version   string    `json:"version"`

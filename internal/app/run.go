@@ -26,7 +26,7 @@ var errGateNotLoaded = errors.New("the gate is not loaded yet")
 // nil after an orderly stop.
 func (a *App) Run(ctx context.Context) error {
 	// The ops listener comes first and goes last: a probe is answered while the gate is loaded and while orders are finished.
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	ops, opsAddress, err := a.listen("ops.address", a.config.Ops.Address, a.opsServer(), failed)
 	if err != nil {
 		return err
@@ -45,16 +45,16 @@ func (a *App) Run(ctx context.Context) error {
 	if a.needsKey, err = a.lacksKey(ctx); err != nil {
 		return err
 	}
-	public, publicAddress, err := a.listen("http.address", a.config.HTTP.Address, a.publicServer(), failed)
+	doors, at, err := a.open(failed)
+	defer doors.close()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = public.Close() }()
-	at := Addresses{Public: publicAddress, Ops: opsAddress}
+	at.Ops = opsAddress
 	if err := a.announce(at); err != nil {
 		return err
 	}
-	a.log.InfoContext(ctx, "serving", "public", at.Public, "ops", at.Ops, "data", a.folder.path)
+	a.log.InfoContext(ctx, "serving", "public", at.Public, "express", at.Express, "ops", at.Ops, "data", a.folder.path)
 
 	select {
 	case <-ctx.Done():
@@ -64,7 +64,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.log.InfoContext(ctx, "stopping", "grace", a.config.Process.ShutdownGrace.String())
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Process.ShutdownGrace)
 	defer cancel()
-	err = errors.Join(err, named("requests", public.Shutdown(grace)), work.finish(grace), named("probes", ops.Shutdown(grace)))
+	err = errors.Join(err, doors.shutdown(grace), work.finish(grace), named("probes", ops.Shutdown(grace)))
 	if err == nil {
 		a.log.InfoContext(ctx, "stopped")
 	}
@@ -124,7 +124,7 @@ func (a *App) publicServer() *http.Server {
 func (a *App) announce(at Addresses) error {
 	a.addresses.Store(&at)
 	if err := a.folder.writeJSON(runningFile, Running{
-		PID: os.Getpid(), Public: at.Public, Ops: at.Ops, AdminKey: a.localKey, Version: a.version, StartedAt: a.clock.Now(),
+		PID: os.Getpid(), Public: at.Public, Express: at.Express, Ops: at.Ops, AdminKey: a.localKey, Version: a.version, StartedAt: a.clock.Now(),
 	}); err != nil {
 		return err
 	}

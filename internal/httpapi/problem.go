@@ -22,7 +22,7 @@ var (
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	x := w.(*exchange)
 	e := wire.AsFault(err, r.Context().Err() != nil)
-	s.faults.Failed(x.context(r.Context()), r.Method, r.URL.Path, e, err)
+	s.faults.Failed(x.requestID, r.Method, r.URL.Path, e, err)
 	if x.status != 0 {
 		return // the answer has begun; all that is left is to end it
 	}

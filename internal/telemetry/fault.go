@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,8 +33,8 @@ func NewFaultLog(log *slog.Logger) *FaultLog {
 }
 
 // Failed writes a line with the cause err of the fault e that a request was answered with, unless nobody is to be woken for it
-// or there were too many of its kind in this second. The context carries the request's id.
-func (l *FaultLog) Failed(ctx context.Context, method, path string, e *fault.Error, err error) {
+// or there were too many of its kind in this second. The texts may lie in memory that is used again afterwards.
+func (l *FaultLog) Failed(requestID, method, path string, e *fault.Error, err error) {
 	grade := e.Code.Row().Grade
 	if grade == fault.None {
 		return
@@ -49,14 +50,14 @@ func (l *FaultLog) Failed(ctx context.Context, method, path string, e *fault.Err
 	attrs := []slog.Attr{
 		slog.String("code", e.Code.String()),
 		slog.String("grade", grade.String()),
-		slog.String("method", method),
-		slog.String("path", path),
+		slog.String("method", strings.Clone(method)),
+		slog.String("path", strings.Clone(path)),
 		slog.String("cause", err.Error()),
 	}
 	if suppressed > 0 {
 		attrs = append(attrs, slog.Int("not_logged", suppressed))
 	}
-	l.log.LogAttrs(ctx, level, "a request failed", attrs...)
+	l.log.LogAttrs(WithRequestID(context.Background(), strings.Clone(requestID)), level, "a request failed", attrs...)
 }
 
 // speak reports whether a line may be written, and how many were not since the last one.

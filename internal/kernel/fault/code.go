@@ -32,6 +32,7 @@ const (
 	MethodNotAllowed
 	Conflict
 	BodyTooLarge
+	HeadersTooLarge
 	UnsupportedMedia
 	KeyReused
 	Invalid
@@ -84,6 +85,7 @@ var table = [codes]Row{
 	Conflict:         {"conflict", 4090, http.StatusConflict, None, "It exists already"},
 	VersionMismatch:  {"version_mismatch", 4120, http.StatusPreconditionFailed, None, "It has changed in the meantime"},
 	BodyTooLarge:     {"body_too_large", 4130, http.StatusRequestEntityTooLarge, None, "The body is too large"},
+	HeadersTooLarge:  {"headers_too_large", 4310, http.StatusRequestHeaderFieldsTooLarge, None, "The headers are too large"},
 	UnsupportedMedia: {"unsupported_media_type", 4150, http.StatusUnsupportedMediaType, None, "The body's type is not taken here"},
 	Invalid:          {"invalid", 4220, http.StatusUnprocessableEntity, None, "A value is not allowed"},
 	KeyReused:        {"idempotency_key_reused", 4221, http.StatusUnprocessableEntity, None, "The Idempotency-Key was used for another order"},

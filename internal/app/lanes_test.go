@@ -1,0 +1,501 @@
+package app
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/catalog"
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/money"
+	"github.com/tidegate/tidegate/internal/sale"
+	"github.com/tidegate/tidegate/internal/wire"
+)
+
+// lanes is a shop with both public listeners, and a clock that stands still so that both tell the same time.
+type lanes struct {
+	t       *testing.T
+	app     *App
+	clock   *clock.Manual
+	at      [2]string // host:port of the main and the express lane
+	tokens  *account.Tokens
+	product id.Product
+	draft   id.Product
+	sku     id.SKU
+	etag    string
+	sales   map[string]id.Sale // by the status that they have
+}
+
+var laneNames = [2]string{"main", "express"}
+
+func newLanes(t *testing.T) *lanes {
+	t.Helper()
+	c := testConfig(t)
+	c.Express.Address = "127.0.0.1:0"
+	l := &lanes{t: t, clock: clock.NewManual(time.Date(2026, 11, 27, 19, 0, 0, 0, time.UTC)), sales: map[string]id.Sale{}}
+	a, err := New(t.Context(), c, Options{Clock: l.clock})
+	noError(t, err)
+	l.app = a
+	at, stop := running(t, a)
+	t.Cleanup(func() {
+		noError(t, stop())
+		noError(t, a.Close())
+	})
+	l.at = [2]string{strings.TrimPrefix(at.Public, "http://"), strings.TrimPrefix(at.Express, "http://")}
+	ring, err := account.ReadKeyring(signingKeyPath(c, c.Data))
+	noError(t, err)
+	l.tokens = account.NewTokens(ring, c.Account, l.clock)
+	l.stock()
+	return l
+}
+
+func noError(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stock puts a product on sale in a sale of every status.
+func (l *lanes) stock() {
+	t, ctx, price := l.t, l.t.Context(), money.Of(1250, "GBP")
+	for _, p := range []struct {
+		handle string
+		status catalog.Status
+		id     *id.Product
+	}{{"mug", catalog.Published, &l.product}, {"secret", catalog.Draft, &l.draft}} {
+		made, err := l.app.catalog.Create(ctx, catalog.Input{Product: catalog.Product{
+			Handle: p.handle, Title: "Größe \"L\" <mug>", Status: p.status, Variants: []catalog.Variant{{Code: strings.ToUpper(p.handle), Price: price}},
+		}})
+		noError(t, err)
+		*p.id = made.ID
+		if p.status == catalog.Published {
+			l.sku = made.Variants[0].SKU
+		}
+	}
+	_, err := l.app.stock.Adjust(ctx, inventory.Adjustment{SKU: l.sku, Kind: inventory.Receive, Units: 1000, Reason: "test", Actor: "test", Key: "k"})
+	noError(t, err)
+	now := l.clock.Now()
+	for name, s := range map[string]struct {
+		starts time.Duration
+		units  int64
+		moves  []sale.Status
+	}{
+		"live":      {-time.Minute, 50, []sale.Status{sale.Scheduled}},
+		"limited":   {-time.Minute, 50, []sale.Status{sale.Scheduled}},
+		"short":     {-time.Minute, 1, []sale.Status{sale.Scheduled}},
+		"draft":     {-time.Minute, 1, nil},
+		"scheduled": {time.Minute, 1, []sale.Status{sale.Scheduled}},
+		"paused":    {-time.Minute, 1, []sale.Status{sale.Scheduled, sale.Live, sale.Paused}},
+		"ended":     {-time.Minute, 1, []sale.Status{sale.Scheduled, sale.Ended}},
+	} {
+		terms := sale.Sale{
+			Title: "Drop \"" + name + "\"", StartsAt: now.Add(s.starts), EndsAt: now.Add(time.Hour), PaymentWindow: 10 * time.Minute,
+			Items: []sale.Item{{SKU: l.sku, Price: money.Of(999, "GBP"), Allocation: s.units}},
+		}
+		if name == "limited" {
+			terms.Limit = 1
+		}
+		made, err := l.app.sales.Create(ctx, terms)
+		noError(t, err)
+		l.sales[name] = made.ID
+		for _, to := range s.moves {
+			if to == sale.Live {
+				l.opened(made.ID)
+				continue
+			}
+			_, err := l.app.sales.Move(ctx, made.ID, to, "test")
+			noError(t, err)
+		}
+	}
+	page, err := l.app.reader.Product(ctx, l.product)
+	noError(t, err)
+	l.etag = page.ETag
+	l.settle()
+}
+
+// opened waits until the clock has opened a sale.
+func (l *lanes) opened(s id.Sale) {
+	l.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if got, err := l.app.sales.Sale(l.t.Context(), s); err == nil && got.Status == sale.Live {
+			return
+		}
+	}
+	l.t.Fatal("the sale does not open")
+}
+
+// settle waits until the gate and the book say what the database says, so that both lanes are asked the same shop.
+func (l *lanes) settle() {
+	l.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		left, loaded := l.app.gate.Level(inventory.Pool{Sale: l.sales["live"], SKU: l.sku})
+		short, _ := l.app.gate.Level(inventory.Pool{Sale: l.sales["short"], SKU: l.sku})
+		paused, err := l.app.sales.Published(l.t.Context(), l.sales["paused"])
+		if loaded && left == 50 && short == 1 && err == nil && paused.Status == sale.Paused {
+			return
+		}
+	}
+	l.t.Fatal("the gate does not follow")
+}
+
+func (l *lanes) token(customer id.Customer) string {
+	l.t.Helper()
+	token, _, err := l.tokens.SignTest(customer, time.Hour)
+	noError(l.t, err)
+	return token
+}
+
+// ask is a request as a row of a table. Zero values are those of a good order of one unit.
+type ask struct {
+	do    string // method and target
+	sale  string // the status of the sale to buy in, unless do is set
+	as    id.Customer
+	head  []string // lines of headers, besides those that an order needs
+	drop  string   // headers that are not sent, such as "Authorization Content-Type"
+	body  string
+	key   string
+	chunk bool // the body goes in chunks
+}
+
+// raw writes the request as it goes over the wire.
+func (l *lanes) raw(a ask) []byte {
+	target := a.do
+	if target == "" {
+		target = fmt.Sprintf("POST /v1/sales/%s/orders", l.sales[or(a.sale, "live")])
+	}
+	if a.body == "" && strings.HasPrefix(target, "POST") {
+		a.body = l.units(1)
+	}
+	if a.as == 0 {
+		a.as = 7
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s HTTP/1.1\r\nHost: shop.test\r\n", target)
+	for _, line := range []string{
+		"Authorization: Bearer " + l.token(a.as), "Idempotency-Key: " + or(a.key, "key"), "Content-Type: application/json",
+	} {
+		name, _, _ := strings.Cut(line, ":")
+		if strings.HasPrefix(target, "POST") && !strings.Contains(a.drop, name) {
+			b.WriteString(line + "\r\n")
+		}
+	}
+	for _, line := range a.head {
+		b.WriteString(line + "\r\n")
+	}
+	switch {
+	case a.chunk:
+		b.WriteString("Transfer-Encoding: chunked\r\n\r\n")
+		for rest := a.body; rest != ""; {
+			n := min(len(rest), 1000)
+			fmt.Fprintf(&b, "%x\r\n%s\r\n", n, rest[:n])
+			rest = rest[n:]
+		}
+		b.WriteString("0\r\n\r\n")
+	case a.body != "":
+		fmt.Fprintf(&b, "Content-Length: %d\r\n\r\n%s", len(a.body), a.body)
+	default:
+		b.WriteString("\r\n")
+	}
+	return b.Bytes()
+}
+
+func or(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}
+
+func (l *lanes) units(n int) string {
+	return fmt.Sprintf(`{"lines":[{"sku_id":"%s","units":%d}]}`, l.sku, n)
+}
+
+// said is what the lanes are compared by.
+type said struct {
+	Status int
+	Body   string
+	Header map[string]string
+}
+
+// compared are the headers that matter; of X-Request-Id only that it is there.
+var compared = []string{
+	"Content-Type", "Cache-Control", "ETag", "Idempotent-Replayed", "Retry-After", "WWW-Authenticate", "Allow",
+	"X-Content-Type-Options", "Location", "Server", "Content-Encoding",
+}
+
+// send sends bytes to a lane and returns its answer.
+func (l *lanes) send(lane int, method string, raw []byte) said {
+	l.t.Helper()
+	c, err := net.Dial("tcp", l.at[lane])
+	noError(l.t, err)
+	defer func() { _ = c.Close() }()
+	noError(l.t, c.SetDeadline(time.Now().Add(20*time.Second)))
+	_, _ = c.Write(raw) // a lane may answer and close before it has read all
+	r := bufio.NewReader(c)
+	answer, err := http.ReadResponse(r, &http.Request{Method: method})
+	if err == nil && answer.StatusCode == http.StatusContinue {
+		answer, err = http.ReadResponse(r, &http.Request{Method: method})
+	}
+	if err != nil {
+		l.t.Fatalf("%s: %v", laneNames[lane], err)
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		l.t.Fatalf("%s: %v", laneNames[lane], err)
+	}
+	s := said{answer.StatusCode, string(body), map[string]string{}}
+	for _, name := range compared {
+		if v := answer.Header.Values(name); len(v) > 0 {
+			s.Header[name] = strings.Join(v, " | ")
+		}
+	}
+	if answer.Header.Get("X-Request-Id") == "" && strings.HasPrefix(answer.Header.Get("Content-Type"), "application/") {
+		l.t.Errorf("%s: no X-Request-Id", laneNames[lane])
+	}
+	return s
+}
+
+var (
+	requestIDs = regexp.MustCompile(`"request_id":"[0-9a-f]{16}"`)
+	orderIDs   = regexp.MustCompile(`^\{"id":"[0-9]+"`)
+)
+
+// both asks both lanes, the express lane second, and compares. It returns what the main lane said.
+func (l *lanes) both(t *testing.T, first, second ask) said {
+	t.Helper()
+	method, _, _ := strings.Cut(or(first.do, "POST"), " ")
+	got := [2]said{l.send(0, method, l.raw(first)), l.send(1, method, l.raw(second))}
+	for i := range got {
+		got[i].Body = requestIDs.ReplaceAllString(got[i].Body, `"request_id":"?"`)
+	}
+	a, b := got[0], got[1]
+	if first.as != second.as || first.key != second.key {
+		a.Body, b.Body = orderIDs.ReplaceAllString(a.Body, `{"id":"?"`), orderIDs.ReplaceAllString(b.Body, `{"id":"?"`)
+	}
+	if diff := cmp.Diff(a, b); diff != "" {
+		t.Errorf("main (-) and express (+):\n%s", diff)
+	}
+	return got[0]
+}
+
+// TestLanesAgree sends every case of the express lane's routes to both lanes. A case that changes nothing is sent alike.
+func TestLanesAgree(t *testing.T) {
+	l := newLanes(t)
+	product, live := "/v1/products/"+l.product.String(), "/v1/sales/"+l.sales["live"].String()
+	huge := `{"lines":[` + strings.Repeat(" ", wire.OrderBytesMax) + `]}`
+	expired, _, err := l.tokens.SignTest(7, time.Second)
+	noError(t, err)
+	foreign, _, err := account.NewTokens(account.NewKeyring(), l.app.config.Account, l.clock).SignTest(7, time.Hour)
+	noError(t, err)
+	tokenOf := func(token string) []string { return []string{"Authorization: Bearer " + token} }
+
+	for _, tt := range []struct {
+		name string
+		ask
+		status int
+	}{
+		{"a product", ask{do: "GET " + product}, 200},
+		{"its head", ask{do: "HEAD " + product}, 200},
+		{"with a query", ask{do: "GET " + product + "?utm_source=x"}, 200},
+		{"in the absolute form", ask{do: "GET http://shop.test" + product}, 200},
+		{"percent-encoded", ask{do: "GET /v1/products/%3" + product[len("/v1/products/"):][:1] + product[len("/v1/products/")+1:]}, 200},
+		{"with an encoded slash before it", ask{do: "GET /v1%2Fproducts/" + l.product.String()}, 200},
+		{"an encoded slash in the id", ask{do: "GET /v1/products/1%2F2"}, 422},
+		{"a trailing slash", ask{do: "GET " + product + "/"}, 404},
+		{"more behind it", ask{do: "GET " + product + "/x"}, 404},
+		{"no id", ask{do: "GET /v1/products/"}, 404},
+		{"an id that is none", ask{do: "GET /v1/products/mug"}, 422},
+		{"a fragment", ask{do: "GET " + product + "#x"}, 422},
+		{"an id of zero", ask{do: "GET /v1/products/0"}, 422},
+		{"an id that overflows", ask{do: "GET /v1/products/9223372036854775808"}, 422},
+		{"an id with a zero before it", ask{do: "GET /v1/products/01"}, 422},
+		{"unknown", ask{do: "GET /v1/products/5"}, 404},
+		{"not published", ask{do: "GET /v1/products/" + l.draft.String()}, 404},
+		{"as the client has it", ask{do: "GET " + product, head: []string{"If-None-Match: " + l.etag}}, 304},
+		{"one of several", ask{do: "GET " + product, head: []string{`If-None-Match: "x", W/` + l.etag}}, 304},
+		{"any", ask{do: "GET " + product, head: []string{"If-None-Match: *"}}, 304},
+		{"head of what the client has", ask{do: "HEAD " + product, head: []string{"If-None-Match: " + l.etag}}, 304},
+		{"as the client does not have it", ask{do: "GET " + product, head: []string{`If-None-Match: "old"`}}, 200},
+		{"a header of its own in small letters", ask{do: "GET " + product, head: []string{"if-none-match: " + l.etag}}, 304},
+		{"a body that nobody reads", ask{do: "GET " + product, body: "x"}, 200},
+		{"a request id", ask{do: "GET /v1/products/5", head: []string{"X-Request-Id: from-the-proxy.1"}}, 404},
+		{"a request id that is none", ask{do: "GET /v1/products/5", head: []string{"X-Request-Id: <script>"}}, 404},
+		{"two request ids", ask{do: "GET /v1/products/5", head: []string{"X-Request-Id: a", "X-Request-Id: b"}}, 404},
+		{"changing a product here", ask{do: "PUT " + product, body: "{}"}, 405},
+		{"an unheard-of method", ask{do: "BREW " + product}, 405},
+		{"options", ask{do: "OPTIONS " + product}, 405},
+
+		{"a sale", ask{do: "GET " + live}, 200},
+		{"its head", ask{do: "HEAD " + live}, 200},
+		{"one that is scheduled", ask{do: "GET /v1/sales/" + l.sales["scheduled"].String()}, 200},
+		{"one that is paused", ask{do: "GET /v1/sales/" + l.sales["paused"].String()}, 200},
+		{"one that has ended", ask{do: "GET /v1/sales/" + l.sales["ended"].String()}, 200},
+		{"a draft", ask{do: "GET /v1/sales/" + l.sales["draft"].String()}, 404},
+		{"no such sale", ask{do: "GET /v1/sales/5"}, 404},
+		{"a sale with an id that is none", ask{do: "GET /v1/sales/x"}, 422},
+		{"a sale with a trailing slash", ask{do: "GET " + live + "/"}, 404},
+		{"deleting a sale", ask{do: "DELETE " + live}, 405},
+		{"nothing at all", ask{do: "GET /v1/nothing"}, 404},
+
+		{"an order with no token", ask{drop: "Authorization"}, 401},
+		{"two tokens", ask{head: tokenOf("x")}, 401},
+		{"another scheme", ask{drop: "Authorization", head: []string{"Authorization: Basic YTpi"}}, 401},
+		{"an empty token", ask{drop: "Authorization", head: []string{"Authorization: Bearer "}}, 401},
+		{"a token that is none", ask{drop: "Authorization", head: tokenOf("a.b.c")}, 401},
+		{"a token of another shop", ask{drop: "Authorization", head: tokenOf(foreign)}, 401},
+		{"no token and nothing that can be read", ask{drop: "Authorization Content-Type", body: "{"}, 401},
+		{"no token and too much", ask{drop: "Authorization", body: huge}, 401},
+		{"no key", ask{drop: "Idempotency-Key"}, 400},
+		{"two keys", ask{head: []string{"Idempotency-Key: b"}}, 400},
+		{"an empty key", ask{drop: "Idempotency-Key", head: []string{"Idempotency-Key: "}}, 400},
+		{"a key with a space in it", ask{key: "a b"}, 400},
+		{"a key that is too long", ask{key: strings.Repeat("k", 256)}, 400},
+		{"no type", ask{drop: "Content-Type"}, 415},
+		{"another type", ask{drop: "Content-Type", head: []string{"Content-Type: text/plain"}}, 415},
+		{"a form", ask{drop: "Content-Type", head: []string{"Content-Type: multipart/form-data; boundary=x"}}, 415},
+		{"another charset", ask{drop: "Content-Type", head: []string{"Content-Type: application/json; charset=latin1"}}, 415},
+		{"too much", ask{body: huge}, 413},
+		{"too much in chunks", ask{body: huge, chunk: true}, 413},
+		{"malformed", ask{body: `{"lines":[`}, 400},
+		{"not JSON", ask{body: "lines=1"}, 400},
+		{"malformed in chunks", ask{body: `{"lines":[`, chunk: true}, 400},
+		{"only a space", ask{body: " "}, 400},
+		{"an unknown field", ask{body: `{"lines":[],"coupon":"X"}`}, 400},
+		{"a price from the client", ask{body: `{"lines":[{"sku_id":"1","units":1,"unit_price":1}]}`}, 400},
+		{"a wrong type", ask{body: `{"lines":[{"sku_id":1,"units":1}]}`}, 400},
+		{"a field twice", ask{body: `{"lines":[],"lines":[]}`}, 400},
+		{"two values", ask{body: l.units(1) + l.units(1)}, 400},
+		{"null", ask{body: `{"lines":null}`}, 400},
+		{"no lines", ask{body: `{"lines":[]}`}, 422},
+		{"no units", ask{body: l.units(0)}, 422},
+		{"too many units", ask{body: l.units(1001)}, 422},
+		{"another SKU", ask{body: `{"lines":[{"sku_id":"5","units":1}]}`}, 422},
+		{"more than there is", ask{body: l.units(51)}, 409},
+		{"in a draft", ask{sale: "draft"}, 409},
+		{"before it opens", ask{sale: "scheduled"}, 409},
+		{"while it is paused", ask{sale: "paused"}, 409},
+		{"after its end", ask{sale: "ended"}, 409},
+		{"in no sale", ask{do: "POST /v1/sales/5/orders"}, 404},
+		{"in a sale that is none", ask{do: "POST /v1/sales/x/orders"}, 422},
+		{"in a sale that is none, without a token", ask{do: "POST /v1/sales/x/orders", drop: "Authorization"}, 401},
+		{"with a trailing slash", ask{do: "POST " + live + "/orders/"}, 404},
+		{"to a sale", ask{do: "POST " + live}, 405},
+		{"orders of a sale", ask{do: "GET " + live + "/orders"}, 405},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := l.both(t, tt.ask, tt.ask); got.Status != tt.status {
+				t.Errorf("answered %d, want %d: %s", got.Status, tt.status, got.Body)
+			}
+		})
+	}
+	t.Run("an expired token", func(t *testing.T) {
+		l.clock.Advance(time.Second)
+		a := ask{drop: "Authorization", head: tokenOf(expired)}
+		if got := l.both(t, a, a); got.Status != 401 {
+			t.Errorf("answered %d: %s", got.Status, got.Body)
+		}
+	})
+}
+
+// TestLanesPlaceAlike buys on both lanes: the orders differ in nothing but their ids, and each lane repeats the other's.
+func TestLanesPlaceAlike(t *testing.T) {
+	l := newLanes(t)
+	main := func(a ask) ask { a.as, a.key = 100, "main"; return a }
+	express := func(a ask) ask { a.as, a.key = 200, "express"; return a }
+	for _, tt := range []struct {
+		name string
+		ask
+	}{
+		{"one unit", ask{}},
+		{"in chunks", ask{chunk: true}},
+		{"with a charset", ask{drop: "Content-Type", head: []string{"Content-Type: Application/JSON; charset=UTF-8"}}},
+		{"after a hundred continues", ask{head: []string{"Expect: 100-continue"}}},
+		{"with long headers", ask{head: []string{"X-Padding: " + strings.Repeat("x", 8<<10)}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a, b := tt.ask, tt.ask
+			key := strings.ReplaceAll(tt.name, " ", "-")
+			a.as, a.key, b.as, b.key = 100, "m-"+key, 200, "e-"+key
+			if got := l.both(t, a, b); got.Status != 201 {
+				t.Fatalf("answered %d: %s", got.Status, got.Body)
+			}
+			for _, again := range []ask{a, b} { // each is repeated on both lanes
+				if got := l.both(t, again, again); got.Status != 201 || got.Header["Idempotent-Replayed"] != "true" {
+					t.Errorf("not repeated: %+v", got)
+				}
+			}
+			a.body, b.body = l.units(2), l.units(2)
+			if got := l.both(t, a, b); got.Status != 422 {
+				t.Errorf("another body: %+v", got)
+			}
+		})
+	}
+	t.Run("limit reached", func(t *testing.T) {
+		a, b := main(ask{sale: "limited"}), express(ask{sale: "limited"})
+		if got := l.both(t, a, b); got.Status != 201 {
+			t.Fatalf("%+v", got)
+		}
+		a.key, b.key = "more", "more-too"
+		if got := l.both(t, a, b); got.Status != 409 || !strings.Contains(got.Body, "limit_reached") {
+			t.Errorf("%+v", got)
+		}
+	})
+	t.Run("sold out, and the key that did buy", func(t *testing.T) {
+		bought := main(ask{sale: "short"})
+		if got := l.send(0, "POST", l.raw(bought)); got.Status != 201 {
+			t.Fatalf("%+v", got)
+		}
+		late := ask{sale: "short", as: 300, key: "late"}
+		if got := l.both(t, late, late); got.Status != 409 || !strings.Contains(got.Body, "sold_out") {
+			t.Errorf("%+v", got)
+		}
+		if got := l.both(t, bought, bought); got.Status != 201 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// TestLanesRefuseNonsense sends what is no HTTP/1.1. net/http answers it with a text of its own, so only the status is compared,
+// and that nothing is read of what follows.
+func TestLanesRefuseNonsense(t *testing.T) {
+	l := newLanes(t)
+	get := "GET /v1/products/" + l.product.String() + " HTTP/1.1\r\nHost: x\r\n"
+	for name, tt := range map[string]struct {
+		raw    string
+		status int
+	}{
+		"a bad escape":             {"GET /v1/products/%zz HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+		"no host":                  {"GET /v1/products/1 HTTP/1.1\r\n\r\n", 400},
+		"two hosts":                {get + "Host: y\r\n\r\n", 400},
+		"a word":                   {"hello\r\n\r\n", 400},
+		"a space in the address":   {"GET /v1/products/1 2 HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+		"a control character":      {"GET /v1/products/1\x01 HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+		"a header without a colon": {get + "Broken\r\n\r\n", 400},
+		"two lengths":              {get + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400},
+		"a length that is none":    {get + "Content-Length: -1\r\n\r\n", 400},
+		"headers too long":         {get + "X-Long: " + strings.Repeat("x", 64<<10) + "\r\n\r\n", 431},
+		"a broken chunk": {fmt.Sprintf("POST /v1/sales/%s/orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nIdempotency-Key: k\r\n"+
+			"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", l.sales["live"], l.token(7)), 400},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for lane := range l.at {
+				if got := l.send(lane, "GET", []byte(tt.raw)); got.Status != tt.status {
+					t.Errorf("%s answered %d, want %d: %s", laneNames[lane], got.Status, tt.status, got.Body)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,281 @@
+package express
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/url"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unsafe"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/order"
+	"github.com/tidegate/tidegate/internal/wire"
+)
+
+// Names and values of headers, in the form that fasthttp takes without a conversion.
+var (
+	keyRequestID   = []byte("X-Request-Id")
+	keyContentOpts = []byte("X-Content-Type-Options")
+	keyCache       = []byte("Cache-Control")
+	keyETag        = []byte("Etag")
+	keyReplayed    = []byte("Idempotent-Replayed")
+	keyRetryAfter  = []byte("Retry-After")
+
+	noSniff        = []byte(wire.NoSniff)
+	noStore        = []byte(wire.NoStore)
+	mustRevalidate = []byte(wire.MustRevalidate)
+	replayed       = []byte(wire.Replayed)
+	typeJSON       = []byte(wire.TypeJSON)
+)
+
+const (
+	headerAuthorization = "Authorization"
+	headerKey           = "Idempotency-Key"
+	headerIfNoneMatch   = "If-None-Match"
+	headerRequestID     = "X-Request-Id"
+)
+
+// background is the context of the modules' calls: a client that leaves does not take its order along, and what a module
+// waits for has a limit of its own.
+var background = context.Background()
+
+// exchange is one request and its answer.
+type exchange struct {
+	ctx       *fasthttp.RequestCtx
+	began     time.Time
+	recorder  Recorder
+	requestID []byte
+	buffer    []byte
+}
+
+const (
+	// bufferBytes fits the answer to an order, mostly.
+	bufferBytes = 2 << 10
+	// bufferBytesMax is the largest buffer that is kept for the next request.
+	bufferBytesMax = 64 << 10
+)
+
+var exchanges = sync.Pool{New: func() any { return &exchange{buffer: make([]byte, 0, bufferBytes)} }}
+
+// handle implements fasthttp.RequestHandler.
+func (s *Server) handle(ctx *fasthttp.RequestCtx) { s.serve(ctx, ctx.Time(), nil) }
+
+// serve answers one request; unread is why its body is not there.
+func (s *Server) serve(ctx *fasthttp.RequestCtx, began time.Time, unread error) {
+	x := s.begin(ctx, began)
+	defer s.finish(x)
+	if err := s.answer(x, unread); err != nil {
+		s.fail(x, err)
+	}
+}
+
+func (s *Server) begin(ctx *fasthttp.RequestCtx, began time.Time) *exchange {
+	x := exchanges.Get().(*exchange)
+	x.ctx, x.began, x.recorder = ctx, began, s.unknown
+	var given []byte
+	if all := ctx.Request.Header.PeekAll(headerRequestID); len(all) == 1 {
+		given = all[0]
+	}
+	x.requestID = wire.AppendRequestID(x.requestID[:0], given)
+	x.common()
+	return x
+}
+
+// common sets the headers that every answer has.
+func (x *exchange) common() {
+	h := &x.ctx.Response.Header
+	h.SetCanonical(keyRequestID, x.requestID)
+	h.SetCanonical(keyContentOpts, noSniff)
+}
+
+// finish records the answer, and makes one of a panic: fasthttp would let it end the process.
+func (s *Server) finish(x *exchange) {
+	if p := recover(); p != nil {
+		x.ctx.Response.Reset()
+		x.common()
+		s.fail(x, fault.Wrap(fault.Internal, fmt.Errorf("panic: %v\n%s", p, debug.Stack()), ""))
+	}
+	x.recorder.Done(background, x.ctx.Response.StatusCode(), time.Since(x.began))
+	x.ctx, x.recorder = nil, nil
+	if cap(x.buffer) > bufferBytesMax {
+		x.buffer = make([]byte, 0, bufferBytes)
+	}
+	exchanges.Put(x)
+}
+
+// answer finds the route and answers; the error is what to refuse with.
+func (s *Server) answer(x *exchange, unread error) error {
+	raw := x.path()
+	path := raw
+	if strings.IndexByte(raw, '%') >= 0 {
+		var err error
+		if path, err = url.PathUnescape(raw); err != nil {
+			return fault.Wrap(fault.BadRequest, err, "The address is not one.")
+		}
+	}
+	h := &x.ctx.Request.Header
+	post, get := h.IsPost(), h.IsGet() || h.IsHead()
+	switch route, text := wire.HotRoute(path); {
+	case route == wire.HotSaleOrder && post:
+		return s.placeSaleOrder(x, text, unread)
+	case route == wire.HotSale && get:
+		return s.getSale(x, text)
+	case route == wire.HotProduct && get:
+		return s.getProduct(x, text)
+	}
+	return s.notHot(x, raw, get)
+}
+
+// path returns the request's path as it was sent, without its query. It shares the request's memory.
+func (x *exchange) path() string {
+	target := x.ctx.Request.Header.RequestURI()
+	if len(target) > 0 && target[0] != '/' {
+		target = x.ctx.URI().PathOriginal() // the absolute form, as a client sends it to a proxy
+	}
+	target, _, _ = bytes.Cut(target, []byte{'?'})
+	return text(target)
+}
+
+// notHot says what is wrong with a request that no route takes: the method, an id with a slash in it, or the address.
+func (s *Server) notHot(x *exchange, raw string, get bool) error {
+	route, _ := wire.HotRoute(raw)
+	allow := "GET, HEAD"
+	switch route {
+	case wire.HotSaleOrder:
+		allow = "POST"
+	case wire.HotSale, wire.HotProduct:
+		if get {
+			return wire.MalformedID("id")
+		}
+	default:
+		return wire.NothingHere()
+	}
+	x.ctx.Response.Header.Set("Allow", allow)
+	return wire.MethodNotAllowed(allow, string(x.ctx.Method()))
+}
+
+func (s *Server) placeSaleOrder(x *exchange, saleID string, unread error) error {
+	x.recorder = s.saleOrder
+	h := &x.ctx.Request.Header
+	x.ctx.Response.Header.SetCanonical(keyCache, noStore)
+	token, err := wire.Bearer(only(h.PeekAll(headerAuthorization)))
+	if err != nil {
+		return err
+	}
+	who, err := s.Callers.Authenticate(token)
+	if err != nil {
+		return err
+	}
+	req := order.Request{Customer: who.Customer}
+	if req.Sale, err = id.Parse[id.Sale](saleID); err != nil {
+		return wire.MalformedID("id")
+	}
+	key, given := only(h.PeekAll(headerKey))
+	if err := wire.CheckKeyGiven(given); err != nil {
+		return err
+	}
+	if err := wire.CheckJSONType(text(h.ContentType())); err != nil {
+		return err
+	}
+	if unread != nil {
+		return unread
+	}
+	// The order keeps its key and its lines until it is committed, which may be after this request has been answered.
+	req.Key = strings.Clone(key)
+	if req.Lines, err = wire.DecodeOrder[inventory.Line](nil, x.ctx.Request.Body()); err != nil {
+		return err
+	}
+	placed, err := s.Orders.Place(background, req)
+	if err != nil {
+		return err
+	}
+	if placed.Replayed {
+		x.ctx.Response.Header.SetCanonical(keyReplayed, replayed)
+	}
+	x.answerJSON(wire.PlacedStatus(placed.Undecided), placed.AppendJSON(x.buffer[:0]))
+	return nil
+}
+
+func (s *Server) getSale(x *exchange, saleID string) error {
+	x.recorder = s.sale
+	parsed, err := id.Parse[id.Sale](saleID)
+	if err != nil {
+		return wire.MalformedID("id")
+	}
+	found, err := s.Sales.Published(background, parsed)
+	if err != nil {
+		return err
+	}
+	x.ctx.Response.Header.SetCanonical(keyCache, noStore) // what is left changes with every order
+	x.answerJSON(fasthttp.StatusOK, found.AppendJSON(x.buffer[:0], s.Clock.Now(), s.Levels))
+	return nil
+}
+
+func (s *Server) getProduct(x *exchange, productID string) error {
+	x.recorder = s.product
+	parsed, err := id.Parse[id.Product](productID)
+	if err != nil {
+		return wire.MalformedID("id")
+	}
+	page, err := s.Products.Product(background, parsed)
+	if err != nil {
+		return err
+	}
+	r := &x.ctx.Response
+	r.Header.SetBytesK(keyETag, page.ETag)
+	r.Header.SetCanonical(keyCache, mustRevalidate)
+	if ifNoneMatch := x.ctx.Request.Header.Peek(headerIfNoneMatch); len(ifNoneMatch) > 0 && wire.Holds(text(ifNoneMatch), page.ETag) {
+		r.SetStatusCode(fasthttp.StatusNotModified)
+		return nil
+	}
+	r.Header.SetContentTypeBytes(typeJSON)
+	r.SetBodyRaw(page.Body) // shared, and never changed
+	return nil
+}
+
+// answerJSON answers with bytes that are JSON, and keeps them as the buffer of the next request.
+func (x *exchange) answerJSON(status int, b []byte) {
+	x.buffer = b
+	x.ctx.Response.SetStatusCode(status)
+	x.ctx.Response.Header.SetContentTypeBytes(typeJSON)
+	x.ctx.Response.SetBody(b)
+}
+
+// fail answers with the problem that err is. What somebody is to look at is logged with its cause, once, here.
+func (s *Server) fail(x *exchange, err error) {
+	e := wire.AsFault(err, false)
+	s.faults.Failed(text(x.requestID), text(x.ctx.Method()), x.path(), e, err)
+	status := e.Code.Row().Status
+	h := &x.ctx.Response.Header
+	if after := wire.RetryAfterSeconds(e); after > 0 {
+		x.buffer = strconv.AppendInt(x.buffer[:0], after, 10)
+		h.SetCanonical(keyRetryAfter, x.buffer)
+	}
+	if status == fasthttp.StatusUnauthorized {
+		h.Set(fasthttp.HeaderWWWAuthenticate, wire.Challenge)
+	}
+	x.buffer = wire.AppendProblem(x.buffer[:0], e, text(x.requestID))
+	x.ctx.Response.SetStatusCode(status)
+	h.SetContentType(wire.TypeProblem)
+	x.ctx.Response.SetBody(x.buffer)
+}
+
+// only returns the value of a header and how often it was given. It shares the request's memory.
+func only(all [][]byte) (value string, given int) {
+	if len(all) == 0 {
+		return "", 0
+	}
+	return text(all[0]), len(all)
+}
+
+// text returns b as a text that shares its memory: good until the handler returns.
+func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"strings"
@@ -40,6 +41,13 @@ three curl commands that buy something.`,
 			}
 			o := t.options(c)
 			o.Demo = demo
+			defer func() {
+				// A stop while it still starts breaks off what it was doing, and is an orderly end: the next start goes on.
+				if cmd.Context().Err() != nil && errors.Is(err, context.Canceled) {
+					o.Log.InfoContext(cmd.Context(), "stopped before it served", "while", err)
+					err = nil
+				}
+			}()
 			a, err := app.New(cmd.Context(), c, o)
 			if err != nil {
 				return err

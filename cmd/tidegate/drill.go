@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidegate/tidegate/internal/drill"
+	"github.com/tidegate/tidegate/internal/drill/machine"
 	"github.com/tidegate/tidegate/internal/drill/night"
 	"github.com/tidegate/tidegate/internal/drill/report"
 )
@@ -215,7 +216,7 @@ func newDrillBare() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return drill.ServeBare(cmd.Context(), cmd.OutOrStdout())
+			return machine.ServeBare(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
 }

@@ -3,7 +3,6 @@ package drill
 import (
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/tidegate/tidegate/api"
 )
@@ -137,6 +136,3 @@ func (b *Books) chance(purchase int, question uint64, share float64) bool {
 func dice(seed uint64, purchase int, question uint64) float64 {
 	return float64(mix(seed+question<<32, uint64(purchase))>>11) / (1 << 53)
 }
-
-// millisecond is what latencies are told in.
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tidegate/tidegate/api"
 	"github.com/tidegate/tidegate/internal/drill/load"
+	"github.com/tidegate/tidegate/internal/drill/machine"
 	"github.com/tidegate/tidegate/internal/drill/night"
 )
 
@@ -33,7 +34,7 @@ type Options struct {
 	// Target is the running shop to rehearse with. Where its Public is empty, Start starts a private one.
 	Target Address
 	Start  Starter
-	// StartBare starts the ceiling, ServeBare, in a process of its own; nil measures neither it nor the shop's rates.
+	// StartBare starts the ceiling, machine.ServeBare, in a process of its own; nil measures neither it nor the shop's rates.
 	StartBare func(ctx context.Context) (*Process, error)
 	// KillAfter kills a private shop so long after the night began, without warning, and starts it again; zero does not.
 	KillAfter time.Duration
@@ -113,7 +114,7 @@ func (o *Options) check() error {
 			return err
 		}
 	}
-	return allowConnections(o.Night.Connections + o.Night.Readers.Connections)
+	return machine.AllowConnections(o.Night.Connections + o.Night.Readers.Connections)
 }
 
 // lane runs the drill on one lane.
@@ -122,7 +123,7 @@ func (d *drill) lane(ctx, work context.Context, lane string) (*Result, error) {
 	if d.process == nil {
 		r.Target = d.client.at.Load().Public
 	}
-	cpu, began := ownCPU(), time.Now()
+	cpu, began := machine.OwnCPU(), time.Now()
 	before := d.client.usage(work, d.pid())
 	target, err := load.NewTarget(d.base(lane))
 	if err != nil {
@@ -141,7 +142,7 @@ func (d *drill) lane(ctx, work context.Context, lane string) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.GeneratorCPU = (ownCPU() - cpu).Seconds()
+	r.GeneratorCPU = (machine.OwnCPU() - cpu).Seconds()
 	r.StoppedEarly = ctx.Err() != nil
 	if err := d.settle(work, all, r); err != nil {
 		return nil, err

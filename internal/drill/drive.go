@@ -10,6 +10,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/tidegate/tidegate/internal/drill/load"
+	"github.com/tidegate/tidegate/internal/drill/machine"
 	"github.com/tidegate/tidegate/internal/drill/night"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
@@ -80,7 +81,7 @@ func (d *drill) drive(ctx context.Context, target *load.Target, g stage) (Phase,
 	})
 	defer stopping()
 
-	began, cpu := time.Now(), ownCPU()
+	began, cpu := time.Now(), machine.OwnCPU()
 	watching, unwatch := context.WithCancel(hard)
 	left := &levels{began: began}
 	var watch sync.WaitGroup
@@ -102,7 +103,7 @@ func (d *drill) drive(ctx context.Context, target *load.Target, g stage) (Phase,
 	unwatch()
 	watch.Wait()
 	p := g.phase(connections, left)
-	p.GeneratorCPU = (ownCPU() - cpu).Seconds()
+	p.GeneratorCPU = (machine.OwnCPU() - cpu).Seconds()
 	return p, errors.Join(errs...)
 }
 

@@ -5,10 +5,11 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tidegate/tidegate/internal/drill/machine"
 )
 
 // Process is a private shop, or another server of the drill's, in a process of its own: its CPU and memory are then its
@@ -40,7 +41,9 @@ func (c *client) usage(ctx context.Context, pid int) Usage {
 		c.scrape(ctx, ops, &u)
 	}
 	if pid != 0 {
-		u.fromSystem(pid)
+		if cpu, rss, rssMax, ok := machine.Used(pid); ok {
+			u.CPU, u.RSS, u.RSSMax = cpu, rss, rssMax
+		}
 	}
 	return u
 }
@@ -73,32 +76,3 @@ func (c *client) scrape(ctx context.Context, ops string, u *Usage) {
 		}
 	}
 }
-
-// fromSystem reads /proc, where there is one (proc(5)).
-func (u *Usage) fromSystem(pid int) {
-	folder := "/proc/" + strconv.Itoa(pid)
-	if text, err := os.ReadFile(folder + "/status"); err == nil {
-		for line := range strings.Lines(string(text)) {
-			name, value, _ := strings.Cut(line, ":")
-			kib, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
-			switch name {
-			case "VmHWM":
-				u.RSSMax = kib << 10
-			case "VmRSS":
-				u.RSS = kib << 10
-			}
-		}
-	}
-	if text, err := os.ReadFile(folder + "/stat"); err == nil {
-		// The second field is a name in parentheses, which may hold spaces; utime and stime are 12 and 13 behind it.
-		_, rest, _ := strings.Cut(string(text), ") ")
-		if fields := strings.Fields(rest); len(fields) > 12 {
-			user, _ := strconv.ParseInt(fields[11], 10, 64)
-			system, _ := strconv.ParseInt(fields[12], 10, 64)
-			u.CPU = time.Duration(user+system) * time.Second / ticksPerSecond
-		}
-	}
-}
-
-// ticksPerSecond is USER_HZ, which is 100 on every Linux.
-const ticksPerSecond = 100

@@ -1,4 +1,6 @@
-package drill
+// Package machine is what a drill asks of the machine it runs on: file descriptors, what processes use, and how fast a server
+// can answer here at all.
+package machine
 
 import (
 	"context"

@@ -1,6 +1,6 @@
 //go:build unix
 
-package drill
+package machine
 
 import (
 	"fmt"
@@ -11,9 +11,9 @@ import (
 // descriptorsSpare are for everything that is not the load.
 const descriptorsSpare = 100
 
-// allowConnections raises the limit of file descriptors as far as it is needed and the system allows. It returns an error
+// AllowConnections raises the limit of file descriptors as far as it is needed and the system allows. It returns an error
 // in one sentence where that is not enough.
-func allowConnections(n int) error {
+func AllowConnections(n int) error {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return nil // then the system will say so itself
@@ -32,8 +32,8 @@ func allowConnections(n int) error {
 	return nil
 }
 
-// ownCPU is the CPU time that this process has used.
-func ownCPU() time.Duration {
+// OwnCPU is the CPU time that this process has used.
+func OwnCPU() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0

@@ -247,6 +247,10 @@ func (x *exchange) answerJSON(status int, b []byte) {
 	x.buffer = b
 	x.ctx.Response.SetStatusCode(status)
 	x.ctx.Response.Header.SetContentTypeBytes(typeJSON)
+	if cap(b) > bufferBytesMax {
+		x.ctx.Response.SetBodyRaw(b) // the connection would keep a copy for as long as it lives, and finish drops the buffer
+		return
+	}
 	x.ctx.Response.SetBody(b)
 }
 

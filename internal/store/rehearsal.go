@@ -13,8 +13,7 @@ import (
 const rehearsalColumns = `first_customer_id, sale_id, title, skus, units, price, currency, limit_per_customer, payment_ms, starts_at, ends_at, shoppers, created_at`
 
 // ReserveRehearsal takes the title and the next block of customers. Blocks are given out from the lowest id on and follow
-// each other, so that no two have a customer in common; a dropped one leaves no gap that matters. It returns fault.Conflict
-// and fault.Invalid.
+// each other, so that no two have a customer in common. It returns fault.Conflict and fault.Invalid.
 func (s *Store) ReserveRehearsal(ctx context.Context, r rehearsal.Rehearsal) (id.Customer, error) {
 	err := s.write(ctx, jobs, func(tx *Tx) error {
 		err := tx.QueryRow(`
@@ -54,13 +53,15 @@ func (s *Store) OpenRehearsal(ctx context.Context, first id.Customer, sl id.Sale
 	})
 }
 
-// DropRehearsal gives the title of a rehearsal that got no sale free again. One that has a sale stays.
+// DropRehearsal gives the title of a rehearsal that got no sale free again. Its block is not given out a second time: the
+// products that were made for it bear its number. One that has a sale stays as it is.
 func (s *Store) DropRehearsal(ctx context.Context, first id.Customer) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		_, err := tx.Exec(`
-			DELETE FROM rehearsal
+			UPDATE rehearsal
+			SET title = ?
 			WHERE first_customer_id = ?
-			  AND sale_id IS NULL`, first)
+			  AND sale_id IS NULL`, rehearsal.DefaultTitle(first)+", not made", first)
 		return err
 	})
 }

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
@@ -35,6 +34,7 @@ type writer struct {
 	stmts  map[string]*sql.Stmt
 	hot    map[string]driver.Stmt
 	turn   turnstile
+	line   jobLine
 	closed bool
 }
 
@@ -102,17 +102,27 @@ type Tx struct {
 	forGate bool
 }
 
-// write runs fn in a transaction of the one writer and commits it. Where it returns an error, nothing of it is in the
-// database: SQLite's COMMIT either succeeds or leaves the transaction to be rolled back. The context bounds the wait for
-// the writer, not the transaction: a caller who goes away cannot leave half a batch.
+// write runs fn in a transaction of the one writer and commits it; jobs may share one (see job). Where it returns an
+// error, nothing of it is in the database: SQLite's COMMIT either succeeds or leaves the transaction to be rolled back. The
+// context bounds the wait for the writer, not the transaction: a caller who goes away cannot leave half a batch. fn must
+// not wait for anybody else's write.
 //
 // Errors: what fn returned; fault.StoreFull and fault.StoreUnavailable; fault.TimedOut where the turn did not come.
 func (s *Store) write(ctx context.Context, p priority, fn func(tx *Tx) error) error {
+	if p == jobs {
+		return s.job(ctx, fn)
+	}
 	w := s.writer
 	if err := w.turn.enter(ctx, p); err != nil {
-		return fault.Wrap(fault.TimedOut, err, "The database is busy; nothing was changed. Try again.").After(time.Second)
+		return busy(err)
 	}
 	defer w.turn.leave()
+	return s.transaction(fn)
+}
+
+// transaction runs fn in a transaction and commits it. The caller has the turn.
+func (s *Store) transaction(fn func(tx *Tx) error) error {
+	w := s.writer
 	if w.closed {
 		return fault.New(fault.ShuttingDown, "The database is closed.")
 	}
@@ -191,7 +201,14 @@ func (r row) set(values ...driver.Value) {
 // arguments than SQLite takes to insert them. fill sets the arguments of row i, or passes it over by returning false; done
 // is told how many rows of the table it changed, or the error. Neither may use the transaction: it is taken meanwhile.
 func (tx *Tx) many(text string, n, args int, fill func(i int, r row) bool, done func(i int, changed int64, err error) error) error {
-	return tx.w.conn.Raw(func(c any) error {
+	var panicked error
+	err := tx.w.conn.Raw(func(c any) error {
+		// database/sql gives up a connection under which something has panicked, and this is the only one that writes.
+		defer func() {
+			if p := recover(); p != nil {
+				panicked = caught(p)
+			}
+		}()
 		st, err := tx.hot(text, c)
 		if err != nil {
 			return err
@@ -212,6 +229,10 @@ func (tx *Tx) many(text string, n, args int, fill func(i int, r row) bool, done 
 		}
 		return nil
 	})
+	if panicked != nil {
+		panic(panicked)
+	}
+	return err
 }
 
 func (tx *Tx) hot(text string, conn any) (driver.StmtExecContext, error) {

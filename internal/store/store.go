@@ -8,6 +8,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -77,7 +78,31 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	db.SetMaxOpenConns(c.ReadersMax)
 	db.SetMaxIdleConns(c.ReadersMax)
+	if err := openReaders(ctx, db, c.ReadersMax); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot read the database %s: %w", c.Path, err), db.Close(), w.close())
+	}
 	return &Store{config: c, writer: w, db: db, gateWake: make(chan struct{}, 1)}, nil
+}
+
+// openReaders opens every reader at once. They stay open: the first crowd does not wait for them, and a process that has
+// run out of files can still read what it has accepted.
+func openReaders(ctx context.Context, db *sql.DB, n int) error {
+	var errs []error
+	conns := make([]*sql.Conn, 0, n)
+	for range n {
+		conn, err := db.Conn(ctx)
+		if err != nil {
+			errs = append(errs, err)
+			break
+		}
+		conns = append(conns, conn)
+		var objects int // SQLite opens the write-ahead log and its index at the first read
+		errs = append(errs, conn.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_schema").Scan(&objects))
+	}
+	for _, conn := range conns {
+		errs = append(errs, conn.Close()) // back to the pool
+	}
+	return errors.Join(errs...)
 }
 
 // Close waits for the transaction that is running and closes every connection.

@@ -48,6 +48,7 @@ three curl commands that buy something.`,
 					err = nil
 				}
 			}()
+			app.TuneMemory(c.Process)
 			a, err := app.New(cmd.Context(), c, o)
 			if err != nil {
 				return err

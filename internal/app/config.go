@@ -46,6 +46,9 @@ type Config struct {
 type ProcessConfig struct {
 	Node          int           `koanf:"node" help:"number of this process, 0 to 1023; part of every id it makes, so two processes of one shop need two numbers"`
 	ShutdownGrace time.Duration `koanf:"shutdown_grace" help:"how long a stop may take to finish what was accepted, 1s to 10m"`
+	// GCPercent and MemoryLimitMiB are for TuneMemory.
+	GCPercent      int `koanf:"gc_percent" help:"garbage collected when the heap has grown by so many percent, 50 to 1000; GOGC in the environment goes over it"`
+	MemoryLimitMiB int `koanf:"memory_limit_mib" help:"heap beyond which it is collected harder; 0 is half of the machine's memory, or of the container's; GOMEMLIMIT in the environment goes over it"`
 }
 
 // Validate returns every value that is out of range.
@@ -56,6 +59,12 @@ func (c ProcessConfig) Validate() error {
 	}
 	if c.ShutdownGrace < time.Second || c.ShutdownGrace > 10*time.Minute {
 		wrong = append(wrong, fault.Bad("shutdown_grace", "a duration from 1s to 10m, not %s", c.ShutdownGrace))
+	}
+	if c.GCPercent < 50 || c.GCPercent > 1000 {
+		wrong = append(wrong, fault.Bad("gc_percent", "a number from 50 to 1000, not %d", c.GCPercent))
+	}
+	if c.MemoryLimitMiB != 0 && (c.MemoryLimitMiB < 64 || c.MemoryLimitMiB > 1<<20) {
+		wrong = append(wrong, fault.Bad("memory_limit_mib", "0, or a number from 64 to %d, not %d", 1<<20, c.MemoryLimitMiB))
 	}
 	return errors.Join(wrong...)
 }
@@ -88,7 +97,7 @@ func (c Config) Validate() error {
 func DefaultConfig() Config {
 	return Config{
 		Data:     "./tidegate-data",
-		Process:  ProcessConfig{ShutdownGrace: 20 * time.Second},
+		Process:  ProcessConfig{ShutdownGrace: 20 * time.Second, GCPercent: 300},
 		Log:      telemetry.DefaultLogConfig(),
 		HTTP:     httpapi.DefaultConfig(),
 		Express:  express.DefaultConfig(),

@@ -88,6 +88,14 @@ type Request struct {
 	Sale     id.Sale // zero: general stock at list price
 	Key      string
 	Lines    []inventory.Line
+
+	asked []inventory.Line // the lines as the shopper sent them, once Lines are merged
+}
+
+// field names the shopper's own line of a SKU: Lines are in another order.
+func (r *Request) field(sku id.SKU, name string) string {
+	i := slices.IndexFunc(r.asked, func(l inventory.Line) bool { return l.SKU == sku })
+	return lineField(max(i, 0), name)
 }
 
 // Check returns a fault that names the field, or nil.

@@ -50,7 +50,11 @@ type Placed struct {
 }
 
 // attemptsMax bounds how often one request is priced anew because its sale's terms changed under it, or its id collided.
-const attemptsMax = 3
+// Before it is priced anew it waits, each time longer, until the book has heard of the change: the database says it first.
+const (
+	attemptsMax  = 4
+	repricePause = 5 * time.Millisecond
+)
 
 // Place takes a request the way of an order: price, reserve, commit, answer. It returns when the order is on disk.
 //
@@ -61,7 +65,7 @@ func (s *Service) Place(ctx context.Context, r Request) (Placed, error) {
 	if err := r.Check(); err != nil {
 		return Placed{}, err
 	}
-	r.Lines = merge(r.Lines)
+	r.asked, r.Lines = r.Lines, merge(r.Lines)
 	for _, l := range r.Lines {
 		if l.Units > UnitsMax {
 			return Placed{}, fault.Bad("lines", "must be at most %d units of one SKU, not %d", UnitsMax, l.Units)
@@ -70,7 +74,10 @@ func (s *Service) Place(ctx context.Context, r Request) (Placed, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.AnswerWithin)
 	defer cancel()
 	body := bodyDigest(r.Sale, r.Lines)
-	for range attemptsMax {
+	for attempt := range attemptsMax {
+		if attempt > 0 {
+			rest(ctx, repricePause<<(2*attempt-2))
+		}
 		d, refusal := s.price(ctx, &r, body)
 		var placed Placed
 		var again bool
@@ -85,6 +92,16 @@ func (s *Service) Place(ctx context.Context, r Request) (Placed, error) {
 		}
 	}
 	return Placed{}, fault.New(fault.Overloaded, "The sale's terms keep changing; try again.").After(time.Second)
+}
+
+// rest waits, and no longer than ctx.
+func rest(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // price makes the draft of a request by the shop's own prices and the clock.
@@ -123,10 +140,10 @@ func (s *Service) priceSale(ctx context.Context, r *Request, o *Order) (version 
 		item := sl.Item(l.SKU)
 		if item == nil {
 			e := fault.New(fault.NotInSale, "SKU %s is not in this sale.", l.SKU)
-			e.Field = lineField(i, "sku_id")
+			e.Field = r.field(l.SKU, "sku_id")
 			return 0, e
 		}
-		if err := o.add(i, l, item.Price); err != nil {
+		if err := o.add(i, l, item.Price, r); err != nil {
 			return 0, err
 		}
 	}
@@ -139,13 +156,13 @@ func (s *Service) priceList(ctx context.Context, r *Request, o *Order) error {
 		price, err := s.prices.Price(ctx, l.SKU)
 		if f, ok := errors.AsType[*fault.Error](err); ok && f.Code == fault.NotInSale {
 			named := *f
-			named.Field = lineField(i, "sku_id")
+			named.Field = r.field(l.SKU, "sku_id")
 			return &named
 		}
 		if err != nil {
 			return err
 		}
-		if err := o.add(i, l, price); err != nil {
+		if err := o.add(i, l, price, r); err != nil {
 			return err
 		}
 	}
@@ -153,8 +170,8 @@ func (s *Service) priceList(ctx context.Context, r *Request, o *Order) error {
 	return nil
 }
 
-// add sets line i and adds it to the totals.
-func (o *Order) add(i int, l inventory.Line, price money.Amount) error {
+// add sets line i of the request and adds it to the totals.
+func (o *Order) add(i int, l inventory.Line, price money.Amount, r *Request) error {
 	if o.Total.Currency == "" {
 		o.Total.Currency = price.Currency
 	}
@@ -164,7 +181,7 @@ func (o *Order) add(i int, l inventory.Line, price money.Amount) error {
 	}
 	if err != nil {
 		e := fault.Wrap(fault.Invalid, err, "The total is too large: at most %d minor units.", int64(money.MinorMax))
-		e.Field = lineField(i, "units")
+		e.Field = r.field(l.SKU, "units")
 		return e
 	}
 	o.Lines[i] = Line{SKU: l.SKU, Units: l.Units, UnitPrice: price.Minor}

@@ -26,11 +26,12 @@ type entry struct {
 	read time.Time
 }
 
-// Limits of the book. What is not open is remembered for a while, and forgotten when there are too many.
+// Limits of the book. What is not open is remembered for a while, and forgotten when there are too many: every entry is
+// copied when one is added, and whoever asks for sales at random adds one at every request.
 const (
 	keepClosed  = time.Minute
 	keepMissing = 2 * time.Second
-	entriesMax  = 10_000
+	entriesMax  = 256
 )
 
 // NewBook returns an empty book; Load fills it.
@@ -59,13 +60,28 @@ func (b *Book) Load(ctx context.Context) error {
 
 // Sale returns a sale's terms. Those of an open sale come from memory. It returns fault.NotFound.
 func (b *Book) Sale(ctx context.Context, s id.Sale) (*Sale, error) {
-	if e, ok := (*b.sales.Load())[s]; ok && e.fresh(b.clock.Now()) {
-		if e.sale == nil {
-			return nil, missing(s)
-		}
-		return e.sale, nil
+	if e, ok := b.known(s); ok {
+		return e.answer(s)
 	}
-	return b.Refresh(ctx, s)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e, ok := b.known(s); ok { // a crowd that asks for one sale reads it once
+		return e.answer(s)
+	}
+	return b.read(ctx, s)
+}
+
+// known returns what the book may still say of a sale.
+func (b *Book) known(s id.Sale) (entry, bool) {
+	e, ok := (*b.sales.Load())[s]
+	return e, ok && e.fresh(b.clock.Now())
+}
+
+func (e entry) answer(s id.Sale) (*Sale, error) {
+	if e.sale == nil {
+		return nil, missing(s)
+	}
+	return e.sale, nil
 }
 
 func (e entry) fresh(now time.Time) bool {
@@ -82,6 +98,11 @@ func (e entry) fresh(now time.Time) bool {
 func (b *Book) Refresh(ctx context.Context, s id.Sale) (*Sale, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.read(ctx, s)
+}
+
+// read reads a sale and notes it; the caller holds b.mu, so that what was read first is not noted last.
+func (b *Book) read(ctx context.Context, s id.Sale) (*Sale, error) {
 	found, err := b.store.Sale(ctx, s)
 	if err != nil && fault.CodeOf(err) != fault.NotFound {
 		return nil, err

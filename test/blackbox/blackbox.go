@@ -5,10 +5,12 @@ package blackbox
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 )
@@ -49,6 +51,20 @@ func buildAndRun(m *testing.M) (code int, err error) {
 	}
 	return m.Run(), nil
 }
+
+// readSources looks at every folder that the binary is made of. The go command keeps the result of a test for as long as
+// what its tests have looked at stays the same, and does not see what the build before them looks at.
+var readSources = sync.OnceValue(func() error {
+	const root = "../.." // tests run in the folder of their package
+	for _, part := range []string{"api", "cmd", "internal"} {
+		err := filepath.WalkDir(filepath.Join(root, part), func(_ string, _ fs.DirEntry, err error) error { return err })
+		if err != nil {
+			return fmt.Errorf("the sources cannot be read: %w", err)
+		}
+	}
+	_, err := os.Stat(filepath.Join(root, "go.mod"))
+	return err
+})
 
 // Eventually waits until holds is true, and ends the test where that does not come to pass.
 func Eventually(t testing.TB, what string, holds func() bool) {

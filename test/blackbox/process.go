@@ -69,10 +69,17 @@ func (b *Buffer) String() string {
 const connectionsMax = 512
 
 // New returns a shop in an empty folder. Env are settings such as TIDEGATE_PAYMENTS_QUERY_AFTER=1s.
-func New(t testing.TB, env ...string) *Shop { return At(t, filepath.Join(t.TempDir(), "shop"), env...) }
+func New(t testing.TB, env ...string) *Shop {
+	t.Helper()
+	return At(t, filepath.Join(t.TempDir(), "shop"), env...)
+}
 
 // At returns the shop in a folder, which need not exist yet.
 func At(t testing.TB, folder string, env ...string) *Shop {
+	t.Helper()
+	if err := readSources(); err != nil {
+		t.Fatal(err)
+	}
 	transport := &http.Transport{MaxIdleConnsPerHost: connectionsMax}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &Shop{

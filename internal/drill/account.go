@@ -28,7 +28,6 @@ func (d *drill) settle(ctx context.Context, all []*sold, r *Result) error {
 		r.Violations = r.plus(settlement.Violations)
 		r.Examples = append(r.Examples, settlement.Examples...)
 	}
-	r.Examples = r.Examples[:min(len(r.Examples), examplesMax)]
 	r.Audit = d.audit(ctx)
 	r.OK = r.Violations.Sum() == 0 && (!r.Audit.Ran || r.Audit.OK)
 	return nil

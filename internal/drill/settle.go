@@ -37,8 +37,8 @@ func (v Violations) plus(w Violations) Violations {
 	}
 }
 
-// examplesMax bounds the violations that are told one by one.
-const examplesMax = 20
+// examplesMax bounds the violations of each kind that are told one by one, in each sale.
+const examplesMax = 5
 
 // Settlement compares one sale's books with every order that the shop shows of it.
 type Settlement struct {
@@ -72,8 +72,9 @@ func newSettlement(b *Books) *Settlement {
 }
 
 func (s *Settlement) violate(count *int64, by int64, format string, args ...any) {
+	told := *count < examplesMax
 	*count += by
-	if len(s.Examples) < examplesMax {
+	if told {
 		s.Examples = append(s.Examples, fmt.Sprintf(format, args...))
 	}
 }

@@ -164,7 +164,7 @@ func (t *tool) drill(cmd *cobra.Command, f drillFlags, given night.Night) (err e
 	if f.ceiling {
 		o.StartBare = startBare
 	}
-	private := &privateShop{tool: t}
+	private := &privateShop{tool: t, express: f.lane != drill.Main}
 	defer func() { err = errors.Join(err, private.clear()) }()
 	o.Start = private.start
 	r, err := drill.Run(cmd.Context(), o)

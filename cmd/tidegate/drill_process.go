@@ -75,8 +75,9 @@ func (c *child) stop() error {
 
 // privateShop is a shop for one drill: a process of this binary on a folder that is thrown away.
 type privateShop struct {
-	tool   *tool
-	folder string
+	tool    *tool
+	folder  string
+	express bool // it has an express lane
 }
 
 // readyPatience is how long a private shop may take to serve.
@@ -91,6 +92,9 @@ func (s *privateShop) start(ctx context.Context) (*drill.Process, error) {
 		}
 	}
 	args := []string{"serve", "--data", s.folder, "--http.address", "127.0.0.1:0", "--ops.address", "127.0.0.1:0"}
+	if s.express {
+		args = append(args, "--express.address", "127.0.0.1:0")
+	}
 	if s.tool.set["log.level"] == "" {
 		args = append(args, "--log.level", "error")
 	}
@@ -98,7 +102,7 @@ func (s *privateShop) start(ctx context.Context) (*drill.Process, error) {
 		args = append(args, "--config", s.tool.configFile)
 	}
 	for path, value := range s.tool.set {
-		if path != "data" && path != "http.address" && path != "ops.address" {
+		if path != "data" && path != "http.address" && path != "express.address" && path != "ops.address" {
 			args = append(args, "--"+path+"="+value)
 		}
 	}
@@ -111,7 +115,7 @@ func (s *privateShop) start(ctx context.Context) (*drill.Process, error) {
 		return nil, errors.Join(err, c.kill())
 	}
 	return &drill.Process{
-		Address: drill.Address{Public: at.Public, Ops: at.Ops, AdminKey: at.AdminKey},
+		Address: drill.Address{Public: at.Public, Express: at.Express, Ops: at.Ops, AdminKey: at.AdminKey},
 		PID:     c.Process.Pid, Kill: c.kill, Stop: c.stop,
 	}, nil
 }

@@ -30,7 +30,7 @@ func TestADrillOfAPrivateShop(t *testing.T) {
 	file, page := filepath.Join(dir, "out.json"), filepath.Join(dir, "out.html")
 	args := slices.Concat(small, []string{"--ceiling", "--measure", "200ms", "--kill-after", "150ms", "--json", file, "--report", page})
 	code, out, errs := runTool(t, nil, args...)
-	if code != exitOK || !strings.Contains(out, "All is well: ") {
+	if code != exitOK || !strings.Contains(out, "main lane: All is well: ") {
 		t.Fatalf("exit %d:\n%s\n%s", code, out, errs)
 	}
 	text, err := os.ReadFile(file)
@@ -57,6 +57,31 @@ func TestADrillOfAPrivateShop(t *testing.T) {
 	}
 	html, err := os.ReadFile(page)
 	if err != nil || !strings.Contains(string(html), "All is well: ") || strings.Count(string(html), "<svg") != 3 {
+		t.Errorf("the page: %v, %d bytes", err, len(html))
+	}
+}
+
+func TestADrillOfBothLanes(t *testing.T) {
+	asTidegate(t)
+	page := filepath.Join(t.TempDir(), "out.html")
+	code, out, errs := runTool(t, nil, slices.Concat(small, []string{"--lane", "both", "--title", "Friday", "--kill-after", "150ms", "--json", "-", "--report", page})...)
+	var r struct {
+		Lane    string `json:"lane"`
+		OK      bool   `json:"ok"`
+		Express struct {
+			Lane     string `json:"lane"`
+			OK       bool   `json:"ok"`
+			Accepted int    `json:"accepted"`
+		} `json:"express"`
+	}
+	if err := json.Unmarshal([]byte(out), &r); err != nil || code != exitOK {
+		t.Fatalf("exit %d, %v:\n%s\n%s", code, err, out, errs)
+	}
+	if r.Lane != "main" || !r.OK || r.Express.Lane != "express" || !r.Express.OK || r.Express.Accepted == 0 {
+		t.Errorf("%+v", r)
+	}
+	html, err := os.ReadFile(page)
+	if err != nil || strings.Count(string(html), "<svg") != 6 || !strings.Contains(string(html), "The express lane") {
 		t.Errorf("the page: %v, %d bytes", err, len(html))
 	}
 }
@@ -124,6 +149,9 @@ func TestADrillOfARunningShop(t *testing.T) {
 		{"no key", []string{"--target", at.Public}, exitRun, "a target needs an admin key"},
 		{"to be killed", slices.Concat(target, []string{"--kill-after", "1s"}), exitRun, "only a private shop can be killed"},
 		{"no express lane", slices.Concat(target, []string{"--lane", "express"}), exitRun, "the shop has no express lane here"},
+		{"nobody at the express lane", slices.Concat(target, []string{"--lane", "both", "--express", "http://127.0.0.1:1"}), exitRun, "nobody answers at http://127.0.0.1:1: "},
+		{"the ops listener as express lane", slices.Concat(target, []string{"--lane", "both", "--express", at.Ops}), exitRun, "is no express lane"},
+		{"a file that is not there", slices.Concat(target, []string{"--arrivals", "csv", "--arrivals-file", "nowhere.csv"}), exitRun, "arrivals.file nowhere.csv: no such file"},
 		{"the ops listener as target", []string{"--target", at.Ops, "--admin-key", at.AdminKey}, exitRun, "no shop of ours is there"},
 	} {
 		code, out, errs := runTool(t, nil, slices.Concat(small, c.args)...)

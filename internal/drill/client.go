@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/api"
+	"github.com/tidegate/tidegate/internal/drill/load"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/money"
 )
@@ -154,6 +155,23 @@ func (c *client) probe(ctx context.Context) error {
 	default:
 		return fmt.Errorf("nobody answers at %s: %w", a.Public, plain(err))
 	}
+}
+
+// probeExpress finds out whether the express lane is one of ours: it answers for a sale that there is not.
+func (c *client) probeExpress(ctx context.Context) error {
+	base := c.at.Load().Express
+	if _, err := load.NewTarget(base); err != nil {
+		return err
+	}
+	err := c.json(ctx, http.MethodGet, base+"/v1/sales/1", "", nil, new(api.Sale))
+	var r *refusal
+	switch {
+	case err == nil, errors.As(err, &r) && r.status == http.StatusNotFound:
+		return nil
+	case errors.Is(err, errNotOurs) || r != nil:
+		return fmt.Errorf("%s is no express lane: %w", base, err)
+	}
+	return fmt.Errorf("nobody answers at %s: %w", base, plain(err))
 }
 
 // plain takes the method and the address off an error of net/http: the sentence around it names them.

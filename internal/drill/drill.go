@@ -83,6 +83,11 @@ func Run(ctx context.Context, o Options) (_ *Result, err error) {
 	if o.Lane != Main && o.Target.Express == "" {
 		return nil, errors.New("the shop has no express lane here: name its address with --express, or take --lane main")
 	}
+	if o.Lane != Main {
+		if err := d.client.probeExpress(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if o.Lane == Express {
 		return d.lane(ctx, work, Express)
 	}

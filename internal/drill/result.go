@@ -156,7 +156,7 @@ func (v Violations) list() []violation {
 func (r *Result) WriteText(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(t, format+"\n", args...) } // Flush tells
-	p("\n%s\n", r.Verdict())
+	p("\n%s lane: %s\n", r.Lane, r.Verdict())
 	p("phase\tload\tconnections\tanswers\tper second\tof ceiling\tp50 ms\tp99 ms\tp99.9 ms\terrors")
 	for i := range r.Phases {
 		ph := &r.Phases[i]
@@ -186,5 +186,8 @@ func (r *Result) WriteText(w io.Writer) error {
 		server = fmt.Sprintf("server: %.0f MiB at most, %.1f s of CPU; ", *r.ServerRSSMaxMiB, *r.ServerCPU)
 	}
 	p("%sgenerator: %.1f s of CPU, %.1f µs a request", server, r.GeneratorCPU, r.GeneratorPerRequest)
-	return t.Flush()
+	if err := t.Flush(); err != nil || r.Express == nil {
+		return err
+	}
+	return r.Express.WriteText(w)
 }

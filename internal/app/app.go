@@ -103,6 +103,11 @@ func (a *App) openStore(ctx context.Context) error {
 	if before != after {
 		a.log.InfoContext(ctx, "database migrated", "from", before.Version, "to", after.Version)
 	}
+	newest, err := a.store.NewestID(ctx)
+	if err != nil {
+		return err
+	}
+	a.mint.After(newest)
 	return nil
 }
 

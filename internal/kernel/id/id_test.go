@@ -80,6 +80,28 @@ func TestMint(t *testing.T) {
 	}
 }
 
+// A process that starts on a clock which has stepped back goes on after the newest id, whoever minted it.
+func TestMintAfterARestart(t *testing.T) {
+	c := clock.NewManual(Epoch.Add(time.Hour))
+	before, err := NewMint(c, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newest := before.Next()
+	c.Advance(-time.Minute)
+	for _, node := range []int{0, 7} {
+		m, err := NewMint(c, node)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.After(newest)
+		m.After(1)
+		if next := m.Next(); next <= newest {
+			t.Errorf("node %d: %d after %d", node, next, newest)
+		}
+	}
+}
+
 func TestMintConcurrently(t *testing.T) {
 	m, err := NewMint(clock.NewManual(Epoch.Add(time.Hour)), 0)
 	if err != nil {

@@ -32,8 +32,8 @@ const (
 // Mint makes ids for one node. It is safe for concurrent use and never blocks.
 //
 // Within a process ids only grow: a clock that steps back, and more than 4,096 ids in a millisecond, borrow from the
-// milliseconds to come. Two processes with one node number, or a restart on a clock that stepped back, can mint the same
-// id twice; the tables' primary keys are what refuses it.
+// milliseconds to come. After keeps that true over a restart. Two processes with one node number can mint the same id
+// twice; the tables' primary keys are what refuses it.
 type Mint struct {
 	clock clock.Clock
 	node  int64
@@ -46,6 +46,18 @@ func NewMint(c clock.Clock, node int) (*Mint, error) {
 		return nil, fmt.Errorf("node %d is out of range: 0 to %d", node, NodeMax)
 	}
 	return &Mint{clock: c, node: int64(node)}, nil
+}
+
+// After makes every id from now on newer than one that was minted before, by any node: after a restart the clock may be
+// behind what the process before it saw.
+func (m *Mint) After(newest int64) {
+	floor := newest>>timeShift<<sequenceBits | sequenceMask
+	for {
+		last := m.last.Load()
+		if last >= floor || m.last.CompareAndSwap(last, floor) {
+			return
+		}
+	}
 }
 
 // Next returns the next number. Use New to get it as a typed id.

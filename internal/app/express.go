@@ -48,7 +48,7 @@ type doors struct {
 
 // open starts the public listeners and returns them with their addresses. Close them also on an error.
 func (a *App) open(failed chan<- error) (d doors, at Addresses, err error) {
-	if d.main, at.Public, err = a.listen("http.address", a.config.HTTP.Address, a.publicServer(), failed); err != nil {
+	if d.main, at.Public, err = a.listen("http.address", a.config.HTTP.Address, a.config.HTTP.ConnectionsMax, a.publicServer(), failed); err != nil {
 		return d, at, err
 	}
 	address := a.config.Express.Address

@@ -10,7 +10,12 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
+
+// opsConnectionsMax bounds the second listener's connections: scrapes, probes, and whoever looks at profiles.
+const opsConnectionsMax = 100
 
 // opsHeaderTimeout bounds how long a client of the second listener may take to say what it wants.
 const opsHeaderTimeout = 5 * time.Second
@@ -27,7 +32,7 @@ var errGateNotLoaded = errors.New("the gate is not loaded yet")
 func (a *App) Run(ctx context.Context) error {
 	// The ops listener comes first and goes last: a probe is answered while the gate is loaded and while orders are finished.
 	failed := make(chan error, 3)
-	ops, opsAddress, err := a.listen("ops.address", a.config.Ops.Address, a.opsServer(), failed)
+	ops, opsAddress, err := a.listen("ops.address", a.config.Ops.Address, opsConnectionsMax, a.opsServer(), failed)
 	if err != nil {
 		return err
 	}
@@ -79,13 +84,15 @@ func named(what string, err error) error {
 	return err
 }
 
-// listen starts a server on an address and returns it with its base address. setting is the address's key.
-func (a *App) listen(setting, address string, server *http.Server, failed chan<- error) (*http.Server, string, error) {
+// listen starts a server on an address and returns it with its base address. setting is the address's key. While
+// connectionsMax are open, further ones wait in the kernel's queue, so that a crowd of them cannot take the file descriptors
+// that the database needs.
+func (a *App) listen(setting, address string, connectionsMax int, server *http.Server, failed chan<- error) (*http.Server, string, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, "", fmt.Errorf("nothing can listen on %s (%s): %w", address, setting, err)
 	}
-	go serve(server, l, failed)
+	go serve(server, netutil.LimitListener(l, connectionsMax), failed)
 	return server, baseAddress(l.Addr()), nil
 }
 

@@ -17,6 +17,7 @@ type Config struct {
 	WriteTimeout   time.Duration `koanf:"write_timeout" help:"how long a request may take from its headers to the last byte of its answer, 1s to 10m; more than request_timeout"`
 	IdleTimeout    time.Duration `koanf:"idle_timeout" help:"how long a connection may rest between requests, 1s to 1h"`
 	TrustedProxies []string      `koanf:"trusted_proxies" help:"addresses and ranges, such as 10.0.0.0/8, of the proxies before this listener; X-Forwarded-For is believed from them alone"`
+	ConnectionsMax int           `koanf:"connections_max" help:"connections that are open at once, 1 to 1000000; further ones wait until one is closed"`
 	HeaderBytesMax int           `koanf:"header_bytes_max" help:"bytes of headers, 4096 to 1048576"`
 }
 
@@ -29,6 +30,7 @@ func DefaultConfig() Config {
 		RequestTimeout: 40 * time.Second, // more than the longest wait for an order
 		WriteTimeout:   time.Minute,
 		IdleTimeout:    2 * time.Minute,
+		ConnectionsMax: 20_000, // some 20 KiB each
 		HeaderBytesMax: 16 << 10,
 	}
 }
@@ -61,6 +63,8 @@ func (c Config) Validate() error {
 	switch {
 	case c.WriteTimeout <= c.RequestTimeout:
 		return fault.Bad("write_timeout", "must be more than request_timeout, %s, so that an answer can still be sent", c.RequestTimeout)
+	case c.ConnectionsMax < 1 || c.ConnectionsMax > 1_000_000:
+		return fault.Bad("connections_max", "a number from 1 to 1000000, not %d", c.ConnectionsMax)
 	case c.HeaderBytesMax < 4096 || c.HeaderBytesMax > 1<<20:
 		return fault.Bad("header_bytes_max", "a number from 4096 to 1048576, not %d", c.HeaderBytesMax)
 	}

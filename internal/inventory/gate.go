@@ -12,6 +12,11 @@ type Line struct {
 	Units int64
 }
 
+// OrdersMax bounds the orders of one customer in one sale, those that were cancelled or expired included: a gate keeps the
+// keys of all, and the database's guard adds all up for the next. Whoever buys and cancels in a loop would slow down
+// every order of the sale.
+const OrdersMax = 500
+
 // Digest is a shortened SHA-256 of what a shopper sent, to tell one request from another without keeping it.
 type Digest [16]byte
 
@@ -44,7 +49,7 @@ const (
 	Same                        // the key's own order, see Answer.Order
 	OtherBody                   // the key belongs to another request
 	SoldOut                     // not enough of Answer.SKU
-	LimitReached                // the customer has had their share
+	LimitReached                // the customer has had their share, or has placed OrdersMax orders
 	Closed                      // the sale takes no orders
 )
 

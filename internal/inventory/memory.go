@@ -90,6 +90,9 @@ func (m *Memory) Reserve(_ context.Context, c *Claim) (Answer, error) {
 	if limit := g.limit.Load(); limit > 0 && (units > limit || h.usedUnits()+units > limit) {
 		return Answer{Verdict: LimitReached}, nil
 	}
+	if c.Sale != 0 && h != nil && len(h.keys) >= OrdersMax {
+		return Answer{Verdict: LimitReached}, nil
+	}
 	if short := take(items, c.Lines); short != 0 {
 		return Answer{Verdict: SoldOut, SKU: short}, nil
 	}

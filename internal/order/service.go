@@ -335,7 +335,7 @@ func soldOut(sku id.SKU) *fault.Error {
 }
 
 func limitReached() *fault.Error {
-	return fault.New(fault.LimitReached, "You have had as many units as this sale allows a customer.")
+	return fault.New(fault.LimitReached, "You have had as many units, or placed as many orders, as this sale allows a customer.")
 }
 
 func keyReused() *fault.Error {

@@ -1,6 +1,7 @@
 package gatetest
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -137,6 +138,26 @@ func generalPools(g *gate) {
 	g.want(inventory.Reserved, g.claim(0, 1, "b", line(shoe, 5)))
 	g.want(inventory.SoldOut, g.claim(0, 1, "c", line(shoe, 1)))
 	g.level(drop, shoe, 10)
+}
+
+func ordersMax(g *gate) {
+	var holders []inventory.Holder
+	for i := range inventory.OrdersMax - 1 {
+		holders = append(holders, inventory.Holder{Order: id.Order(i + 1), Sale: drop, Customer: 1, Key: fmt.Sprint("cancelled-", i)})
+	}
+	g.load(inventory.Snapshot{
+		Stock:   []inventory.Stock{stock(drop, shoe, 9), stock(0, shoe, 9)},
+		Terms:   []inventory.Terms{{Sale: drop, Open: true}},
+		Holders: holders,
+	})
+	last := g.claim(drop, 1, "a", line(shoe, 1))
+	g.want(inventory.Reserved, last)
+	g.want(inventory.LimitReached, g.claim(drop, 1, "b", line(shoe, 1)))
+	g.same(last.Order, g.claim(drop, 1, "a", line(shoe, 1)))
+	g.want(inventory.Reserved, g.claim(drop, 2, "b", line(shoe, 1)))
+	g.want(inventory.Reserved, g.claim(0, 1, "b", line(shoe, 1)))
+	g.settle(last, false)
+	g.want(inventory.Reserved, g.claim(drop, 1, "b", line(shoe, 1)))
 }
 
 func givesBack(g *gate) {

@@ -27,6 +27,7 @@ func Gate(t *testing.T, open func(t *testing.T) inventory.Gate) {
 		{"the limit is for a customer and a sale", limit},
 		{"a limit that is lowered or lifted holds from then on", limitChanges},
 		{"the general pools have no limit", generalPools},
+		{"a customer's orders in a sale are bounded, ended ones included", ordersMax},
 		{"what was not committed is given back", givesBack},
 		{"settling twice gives back once", settlesOnce},
 		{"a committed order keeps its key and its allowance", keepsCommitted},

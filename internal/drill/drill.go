@@ -134,17 +134,17 @@ func (d *drill) lane(ctx, work context.Context, lane string) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := []*sold{}
 	s, err := d.night(ctx, work, target, r)
-	if s != nil {
-		all = append(all, s)
+	if s == nil {
+		return nil, err
 	}
+	all := []*sold{s}
 	if err == nil && d.StartBare != nil && ctx.Err() == nil {
 		var more []*sold
 		more, err = d.measure(ctx, work, target, r)
 		all = append(all, more...)
 	}
-	if err != nil {
+	if err != nil && ctx.Err() == nil { // where it was ended early, what was done is settled
 		return nil, err
 	}
 	r.GeneratorCPU = (machine.OwnCPU() - cpu).Seconds()

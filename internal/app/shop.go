@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"github.com/tidegate/tidegate/internal/account"
 	"github.com/tidegate/tidegate/internal/audit"
@@ -69,7 +70,7 @@ func (a *App) wire() error {
 		Store: a.store, Catalogue: s.catalog, Stock: s.stock, Sales: s.sales, Tokens: tokens, Clock: a.clock,
 		Currency: money.Currency(c.Catalog.Currency), TokenLifetimeMax: account.TestTokenLifetimeMax,
 	})
-	s.auditor = audit.NewService(a.store, gateCheck{s.follower, s.intake}, a.clock)
+	s.auditor = audit.NewService(a.store, gateCheck{s.follower, s.intake, s.orders}, a.clock)
 	a.warmer = warmer{book: s.book, reader: s.reader, clock: a.clock}
 	if err := a.serveContract(); err != nil {
 		return err
@@ -109,6 +110,36 @@ func (a *App) serveContract() error {
 type gateCheck struct {
 	*inventory.Follower
 	intake *order.Committer
+	orders *order.Service
+}
+
+// How often a rebuild of the gate looks for a moment without an order under way, and how long it waits in between.
+const (
+	loadTries = 400
+	loadPause = 5 * time.Millisecond
+)
+
+// Load implements audit.Gate. It rebuilds the gate while no reservation is under way, and none can be made: one that was
+// made before and committed after the rebuild has read the database would be missing from the gate for good, and its key
+// with it. It returns fault.Overloaded where orders were under way all the time.
+func (g gateCheck) Load(ctx context.Context) error {
+	for range loadTries {
+		var err error
+		done := g.orders.WhileQuiet(func() bool {
+			if g.intake.Depth() > 0 {
+				return false
+			}
+			err = g.Follower.Load(ctx)
+			return true
+		})
+		if done {
+			return err
+		}
+		if rest(ctx, loadPause, nil); ctx.Err() != nil {
+			break
+		}
+	}
+	return fault.New(fault.Overloaded, "Orders were under way all the time, so the gate was not rebuilt: try again, or pause the sale first.").After(time.Second)
 }
 
 // Compare implements audit.Gate.

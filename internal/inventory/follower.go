@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"github.com/tidegate/tidegate/internal/kernel/id"
@@ -10,13 +11,15 @@ import (
 // changesMax bounds one step of the follower.
 const changesMax = 1000
 
-// Follower keeps a gate true to the database: it carries out what the outbox says, in its order. It is driven by one loop.
+// Follower keeps a gate true to the database: it carries out what the outbox says, in its order. Its steps are driven by
+// one loop; Load may run beside it.
 type Follower struct {
 	store    Store
 	gate     Gate
 	onTerms  func(context.Context, id.Sale) error
 	position atomic.Int64
 	loaded   atomic.Bool
+	moving   sync.Mutex // held by Load and Step: the gate's position and ours are set together
 }
 
 // NewFollower returns a follower. onTerms is called for each sale that changed, before the gate hears of it.
@@ -26,6 +29,8 @@ func NewFollower(s Store, g Gate, onTerms func(context.Context, id.Sale) error) 
 
 // Load rebuilds the gate from the database. No reservation may be under way.
 func (f *Follower) Load(ctx context.Context) error {
+	f.moving.Lock()
+	defer f.moving.Unlock()
 	snap, err := f.store.GateSnapshot(ctx)
 	if err != nil {
 		return err
@@ -47,6 +52,8 @@ func (f *Follower) Position() int64 { return f.position.Load() }
 // Step carries out up to changesMax changes and returns how many. A change is applied once: after an error the same
 // changes are read again, and the gate passes over those it has.
 func (f *Follower) Step(ctx context.Context) (int, error) {
+	f.moving.Lock()
+	defer f.moving.Unlock()
 	changes, err := f.store.GateChanges(ctx, f.position.Load(), changesMax)
 	if err != nil || len(changes) == 0 {
 		return 0, err

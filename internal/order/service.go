@@ -3,6 +3,7 @@ package order
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/inventory"
@@ -22,6 +23,8 @@ type Service struct {
 	clock  clock.Clock
 	mint   *id.Mint
 	config Config
+	// reserving is read-held from a reservation until its answer: see WhileQuiet.
+	reserving *sync.RWMutex
 }
 
 // Parts is what a Service is made of.
@@ -38,7 +41,18 @@ type Parts struct {
 
 // NewService returns a service over its parts.
 func NewService(p Parts) *Service {
-	return &Service{p.Store, p.Gate, p.Intake, p.Sales, p.Prices, p.Clock, p.Mint, p.Config}
+	return &Service{p.Store, p.Gate, p.Intake, p.Sales, p.Prices, p.Clock, p.Mint, p.Config, new(sync.RWMutex)}
+}
+
+// WhileQuiet runs fn while no order is between its reservation and its answer, and none can begin; it returns what fn
+// returns. It runs nothing and returns false where one is. Orders whose shoppers no longer wait are for fn to rule out: they are
+// the intake's alone.
+func (s *Service) WhileQuiet(fn func() bool) bool {
+	if !s.reserving.TryLock() {
+		return false
+	}
+	defer s.reserving.Unlock()
+	return fn()
 }
 
 // Placed is the answer to a request: an order, whether its key had made it before, or only its id where the outcome is
@@ -191,6 +205,8 @@ func (o *Order) add(i int, l inventory.Line, price money.Amount, r *Request) err
 
 // try reserves and commits one draft. again asks for another draft.
 func (s *Service) try(ctx context.Context, d *Draft) (placed Placed, again bool, err error) {
+	s.reserving.RLock()
+	defer s.reserving.RUnlock()
 	a, err := s.gate.Reserve(ctx, &d.Claim)
 	if err != nil {
 		return Placed{}, false, err

@@ -143,6 +143,12 @@ func (t *tool) drill(cmd *cobra.Command, f drillFlags, given night.Night) (err e
 	if err := n.Validate(); err != nil {
 		return usageError{err}
 	}
+	switch {
+	case f.lane != drill.Main && f.lane != drill.Express && f.lane != bothLanes:
+		return usageError{fmt.Errorf("--lane: %s, %s or %s, not %q", drill.Main, drill.Express, bothLanes, f.lane)}
+	case f.lane != drill.Main && f.express == "" && t.target(cmd).URL != "":
+		return usageError{fmt.Errorf("--lane %s needs the address of the target's express lane: --express", f.lane)}
+	}
 	// The files before the night: a name that cannot be written should not cost one.
 	jsonFile, err := openResult(f.json, cmd.OutOrStdout())
 	if err != nil {
@@ -164,10 +170,7 @@ func (t *tool) drill(cmd *cobra.Command, f drillFlags, given night.Night) (err e
 	if f.ceiling {
 		o.StartBare = startBare
 	}
-	private := &privateShop{tool: t, express: f.lane != drill.Main}
-	defer func() { err = errors.Join(err, private.clear()) }()
-	o.Start = private.start
-	r, err := drill.Run(cmd.Context(), o)
+	r, err := t.drillLanes(cmd.Context(), f.lane, o)
 	if err != nil {
 		return err
 	}
@@ -190,6 +193,37 @@ func (t *tool) drill(cmd *cobra.Command, f drillFlags, given night.Night) (err e
 		return errFound
 	}
 	return nil
+}
+
+// bothLanes is the value of --lane that is two drills, one after the other.
+const bothLanes = "both"
+
+// drillLanes drills one lane, or the main one and then the other: each on a private shop of its own, so that what one has
+// sold does not weigh on the other.
+func (t *tool) drillLanes(ctx context.Context, lane string, o drill.Options) (*drill.Result, error) {
+	if lane != bothLanes {
+		return t.drillLane(ctx, lane, o)
+	}
+	title := o.Night.Title
+	if title != "" {
+		o.Night.Title = title + " (" + drill.Main + ")"
+	}
+	r, err := t.drillLane(ctx, drill.Main, o)
+	if err != nil || ctx.Err() != nil {
+		return r, err
+	}
+	if title != "" {
+		o.Night.Title = title + " (" + drill.Express + ")"
+	}
+	r.Express, err = t.drillLane(ctx, drill.Express, o)
+	return r, err
+}
+
+func (t *tool) drillLane(ctx context.Context, lane string, o drill.Options) (_ *drill.Result, err error) {
+	private := &privateShop{tool: t, express: lane == drill.Express}
+	defer func() { err = errors.Join(err, private.clear()) }()
+	o.Lane, o.Start = lane, private.start
+	return drill.Run(ctx, o)
 }
 
 // openResult opens a file for a result: stdout for -, nothing for no name.

@@ -23,13 +23,12 @@ import (
 const (
 	Main    = "main"
 	Express = "express"
-	Both    = "both"
 )
 
 // Options are what a drill is asked for.
 type Options struct {
 	Night night.Night
-	// Lane is Main, Express or Both.
+	// Lane is Main or Express.
 	Lane string
 	// Target is the running shop to rehearse with. Where its Public is empty, Start starts a private one.
 	Target Address
@@ -80,24 +79,17 @@ func Run(ctx context.Context, o Options) (_ *Result, err error) {
 	if err := d.client.probe(ctx); err != nil {
 		return nil, err
 	}
-	if o.Lane != Main && o.Target.Express == "" {
-		return nil, errors.New("the shop has no express lane here: name its address with --express, or take --lane main")
-	}
-	if o.Lane != Main {
+	if o.Target.Express != "" { // whichever lane it is: who names an address wants to know that it is wrong
 		if err := d.client.probeExpress(ctx); err != nil {
 			return nil, err
 		}
+	} else if o.Lane == Express {
+		return nil, errNoExpress
 	}
-	if o.Lane == Express {
-		return d.lane(ctx, work, Express)
-	}
-	r, err := d.lane(ctx, work, Main)
-	if err != nil || o.Lane == Main || ctx.Err() != nil {
-		return r, err
-	}
-	r.Express, err = d.lane(ctx, work, Express)
-	return r, err
+	return d.lane(ctx, work, o.Lane)
 }
+
+var errNoExpress = errors.New("the shop has no express lane here: name its address with --express, or take --lane main")
 
 // check returns what is wrong with the options, before anything is started or made.
 func (o *Options) check() error {
@@ -105,8 +97,8 @@ func (o *Options) check() error {
 		return err
 	}
 	switch {
-	case o.Lane != Main && o.Lane != Express && o.Lane != Both:
-		return fmt.Errorf("lane: %s, %s or %s, not %q", Main, Express, Both, o.Lane)
+	case o.Lane != Main && o.Lane != Express:
+		return fmt.Errorf("lane: %s or %s, not %q", Main, Express, o.Lane)
 	case o.StartBare != nil && (o.Measure < 100*time.Millisecond || o.Measure > 10*time.Minute):
 		return fmt.Errorf("measure: 100ms to 10m, not %s", o.Measure)
 	case o.KillAfter > 0 && o.Target.Public != "":
@@ -262,7 +254,7 @@ func (d *drill) night(ctx, work context.Context, target *load.Target, r *Result)
 		greedy = n.Limit // with what they have it is more than they may have
 	}
 	d.progress.say("%s lane: a sale of %d units in %d SKUs, %d shoppers", r.Lane, r.Units, n.SKUs, n.Shoppers)
-	s, err := d.prepare(ctx, input(n, title(n.Title, r.Lane, d.Lane), n.Shoppers, int64(n.Units), int64(n.Limit)), 2, n.UnitsPerOrder, greedy)
+	s, err := d.prepare(ctx, input(n, n.Title, n.Shoppers, int64(n.Units), int64(n.Limit)), 2, n.UnitsPerOrder, greedy)
 	if err != nil {
 		return nil, err
 	}
@@ -295,14 +287,6 @@ func (d *drill) night(ctx, work context.Context, target *load.Target, r *Result)
 	r.P50, r.P99, r.P999 = phase.P50, phase.P99, phase.P999
 	r.commits(before, d.client.usage(work, d.pid()))
 	return s, err
-}
-
-// title names the rehearsal of a lane: two lanes need two.
-func title(given, lane, lanes string) string {
-	if given == "" || lanes != Both {
-		return given
-	}
-	return given + " (" + lane + ")"
 }
 
 func productRequests(host string, s *sold) [][]byte {

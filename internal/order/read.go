@@ -16,7 +16,8 @@ const WaitMax = 30 * time.Second
 const ListMax = 201
 
 // Get reads a customer's order. While the order's commit is not known it waits for up to wait, and then answers Undecided
-// and no error. It returns fault.NotFound for an order that does not exist or is another customer's.
+// and no error. Who waits for an order that is then refused is told why; afterwards, and for an order that does not exist
+// or is another customer's, it returns fault.NotFound.
 func (s *Service) Get(ctx context.Context, c id.Customer, o id.Order, wait time.Duration) (Placed, error) {
 	found, err := s.own(ctx, c, o)
 	if err == nil || !errors.Is(err, fault.NotFound) {
@@ -24,12 +25,18 @@ func (s *Service) Get(ctx context.Context, c id.Customer, o id.Order, wait time.
 	}
 	ctx, cancel := context.WithTimeout(ctx, min(max(wait, 0), WaitMax))
 	defer cancel()
-	_, here, waitErr := s.intake.Wait(ctx, o, c)
-	if errors.Is(waitErr, ErrUndecided) {
+	out, here, waitErr := s.intake.Wait(ctx, o, c)
+	switch {
+	case errors.Is(waitErr, ErrUndecided):
 		return undecided(o), nil
-	}
-	if !here {
+	case waitErr != nil:
+		return Placed{}, waitErr // why the order was not taken
+	case !here:
 		return Placed{}, err
+	case out.Result == SoldOut:
+		return Placed{}, soldOut(out.SKU)
+	case out.Result == LimitReached:
+		return Placed{}, limitReached()
 	}
 	found, err = s.own(context.WithoutCancel(ctx), c, o)
 	return Placed{Order: found}, err

@@ -116,7 +116,7 @@ func (s *Store) Close() error {
 
 func dsn(path string, pragmas ...string) string {
 	q := url.Values{}
-	for _, p := range append([]string{"busy_timeout(" + strconv.Itoa(busyMilliseconds) + ")", "foreign_keys(0)", "temp_store(MEMORY)", "mmap_size(268435456)"}, pragmas...) {
+	for _, p := range append([]string{"busy_timeout(" + strconv.Itoa(busyMilliseconds) + ")", "foreign_keys(0)", "temp_store(MEMORY)"}, pragmas...) {
 		q.Add("_pragma", p)
 	}
 	return "file:" + path + "?" + q.Encode()

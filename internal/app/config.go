@@ -97,7 +97,7 @@ func (c Config) Validate() error {
 func DefaultConfig() Config {
 	return Config{
 		Data:     "./tidegate-data",
-		Process:  ProcessConfig{ShutdownGrace: 20 * time.Second, GCPercent: 150},
+		Process:  ProcessConfig{ShutdownGrace: 20 * time.Second, GCPercent: 100},
 		Log:      telemetry.DefaultLogConfig(),
 		HTTP:     httpapi.DefaultConfig(),
 		Express:  express.DefaultConfig(),

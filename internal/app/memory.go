@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// TuneMemory sets how the collector works, unless GOGC and GOMEMLIMIT in the environment say so already. A sale night makes
-// much garbage and keeps little: collecting at a multiple of what is kept, and harder only near a limit, costs a fraction
-// of the default. It is for a process that serves, and acts on the whole process.
+// TuneMemory sets how the collector works, unless GOGC and GOMEMLIMIT in the environment say so already: at a percentage,
+// and harder near a limit, so that a crowd of connections slows the shop down before the machine kills it. It is for a
+// process that serves, and acts on the whole process.
 func TuneMemory(c ProcessConfig) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(c.GCPercent)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -128,6 +129,9 @@ func (c *Committer) Step(ctx context.Context) (int, error) {
 	if err != nil {
 		return asked, err
 	}
+	// Whoever can run now may still join: under a crowd the batch grows until the processors have nothing else to do, and a
+	// lone order waits for nobody. It is a turn given away, not a timer.
+	runtime.Gosched()
 	batch := c.take()
 	if len(batch) == 0 {
 		return asked, nil

@@ -32,7 +32,7 @@ type Config struct {
 
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
-	return Config{Path: "tidegate.db", ReadersMax: 4, CacheMiB: 64, JobOrdersMax: 500, CheckpointMiB: 32}
+	return Config{Path: "tidegate.db", ReadersMax: 4, CacheMiB: 32, JobOrdersMax: 500, CheckpointMiB: 32}
 }
 
 // Validate returns a fault.Invalid for the first value that is out of range.

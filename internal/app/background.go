@@ -23,6 +23,7 @@ const (
 	cleanEvery      = time.Minute
 	mostReadEvery   = time.Minute
 	warmEvery       = 5 * time.Second
+	checkpointEvery = time.Second
 	// commitEvery only matters where a wake was lost; commitRetryMax keeps a shopper's wait short while the disk is full.
 	commitEvery    = time.Second
 	commitRetryMax = 250 * time.Millisecond
@@ -43,6 +44,7 @@ func (a *App) loops() []loop {
 		{name: "clean_sessions", every: cleanEvery, step: s.account.CleanStep},
 		{name: "most_read", every: mostReadEvery, step: onceAndRest(s.reader.SaveMostRead)},
 		{name: "forget_sales", every: cleanEvery, step: s.forgetSales},
+		{name: "checkpoint", every: checkpointEvery, step: a.store.CheckpointStep},
 		{name: "warm", every: warmEvery, step: a.warmer.step},
 	}...)
 }

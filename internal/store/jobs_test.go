@@ -186,7 +186,7 @@ func TestWriterOutlivesAPanic(t *testing.T) {
 			if err := note(tx, 1); err != nil {
 				return err
 			}
-			return tx.many("DELETE FROM brand WHERE id = ?", 1, 1, func(int, row) bool { panic("a defect") }, nil)
+			return tx.many("DELETE FROM brand WHERE id = ?", 1, func(int) int { panic("a defect") }, nil, nil)
 		})
 	}()
 	if err := s.write(t.Context(), orders, func(tx *Tx) error { return note(tx, 2) }); err != nil {

@@ -31,8 +31,6 @@ const insertOrder = `
 	END)
 	ON CONFLICT (sale_id, customer_id, idem_key) DO NOTHING`
 
-const insertOrderArgs = 16
-
 // batch is one commit of orders.
 type batch struct {
 	tx       *Tx
@@ -86,9 +84,8 @@ func (b *batch) together() (bool, error) {
 			need[inventory.Pool{Sale: d.Claim.Sale, SKU: l.SKU}] += l.Units
 		}
 	}
-	err := b.tx.many(insertOrder, len(b.drafts), insertOrderArgs, func(i int, r row) bool {
-		b.fill(b.drafts[i], r)
-		return true
+	err := b.tx.many(insertOrder, len(b.drafts), func(i int) int { return orderBytes(b.drafts[i]) }, func(i int, r *row) {
+		b.bind(b.drafts[i], r)
 	}, func(_ int, changed int64, err error) error {
 		if err == nil && changed == 0 {
 			return errApart
@@ -184,21 +181,30 @@ func (b *batch) reserveLines(i int, d *order.Draft) error {
 	return nil
 }
 
-// fill sets the arguments of insertOrder.
-func (b *batch) fill(d *order.Draft, r row) {
+// orderBytes is how long the texts of insertOrder are together.
+func orderBytes(d *order.Draft) int {
+	return len(d.Claim.Key) + len(d.Claim.Body) + len(d.LinesJSON) + len(d.Order.Total.Currency)
+}
+
+// bind binds the values of insertOrder.
+func (b *batch) bind(d *order.Draft, r *row) {
 	o, c := &d.Order, &d.Claim
 	limit := b.termsOf(d).limit
-	r.set(int64(o.ID), int64(c.Sale), int64(c.Customer), c.Key, c.Body[:], d.LinesJSON, o.Units, o.Total.Minor, string(o.Total.Currency), millis(o.CreatedAt), millis(o.ExpiresAt),
-		limit, o.Units, int64(c.Sale), int64(c.Customer), limit)
+	r.ints(int64(o.ID), int64(c.Sale), int64(c.Customer))
+	r.text(c.Key)
+	r.blob(c.Body[:])
+	r.textBytes(d.LinesJSON)
+	r.ints(o.Units, o.Total.Minor)
+	r.text(string(o.Total.Currency))
+	r.ints(millis(o.CreatedAt), millis(o.ExpiresAt), limit, o.Units, int64(c.Sale), int64(c.Customer), limit)
 }
 
 // insert inserts the order of draft i, or notes why not. What it inserted of a draft that is not accepted, the caller
 // rolls back.
 func (b *batch) insert(i int) error {
 	d := b.drafts[i]
-	return b.tx.many(insertOrder, 1, insertOrderArgs, func(_ int, r row) bool {
-		b.fill(d, r)
-		return true
+	return b.tx.many(insertOrder, 1, func(int) int { return orderBytes(d) }, func(_ int, r *row) {
+		b.bind(d, r)
 	}, func(_ int, changed int64, err error) error {
 		switch {
 		case isUnique(err):
@@ -298,18 +304,30 @@ func (b *batch) record() error {
 		}
 	}
 	inserted := func(_ int, _ int64, err error) error { return err }
-	err := b.tx.many(insertMovement, len(lines), insertMovementArgs, func(i int, r row) bool {
+	const actor = "order"
+	err := b.tx.many(insertMovement, len(lines), func(int) int { return len(inventory.Reserve) + len(actor) }, func(i int, r *row) {
 		d, l := lines[i].draft, lines[i].draft.Claim.Lines[lines[i].n]
-		r.set(int64(d.Movements[lines[i].n]), int64(d.Claim.Sale), int64(l.SKU), string(inventory.Reserve), l.Units, int64(d.Order.ID), "order", "", millis(d.Order.CreatedAt))
-		return true
+		r.ints(int64(d.Movements[lines[i].n]), int64(d.Claim.Sale), int64(l.SKU))
+		r.text(string(inventory.Reserve))
+		r.ints(l.Units, int64(d.Order.ID))
+		r.text(actor)
+		r.text("")
+		r.ints(millis(d.Order.CreatedAt))
 	}, inserted)
 	if err != nil {
 		return err
 	}
-	return b.tx.many(insertEvent, len(b.drafts), insertEventArgs, func(i int, r row) bool {
+	return b.tx.many(insertEvent, len(b.drafts), func(i int) int {
+		if b.outcomes[i].Result != order.Accepted {
+			return -1
+		}
+		return len(order.EventPlaced) + len(b.drafts[i].Event)
+	}, func(i int, r *row) {
 		d := b.drafts[i]
-		r.set(order.EventPlaced, int64(d.Order.ID), d.Event, millis(d.Order.CreatedAt))
-		return b.outcomes[i].Result == order.Accepted
+		r.text(order.EventPlaced)
+		r.ints(int64(d.Order.ID))
+		r.blob(d.Event)
+		r.ints(millis(d.Order.CreatedAt))
 	}, inserted)
 }
 

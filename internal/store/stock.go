@@ -35,7 +35,6 @@ const (
 	insertMovement = `
 		INSERT INTO movement (id, sale_id, sku_id, kind, units, order_id, actor, reason, at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	insertMovementArgs = 9
 )
 
 // reserve reserves units of a pool under its guard. It reports false where there are not enough.
@@ -213,5 +212,4 @@ const (
 	insertEvent = `
 		INSERT INTO outbox (type, subject, payload, at)
 		VALUES (?, ?, ?, ?)`
-	insertEventArgs = 4
 )

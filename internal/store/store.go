@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"modernc.org/sqlite"
+	_ "modernc.org/sqlite" // the driver "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -201,38 +201,38 @@ func writeError(err error) error {
 	if err == nil || errors.As(err, new(*fault.Error)) {
 		return err
 	}
-	var e *sqlite.Error
-	if errors.As(err, &e) {
-		switch e.Code() & 0xff {
-		case sqlite3.SQLITE_FULL:
-			return fault.Wrap(fault.StoreFull, err, "The disk is full; nothing was changed. Try again.").After(5 * time.Second)
-		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM:
-			return fault.Wrap(fault.StoreUnavailable, err, "The database cannot be written at the moment; nothing was changed. Try again.").After(2 * time.Second)
-		}
+	switch resultCode(err) & 0xff {
+	case sqlite3.SQLITE_FULL:
+		return fault.Wrap(fault.StoreFull, err, "The disk is full; nothing was changed. Try again.").After(5 * time.Second)
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM:
+		return fault.Wrap(fault.StoreUnavailable, err, "The database cannot be written at the moment; nothing was changed. Try again.").After(2 * time.Second)
 	}
 	return err
 }
 
+// resultCode returns SQLite's extended result code of an error, the driver's or a hotConn's: zero where it is none of
+// SQLite's. See https://www.sqlite.org/rescode.html.
+func resultCode(err error) int {
+	if e, ok := errors.AsType[interface {
+		error
+		Code() int
+	}](err); ok {
+		return e.Code()
+	}
+	return 0
+}
+
 // isUnique reports whether err is the refusal of a row whose unique key exists.
 func isUnique(err error) bool {
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	return e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
+	code := resultCode(err)
+	return code == sqlite3.SQLITE_CONSTRAINT_UNIQUE || code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 }
 
 // isNotNull reports whether err is the refusal of a row by a NOT NULL: see insertOrder.
-func isNotNull(err error) bool {
-	var e *sqlite.Error
-	return errors.As(err, &e) && e.Code() == sqlite3.SQLITE_CONSTRAINT_NOTNULL
-}
+func isNotNull(err error) bool { return resultCode(err) == sqlite3.SQLITE_CONSTRAINT_NOTNULL }
 
 // isCheck reports whether err is the refusal of a row by a CHECK: the last guard behind every conditional update.
-func isCheck(err error) bool {
-	var e *sqlite.Error
-	return errors.As(err, &e) && e.Code() == sqlite3.SQLITE_CONSTRAINT_CHECK
-}
+func isCheck(err error) bool { return resultCode(err) == sqlite3.SQLITE_CONSTRAINT_CHECK }
 
 // millis and moment are how times are stored: milliseconds since 1970, UTC; zero is none.
 func millis(t time.Time) int64 {

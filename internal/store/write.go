@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"os"
@@ -32,7 +31,7 @@ type writer struct {
 	db     *sql.DB
 	conn   *sql.Conn
 	stmts  map[string]*sql.Stmt
-	hot    map[string]driver.Stmt
+	hot    *hotConn
 	turn   turnstile
 	line   jobLine
 	closed bool
@@ -56,7 +55,7 @@ func openWriter(ctx context.Context, c Config) (*writer, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot open the database %s: %w", c.Path, err), db.Close())
 	}
-	w := &writer{db: db, conn: conn, stmts: map[string]*sql.Stmt{}, hot: map[string]driver.Stmt{}}
+	w := &writer{db: db, conn: conn, stmts: map[string]*sql.Stmt{}}
 	if err := w.checkDurable(ctx); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
@@ -89,8 +88,8 @@ func (w *writer) close() error {
 	for _, st := range w.stmts {
 		_ = st.Close()
 	}
-	for _, st := range w.hot {
-		_ = st.Close()
+	if w.hot != nil {
+		w.hot.close()
 	}
 	return errors.Join(w.conn.Close(), w.db.Close())
 }
@@ -179,28 +178,10 @@ func (tx *Tx) Exec(text string, args ...any) (int64, error) {
 	return r.RowsAffected()
 }
 
-// row is the arguments of one execution of a statement of many, in the order of its placeholders.
-type row []driver.NamedValue
-
-func newRow(n int) row {
-	r := make(row, n)
-	for i := range r {
-		r[i].Ordinal = i + 1
-	}
-	return r
-}
-
-// set puts the values, which must be int64, string, []byte or nil, as the driver takes them.
-func (r row) set(values ...driver.Value) {
-	for i, v := range values {
-		r[i].Value = v
-	}
-}
-
-// many runs one statement for each of many rows, on the driver itself: database/sql would take longer to convert the
-// arguments than SQLite takes to insert them. fill sets the arguments of row i, or passes it over by returning false; done
-// is told how many rows of the table it changed, or the error. Neither may use the transaction: it is taken meanwhile.
-func (tx *Tx) many(text string, n, args int, fill func(i int, r row) bool, done func(i int, changed int64, err error) error) error {
+// many runs one statement for each of many rows, on SQLite itself: see hotConn. bytes says how long the texts of row i are
+// together, or, where it is negative, that the row is passed over; bind binds the row's values; done is told how many rows
+// of the table it changed, or the error. None of them may use the transaction: it is taken meanwhile.
+func (tx *Tx) many(text string, n int, bytes func(i int) int, bind func(i int, r *row), done func(i int, changed int64, err error) error) error {
 	var panicked error
 	err := tx.w.conn.Raw(func(c any) error {
 		// database/sql gives up a connection under which something has panicked, and this is the only one that writes.
@@ -209,19 +190,27 @@ func (tx *Tx) many(text string, n, args int, fill func(i int, r row) bool, done 
 				panicked = caught(p)
 			}
 		}()
-		st, err := tx.hot(text, c)
+		hot, err := tx.w.hotConn(c)
 		if err != nil {
 			return err
 		}
-		r := newRow(args)
+		st, err := hot.prepare(text)
+		if err != nil {
+			return err
+		}
 		for i := range n {
-			if !fill(i, r) {
+			length := bytes(i)
+			if length < 0 {
 				continue
 			}
+			if err := hot.room(length); err != nil {
+				return err
+			}
+			r := row{hot: hot, stmt: st}
+			bind(i, &r)
 			var changed int64
-			result, err := st.ExecContext(context.Background(), r)
-			if err == nil {
-				changed, err = result.RowsAffected()
+			if err = r.err; err == nil {
+				changed, err = hot.run(st)
 			}
 			if err := done(i, changed, err); err != nil {
 				return err
@@ -235,16 +224,13 @@ func (tx *Tx) many(text string, n, args int, fill func(i int, r row) bool, done 
 	return err
 }
 
-func (tx *Tx) hot(text string, conn any) (driver.StmtExecContext, error) {
-	if st, ok := tx.w.hot[text]; ok {
-		return st.(driver.StmtExecContext), nil
+func (w *writer) hotConn(driverConn any) (*hotConn, error) {
+	if w.hot != nil {
+		return w.hot, nil
 	}
-	st, err := conn.(driver.ConnPrepareContext).PrepareContext(context.Background(), text)
-	if err != nil {
-		return nil, fmt.Errorf("prepare %q: %w", text, err)
-	}
-	tx.w.hot[text] = st
-	return st.(driver.StmtExecContext), nil
+	var err error
+	w.hot, err = newHotConn(driverConn)
+	return w.hot, err
 }
 
 // Query runs a SELECT inside the transaction.

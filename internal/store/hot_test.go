@@ -1,0 +1,75 @@
+package store
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestHotRows: what is bound on SQLite itself arrives as it is, of any length and with any byte, also where the memory for
+// texts has to grow between rows.
+func TestHotRows(t *testing.T) {
+	s := openForJobs(t)
+	blobs := []string{"", "a", "a\x00b", strings.Repeat("long ", 10_000), "é\xff", ""}
+	var changed []int64
+	err := s.write(t.Context(), orders, func(tx *Tx) error {
+		return tx.many(insertEvent, len(blobs), func(i int) int { return len("test") + len(blobs[i]) }, func(i int, r *row) {
+			r.text("test")
+			r.ints(int64(i))
+			r.blob([]byte(blobs[i]))
+			r.ints(-1 << 63)
+		}, func(_ int, n int64, err error) error {
+			changed = append(changed, n)
+			return err
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range blobs {
+		var kind, got string
+		var at int64
+		if err := s.queryRow(t.Context(), "SELECT type, CAST(payload AS BLOB), at FROM outbox WHERE subject = ?", []any{i}, &kind, &got, &at); err != nil {
+			t.Fatal(err)
+		}
+		if kind != "test" || got != want || at != -1<<63 || changed[i] != 1 {
+			t.Errorf("row %d: %q %.20q %d, changed %d", i, kind, got, at, changed[i])
+		}
+	}
+}
+
+// TestHotErrors: errors carry SQLite's extended code, and leave the statement fit for the next row.
+func TestHotErrors(t *testing.T) {
+	s := openForJobs(t)
+	const text = "INSERT INTO stock (sale_id, sku_id, on_hand, reserved, sold) VALUES (?, ?, ?, 0, 0)"
+	var errs []error
+	err := s.write(t.Context(), orders, func(tx *Tx) error {
+		return tx.many(text, 4, func(int) int { return 0 }, func(i int, r *row) {
+			switch i {
+			case 0, 1:
+				r.ints(1, 1, 5)
+			case 2:
+				r.ints(1, 2, -5)
+			case 3:
+				r.ints(1, 3, 5)
+			}
+		}, func(_ int, _ int64, err error) error {
+			errs = append(errs, err)
+			return nil
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if errs[0] != nil || !isUnique(errs[1]) || !isCheck(errs[2]) || errs[3] != nil {
+		t.Errorf("got %v", errs)
+	}
+	err = s.write(t.Context(), orders, func(tx *Tx) error {
+		return tx.many("INSERT INTO nowhere VALUES (?)", 1, func(int) int { return 0 }, nil, nil)
+	})
+	if err == nil || !strings.Contains(err.Error(), "nowhere") {
+		t.Errorf("a statement that cannot be compiled: %v", err)
+	}
+	if _, err := newHotConn(t); err == nil {
+		t.Error("something that is no connection was taken for one")
+	}
+}

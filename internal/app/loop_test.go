@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,10 +28,11 @@ func startLoop(t *testing.T, one loop) (stop func(), log *bytes.Buffer, seen *[]
 func TestALoopGoesOnWhileThereIsWorkAndRestsWhenThereIsNone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		left, calls := 3, 0
+		left := 3
+		var calls atomic.Int64
 		wake := make(chan struct{})
 		stop, _, _ := startLoop(t, loop{name: "x", every: time.Minute, wake: wake, step: func(context.Context) (int, error) {
-			calls++
+			calls.Add(1)
 			if left > 0 {
 				left--
 				return 1, nil
@@ -38,18 +40,18 @@ func TestALoopGoesOnWhileThereIsWorkAndRestsWhenThereIsNone(t *testing.T) {
 			return 0, nil
 		}})
 		synctest.Wait()
-		if calls != 4 {
-			t.Fatalf("%d calls at once, want 4: three with work and one without", calls)
+		if calls.Load() != 4 {
+			t.Fatalf("%d calls at once, want 4: three with work and one without", calls.Load())
 		}
 		time.Sleep(time.Minute + time.Second)
 		synctest.Wait()
-		if calls != 5 {
-			t.Errorf("%d calls after a minute, want 5", calls)
+		if calls.Load() != 5 {
+			t.Errorf("%d calls after a minute, want 5", calls.Load())
 		}
 		wake <- struct{}{}
 		synctest.Wait()
-		if calls != 6 {
-			t.Errorf("%d calls after a wake, want 6", calls)
+		if calls.Load() != 6 {
+			t.Errorf("%d calls after a wake, want 6", calls.Load())
 		}
 		stop()
 	})

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -76,11 +77,14 @@ func (s *shop) control(p paymentView, body string) {
 // deliver sends what the sandbox has to say over real HTTP, and returns what the shop answered.
 func (s *shop) deliver() (answers []int) {
 	s.t.Helper()
+	var mu sync.Mutex // deliveries come beside each other
 	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		inner := httptest.NewRecorder()
 		s.server.ServeHTTP(inner, r)
 		checkContract(s.t, r, answer{s.t, inner.Code, inner.Header(), inner.Body.Bytes()})
+		mu.Lock()
 		answers = append(answers, inner.Code)
+		mu.Unlock()
 		w.WriteHeader(inner.Code)
 	}))
 	defer listener.Close()

@@ -2,6 +2,7 @@ package account
 
 import (
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -27,6 +28,7 @@ type Tokens struct {
 	parser   *jwt.Parser
 	keys     jwt.VerificationKeySet
 	own      ownForm
+	macs     []sync.Pool // a keyed hash for each key of the ring
 }
 
 type claims struct {
@@ -36,7 +38,7 @@ type claims struct {
 
 // NewTokens returns Tokens that sign with the ring's first key and verify with all.
 func NewTokens(ring Keyring, c Config, now clock.Clock) *Tokens {
-	t := &Tokens{ring: ring, issuer: c.Issuer, audience: c.Audience, clock: now, own: newOwnForm(c.Issuer, c.Audience)}
+	t := &Tokens{ring: ring, issuer: c.Issuer, audience: c.Audience, clock: now, own: newOwnForm(c.Issuer, c.Audience), macs: macsOf(ring)}
 	for _, key := range ring.keys {
 		t.keys.Keys = append(t.keys.Keys, key)
 	}

@@ -85,8 +85,7 @@ func (s *Service) Place(ctx context.Context, r Request) (Placed, error) {
 			return Placed{}, fault.Bad("lines", "must be at most %d units of one SKU, not %d", UnitsMax, l.Units)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.config.AnswerWithin)
-	defer cancel()
+	until := time.Now().Add(s.config.AnswerWithin)
 	body := bodyDigest(r.Sale, r.Lines)
 	for attempt := range attemptsMax {
 		if attempt > 0 {
@@ -97,9 +96,9 @@ func (s *Service) Place(ctx context.Context, r Request) (Placed, error) {
 		var again bool
 		var err error
 		if refusal != nil {
-			placed, again, err = s.unlessKnown(ctx, &d.Claim, refusal)
+			placed, again, err = s.unlessKnown(ctx, until, &d.Claim, refusal)
 		} else {
-			placed, again, err = s.try(ctx, d)
+			placed, again, err = s.try(ctx, until, d)
 		}
 		if !again {
 			return placed, err
@@ -203,8 +202,9 @@ func (o *Order) add(i int, l inventory.Line, price money.Amount, r *Request) err
 	return nil
 }
 
-// try reserves and commits one draft. again asks for another draft.
-func (s *Service) try(ctx context.Context, d *Draft) (placed Placed, again bool, err error) {
+// try reserves and commits one draft. again asks for another draft. What waits, waits until then; a plain refusal, of which
+// a sold-out sale answers tens of thousands a second, is spared the timer.
+func (s *Service) try(ctx context.Context, until time.Time, d *Draft) (placed Placed, again bool, err error) {
 	s.reserving.RLock()
 	defer s.reserving.RUnlock()
 	a, err := s.gate.Reserve(ctx, &d.Claim)
@@ -213,19 +213,21 @@ func (s *Service) try(ctx context.Context, d *Draft) (placed Placed, again bool,
 	}
 	switch a.Verdict {
 	case inventory.Reserved:
-		return s.commit(ctx, d)
+		return s.commit(ctx, until, d)
 	case inventory.Same:
-		return s.replay(ctx, &d.Claim, a.Order)
+		return s.replay(ctx, until, &d.Claim, a.Order)
 	case inventory.OtherBody:
 		return Placed{}, false, keyReused()
 	}
-	return s.refused(ctx, d, a)
+	return s.refused(ctx, until, d, a)
 }
 
 // commit encodes what the writer will insert, here in the shopper's own goroutine, and waits for the batch.
-func (s *Service) commit(ctx context.Context, d *Draft) (placed Placed, again bool, err error) {
+func (s *Service) commit(ctx context.Context, until time.Time, d *Draft) (placed Placed, again bool, err error) {
 	d.LinesJSON = d.Order.LinesJSON()
 	d.Event = d.Order.AppendJSON(make([]byte, 0, 256+len(d.Order.Lines)*128), true)
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
 	out, err := s.intake.Submit(ctx, d)
 	if errors.Is(err, ErrUndecided) {
 		return undecided(d.Order.ID), false, nil
@@ -266,7 +268,9 @@ const (
 
 // replay answers with the order that the key has: it waits while that is under way. again says that the order was refused
 // after all, so that the key is free.
-func (s *Service) replay(ctx context.Context, c *inventory.Claim, o id.Order) (placed Placed, again bool, err error) {
+func (s *Service) replay(ctx context.Context, until time.Time, c *inventory.Claim, o id.Order) (placed Placed, again bool, err error) {
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
 	for pause := pollMin; ; pause = min(2*pause, pollMax) {
 		out, here, err := s.intake.Wait(ctx, o, c.Customer)
 		switch {
@@ -300,39 +304,41 @@ func (s *Service) replay(ctx context.Context, c *inventory.Claim, o id.Order) (p
 
 // refused answers a gate's refusal. Of the general pools the gate forgets the keys of committed orders, and what is not
 // loaded it cannot refuse: there the database says whether the key has an order.
-func (s *Service) refused(ctx context.Context, d *Draft, a inventory.Answer) (placed Placed, again bool, err error) {
+func (s *Service) refused(ctx context.Context, until time.Time, d *Draft, a inventory.Answer) (placed Placed, again bool, err error) {
 	switch a.Verdict {
 	case inventory.SoldOut:
 		if d.Claim.Sale != 0 {
 			return Placed{}, false, soldOut(a.SKU)
 		}
-		return s.unlessKnown(ctx, &d.Claim, soldOut(a.SKU))
+		return s.unlessKnown(ctx, until, &d.Claim, soldOut(a.SKU))
 	case inventory.LimitReached:
 		return Placed{}, false, limitReached()
 	case inventory.Closed:
 		return Placed{}, false, fault.New(fault.SalePaused, "The sale takes no orders at the moment; try again soon.").After(time.Second)
 	}
 	if d.Claim.Sale == 0 {
-		return s.unlessKnown(ctx, &d.Claim, soldOut(a.SKU)) // a SKU that never had stock has no pool
+		return s.unlessKnown(ctx, until, &d.Claim, soldOut(a.SKU)) // a SKU that never had stock has no pool
 	}
-	return s.unlessKnown(ctx, &d.Claim, fault.New(fault.Overloaded, "The sale is being loaded; try again.").After(time.Second))
+	return s.unlessKnown(ctx, until, &d.Claim, fault.New(fault.Overloaded, "The sale is being loaded; try again.").After(time.Second))
 }
 
 // unlessKnown answers with the refusal, unless the key has an order: the key comes before every refusal.
-func (s *Service) unlessKnown(ctx context.Context, c *inventory.Claim, refusal error) (placed Placed, again bool, err error) {
+func (s *Service) unlessKnown(ctx context.Context, until time.Time, c *inventory.Claim, refusal error) (placed Placed, again bool, err error) {
 	a, err := s.gate.Find(ctx, c)
 	if err != nil {
 		return Placed{}, false, err
 	}
 	switch a.Verdict {
 	case inventory.Same:
-		return s.replay(ctx, c, a.Order)
+		return s.replay(ctx, until, c, a.Order)
 	case inventory.OtherBody:
 		return Placed{}, false, keyReused()
 	}
 	if c.Sale != 0 && s.gate.Holds(c.Sale) {
 		return Placed{}, false, refusal // the gate knows every key of this sale
 	}
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
 	found, digest, err := s.store.OrderByKey(ctx, c.Sale, c.Customer, c.Key)
 	switch {
 	case errors.Is(err, fault.NotFound):

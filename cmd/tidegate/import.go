@@ -22,12 +22,7 @@ func newImport(t *tool) *cobra.Command {
 	return cmd
 }
 
-func newImportProducts(t *tool) *cobra.Command {
-	var dryRun, asJSON bool
-	cmd := &cobra.Command{
-		Use:   "products FILE.csv",
-		Short: "Import products from a CSV file, plain or gzipped",
-		Long: `Imports products from a file in the shop's own columns, or from Shopify's product export; its header tells which.
+const importProductsLong = `Imports products from a file in the shop's own columns, or from Shopify's product export; its header tells which.
 The file is UTF-8, separated by commas. The rows of one product share its handle and follow each other.
 
 The shop's own columns, of which handle, title, sku and price are required:
@@ -54,7 +49,14 @@ The same file twice changes nothing, and an import that was broken off goes on w
 that cannot be taken is refused as a whole; refused rows are written to FILE.refused.csv with their lines and reasons, and
 that file can be corrected and imported. Stock is not imported.
 
-Exit status 1 says that rows were refused. The command needs the role catalog.`,
+Exit status 1 says that rows were refused. The command needs the role catalog.`
+
+func newImportProducts(t *tool) *cobra.Command {
+	var dryRun, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "products FILE.csv",
+		Short: "Import products from a CSV file, plain or gzipped",
+		Long:  importProductsLong,
 		Example: `  tidegate import products products.csv --dry-run
   tidegate import products shopify-export.csv.gz`,
 		Args: cobra.ExactArgs(1),

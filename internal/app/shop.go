@@ -49,7 +49,7 @@ func (a *App) wire() error {
 	}
 	a.localKey = s.account.AddLocalKey()
 
-	s.reader = catalog.NewReader(c.Catalog, a.store, a.clock)
+	s.reader = catalog.NewReader(c.Catalog, a.store, a.clock, a.log)
 	s.catalog = catalog.New(c.Catalog, a.store, s.reader, a.mint, a.clock)
 
 	s.gate = inventory.NewMemory()

@@ -25,7 +25,7 @@ var errUnknown = errors.New("unknown key")
 // its lifetime. It is safe for concurrent use.
 //
 // A change is followed by Invalidate. A load that began before the change and ends after the Invalidate is discarded and
-// repeated by otter, so an old value is never stored over a change: cache_test.go holds it to that.
+// repeated by otter, so an old value is never stored over a change: TestReadersNeverGoBack holds it to that.
 type cache[K comparable, V any] struct {
 	name    string
 	otter   *otter.Cache[K, V]
@@ -40,6 +40,7 @@ type cache[K comparable, V any] struct {
 type cacheSettings[K comparable, V any] struct {
 	name      string
 	clock     clock.Clock
+	log       *slog.Logger
 	lifetime  time.Duration
 	missing   time.Duration
 	isMissing func(V) bool
@@ -70,7 +71,7 @@ func newCache[K comparable, V any](s cacheSettings[K, V]) *cache[K, V] {
 		ExpiryCalculator:  otter.ExpiryWritingFunc(lifetime),
 		RefreshCalculator: otter.RefreshWritingFunc(refresh),
 		Clock:             cacheClock{s.clock},
-		Logger:            cacheLogger{s.name},
+		Logger:            cacheLogger{s.log.With("cache", s.name)},
 	})
 	return c
 }
@@ -139,12 +140,12 @@ func (c cacheClock) NowNano() int64                      { return c.clock.Now().
 func (c cacheClock) Tick(time.Duration) <-chan time.Time { return nil }
 
 // cacheLogger logs refreshes that failed: the old value stays until its end.
-type cacheLogger struct{ name string }
+type cacheLogger struct{ log *slog.Logger }
 
 func (l cacheLogger) Warn(ctx context.Context, msg string, err error) {
-	slog.WarnContext(ctx, msg, "cache", l.name, "error", err)
+	l.log.WarnContext(ctx, msg, "error", err)
 }
 
 func (l cacheLogger) Error(ctx context.Context, msg string, err error) {
-	slog.ErrorContext(ctx, msg, "cache", l.name, "error", err)
+	l.log.ErrorContext(ctx, msg, "error", err)
 }

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,28 +72,29 @@ type listKey struct {
 // missing stands for a product that does not exist or is not published.
 var missing = &Page{}
 
-// NewReader returns a Reader with nothing in memory; see Open. The config must be valid.
-func NewReader(c Config, store Store, clk clock.Clock) *Reader {
+// NewReader returns a Reader with nothing in memory; see Open. The config must be valid. The log takes the refreshes that
+// failed.
+func NewReader(c Config, store Store, clk clock.Clock, log *slog.Logger) *Reader {
 	r := &Reader{store: store, currency: money.Currency(c.Currency), known: newFilter(), most: newMostRead(c.Cache.MostReadMax), mostMax: c.Cache.MostReadMax}
 	pageMissing := func(p *Page) bool { return p == missing }
 	bytes := uint64(c.Cache.MaxMiB) << 20
 	r.products = newCache(cacheSettings[id.Product, *Page]{
-		name: "products", clock: clk, lifetime: c.Cache.Lifetime, missing: c.Cache.MissingLifetime, isMissing: pageMissing,
+		name: "products", clock: clk, log: log, lifetime: c.Cache.Lifetime, missing: c.Cache.MissingLifetime, isMissing: pageMissing,
 		weigh:     func(_ id.Product, p *Page) uint32 { return uint32(len(p.Body) + pageOverheadBytes) },
 		weightMax: bytes / 2, load: r.loadProduct, known: func(p id.Product) bool { return r.known.may(productKey(p)) },
 	})
 	r.lists = newCache(cacheSettings[listKey, *Page]{
-		name: "lists", clock: clk, lifetime: min(c.Cache.Lifetime, listLifetimeMax), missing: c.Cache.MissingLifetime, isMissing: pageMissing,
+		name: "lists", clock: clk, log: log, lifetime: min(c.Cache.Lifetime, listLifetimeMax), missing: c.Cache.MissingLifetime, isMissing: pageMissing,
 		weigh:     func(_ listKey, p *Page) uint32 { return uint32(len(p.Body) + pageOverheadBytes) },
 		weightMax: bytes / 2, load: r.loadList,
 	})
 	r.addresses = newCache(cacheSettings[address, id.Product]{
-		name: "addresses", clock: clk, lifetime: c.Cache.Lifetime, missing: c.Cache.MissingLifetime,
+		name: "addresses", clock: clk, log: log, lifetime: c.Cache.Lifetime, missing: c.Cache.MissingLifetime,
 		isMissing: id.Product.IsZero, weigh: func(address, id.Product) uint32 { return 1 },
 		weightMax: addressesMax, load: r.loadAddress, known: func(a address) bool { return r.known.may(a.key()) },
 	})
 	r.sellables = newCache(cacheSettings[id.SKU, Sellable]{
-		name: "prices", clock: clk, lifetime: c.Cache.Lifetime, missing: c.Cache.MissingLifetime,
+		name: "prices", clock: clk, log: log, lifetime: c.Cache.Lifetime, missing: c.Cache.MissingLifetime,
 		isMissing: func(s Sellable) bool { return s.Product.IsZero() }, weigh: func(id.SKU, Sellable) uint32 { return sellableBytes },
 		weightMax: uint64(c.Cache.PricesMax), load: r.loadSellable, known: func(s id.SKU) bool { return r.known.may(skuKey(s)) },
 	})
@@ -402,7 +404,7 @@ func (r *Reader) list(ctx context.Context, q Query) (listView[View], error) {
 	view := listView[View]{Items: []View{}}
 	if len(products) > limit {
 		products = products[:limit]
-		view.Next = Cursor(products[limit-1].ID)
+		view.Next = cursorOf(products[limit-1].ID)
 	}
 	pointers := make([]*Product, len(products))
 	for i := range products {

@@ -148,17 +148,3 @@ func TestSame(t *testing.T) {
 		t.Error("the order of categories makes a difference")
 	}
 }
-
-func TestCursor(t *testing.T) {
-	for _, p := range []int64{1, 1 << 62} {
-		got, err := ParseCursor(Cursor(mustID(p)))
-		if err != nil || int64(got) != p {
-			t.Errorf("%d came back as %d, %v", p, got, err)
-		}
-	}
-	for _, bad := range []string{"x", "i-", "i-0", "i--1", "i-01", "i-A", "!!!", "i-" + strings.Repeat("a", 600)} {
-		if _, err := ParseCursor(bad); !isInvalid(err, "cursor") {
-			t.Errorf("cursor %q: %v", bad, err)
-		}
-	}
-}

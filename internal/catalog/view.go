@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/money"
 )
@@ -109,21 +108,8 @@ func encode(v any) []byte {
 // cursorPrefix marks a cursor of a list that goes by id, as the other lists of the API have it.
 const cursorPrefix = "i-"
 
-// Cursor writes where a list goes on.
-func Cursor(last id.Product) string { return cursorPrefix + strconv.FormatInt(int64(last), 36) }
-
-// ParseCursor reads what Cursor wrote; the empty cursor is the list's beginning. It returns fault.Invalid.
-func ParseCursor(cursor string) (id.Product, error) {
-	if cursor == "" {
-		return 0, nil
-	}
-	digits, ok := strings.CutPrefix(cursor, cursorPrefix)
-	n, err := strconv.ParseInt(digits, 36, 64)
-	if !ok || err != nil || n < 1 || Cursor(id.Product(n)) != cursor {
-		return 0, fault.Bad("cursor", "It is not a next_cursor of this list.")
-	}
-	return id.Product(n), nil
-}
+// cursorOf writes where a list goes on; the HTTP layer reads it, as it does those of the other lists.
+func cursorOf(last id.Product) string { return cursorPrefix + strconv.FormatInt(int64(last), 36) }
 
 // shelf is every category and brand, read-only.
 type shelf struct {

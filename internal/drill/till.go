@@ -136,13 +136,17 @@ func (t *till) serve(ctx context.Context, purchase int) {
 			t.failed.Add(1)
 			return
 		}
-		time.Sleep(250 * time.Millisecond)
+		time.Sleep(tillPause)
 	}
 	t.failed.Add(1)
 }
 
-// triesAtTill is how often a shopper tries whom the shop gives no answer.
-const triesAtTill = 20
+// triesAtTill is how often a shopper tries whom the shop gives no answer, and tillPause the time between two tries: long
+// enough together for a shop that was killed to be back.
+const (
+	triesAtTill = 20
+	tillPause   = 250 * time.Millisecond
+)
 
 func (t *till) cancel(ctx context.Context, purchase int, order id.Order, token string) error {
 	if err := t.client.json(ctx, http.MethodPost, t.client.at.Load().Public+"/v1/orders/"+order.String()+"/cancel", token, nil, nil); err != nil {

@@ -21,7 +21,7 @@ const Module = "github.com/tidegate/tidegate"
 // The rooms. A package belongs to the room of the first folder below internal/; api and cmd are rooms of their own.
 var (
 	// modules lists, for each module, the modules below it. The chain is catalog, inventory, sale, order, payment;
-	// account stands beside it, audit above it.
+	// account stands beside it, audit and rehearsal above it.
 	modules = map[string][]string{
 		"catalog":   {},
 		"inventory": {"catalog"},

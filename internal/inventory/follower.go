@@ -46,9 +46,6 @@ func (f *Follower) Load(ctx context.Context) error {
 // Loaded reports whether the gate has been rebuilt: before that the doors stay closed.
 func (f *Follower) Loaded() bool { return f.loaded.Load() }
 
-// Position is the outbox position that the gate has reached.
-func (f *Follower) Position() int64 { return f.position.Load() }
-
 // Step carries out up to changesMax changes and returns how many. A change is applied once: after an error the same
 // changes are read again, and the gate passes over those it has.
 func (f *Follower) Step(ctx context.Context) (int, error) {

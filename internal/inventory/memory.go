@@ -413,10 +413,3 @@ func (m *Memory) Levels(fn func(Pool, int64)) {
 		}
 	}
 }
-
-// Position is the outbox position that the gate has reached.
-func (m *Memory) Position() int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.position
-}

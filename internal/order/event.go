@@ -8,17 +8,11 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/money"
 )
 
-// The events that orders announce. Their payload is the order as AppendJSON writes it.
-const (
-	EventPlaced    = "order.placed.v1"
-	EventPaid      = "order.paid.v1"
-	EventExpired   = "order.expired.v1"
-	EventCancelled = "order.cancelled.v1"
-	EventFulfilled = "order.fulfilled.v1"
-	EventRefunded  = "order.refunded.v1"
-)
+// EventPlaced announces a new order. The payload of this and of every other event of an order is the order as AppendJSON
+// writes it.
+const EventPlaced = "order.placed.v1"
 
-// EventOf returns the event that announces an order's new status.
+// EventOf returns the event that announces an order's new status, such as order.paid.v1; a pending order was placed.
 func EventOf(s Status) string {
 	if s == Pending {
 		return EventPlaced

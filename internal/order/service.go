@@ -352,8 +352,7 @@ func (s *Service) unlessKnown(ctx context.Context, until time.Time, c *inventory
 }
 
 func soldOut(sku id.SKU) *fault.Error {
-	e := fault.New(fault.SoldOut, "There is not enough left of SKU %s.", sku)
-	return e
+	return fault.New(fault.SoldOut, "There is not enough left of SKU %s.", sku)
 }
 
 func limitReached() *fault.Error {

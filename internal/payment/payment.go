@@ -39,9 +39,6 @@ func (s Status) CanBecome(next Status) bool { return slices.Contains(edges[s], n
 // Live reports whether the attempt may still be paid in the ordinary way.
 func (s Status) Live() bool { return s == Starting || s == Open }
 
-// Statuses returns every status of an attempt.
-func Statuses() []Status { return []Status{Starting, Open, Succeeded, Failed, Closed} }
-
 // AttemptsMax bounds the attempts of one order: a shopper whose card is refused tries a few times, a script for ever.
 const AttemptsMax = 20
 

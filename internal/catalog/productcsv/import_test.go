@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -46,7 +47,7 @@ func newShop(t *testing.T) *shop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := catalog.NewReader(catalog.DefaultConfig(), s, clk)
+	r := catalog.NewReader(catalog.DefaultConfig(), s, clk, slog.New(slog.DiscardHandler))
 	if err := r.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -179,11 +179,3 @@ func (n *Night) Validate() error {
 	}
 	return n.Arrivals.validate()
 }
-
-// OrdersPerShopper is how many orders of a shopper the limit lets through; at least one.
-func (n *Night) OrdersPerShopper() int {
-	if n.Limit == 0 {
-		return 1
-	}
-	return n.Limit / n.UnitsPerOrder
-}

@@ -59,7 +59,7 @@ func plot(title, unit string, points []drill.Point, lines []line) template.HTML 
 		fmt.Fprintf(&b, `<span class="key %s">%s</span>`, l.class, template.HTMLEscapeString(l.name))
 	}
 	fmt.Fprintf(&b, `<span class="unit">%s</span></p>`, template.HTMLEscapeString(unit))
-	return template.HTML(b.String()) //nolint:gosec // made of numbers and of texts escaped above
+	return template.HTML(b.String()) // made of numbers and of texts escaped above
 }
 
 // curve draws one line, broken where there is no value.

@@ -19,6 +19,7 @@ var (
 	file     = regexp.MustCompile(`^(?:internal|cmd|api|test|docs)/[\w./-]+$`)
 	exported = regexp.MustCompile(`^[A-Za-z]\w*$`)
 	setting  = regexp.MustCompile(`koanf:"(\w+)"`)
+	table    = regexp.MustCompile(`(?m)^CREATE TABLE (\w+)`)
 	link     = regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
 )
 
@@ -70,6 +71,34 @@ func TestLinks(t *testing.T) {
 				t.Errorf("%s links to %s, which is not there", page, m[1])
 			}
 		}
+	}
+}
+
+// TestTables: the page on architecture names every table that the migrations make.
+func TestTables(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "docs/architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	migrations, err := filepath.Glob(filepath.Join(root, "internal/store/migrations/*/*.sql"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := 0
+	for _, migration := range migrations {
+		text, err := os.ReadFile(migration)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range table.FindAllStringSubmatch(string(text), -1) {
+			made++
+			if !strings.Contains(string(page), "`"+m[1]+"`") {
+				t.Errorf("%s makes the table %s, which docs/architecture.md does not name", filepath.Base(migration), m[1])
+			}
+		}
+	}
+	if made < 15 {
+		t.Errorf("only %d tables were found: have the migrations changed their form?", made)
 	}
 }
 

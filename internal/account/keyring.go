@@ -97,7 +97,8 @@ func ReadKeyring(path string) (Keyring, error) {
 func tooOpen(mode fs.FileMode) bool { return runtime.GOOS != "windows" && mode&0o027 != 0 }
 
 // OpenKeyring reads the key file at path, and creates it with one new key (mode 0600, its folder 0700) when there is
-// none. Two processes that create it at once end up with the same key: the one that was first.
+// none. Two processes that create it at once end up with the same key: the one that was first. It returns what ReadKeyring
+// does, but for a missing file, and an error where the file cannot be made.
 func OpenKeyring(path string) (Keyring, error) {
 	ring, err := ReadKeyring(path)
 	if !errors.Is(err, fs.ErrNotExist) {

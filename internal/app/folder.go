@@ -146,7 +146,8 @@ func readJSON(folder, name string, into any) (bool, error) {
 	return true, nil
 }
 
-// ReadRunning reads what the shop that runs on a data folder says of itself; false where none does.
+// ReadRunning reads what the shop that runs on a data folder says of itself; false where none does. The error names a file
+// that is there and cannot be read.
 func ReadRunning(folder string) (r Running, found bool, err error) {
 	found, err = readJSON(folder, runningFile, &r)
 	return r, found, err

@@ -27,7 +27,7 @@ func NewFollower(s Store, g Gate, onTerms func(context.Context, id.Sale) error) 
 	return &Follower{store: s, gate: g, onTerms: onTerms}
 }
 
-// Load rebuilds the gate from the database. No reservation may be under way.
+// Load rebuilds the gate from the database. No reservation may be under way. It returns the store's errors and the gate's.
 func (f *Follower) Load(ctx context.Context) error {
 	f.moving.Lock()
 	defer f.moving.Unlock()

@@ -99,7 +99,7 @@ func (a Adjustment) Check() error {
 	return CheckMove(a.Units, a.Reason)
 }
 
-// CheckMove checks the units, which may be negative, and the reason of a movement made by hand.
+// CheckMove checks the units, which may be negative, and the reason of a movement made by hand. It returns fault.Invalid.
 func CheckMove(units int64, reason string) error {
 	switch {
 	case units == 0:

@@ -352,7 +352,8 @@ func newSaleGate() *saleGate {
 	return g
 }
 
-// Load implements Gate. It must not run beside Reserve for sales that it replaces: it is for the time before the doors open.
+// Load implements Gate. It must not run beside Reserve for sales that it replaces: it is for the time before the doors
+// open, or while nobody can reserve.
 func (m *Memory) Load(_ context.Context, s Snapshot) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -118,7 +118,7 @@ func (r *Request) Check() error {
 }
 
 // CheckKey checks an idempotency key: 1 to KeyMax bytes of visible ASCII, so that every engine and proxy compares it by
-// the same bytes.
+// the same bytes. It returns fault.MissingKey or fault.BadRequest.
 func CheckKey(key string) error {
 	if key == "" {
 		return fault.New(fault.MissingKey, "Send an Idempotency-Key header, such as a UUID, and the same one when you repeat the request.")

@@ -41,7 +41,7 @@ func NewBook(s Store, c clock.Clock) *Book {
 	return b
 }
 
-// Load reads every open sale.
+// Load reads every open sale. It returns the store's errors.
 func (b *Book) Load(ctx context.Context) error {
 	open, err := b.store.SalesOpen(ctx)
 	if err != nil {
@@ -94,7 +94,7 @@ func (e entry) fresh(now time.Time) bool {
 	return true
 }
 
-// Refresh reads a sale anew: after each event that changed it.
+// Refresh reads a sale anew: after each event that changed it. It returns fault.NotFound.
 func (b *Book) Refresh(ctx context.Context, s id.Sale) (*Sale, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -85,7 +85,8 @@ func named(err error, field string) error {
 	return err
 }
 
-// Change changes limit and end of a sale that may be live; it takes effect within a second in every process.
+// Change changes limit and end of a sale that may be live; it takes effect within a second in every process. It returns
+// fault.Invalid, fault.NotFound or fault.SaleEnded.
 func (s *Service) Change(ctx context.Context, c Change) (*Sale, error) {
 	c.At = s.clock.Now()
 	current, err := s.store.Sale(ctx, c.Sale)
@@ -136,7 +137,8 @@ func (s *Service) move(ctx context.Context, sl id.Sale, to Status, actor string,
 	return s.book.Refresh(ctx, sl)
 }
 
-// Allocate moves units between general stock and a sale that has not ended.
+// Allocate moves units between general stock and a sale that has not ended. It returns fault.Invalid, fault.NotFound,
+// fault.NotInSale, fault.OutOfStock or fault.SaleEnded.
 func (s *Service) Allocate(ctx context.Context, a Allocation) (*Sale, error) {
 	if err := a.Check(); err != nil {
 		return nil, err
@@ -198,19 +200,4 @@ func (s *Service) Step(ctx context.Context) (int, error) {
 		moved++
 	}
 	return moved, errors.Join(errs...)
-}
-
-// Next returns when the clock will next change a sale: zero where nothing is due.
-func (s *Service) Next() time.Time {
-	var next time.Time
-	for _, sl := range s.book.Open() {
-		at := sl.EndsAt
-		if sl.Status == Scheduled {
-			at = sl.StartsAt
-		}
-		if next.IsZero() || at.Before(next) {
-			next = at
-		}
-	}
-	return next
 }

@@ -94,7 +94,8 @@ func (s *Store) AdjustStock(ctx context.Context, a inventory.Adjustment, movemen
 	return after, err
 }
 
-// AdjustStocks applies several adjustments in one transaction, all or nothing, each once for its key.
+// AdjustStocks applies several adjustments in one transaction, all or nothing, each once for its key. It returns what
+// AdjustStock returns.
 func (s *Store) AdjustStocks(ctx context.Context, all []inventory.Adjustment, movements []id.Movement, at time.Time) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		for i, a := range all {

@@ -2,6 +2,9 @@
 //
 // The embedded engine is SQLite in WAL mode with synchronous=FULL: a transaction that was committed is on disk. There is
 // one writer (see write.go) and a pool of readers, which never wait for it.
+//
+// Errors: any method may return fault.StoreUnavailable and fault.TimedOut, one that writes fault.StoreFull besides; then
+// nothing was changed. A method's comment names what else it returns.
 package store
 
 import (

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 )
 
 // ID is an identifier of one kind of thing; K only keeps kinds apart at compile time. The zero value means "none".
@@ -84,11 +83,6 @@ func (i ID[K]) IsZero() bool { return i == 0 }
 
 // Append appends the decimal form to b.
 func (i ID[K]) Append(b []byte) []byte { return strconv.AppendInt(b, int64(i), 10) }
-
-// Time returns the moment at which the id was minted, to the millisecond.
-func (i ID[K]) Time() time.Time {
-	return Epoch.Add(time.Duration(int64(i)>>timeShift) * time.Millisecond)
-}
 
 // MarshalText implements encoding.TextMarshaler, and so the JSON form: a string.
 func (i ID[K]) MarshalText() ([]byte, error) { return i.Append(nil), nil }

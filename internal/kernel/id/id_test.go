@@ -63,8 +63,8 @@ func TestMint(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := New[Order](m)
-	if got := first.Time(); !got.Equal(Epoch.Add(time.Hour)) {
-		t.Errorf("minted at %s", got)
+	if got := time.Duration(int64(first)>>timeShift) * time.Millisecond; got != time.Hour {
+		t.Errorf("minted %s after the epoch", got)
 	}
 	if node := int64(first) >> sequenceBits & NodeMax; node != 5 {
 		t.Errorf("node %d", node)

@@ -18,7 +18,8 @@ type need struct {
 	role     account.Role // of an admin; empty: no admin
 }
 
-// readSecurity reads, for each route of the contract, what it asks of a caller.
+// readSecurity reads, for each route of the contract, what it asks of a caller. It returns an error for a contract that would
+// leave an admin route open.
 func readSecurity(spec []byte) (map[string]need, error) {
 	var contract struct {
 		Paths map[string]map[string]yaml.Node `yaml:"paths"`
@@ -41,6 +42,9 @@ func readSecurity(spec []byte) (map[string]need, error) {
 			n, err := readNeed(operation.Security)
 			if err != nil {
 				return nil, fmt.Errorf("the security of %s %s: %w", method, path, err)
+			}
+			if n.role == "" && strings.HasPrefix(path, "/v1/admin/") {
+				return nil, fmt.Errorf("the security of %s %s: an admin route that asks for no role would be open to all", method, path)
 			}
 			needs[strings.ToUpper(method)+" "+path] = n
 		}

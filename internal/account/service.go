@@ -201,7 +201,7 @@ func (s *Service) grant(session Session, token refreshToken, now time.Time) (Gra
 		Session:        session.ID,
 		Access:         access,
 		AccessExpires:  expires,
-		Refresh:        token.String(),
+		Refresh:        token.text(),
 		RefreshExpires: session.ExpiresAt,
 	}, nil
 }

@@ -66,9 +66,13 @@ type refreshToken struct {
 
 const refreshPrefix = "tgr_"
 
-func (t refreshToken) String() string {
+// text is the token as the shopper gets it, and the only way to its secrets: String says less, for logs.
+func (t refreshToken) text() string {
 	return refreshPrefix + t.session.String() + "_" + base64.RawURLEncoding.EncodeToString(append(t.family[:], t.secret[:]...))
 }
+
+// String implements fmt.Stringer without the secrets.
+func (t refreshToken) String() string { return "the refresh token of session " + t.session.String() }
 
 // parseRefreshToken returns an Unauthenticated fault for what is not a refresh token.
 func parseRefreshToken(text string) (t refreshToken, err error) {
@@ -85,7 +89,7 @@ func parseRefreshToken(text string) (t refreshToken, err error) {
 		return t, errBadRefresh()
 	}
 	copy(t.secret[:], raw[copy(t.family[:], raw):])
-	if t.String() != text { // base64 passes over line ends
+	if t.text() != text { // base64 passes over line ends
 		return refreshToken{}, errBadRefresh()
 	}
 	return t, nil

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -151,7 +152,10 @@ func TestSignTestBoundsItsLifetime(t *testing.T) {
 
 func TestRefreshTokenText(t *testing.T) {
 	_, token := openSession(99, 1, noon, DefaultConfig())
-	text := token.String()
+	text := token.text()
+	if said := fmt.Sprint(token); strings.Contains(said, "tgr_") || !strings.Contains(said, "99") {
+		t.Errorf("printed it says %q", said)
+	}
 	back, err := parseRefreshToken(text)
 	if err != nil || back != token {
 		t.Fatalf("parse(%q) = %v, %v", text, back, err)

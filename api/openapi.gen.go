@@ -838,7 +838,7 @@ type Product struct {
 	UpdatedAt Time      `json:"updated_at"`
 	Variants  []Variant `json:"variants"`
 
-	// Version Grows with every change.
+	// Version Grows when a product changes, and when the terms of a sale do: price, limit, window, times. Not with its status.
 	Version Version `json:"version"`
 }
 
@@ -1141,7 +1141,7 @@ type Sale struct {
 	Status   SaleStatus `json:"status"`
 	Title    string     `json:"title"`
 
-	// Version Grows with every change.
+	// Version Grows when a product changes, and when the terms of a sale do: price, limit, window, times. Not with its status.
 	Version Version `json:"version"`
 }
 
@@ -1297,7 +1297,7 @@ type VariantInput struct {
 	Price Money `json:"price"`
 }
 
-// Version Grows with every change.
+// Version Grows when a product changes, and when the terms of a sale do: price, limit, window, times. Not with its status.
 type Version = int64
 
 // Violation defines model for Violation.

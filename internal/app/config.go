@@ -28,7 +28,7 @@ import (
 
 // Config is the whole tree. Each part is owned by its component, which says its defaults and its rules.
 type Config struct {
-	Data     string              `koanf:"data" help:"folder that holds the database, the keys and the lock; created where it is missing"`
+	Data     string              `koanf:"data" help:"folder that holds the database, the keys and the lock; serve creates it"`
 	Process  ProcessConfig       `koanf:"process"`
 	Log      telemetry.LogConfig `koanf:"log"`
 	HTTP     httpapi.Config      `koanf:"http"`

@@ -387,7 +387,7 @@ func TestLanesAgree(t *testing.T) {
 		{"too many units", ask{body: l.units(1001)}, 422},
 		{"another SKU", ask{body: `{"lines":[{"sku_id":"5","units":1}]}`}, 422},
 		{"more than there is", ask{body: l.units(51)}, 409},
-		{"in a draft", ask{sale: "draft"}, 409},
+		{"in a draft", ask{sale: "draft"}, 404},
 		{"before it opens", ask{sale: "scheduled"}, 409},
 		{"while it is paused", ask{sale: "paused"}, 409},
 		{"after its end", ask{sale: "ended"}, 409},

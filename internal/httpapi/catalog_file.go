@@ -29,7 +29,7 @@ type importEvent struct {
 func (s *Server) ImportProducts(w http.ResponseWriter, r *http.Request, params api.ImportProductsParams) {
 	x := w.(*exchange)
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || !slices.Contains(importTypes, kind) {
-		s.fail(w, r, fault.New(fault.UnsupportedMedia, "The body must be text/csv or application/gzip."))
+		s.fail(w, r, fault.New(fault.UnsupportedMedia, "The body must be text/csv or application/gzip.").In("Content-Type"))
 		return
 	}
 	src, err := productcsv.Open(r.Body, s.Catalogue.Currency())

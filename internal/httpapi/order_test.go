@@ -105,7 +105,7 @@ func TestSaleThatTakesNoOrders(t *testing.T) {
 	place := func(sl id.Sale) call {
 		return call{as: "ada", do: fmt.Sprintf("POST /v1/sales/%s/orders", sl), key: "k", body: one(bowl)}
 	}
-	s.do(t, place(draft)).is(409, fault.SaleNotOpen, "")
+	s.do(t, place(draft)).is(404, fault.NotFound, "")
 	s.do(t, call{as: "sales", do: fmt.Sprintf("POST /v1/admin/sales/%s/pause", sl)}).is(200, 0, "")
 	a := s.do(t, place(sl)).is(409, fault.SalePaused, "")
 	if a.header.Get("Retry-After") == "" {
@@ -168,7 +168,7 @@ func TestBadOrders(t *testing.T) {
 		{"more than the limit at once", call{do: inSale, body: line(`{"sku_id":"12","units":3}`)}, 409, fault.LimitReached, ""},
 		{"more than there is", call{body: line(`{"sku_id":"12","units":1}`)}, 409, fault.SoldOut, ""},
 
-		{"no key", call{key: "-", body: one(mug)}, 400, fault.MissingKey, ""},
+		{"no key", call{key: "-", body: one(mug)}, 400, fault.MissingKey, "Idempotency-Key"},
 		{"key of 256 bytes", call{key: strings.Repeat("k", 256), body: one(mug)}, 400, fault.BadRequest, "Idempotency-Key"},
 		{"key with a space", call{key: "a b", body: one(mug)}, 400, fault.BadRequest, "Idempotency-Key"},
 		{"key beyond ASCII", call{key: "schlüssel", body: one(mug)}, 400, fault.BadRequest, "Idempotency-Key"},

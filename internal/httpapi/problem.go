@@ -56,7 +56,7 @@ func (s *Server) badParameter(w http.ResponseWriter, r *http.Request, err error)
 func parameterFault(err error) error {
 	if e, ok := errors.AsType[*api.RequiredHeaderError](err); ok {
 		if e.ParamName == "Idempotency-Key" {
-			return fault.New(fault.MissingKey, "Send an Idempotency-Key header, such as a UUID, and the same one when you repeat the request.")
+			return fault.New(fault.MissingKey, "Send an Idempotency-Key header, such as a UUID, and the same one when you repeat the request.").In(e.ParamName)
 		}
 		return fault.Bad(e.ParamName, "This header is required.")
 	}
@@ -70,9 +70,20 @@ func parameterFault(err error) error {
 		if errors.Is(e.Err, id.ErrMalformed) {
 			return wire.MalformedID(e.ParamName)
 		}
-		return fault.Bad(e.ParamName, "It cannot be read.")
+		return fault.Bad(e.ParamName, "It cannot be read: %s.", rightFor(e.ParamName))
 	}
 	return fault.Wrap(fault.BadRequest, err, "A parameter cannot be read.")
+}
+
+// rightFor says what a parameter would be read as, where its name does not say so by itself.
+func rightFor(name string) string {
+	switch name {
+	case "limit":
+		return "it is a whole number from 1 to 200, sent once"
+	case "dry_run":
+		return "it is true or false, sent once"
+	}
+	return "it does not have the form that the contract at /docs asks for"
 }
 
 // panicked answers a request whose handler panicked.

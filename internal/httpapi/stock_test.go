@@ -60,7 +60,7 @@ func TestStock(t *testing.T) {
 		field  string
 	}{
 		{"the key with another body", adjust("a", `{"kind":"receive","units":11,"reason":"delivery"}`), 422, fault.KeyReused, "Idempotency-Key"},
-		{"no key", adjust("", `{"kind":"receive","units":1,"reason":"x"}`), 400, fault.MissingKey, ""},
+		{"no key", adjust("", `{"kind":"receive","units":1,"reason":"x"}`), 400, fault.MissingKey, "Idempotency-Key"},
 		{"more than there is", adjust("c", `{"kind":"adjust","units":-99,"reason":"x"}`), 409, fault.OutOfStock, ""},
 		{"what is reserved", adjust("c", `{"kind":"adjust","units":-7,"reason":"x"}`), 409, fault.OutOfStock, ""},
 		{"nothing", adjust("c", `{"kind":"adjust","units":0,"reason":"x"}`), 422, fault.Invalid, "units"},

@@ -3,6 +3,7 @@
 package inventory
 
 import (
+	"strings"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -94,7 +95,7 @@ func (a Adjustment) Check() error {
 	case a.Kind == Receive && a.Units < 1:
 		return fault.Bad("units", "must be at least 1; to take units away use kind adjust and a negative number")
 	case a.Key == "" || len(a.Key) > 255:
-		return fault.New(fault.MissingKey, "Send an Idempotency-Key of 1 to 255 characters.")
+		return fault.New(fault.MissingKey, "Send an Idempotency-Key of 1 to 255 characters.").In("Idempotency-Key")
 	}
 	return CheckMove(a.Units, a.Reason)
 }
@@ -106,7 +107,7 @@ func CheckMove(units int64, reason string) error {
 		return fault.Bad("units", "must not be 0")
 	case units > UnitsMax || units < -UnitsMax:
 		return fault.Bad("units", "must be within ±%d", int64(UnitsMax))
-	case reason == "":
+	case strings.TrimSpace(reason) == "":
 		return fault.Bad("reason", "say why, for the ledger")
 	case len(reason) > ReasonMax:
 		return fault.Bad("reason", "must be at most %d bytes", ReasonMax)

@@ -121,10 +121,9 @@ func (r *Request) Check() error {
 // the same bytes. It returns fault.MissingKey or fault.BadRequest.
 func CheckKey(key string) error {
 	if key == "" {
-		return fault.New(fault.MissingKey, "Send an Idempotency-Key header, such as a UUID, and the same one when you repeat the request.")
+		return fault.New(fault.MissingKey, "Send an Idempotency-Key header, such as a UUID, and the same one when you repeat the request.").In("Idempotency-Key")
 	}
-	e := fault.New(fault.BadRequest, "Must be 1 to %d characters of visible ASCII.", KeyMax)
-	e.Field = "Idempotency-Key"
+	e := fault.New(fault.BadRequest, "Must be 1 to %d characters of visible ASCII.", KeyMax).In("Idempotency-Key")
 	if len(key) > KeyMax {
 		return e
 	}

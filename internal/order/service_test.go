@@ -218,7 +218,7 @@ func TestPlace(t *testing.T) {
 		{name: "too many units", sale: drop, customer: 7, key: "h", lines: []inventory.Line{line(1, 600), line(1, 600)}, code: fault.Invalid, field: "lines"},
 		{name: "too many units in one line", sale: drop, customer: 7, key: "h", lines: []inventory.Line{line(2, 1), line(1, 1001)}, code: fault.Invalid, field: "lines[1].units"},
 		{name: "no lines", sale: drop, customer: 7, key: "h", code: fault.Invalid, field: "lines"},
-		{name: "no key", sale: drop, customer: 7, lines: []inventory.Line{line(1, 1)}, code: fault.MissingKey},
+		{name: "no key", sale: drop, customer: 7, lines: []inventory.Line{line(1, 1)}, code: fault.MissingKey, field: "Idempotency-Key"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			placed, err := s.place(c.sale, c.customer, c.key, c.lines...)

@@ -3,6 +3,7 @@ package payment
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -83,8 +84,8 @@ type RefundRequest struct {
 
 // Check returns a fault.Invalid that names the field, or nil.
 func (r *RefundRequest) Check() error {
-	if r.Reason == "" || len(r.Reason) > ReasonMax {
-		return fault.Bad("reason", "must be 1 to %d bytes", ReasonMax)
+	if strings.TrimSpace(r.Reason) == "" || len(r.Reason) > ReasonMax {
+		return fault.Bad("reason", "must be 1 to %d bytes, not blank", ReasonMax)
 	}
 	return nil
 }

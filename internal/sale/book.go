@@ -136,4 +136,4 @@ func (b *Book) Open() []*Sale {
 	return open
 }
 
-func missing(s id.Sale) error { return fault.New(fault.NotFound, "There is no sale %s.", s) }
+func missing(s id.Sale) *fault.Error { return fault.New(fault.NotFound, "There is no sale %s.", s) }

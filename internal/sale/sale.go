@@ -3,6 +3,8 @@
 package sale
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -106,7 +108,12 @@ func (s *Sale) Refusal(now time.Time) *fault.Error {
 	case Paused:
 		return fault.New(fault.SalePaused, "The sale is paused; try again soon.").After(2 * time.Second)
 	case Ended:
+		if now.Before(s.EndsAt) { // an operator has ended it
+			return fault.New(fault.SaleEnded, "The sale has ended.")
+		}
 		return fault.New(fault.SaleEnded, "The sale ended at %s.", s.EndsAt.Format(time.RFC3339))
+	case Draft:
+		return missing(s.ID) // it is nobody's business yet
 	}
 	e := fault.New(fault.SaleNotOpen, "The sale opens at %s.", s.StartsAt.Format(time.RFC3339))
 	if wait := s.StartsAt.Sub(now); wait > 0 && s.Status == Scheduled {
@@ -132,11 +139,14 @@ func (s *Sale) Item(sku id.SKU) *Item {
 	return nil
 }
 
+// itemField is the path of a field of item i, as it was sent.
+func itemField(i int, name string) string { return "items[" + strconv.Itoa(i) + "]." + name }
+
 // Check returns a fault.Invalid that names the field, or nil. now is when it is asked for.
 func (s *Sale) Check(now time.Time, currency money.Currency) error {
 	switch {
-	case s.Title == "" || len(s.Title) > TitleMax:
-		return fault.Bad("title", "must be 1 to %d bytes", TitleMax)
+	case strings.TrimSpace(s.Title) == "" || len(s.Title) > TitleMax:
+		return fault.Bad("title", "must be 1 to %d bytes, not blank", TitleMax)
 	case s.StartsAt.IsZero():
 		return fault.Bad("starts_at", "say when the sale opens")
 	case s.StartsAt.After(now.AddDate(0, 0, StartsInDaysMax)):
@@ -154,17 +164,19 @@ func (s *Sale) Check(now time.Time, currency money.Currency) error {
 	case len(s.Items) < 1 || len(s.Items) > ItemsMax:
 		return fault.Bad("items", "must be 1 to %d items", ItemsMax)
 	}
+	seen := make(map[id.SKU]bool, len(s.Items))
 	for i, it := range s.Items {
 		switch {
-		case i > 0 && s.Items[i-1].SKU == it.SKU:
-			return fault.Bad("items", "SKU %s is there twice", it.SKU)
+		case seen[it.SKU]:
+			return fault.Bad(itemField(i, "sku_id"), "SKU %s is there twice", it.SKU)
 		case it.Price.Currency != currency:
-			return fault.Bad("items", "SKU %s: the price must be in %s, the shop's currency", it.SKU, currency)
+			return fault.Bad(itemField(i, "price.currency"), "must be %s, the shop's currency", currency)
 		case it.Price.Minor < 0 || it.Price.Minor > money.MinorMax:
-			return fault.Bad("items", "SKU %s: the price must be 0 to %d", it.SKU, int64(money.MinorMax))
+			return fault.Bad(itemField(i, "price.minor"), "must be 0 to %d", int64(money.MinorMax))
 		case it.Allocation < 1 || it.Allocation > AllocationMax:
-			return fault.Bad("items", "SKU %s: the allocation must be 1 to %d units", it.SKU, int64(AllocationMax))
+			return fault.Bad(itemField(i, "allocation"), "must be 1 to %d units", int64(AllocationMax))
 		}
+		seen[it.SKU] = true
 	}
 	return nil
 }

@@ -56,10 +56,10 @@ func (s *Service) Replace(ctx context.Context, terms Sale, version int64) (*Sale
 	return s.book.Refresh(ctx, terms.ID)
 }
 
-// complete fills in what the catalogue knows of the items, sorts them, and checks the whole.
+// complete checks the terms, in the order in which they were sent, fills in what the catalogue knows of the items, and sorts
+// them.
 func (s *Service) complete(ctx context.Context, terms *Sale, now time.Time) error {
 	terms.Items = slices.Clone(terms.Items)
-	slices.SortFunc(terms.Items, func(a, b Item) int { return cmp.Compare(a.SKU, b.SKU) })
 	terms.StartsAt, terms.EndsAt = terms.StartsAt.UTC().Truncate(time.Millisecond), terms.EndsAt.UTC().Truncate(time.Millisecond)
 	if err := terms.Check(now, s.currency); err != nil {
 		return err
@@ -68,10 +68,11 @@ func (s *Service) complete(ctx context.Context, terms *Sale, now time.Time) erro
 		it := &terms.Items[i]
 		product, list, err := s.products.Offer(ctx, it.SKU)
 		if err != nil {
-			return named(err, "items")
+			return named(err, itemField(i, "sku_id"))
 		}
 		it.Product, it.ListPrice = product, list
 	}
+	slices.SortFunc(terms.Items, func(a, b Item) int { return cmp.Compare(a.SKU, b.SKU) })
 	return nil
 }
 

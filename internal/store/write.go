@@ -41,6 +41,9 @@ func openWriter(ctx context.Context, c Config) (*writer, error) {
 	if err := os.MkdirAll(filepath.Dir(c.Path), 0o700); err != nil {
 		return nil, fmt.Errorf("cannot create the folder of the database: %w", err)
 	}
+	if err := createPrivate(c.Path); err != nil {
+		return nil, fmt.Errorf("cannot create the database: %w", err)
+	}
 	db, err := sql.Open("sqlite", dsn(c.Path,
 		"journal_mode(WAL)",
 		"synchronous(FULL)",
@@ -60,6 +63,16 @@ func openWriter(ctx context.Context, c Config) (*writer, error) {
 		return nil, errors.Join(err, w.close())
 	}
 	return w, nil
+}
+
+// createPrivate creates the database file, where it is missing, for its owner alone: it holds addresses and the hashes of
+// passwords. SQLite gives the files beside it the same mode.
+func createPrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // checkDurable refuses settings with which a commit could be lost. See https://www.sqlite.org/pragma.html#pragma_synchronous.

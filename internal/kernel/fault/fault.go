@@ -51,6 +51,12 @@ func (e *Error) After(d time.Duration) *Error {
 	return e
 }
 
+// In names the input at fault and returns e.
+func (e *Error) In(field string) *Error {
+	e.Field = field
+	return e
+}
+
 // Error implements error, for logs: slug, field, detail and cause.
 func (e *Error) Error() string {
 	s := e.Code.String()

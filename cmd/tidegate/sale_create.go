@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -156,19 +155,13 @@ func createSale(ctx context.Context, shop *app.Shop, terms api.SaleInput, items 
 }
 
 func lookUp(ctx context.Context, shop *app.Shop, item saleItem) (api.SaleItemInput, error) {
-	var product api.Product
-	if err := shop.JSON(ctx, http.MethodGet, "/v1/products/by-sku/"+url.PathEscape(item.code), nil, &product); err != nil {
+	v, err := variantOf(ctx, shop, item.code)
+	if err != nil {
 		return api.SaleItemInput{}, err
 	}
-	for _, v := range product.Variants {
-		if string(v.Code) != item.code {
-			continue
-		}
-		price, err := money.Parse(item.price, v.Price.Currency)
-		if err != nil {
-			return api.SaleItemInput{}, usageError{fmt.Errorf("the price %s: %w", item.price, err)}
-		}
-		return api.SaleItemInput{SkuId: v.SkuId, Price: price, Allocation: item.units}, nil
+	price, err := money.Parse(item.price, v.Price.Currency)
+	if err != nil {
+		return api.SaleItemInput{}, usageError{fmt.Errorf("the price %s: %w", item.price, err)}
 	}
-	return api.SaleItemInput{}, fmt.Errorf("the product %s has no such variant", product.Id)
+	return api.SaleItemInput{SkuId: v.SkuId, Price: price, Allocation: item.units}, nil
 }

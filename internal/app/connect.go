@@ -130,6 +130,11 @@ func (s *Shop) Call(ctx context.Context, method, path, contentType string, body 
 	if contentType != "" {
 		r.Header.Set("Content-Type", contentType)
 	}
+	return s.send(r)
+}
+
+// send sends a request of the admin API. An answer of 300 or more is an error that says what the shop said.
+func (s *Shop) send(r *http.Request) (*http.Response, error) {
 	answer, err := s.client.Do(r)
 	if err != nil {
 		return nil, fmt.Errorf("the shop at %s does not answer: %w", s.URL, errors.Unwrap(err))

@@ -44,10 +44,10 @@ func TestAFullDiskRefusesOrdersAndLosesNone(t *testing.T) {
 	r.test()
 }
 
-// fill writes a file until the disk has no room.
+// fill lengthens a file until the disk has no room.
 func fill(t *testing.T, path string) {
 	t.Helper()
-	file, err := os.Create(path)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,6 +103,7 @@ type room struct {
 	tokens     []string
 	book       *blackbox.Book
 	probes     int
+	begun      []begun
 }
 
 func openRoom(t *testing.T, shop *blackbox.Shop, codes ...string) *room {
@@ -126,26 +127,19 @@ func (r *room) test() {
 	if len(r.book.Receipts) < 20 {
 		r.Fatalf("before: %s", r.book)
 	}
-	var paying blackbox.Receipt
-	for _, paying = range r.book.Receipts {
-		break
-	}
-	attempt, a := r.shop.StartPayment(paying)
-	if a.Status != 201 {
-		r.Fatalf("paying cannot be started: %s", a)
-	}
+	r.startPayments()
 
 	r.take()
 	r.untilRefused()
-	r.without(attempt)
+	waiting := r.without()
 
 	pid := r.shop.Running().PID
 	r.give()
 	r.untilTaken()
 	r.shop.Settle(r.book) // everyone who was told to come back does so
 	blackbox.Eventually(r, "the payment is taken and reaches its order", func() bool {
-		_ = r.shop.Pay(attempt.PayURL) // until it is taken; once it is, again changes nothing
-		return r.shop.Order(paying.Order.ID).Status == "paid"
+		_ = r.shop.Pay(waiting.url) // until it is taken; once it is, again changes nothing
+		return r.shop.Order(waiting.order).Status == "paid"
 	})
 	r.crowd("after", r.tokens, roomCustomers)
 	if r.shop.Running().PID != pid {
@@ -162,8 +156,24 @@ func (r *room) test() {
 	r.check()
 }
 
-// without looks at a shop that has no room.
-func (r *room) without(attempt blackbox.Payment) {
+// begun is a payment that was begun while there was room.
+type begun struct{ order, url string }
+
+// startPayments begins two payments.
+func (r *room) startPayments() {
+	for _, receipt := range r.book.Receipts {
+		attempt, a := r.shop.StartPayment(receipt)
+		if a.Status != 201 {
+			r.Fatalf("paying cannot be started: %s", a)
+		}
+		if r.begun = append(r.begun, begun{receipt.Order.ID, attempt.PayURL}); len(r.begun) == 2 {
+			return
+		}
+	}
+}
+
+// without looks at a shop that has no room, and returns a payment that has to wait for it.
+func (r *room) without() begun {
 	r.crowd("without", r.tokens[50:], roomCustomers)
 	r.Logf("without room: %s", r.book)
 	for code := range r.book.Refused {
@@ -176,12 +186,26 @@ func (r *room) without(attempt blackbox.Payment) {
 			r.Fatalf("without room an accepted order cannot be read: %s", read)
 		}
 	}
-	if a := r.shop.Pay(attempt.PayURL); a.Status != 503 {
-		r.Errorf("without room the cashier answers %s", a)
-	}
+	waiting := r.refusedPayment()
 	blackbox.Eventually(r, "the shop says that it is not ready", func() bool { // a good answer stands for a second
 		return r.shop.Ask("GET", r.shop.Running().Ops+"/readyz", "", "").Status == 503
 	})
+	return waiting
+}
+
+// refusedPayment tries to pay, and returns the payment that was refused. The shop can make itself room once, where it cuts a
+// write-ahead log that had grown long: that is taken away too, and then the second payment has none.
+func (r *room) refusedPayment() begun {
+	for _, b := range r.begun {
+		r.take()
+		a := r.shop.Pay(b.url)
+		if a.Status == 503 {
+			return b
+		}
+		r.Logf("without room the cashier answers %s", a)
+	}
+	r.Fatal("without room every payment was taken")
+	return begun{}
 }
 
 // untilRefused buys from general stock until an order is refused for want of room: the log that the database writes

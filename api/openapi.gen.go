@@ -1463,7 +1463,7 @@ type ReplaceSaleParams struct {
 
 // AdjustStockParams defines parameters for AdjustStock.
 type AdjustStockParams struct {
-	// IdempotencyKey Your name for this request, 1 to 255 visible ASCII characters. Compared byte by byte.
+	// IdempotencyKey Your name for this request, 1 to 255 visible ASCII characters. Compared byte by byte. An order's key is its customer's, in one sale or in general stock.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
@@ -1487,7 +1487,7 @@ type ListOrdersParams struct {
 
 // PlaceOrderParams defines parameters for PlaceOrder.
 type PlaceOrderParams struct {
-	// IdempotencyKey Your name for this request, 1 to 255 visible ASCII characters. Compared byte by byte.
+	// IdempotencyKey Your name for this request, 1 to 255 visible ASCII characters. Compared byte by byte. An order's key is its customer's, in one sale or in general stock.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
@@ -1538,7 +1538,7 @@ type GetProductParams struct {
 
 // PlaceSaleOrderParams defines parameters for PlaceSaleOrder.
 type PlaceSaleOrderParams struct {
-	// IdempotencyKey Your name for this request, 1 to 255 visible ASCII characters. Compared byte by byte.
+	// IdempotencyKey Your name for this request, 1 to 255 visible ASCII characters. Compared byte by byte. An order's key is its customer's, in one sale or in general stock.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 

@@ -23,22 +23,21 @@ func (s *Service) Get(ctx context.Context, c id.Customer, o id.Order, wait time.
 	if err == nil || !errors.Is(err, fault.NotFound) {
 		return Placed{Order: found}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, min(max(wait, 0), WaitMax))
+	waiting, cancel := context.WithTimeout(ctx, min(max(wait, 0), WaitMax))
 	defer cancel()
-	out, here, waitErr := s.intake.Wait(ctx, o, c)
+	out, here, waitErr := s.intake.Wait(waiting, o, c)
 	switch {
 	case errors.Is(waitErr, ErrUndecided):
 		return undecided(o), nil
 	case waitErr != nil:
 		return Placed{}, waitErr // why the order was not taken
-	case !here:
-		return Placed{}, err
-	case out.Result == SoldOut:
+	case here && out.Result == SoldOut:
 		return Placed{}, soldOut(out.SKU)
-	case out.Result == LimitReached:
+	case here && out.Result == LimitReached:
 		return Placed{}, limitReached()
 	}
-	found, err = s.own(context.WithoutCancel(ctx), c, o)
+	// Read again also where nothing is under way: the order may have been committed between the two questions.
+	found, err = s.own(ctx, c, o)
 	return Placed{Order: found}, err
 }
 

@@ -275,3 +275,34 @@ func BenchmarkPlace(b *testing.B) {
 		})
 	}
 }
+
+// blinking is a store that does not see an order the first time it is asked for it, as one that is committed in the very
+// next moment.
+type blinking struct {
+	order.Store
+	asked atomic.Int64
+}
+
+func (b *blinking) Order(ctx context.Context, o id.Order) (order.Order, error) {
+	if b.asked.Add(1) == 1 {
+		return order.Order{}, fault.New(fault.NotFound, "There is no order %s.", o)
+	}
+	return b.Store.Order(ctx, o)
+}
+
+// TestGetOfAnOrderCommittedMeanwhile: an order that is committed between the look into the database and the look at what is
+// under way is found, and not called missing.
+func TestGetOfAnOrderCommittedMeanwhile(t *testing.T) {
+	s := newShop(t)
+	s.drive()
+	placed, err := s.place(s.sale(1, 0, 1), 7, "k", inventory.Line{SKU: 1, Units: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, wait := range []time.Duration{0, time.Second} {
+		s.wire(&blinking{Store: s.store})
+		if got, err := s.orders.Get(t.Context(), 7, placed.Order.ID, wait); err != nil || got.Order.ID != placed.Order.ID {
+			t.Errorf("after waiting up to %s: %+v, %v", wait, got, err)
+		}
+	}
+}

@@ -10,10 +10,11 @@ import (
 
 // The write-ahead log is copied into the database file with every checkpoint_mib of it, and begins anew when no reader is
 // in it. Where readers come so thickly that one always is, it would grow without end: past logTimes that size the writer
-// stands still for a moment, which lets it begin anew.
+// stands still for a moment, which lets it begin anew. checkpointMilliseconds is how long it waits for readers: an audit that
+// reads for a minute keeps the log, and must not keep the shoppers, who wait for each try.
 const (
 	logTimes               = 4
-	checkpointMilliseconds = 100 // what shoppers wait for it at the most
+	checkpointMilliseconds = 20
 )
 
 // CheckpointStep makes the write-ahead log begin anew where it has grown too long. It returns 1 where it did, and 0 where

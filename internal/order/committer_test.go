@@ -306,10 +306,7 @@ func TestUnknownOutcome(t *testing.T) {
 			}
 			s.level(drop, c.left)
 			// The same key again: the order there is, or a new one.
-			go func() {
-				s.eventually(func() bool { return s.committer.Depth() > 0 })
-				_, _ = s.committer.Step(t.Context())
-			}()
+			s.drive()
 			placed, err := s.place(drop, 7, "key", inventory.Line{SKU: 1, Units: 1})
 			if err != nil || placed.Replayed != c.committed || (placed.Order.ID == drafts[0].Order.ID) != c.committed {
 				t.Errorf("asked again: %+v, %v", placed, err)

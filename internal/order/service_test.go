@@ -104,14 +104,15 @@ func (s *shop) wire(st order.Store) {
 
 // drive runs the committer's loop until the test ends.
 func (s *shop) drive() {
+	committer := s.committer // a test may wire another later
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for {
 			select {
-			case <-s.committer.Wake():
-				_, _ = s.committer.Step(ctx)
+			case <-committer.Wake():
+				_, _ = committer.Step(ctx)
 			case <-ctx.Done():
 				return
 			}

@@ -35,3 +35,5 @@ func TestCatalog(t *testing.T) { storetest.Catalog(t, openSQLite) }
 func TestRehearsal(t *testing.T) { storetest.Rehearsal(t, openSQLite) }
 
 func TestPayment(t *testing.T) { storetest.Payment(t, openSQLite) }
+
+func TestLease(t *testing.T) { storetest.Lease(t, openSQLite) }

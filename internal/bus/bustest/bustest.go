@@ -1,0 +1,210 @@
+// Package bustest is what every bus must do, whatever engine it is made of.
+package bustest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/bus"
+)
+
+// Engine is a broker with nothing in it, for one case.
+type Engine struct {
+	// Open connects a process. The buses of one Engine share a broker. The suite closes them.
+	Open func(t *testing.T, topics []bus.Topic, letters bus.DeadLetters) bus.Bus
+	// Stop takes the broker away as its crash would, Start brings it back with what it has on disk.
+	Stop, Start func(t *testing.T)
+}
+
+// Suite runs every case on a broker of its own.
+func Suite(t *testing.T, start func(t *testing.T) Engine) {
+	for _, c := range []struct {
+		name  string
+		check func(*stage)
+	}{
+		{"every group gets every message, in the order of its key", everyGroup},
+		{"a group gets only the types it wants", types},
+		{"a group that is not known is refused", unknownGroup},
+		{"what was published before anyone subscribed is delivered", backlog},
+		{"published twice under one id", twice},
+		{"processes of one group share the work", shared},
+		{"a message that fails is tried again after growing pauses", retries},
+		{"a message that goes on failing becomes a dead letter with its reason", dies},
+		{"poison becomes a dead letter at once", poisoned},
+		{"a panic over one message", panics},
+		{"one message that fails holds up its key and no other", holdsUp},
+		{"a dead letter that cannot be kept is not lost", lettersAway},
+		{"a handler whose database is away loses nothing and kills nothing", notNow},
+		{"a slow handler gets no message twice", slow},
+		{"a handler that takes too long is told to end", tooLong},
+		{"a stop in mid-batch finishes the batch", stopInMidBatch},
+		{"what is redelivered goes to one group", redelivered},
+		{"what was published survives a restart of the broker", restart},
+		{"a broker that goes away for ten seconds", away},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.check(&stage{t: t, engine: start(t), letters: &Letters{}})
+		})
+	}
+}
+
+// patience bounds every wait for something that must come: the machine may be busy with much else.
+const patience = 90 * time.Second
+
+// stage is a broker and what a case has on it.
+type stage struct {
+	t       *testing.T
+	engine  Engine
+	letters *Letters
+}
+
+const topic = bus.Events
+
+// group is a group that tries again soon.
+func group(name string) bus.Group {
+	return bus.Group{Name: name, BatchMax: 50, InFlightMax: 500, TriesMax: 3, FirstDelay: 100 * time.Millisecond, LongestDelay: time.Second}
+}
+
+// open connects a process that knows groups.
+func (s *stage) open(groups ...bus.Group) bus.Bus {
+	s.t.Helper()
+	b := s.engine.Open(s.t, []bus.Topic{{Name: topic, Groups: groups}}, s.letters)
+	s.t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			s.t.Errorf("close: %v", err)
+		}
+	})
+	return b
+}
+
+// message is the n-th of a key. Its payload tells it, in every engine.
+func message(id int64, key string, n int) bus.Message {
+	return bus.Message{
+		ID: id, Key: key, Type: "order.placed.v1", Payload: fmt.Appendf(nil, `{"key":%q,"n":%d}`, key, n),
+		At: time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC).Add(time.Duration(id) * time.Millisecond),
+	}
+}
+
+// messages are perKey messages of each key, the keys in turn.
+func messages(keys, perKey int) []bus.Message {
+	var all []bus.Message
+	for n := range perKey {
+		for k := range keys {
+			all = append(all, message(int64(len(all)+1), fmt.Sprint(1000+k), n))
+		}
+	}
+	return all
+}
+
+// publish publishes in batches, each until it is taken.
+func (s *stage) publish(b bus.Bus, all []bus.Message) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	for len(all) > 0 {
+		n := min(500, len(all))
+		err := b.Publish(ctx, topic, all[:n])
+		switch {
+		case err == nil:
+			all = all[n:]
+		case !errors.Is(err, bus.ErrUnavailable) && !errors.Is(err, bus.ErrUndecided):
+			s.t.Fatalf("publish: %v; want ErrUnavailable or ErrUndecided", err)
+		case ctx.Err() != nil:
+			s.t.Fatalf("publish: %v", err)
+		default:
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+}
+
+// subscribe runs a handler until the returned stop is called, or the case ends. stop waits for the subscription's end.
+func (s *stage) subscribe(b bus.Bus, group string, handle bus.Handler) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Subscribe(ctx, topic, group, handle) }()
+	var once sync.Once
+	stop = func() {
+		once.Do(func() {
+			cancel()
+			select {
+			case err := <-ended:
+				if err != nil {
+					s.t.Errorf("the subscription of %s ended with: %v", group, err)
+				}
+			case <-time.After(patience):
+				s.t.Errorf("the subscription of %s does not end", group)
+			}
+		})
+	}
+	s.t.Cleanup(stop)
+	return stop
+}
+
+// until waits for a condition.
+func (s *stage) until(what string, holds func() bool) {
+	s.t.Helper()
+	for end := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			s.t.Fatalf("not within %s: %s", patience, what)
+		}
+	}
+}
+
+// settled waits until a group has nothing left.
+func (s *stage) settled(b bus.Bus, group string) {
+	s.t.Helper()
+	var last string
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		left, err := b.Backlog(s.t.Context(), topic, group)
+		if err == nil && left.Messages == 0 {
+			return
+		}
+		if last = fmt.Sprintf("%d messages, error %v", left.Messages, err); time.Now().After(end) {
+			s.t.Fatalf("the backlog of %s does not end: %s", group, last)
+		}
+	}
+}
+
+// Letters keeps dead letters in memory. Safe for concurrent use.
+type Letters struct {
+	mu   sync.Mutex
+	kept map[string]bus.DeadLetter
+	away bool
+}
+
+// Bury implements bus.DeadLetters.
+func (l *Letters) Bury(_ context.Context, letters []bus.DeadLetter) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.away {
+		return errors.New("the dead letters cannot be written")
+	}
+	if l.kept == nil {
+		l.kept = map[string]bus.DeadLetter{}
+	}
+	for _, d := range letters {
+		l.kept[fmt.Sprintf("%s/%s/%d", d.Topic, d.Group, d.ID)] = d
+	}
+	return nil
+}
+
+func (l *Letters) all() []bus.DeadLetter {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []bus.DeadLetter
+	for _, d := range l.kept {
+		all = append(all, d)
+	}
+	return all
+}
+
+func (l *Letters) setAway(away bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.away = away
+}

@@ -1,0 +1,236 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+)
+
+// Handler applies a batch, in its order. What it returns decides what becomes of the messages:
+//
+//   - nil: all were applied;
+//   - NotNow: none was applied, and it is nobody's fault (the database is away): the batch is delivered again after a growing
+//     pause, and the try is not counted;
+//   - Partly: those it names failed, the others were applied;
+//   - any other error, and a panic: none was applied. The batch is cut in halves and tried again, until the message that
+//     fails stands alone: only then a try of it is counted.
+//
+// A message that failed is tried again after a pause and becomes a dead letter after Group.TriesMax tries, or at once
+// where the error is Poison. Later messages of its key in the batch must not be applied before it: with Partly they are
+// taken for not applied, whatever was done to them. Each keeps that rule by itself.
+//
+// The context ends after Group.HandleMax, and some time after the subscription was told to stop.
+type Handler func(ctx context.Context, batch []Delivery) error
+
+// Each makes a handler of one that applies a message at a time. A message that fails holds back the later ones of its key;
+// the other keys go on.
+func Each(handle func(context.Context, Delivery) error) Handler {
+	return func(ctx context.Context, batch []Delivery) error {
+		failed := map[int]error{}
+		held := map[string]bool{}
+		for i, d := range batch {
+			if held[d.Key] {
+				continue
+			}
+			err := safely(func() error { return handle(ctx, d) })
+			if err == nil {
+				continue
+			}
+			if isNotNow(err) && i == 0 {
+				return err
+			}
+			failed[i] = err
+			if d.Key != "" {
+				held[d.Key] = true
+			}
+		}
+		return Partly(failed)
+	}
+}
+
+// Partly says that the messages at these places of the batch failed, and why. It is nil where there is none.
+func Partly(failed map[int]error) error {
+	if len(failed) == 0 {
+		return nil
+	}
+	return &partly{failed}
+}
+
+type partly struct{ failed map[int]error }
+
+func (p *partly) Error() string { return fmt.Sprintf("%d messages of the batch failed", len(p.failed)) }
+
+// Poison says of an error that no further try would end differently.
+func Poison(err error) error { return &poison{err} }
+
+type poison struct{ error }
+
+func (p *poison) Unwrap() error { return p.error }
+
+// NotNow says of an error that it is not the message's.
+func NotNow(err error) error { return &notNow{err} }
+
+type notNow struct{ error }
+
+func (n *notNow) Unwrap() error { return n.error }
+
+func isNotNow(err error) bool { return errors.As(err, new(*notNow)) }
+
+// Outcome is what became of a message.
+type Outcome uint8
+
+// The outcomes.
+const (
+	// Applied: acknowledge it.
+	Applied Outcome = iota
+	// Again: it failed; deliver it again after Group.Delay of its try, with the next try's number.
+	Again
+	// Held: an earlier message of its key failed in this batch, so it was not tried; deliver it behind that one, with the
+	// same try's number.
+	Held
+	// Dead: keep it as a dead letter with its reason, then acknowledge it.
+	Dead
+)
+
+// Verdict is what became of one message, and why where it was not applied.
+type Verdict struct {
+	Outcome Outcome
+	Reason  string
+}
+
+// Deliver hands a batch to a handler and returns what became of each message. The error is that of NotNow: nothing is to
+// be settled, and the whole batch is to be delivered again later. Engines call it; it does not panic.
+func (g Group) Deliver(ctx context.Context, handle Handler, batch []Delivery) ([]Verdict, error) {
+	r := round{group: g, handle: handle, batch: batch, verdicts: make([]Verdict, len(batch)), held: map[string]bool{}}
+	tried := make([]int, len(batch))
+	for i := range batch {
+		tried[i] = i
+	}
+	if err := r.run(ctx, tried); err != nil {
+		return nil, err
+	}
+	return r.verdicts, nil
+}
+
+// round is one delivery of a batch.
+type round struct {
+	group    Group
+	handle   Handler
+	batch    []Delivery
+	verdicts []Verdict
+	held     map[string]bool // the keys of which a message will be tried again
+	some     bool            // a part of the batch has been settled
+}
+
+// run delivers the messages at these places of the batch.
+func (r *round) run(ctx context.Context, places []int) error {
+	part := make([]Delivery, 0, len(places))
+	at := make([]int, 0, len(places))
+	for _, i := range places {
+		if r.held[r.batch[i].Key] {
+			r.verdicts[i] = Verdict{Outcome: Held}
+			continue
+		}
+		part, at = append(part, r.batch[i]), append(at, i)
+	}
+	if len(part) == 0 {
+		return nil
+	}
+	err := r.call(ctx, part)
+	var some *partly
+	switch {
+	case err == nil:
+		r.some = true
+		return nil
+	case isNotNow(err) && !r.some:
+		return err
+	case isNotNow(err):
+		for _, i := range at { // what was settled before stays settled; these come again, uncounted
+			r.hold(i)
+		}
+		return nil
+	case errors.As(err, &some):
+		r.settle(at, some.failed)
+		return nil
+	case len(at) == 1:
+		r.fail(at[0], err)
+		return nil
+	}
+	half := len(at) / 2
+	if err := r.run(ctx, at[:half]); err != nil {
+		return err
+	}
+	return r.run(ctx, at[half:])
+}
+
+func (r *round) call(ctx context.Context, part []Delivery) error {
+	ctx, cancel := context.WithTimeout(ctx, r.group.HandleMax)
+	defer cancel()
+	return safely(func() error { return r.handle(ctx, part) })
+}
+
+// settle gives the verdicts of a part in which some messages failed. Those behind one of them were not applied, also where
+// that one is given up now.
+func (r *round) settle(at []int, failed map[int]error) {
+	r.some = true
+	behind := map[string]bool{}
+	for place, i := range at {
+		err := failed[place]
+		key := r.batch[i].Key
+		if behind[key] {
+			r.hold(i)
+			continue
+		}
+		behind[key] = err != nil && key != ""
+		switch {
+		case err == nil:
+		case isNotNow(err):
+			r.hold(i)
+		default:
+			r.fail(i, err)
+		}
+	}
+}
+
+// hold has a message, and those of its key, delivered again without counting the try.
+func (r *round) hold(i int) {
+	r.verdicts[i] = Verdict{Outcome: Held}
+	if key := r.batch[i].Key; key != "" {
+		r.held[key] = true
+	}
+}
+
+// fail settles a message that failed by itself.
+func (r *round) fail(i int, err error) {
+	r.some = true
+	v := Verdict{Outcome: Again, Reason: Reason(err)}
+	if errors.As(err, new(*poison)) || r.batch[i].Try >= r.group.TriesMax {
+		v.Outcome = Dead
+	} else if key := r.batch[i].Key; key != "" {
+		r.held[key] = true
+	}
+	r.verdicts[i] = v
+}
+
+// reasonBytesMax bounds a kept reason: enough for an error and the top of a stack.
+const reasonBytesMax = 2000
+
+// Reason returns what is kept of an error: its text, bounded.
+func Reason(err error) string {
+	s := err.Error()
+	if len(s) > reasonBytesMax {
+		s = s[:reasonBytesMax]
+	}
+	return s
+}
+
+// safely turns a panic into an error that shows where it came from.
+func safely(fn func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return fn()
+}

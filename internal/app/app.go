@@ -11,6 +11,7 @@ import (
 
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/redis"
 	"github.com/tidegate/tidegate/internal/store"
 	"github.com/tidegate/tidegate/internal/telemetry"
 )
@@ -38,7 +39,8 @@ type App struct {
 	metrics *telemetry.Metrics
 	folder  *folder
 	store   *store.Store
-	shop    // the modules
+	redis   *redis.Client // nil where there is none
+	shop                  // the modules
 	warmer  warmer
 	handler http.Handler // of the public listener
 	// localKey is the admin key of commands on the same machine; it ends with the process.
@@ -85,6 +87,9 @@ func New(ctx context.Context, c Config, o Options) (_ *App, err error) {
 	if err := a.openStore(ctx); err != nil {
 		return nil, err
 	}
+	if err := a.connectRedis(ctx); err != nil {
+		return nil, err
+	}
 	if err := a.wire(); err != nil {
 		return nil, err
 	}
@@ -125,6 +130,9 @@ func (a *App) Close() error {
 	var errs []error
 	if a.metrics != nil {
 		errs = append(errs, a.metrics.Close(context.Background()))
+	}
+	if a.redis != nil {
+		a.redis.Close()
 	}
 	if a.store != nil {
 		errs = append(errs, a.store.Close())

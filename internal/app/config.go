@@ -22,6 +22,7 @@ import (
 	"github.com/tidegate/tidegate/internal/order"
 	"github.com/tidegate/tidegate/internal/payment"
 	"github.com/tidegate/tidegate/internal/payment/sandbox"
+	"github.com/tidegate/tidegate/internal/redis"
 	"github.com/tidegate/tidegate/internal/store"
 	"github.com/tidegate/tidegate/internal/telemetry"
 )
@@ -35,6 +36,7 @@ type Config struct {
 	Express  express.Config      `koanf:"express"`
 	Ops      OpsConfig           `koanf:"ops"`
 	Store    store.Config        `koanf:"store"`
+	Redis    redis.Config        `koanf:"redis"`
 	Catalog  catalog.Config      `koanf:"catalog"`
 	Account  account.Config      `koanf:"account"`
 	Orders   order.Config        `koanf:"orders"`
@@ -103,6 +105,7 @@ func DefaultConfig() Config {
 		Express:  express.DefaultConfig(),
 		Ops:      OpsConfig{Address: "127.0.0.1:9090"},
 		Store:    store.DefaultConfig(),
+		Redis:    redis.DefaultConfig(),
 		Catalog:  catalog.DefaultConfig(),
 		Account:  account.DefaultConfig(),
 		Orders:   order.DefaultConfig(),

@@ -24,6 +24,8 @@ const readyFresh = time.Second
 // readiness answers /readyz. It is safe for concurrent use.
 type readiness struct {
 	checks []check
+	// aids are what the shop works without, slower; they are asked at most once a second too.
+	aids []check
 
 	mu    sync.Mutex
 	asked time.Time
@@ -35,6 +37,22 @@ type ready struct {
 	Ready bool `json:"ready"`
 	// Waiting says, for each check that fails, why.
 	Waiting map[string]string `json:"waiting,omitempty"`
+	// Without says, for each aid that the shop works without at the moment, why.
+	Without map[string]string `json:"without,omitempty"`
+}
+
+// failing asks the checks and returns why those that fail do.
+func failing(ctx context.Context, checks []check) map[string]string {
+	var why map[string]string
+	for _, c := range checks {
+		if err := c.ask(ctx); err != nil {
+			if why == nil {
+				why = map[string]string{}
+			}
+			why[c.name] = err.Error()
+		}
+	}
+	return why
 }
 
 func (r *readiness) now(ctx context.Context) ready {
@@ -48,15 +66,9 @@ func (r *readiness) now(ctx context.Context) ready {
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	answer := ready{Ready: true}
-	for _, c := range r.checks {
-		if err := c.ask(ctx); err != nil {
-			if answer.Waiting == nil {
-				answer.Waiting = map[string]string{}
-			}
-			answer.Ready, answer.Waiting[c.name] = false, err.Error()
-		}
-	}
+	answer := ready{Waiting: failing(ctx, r.checks)}
+	answer.Ready = answer.Waiting == nil
+	answer.Without = failing(ctx, r.aids)
 	r.asked, r.last = time.Now(), answer
 	return answer
 }

@@ -46,6 +46,8 @@ func TestReadyzSaysWhatItWaitsFor(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		disk = errors.New("the disk is full")
 		expect("a good answer grows old", 503, `{"ready":false,"waiting":{"store":"the disk is full"}}`)
+		disk, r.aids = nil, []check{{"redis", func(context.Context) error { return errors.New("no answer") }}}
+		expect("a aid is missing", 200, `{"ready":true,"without":{"redis":"no answer"}}`)
 	})
 }
 

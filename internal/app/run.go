@@ -142,7 +142,7 @@ func (a *App) announce(at Addresses) error {
 
 // readiness lists what must hold before shoppers may come. The first check is asked at every probe.
 func (a *App) readiness() *readiness {
-	return &readiness{checks: []check{
+	return &readiness{aids: a.aids(), checks: []check{
 		{"process", func(context.Context) error {
 			if !a.serving.Load() {
 				return errStopping

@@ -58,7 +58,7 @@ func (a *App) wire() error {
 	s.sales = sale.NewService(a.store, s.book, s.reader, a.clock, a.mint, money.Currency(c.Catalog.Currency))
 	s.follower = inventory.NewFollower(a.store, s.gate, s.refreshSale)
 
-	s.intake = order.NewCommitter(a.store, s.gate, c.Orders, a.metrics.Batch)
+	s.intake = order.NewCommitter(a.store, s.gate, a.mint, c.Orders, a.metrics.Batch)
 	s.orders = order.NewService(order.Parts{
 		Store: a.store, Gate: s.gate, Intake: s.intake, Sales: s.book, Prices: s.reader,
 		Clock: a.clock, Mint: a.mint, Config: c.Orders,

@@ -22,27 +22,31 @@ func (p *portion) judge() {
 	}
 }
 
-// judgeHold checks an order's movements: it is held once, or once more where a late payment was honoured; each hold
-// ends once, by a sale or by a release.
+// sells reports whether an order of this status has sold its units.
+func sells(s order.Status) bool {
+	return s == order.Paid || s == order.Fulfilled || s == order.Refunded
+}
+
+// judgeHold checks an order's own movements: it is held once, or once more where a late payment was honoured; each hold
+// ends once, by a sale or by a release. The first hold stands in the row of its commit, and then judgePool answers for it;
+// orders from before such rows have one of their own. A second hold always has.
 func (p *portion) judgeHold(s *standing) {
 	p.saw(i6, 1)
-	holds, ends := uint64(1), uint64(0)
-	switch s.status {
-	case order.Expired, order.Cancelled:
+	holds, ends := uint64(0), uint64(0)
+	switch {
+	case s.status == order.Expired || s.status == order.Cancelled:
 		ends = 1
-	case order.Paid, order.Fulfilled, order.Refunded:
-		if s.moves[reserved] == 2*s.lines && s.lines != 0 {
-			holds, ends = 2, 1 // expired, and honoured late
-		}
+	case sells(s.status) && s.moves[released] == s.lines:
+		holds, ends = 1, 1 // expired, and honoured late
 	}
-	if s.moves[reserved] != holds*s.lines {
+	if own := s.moves[reserved] - holds*s.lines; own != 0 && own != s.lines {
 		p.violated(i2, orderSubject(s.id), "its lines are %d units, the ledger reserved %s", s.units, amount(s.moved[reserved], s.units*int64(holds)))
 	}
 	if s.moves[released] != ends*s.lines {
 		p.violated(i6, orderSubject(s.id), "it is %s and holds %d units: the ledger released %s, and should have released %d", s.status, s.units, amount(s.moved[released], s.units*int64(ends)), s.units*int64(ends))
 	}
 	sales := uint64(0)
-	if s.status == order.Paid || s.status == order.Fulfilled || s.status == order.Refunded {
+	if sells(s.status) {
 		sales = 1
 	}
 	if s.moves[sold] != sales*s.lines {

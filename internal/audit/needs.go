@@ -77,7 +77,10 @@ type Event struct {
 	Position int64
 	Order    id.Order
 	Status   order.Status // that the event announces
-	Payload  []byte       // of order.placed.v1 alone; valid during the call
+	// Of order.placed.v1 alone: what the event says of the order. Payload, valid during the call, is of a row of its own;
+	// Fingerprint, where Payload is nil, of a row that announces the orders of a commit.
+	Payload     []byte
+	Fingerprint uint64
 }
 
 // Attempt is a payment attempt and the refund of it.

@@ -34,7 +34,8 @@ type standing struct {
 	total    money.Amount
 	lines    uint64          // fingerprint of the lines in the order's own pools
 	general  uint64          // of the lines in the general pools, where a return goes
-	facts    uint64          // hash of the order as its event tells it
+	facts    uint64          // hash of the order as an event of its own tells it
+	print    uint64          // its fingerprint, as the row of its commit has it
 	moves    [counted]uint64 // fingerprints
 	units    int64
 	moved    [counted]int64 // units
@@ -121,7 +122,7 @@ func (p *portion) order(o *Order) error {
 	p.lines(s, &o.Order)
 	created := o.AsCreated()
 	p.encoded = created.AppendJSON(p.encoded[:0], true)
-	s.facts = maphash.Bytes(p.seed, p.encoded)
+	s.facts, s.print = maphash.Bytes(p.seed, p.encoded), created.Fingerprint(o.Key)
 	return nil
 }
 
@@ -134,6 +135,7 @@ func (p *portion) lines(s *standing, o *order.Order) {
 		s.general += p.poolHash(inventory.Pool{SKU: l.SKU}) * uint64(l.Units)
 		units += l.Units
 		total += l.Units * l.UnitPrice
+		p.pool(pool).ordered += l.Units
 		if l.SKU <= 0 || l.Units <= 0 || l.UnitPrice < 0 || i > 0 && o.Lines[i-1].SKU >= l.SKU {
 			p.violated(i2, orderSubject(o.ID), "line %d is of %d units of SKU %s at %d", i, l.Units, l.SKU, l.UnitPrice)
 		}
@@ -206,6 +208,9 @@ func (p *portion) movement(m *Movement) error {
 	s := &p.orders[i]
 	s.moves[kind] += p.poolHash(m.Pool) * uint64(m.Units)
 	s.moved[kind] += m.Units
+	if kind == released && sells(s.status) {
+		p.pool(m.Pool).again += m.Units
+	}
 	return nil
 }
 
@@ -220,7 +225,7 @@ func (p *portion) event(e *Event) error {
 	s := &p.orders[i]
 	if e.Status == order.Pending {
 		s.placed = true
-		if !s.broken && !p.tells(e.Payload, s.facts) {
+		if !s.broken && !p.tells(e, s) {
 			p.violated(i2, orderSubject(e.Order), "it is not the order that was announced when it was placed")
 		}
 	}
@@ -238,18 +243,21 @@ func (p *portion) event(e *Event) error {
 	return nil
 }
 
-// tells reports whether an event tells the facts of a row. It compares the bytes; where they differ, because another version
-// of the shop may have written them, it compares what they say.
-func (p *portion) tells(payload []byte, facts uint64) bool {
-	if maphash.Bytes(p.seed, payload) == facts {
+// tells reports whether an event tells the facts of a row: by the fingerprint in the row of the commit; in a row of its own
+// by the bytes, and where they differ, because another version of the shop may have written them, by what they say.
+func (p *portion) tells(e *Event, s *standing) bool {
+	if e.Payload == nil {
+		return e.Fingerprint == s.print
+	}
+	if maphash.Bytes(p.seed, e.Payload) == s.facts {
 		return true
 	}
-	told, err := readEvent(payload)
+	told, err := readEvent(e.Payload)
 	if err != nil {
 		return false
 	}
 	p.encoded = told.AppendJSON(p.encoded[:0], true)
-	return maphash.Bytes(p.seed, p.encoded) == facts
+	return maphash.Bytes(p.seed, p.encoded) == s.facts
 }
 
 // readLines reads lines as order.LinesJSON writes them, into the given slice.

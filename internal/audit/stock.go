@@ -15,6 +15,9 @@ type tally struct {
 	pending, sold int64 // units, by the lines of the orders
 	ledger        inventory.Delta
 	allocated     int64 // by allocations that no order made
+	ordered       int64 // units, by the lines of all orders
+	again         int64 // units that were released and held again, for payments that came late
+	reserved      int64 // units, by what the ledger reserved
 	hash          uint64
 	row           inventory.Stock
 	hasRow        bool
@@ -53,6 +56,8 @@ func (r *run) book(m *Movement) {
 	sums.Reserved += d.Reserved
 	sums.Sold += d.Sold
 	switch m.Kind {
+	case inventory.Reserve:
+		r.pool(m.Pool).reserved += m.Units
 	case inventory.Receive, inventory.Adjust, inventory.Return:
 		r.supply(m.Pool.SKU).in += m.Units
 	case inventory.Allocate:
@@ -109,6 +114,9 @@ func (r *run) judgePool(p inventory.Pool, t *tally) {
 	// What was put into the pool is what the ledger brought in, before any of it was sold.
 	if stock := t.ledger.OnHand + t.ledger.Sold; t.pending+t.sold > stock {
 		r.violated(i1, subject, "orders have %d units of a stock of %d", t.pending+t.sold, stock)
+	}
+	if want := t.ordered + t.again; t.reserved != want {
+		r.violated(i2, subject, "orders took %d units, and the ledger reserved %d", want, t.reserved)
 	}
 	for _, c := range []struct {
 		name      string

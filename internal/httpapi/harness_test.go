@@ -74,7 +74,7 @@ func newShop(t testing.TB, change ...func(*httpapi.Parts)) *shop {
 	})
 	check(t, s.follower.Load(t.Context()))
 	config := order.DefaultConfig()
-	committer := order.NewCommitter(s.store, s.gate, config, func(int, time.Duration, error) {})
+	committer := order.NewCommitter(s.store, s.gate, s.mint, config, func(int, time.Duration, error) {})
 	s.orders = order.NewService(order.Parts{
 		Store: s.store, Gate: s.gate, Intake: committer, Sales: book, Prices: products{}, Clock: s.clock, Mint: s.mint, Config: config,
 	})

@@ -27,6 +27,7 @@ type BatchObserver func(drafts int, took time.Duration, err error)
 type Committer struct {
 	store   Store
 	gate    inventory.Gate
+	mint    *id.Mint
 	config  Config
 	observe BatchObserver
 
@@ -46,8 +47,8 @@ type ticket struct {
 }
 
 // NewCommitter returns a committer that nobody drives yet: see Step and Wake.
-func NewCommitter(s Store, g inventory.Gate, c Config, o BatchObserver) *Committer {
-	return &Committer{store: s, gate: g, config: c, observe: o, inflight: map[id.Order]*ticket{}, wake: make(chan struct{}, 1)}
+func NewCommitter(s Store, g inventory.Gate, m *id.Mint, c Config, o BatchObserver) *Committer {
+	return &Committer{store: s, gate: g, mint: m, config: c, observe: o, inflight: map[id.Order]*ticket{}, wake: make(chan struct{}, 1)}
 }
 
 // Wake is signalled when there is something for Step to do.
@@ -169,7 +170,7 @@ func (c *Committer) commit(ctx context.Context, drafts []*Draft) (outcomes []Out
 			err = fault.Wrap(fault.OutcomeUnknown, fmt.Errorf("panic in a commit: %v\n%s", p, debug.Stack()), "The outcome is not known yet.")
 		}
 	}()
-	return c.store.CommitOrders(ctx, drafts)
+	return c.store.CommitOrders(ctx, drafts, c.mint)
 }
 
 // take removes the next batch from the queue, and says that there is more.

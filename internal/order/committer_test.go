@@ -185,12 +185,12 @@ type wobbly struct {
 	read   error // of Order, where not nil
 }
 
-func (w *wobbly) CommitOrders(ctx context.Context, batch []*order.Draft) ([]order.Outcome, error) {
+func (w *wobbly) CommitOrders(ctx context.Context, batch []*order.Draft, mint *id.Mint) ([]order.Outcome, error) {
 	w.mu.Lock()
 	commit := w.commit
 	w.mu.Unlock()
 	if commit == nil {
-		return w.Store.CommitOrders(ctx, batch)
+		return w.Store.CommitOrders(ctx, batch, mint)
 	}
 	return commit(ctx, batch)
 }
@@ -267,7 +267,7 @@ func TestUnknownOutcome(t *testing.T) {
 			w.set(errors.New("no answer either"), func(ctx context.Context, batch []*order.Draft) ([]order.Outcome, error) {
 				drafts = batch
 				if c.committed {
-					if _, err := s.store.CommitOrders(ctx, batch); err != nil {
+					if _, err := s.store.CommitOrders(ctx, batch, s.mint); err != nil {
 						return nil, err
 					}
 				}
@@ -369,7 +369,7 @@ func TestQueueIsBounded(t *testing.T) {
 	drop := s.sale(50, 1, 1)
 	config := order.DefaultConfig()
 	config.QueueOrdersMax, config.BatchOrdersMax = 3, 2
-	s.committer = order.NewCommitter(s.store, s.gate, config, func(int, time.Duration, error) {})
+	s.committer = order.NewCommitter(s.store, s.gate, s.mint, config, func(int, time.Duration, error) {})
 	s.orders = order.NewService(order.Parts{Store: s.store, Gate: s.gate, Intake: s.committer, Sales: s.book, Prices: products{}, Clock: s.clock, Mint: s.mint, Config: config})
 	var waiting []<-chan error
 	for c := range id.Customer(3) {

@@ -9,7 +9,7 @@ import (
 )
 
 // EventPlaced announces a new order. The payload of this and of every other event of an order is the order as AppendJSON
-// writes it.
+// writes it; a row of the outbox that announces all orders of a commit names them only, see AppendPlaced.
 const EventPlaced = "order.placed.v1"
 
 // EventOf returns the event that announces an order's new status, such as order.paid.v1; a pending order was placed.

@@ -13,9 +13,9 @@ import (
 // Store is what orders need of the database. Safe for concurrent use.
 type Store interface {
 	// CommitOrders commits a batch in one transaction and returns an outcome for each draft, in their order: one bad order
-	// never fails its neighbours. Where it returns an error nothing was committed, unless the error is
-	// fault.OutcomeUnknown: then Order tells, by the id.
-	CommitOrders(ctx context.Context, batch []*Draft) ([]Outcome, error)
+	// never fails its neighbours. mint names the rows of the ledger. Where it returns an error nothing was committed, unless
+	// the error is fault.OutcomeUnknown: then Order tells, by the id.
+	CommitOrders(ctx context.Context, batch []*Draft, mint *id.Mint) ([]Outcome, error)
 	// Order reads an order. It returns fault.NotFound.
 	Order(ctx context.Context, o id.Order) (Order, error)
 	// OrderByKey reads the order that a key was used for, and the digest of its request. It returns fault.NotFound.
@@ -52,10 +52,9 @@ type Prices interface {
 type Draft struct {
 	Order       Order
 	Claim       inventory.Claim
-	SaleVersion int64         // the terms it was priced by
-	Movements   []id.Movement // the reserve movements, one a line
-	LinesJSON   []byte        // as LinesJSON, encoded by the waiting goroutine rather than the writer
-	Event       []byte        // order.placed.v1
+	SaleVersion int64  // the terms it was priced by
+	LinesJSON   []byte // as LinesJSON, encoded by the waiting goroutine rather than the writer
+	Fingerprint uint64 // as Fingerprint with the claim's key, likewise
 }
 
 // Result is what became of a draft.

@@ -134,10 +134,6 @@ func (s *Service) price(ctx context.Context, r *Request, body inventory.Digest) 
 	}
 	o.ID = id.New[id.Order](s.mint)
 	d.Claim.Order = o.ID
-	d.Movements = make([]id.Movement, len(o.Lines))
-	for i := range d.Movements {
-		d.Movements[i] = id.New[id.Movement](s.mint)
-	}
 	return d, nil
 }
 
@@ -225,7 +221,7 @@ func (s *Service) try(ctx context.Context, until time.Time, d *Draft) (placed Pl
 // commit encodes what the writer will insert, here in the shopper's own goroutine, and waits for the batch.
 func (s *Service) commit(ctx context.Context, until time.Time, d *Draft) (placed Placed, again bool, err error) {
 	d.LinesJSON = d.Order.LinesJSON()
-	d.Event = d.Order.AppendJSON(make([]byte, 0, 256+len(d.Order.Lines)*128), true)
+	d.Fingerprint = d.Order.Fingerprint(d.Claim.Key)
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	out, err := s.intake.Submit(ctx, d)

@@ -96,7 +96,7 @@ func newShop(t testing.TB) *shop {
 // wire makes the committer and the order service over a store, which tests may have wrapped.
 func (s *shop) wire(st order.Store) {
 	config := order.DefaultConfig()
-	s.committer = order.NewCommitter(st, s.gate, config, func(int, time.Duration, error) {})
+	s.committer = order.NewCommitter(st, s.gate, s.mint, config, func(int, time.Duration, error) {})
 	s.orders = order.NewService(order.Parts{
 		Store: st, Gate: s.gate, Intake: s.committer, Sales: s.book, Prices: products{}, Clock: s.clock, Mint: s.mint, Config: config,
 	})

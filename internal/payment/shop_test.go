@@ -126,11 +126,11 @@ func (s *shop) place(sl id.Sale, n int, units int64) []id.Order {
 		}
 		ids[i] = o.ID
 		drafts[i] = &order.Draft{
-			Order: o, SaleVersion: version, Movements: []id.Movement{id.New[id.Movement](s.mint)}, LinesJSON: o.LinesJSON(), Event: o.AppendJSON(nil, true),
+			Order: o, SaleVersion: version, LinesJSON: o.LinesJSON(), Fingerprint: o.Fingerprint(o.ID.String()),
 			Claim: inventory.Claim{Order: o.ID, Sale: sl, Customer: shopper, Key: o.ID.String(), Lines: []inventory.Line{{SKU: theSKU, Units: units}}},
 		}
 	}
-	outcomes, err := s.store.CommitOrders(s.ctx, drafts)
+	outcomes, err := s.store.CommitOrders(s.ctx, drafts, s.mint)
 	s.must(err)
 	for _, out := range outcomes {
 		if out.Result != order.Accepted {
@@ -242,9 +242,11 @@ func (s *shop) check(settled bool) {
 			SELECT (SELECT COALESCE(SUM(reserved), 0) FROM stock) <> (SELECT COALESCE(SUM(units), 0) FROM orders WHERE status = 'pending')`},
 		{"what is sold is what paid orders have", `
 			SELECT (SELECT COALESCE(SUM(sold), 0) FROM stock) <> (SELECT COALESCE(SUM(units), 0) FROM orders WHERE status IN ('paid', 'fulfilled', 'refunded'))`},
+		{"commits reserved what their orders have", `
+			SELECT (SELECT COALESCE(SUM(units), 0) FROM movement WHERE kind = 'reserve' AND order_id = 0) <> (SELECT COALESCE(SUM(units), 0) FROM orders)`},
 		{"units are held, sold and let go of once an order", `
 			SELECT COUNT(*) FROM orders AS o
-			WHERE (SELECT COALESCE(SUM(CASE kind WHEN 'reserve' THEN units WHEN 'release' THEN -units WHEN 'sell' THEN -units ELSE 0 END), 0)
+			WHERE o.units + (SELECT COALESCE(SUM(CASE kind WHEN 'reserve' THEN units WHEN 'release' THEN -units WHEN 'sell' THEN -units ELSE 0 END), 0)
 			       FROM movement WHERE order_id = o.id) <> CASE o.status WHEN 'pending' THEN o.units ELSE 0 END`},
 		{"a paid order has one attempt that paid it, and no other has", `
 			SELECT COUNT(*) FROM orders AS o

@@ -110,27 +110,49 @@ func (a auditSnapshot) Events(ctx context.Context, after, upTo id.Order, fn func
 		statuses[order.EventOf(st)] = st
 		args = append(args, order.EventOf(st))
 	}
-	var e audit.Event
-	var kind string
+	var row outboxRow
 	var payload sql.RawBytes
 	return a.each(ctx, func(rows *sql.Rows) error {
-		if err := rows.Scan(&e.Position, &e.Order, &kind, &payload); err != nil {
+		if err := rows.Scan(&row.Position, &row.count, &row.Subject, &row.Type, &payload); err != nil {
 			return err
 		}
-		e.Status, e.Payload = statuses[kind], payload
-		return fn(&e)
+		row.Payload = payload
+		if row.several() {
+			return row.audit(after, upTo, fn)
+		}
+		if o := id.Order(row.Subject); o <= after || o > upTo {
+			return nil // a row of several orders has no subject, and this is none
+		}
+		return fn(&audit.Event{Position: row.Position, Order: id.Order(row.Subject), Status: statuses[row.Type], Payload: payload})
 	}, `
-		SELECT position, subject, type, CASE WHEN type = ? THEN payload END
+		SELECT position, count, subject, type, CASE WHEN type = ? THEN payload END
 		FROM outbox NOT INDEXED
-		WHERE subject > ?
-		  AND subject <= ?
+		WHERE (subject > ? AND subject <= ? OR subject = 0)
 		  AND type IN (`+marks(len(args)-3)+`)
 		ORDER BY position`, args...)
 }
 
+// audit tells the events of a row that announces several orders, of the orders after one and up to another.
+func (r *outboxRow) audit(after, upTo id.Order, fn func(*audit.Event) error) error {
+	entries, err := r.placed()
+	if err != nil {
+		return err
+	}
+	for i, entry := range entries {
+		if entry.Order <= after || entry.Order > upTo {
+			continue
+		}
+		e := audit.Event{Position: r.Position - r.count + 1 + int64(i), Order: entry.Order, Status: order.Pending, Fingerprint: entry.Fingerprint}
+		if err := fn(&e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // FirstEvent implements audit.Snapshot.
 func (a auditSnapshot) FirstEvent(ctx context.Context) (int64, error) {
-	return a.number(ctx, "SELECT COALESCE(MIN(position), 0) FROM outbox")
+	return a.number(ctx, "SELECT COALESCE((SELECT position - count + 1 FROM outbox ORDER BY position LIMIT 1), 0)")
 }
 
 // Attempts implements audit.Snapshot.

@@ -34,20 +34,23 @@ const insertOrder = `
 // batch is one commit of orders.
 type batch struct {
 	tx       *Tx
+	mint     *id.Mint
 	drafts   []*order.Draft
 	outcomes []order.Outcome
 	terms    map[id.Sale]terms
+	taken    map[inventory.Pool]int64 // units that the accepted drafts have reserved
 }
 
-// CommitOrders commits a batch of orders in one transaction: order, movements, event, under the guards of key, allowance,
-// stock and the sale's terms. It returns an outcome for each draft. An error means that nothing was committed.
+// CommitOrders commits a batch of orders in one transaction: orders, movements, events, under the guards of key, allowance,
+// stock and the sale's terms. It returns an outcome for each draft. An error means that nothing was committed. The ledger gets
+// one row for each pool, named by the mint, and the outbox one row that stands for all orders.
 //
 // First it takes each pool's stock for the whole batch in one update. Only where that is refused are the drafts tried one
 // by one, so that one that cannot be had does not fail its neighbours.
-func (s *Store) CommitOrders(ctx context.Context, drafts []*order.Draft) ([]order.Outcome, error) {
+func (s *Store) CommitOrders(ctx context.Context, drafts []*order.Draft, mint *id.Mint) ([]order.Outcome, error) {
 	var outcomes []order.Outcome
 	err := s.write(ctx, orders, func(tx *Tx) error {
-		b := &batch{tx: tx, drafts: drafts, outcomes: make([]order.Outcome, len(drafts)), terms: map[id.Sale]terms{}}
+		b := &batch{tx: tx, mint: mint, drafts: drafts, outcomes: make([]order.Outcome, len(drafts)), terms: map[id.Sale]terms{}}
 		outcomes = b.outcomes
 		whole, err := b.together()
 		if err != nil {
@@ -75,13 +78,13 @@ func (b *batch) together() (bool, error) {
 	if err := b.readTerms(); err != nil {
 		return false, err
 	}
-	need := map[inventory.Pool]int64{}
+	b.taken = map[inventory.Pool]int64{}
 	for _, d := range b.drafts {
 		if b.termsOf(d).refuse(d) != order.Accepted {
 			return false, nil
 		}
 		for _, l := range d.Claim.Lines {
-			need[inventory.Pool{Sale: d.Claim.Sale, SKU: l.SKU}] += l.Units
+			b.taken[inventory.Pool{Sale: d.Claim.Sale, SKU: l.SKU}] += l.Units
 		}
 	}
 	err := b.tx.many(insertOrder, len(b.drafts), func(i int) int { return orderBytes(b.drafts[i]) }, func(i int, r *row) {
@@ -98,8 +101,8 @@ func (b *batch) together() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for _, p := range lockOrder(need) {
-		ok, err := b.tx.reserve(p, need[p])
+	for _, p := range lockOrder(b.taken) {
+		ok, err := b.tx.reserve(p, b.taken[p])
 		if err != nil || !ok {
 			return false, err
 		}
@@ -139,6 +142,7 @@ func comparePools(x, y inventory.Pool) int {
 
 // oneByOne decides each draft by itself.
 func (b *batch) oneByOne() error {
+	b.taken = map[inventory.Pool]int64{}
 	for i, d := range b.drafts {
 		if _, err := b.tx.Exec("SAVEPOINT draft"); err != nil {
 			return err
@@ -155,6 +159,10 @@ func (b *batch) oneByOne() error {
 		if b.outcomes[i].Result != order.Accepted {
 			if _, err := b.tx.Exec("ROLLBACK TO draft"); err != nil {
 				return err
+			}
+		} else {
+			for _, l := range d.Claim.Lines {
+				b.taken[inventory.Pool{Sale: d.Claim.Sale, SKU: l.SKU}] += l.Units
 			}
 		}
 		if _, err := b.tx.Exec("RELEASE draft"); err != nil {
@@ -292,47 +300,44 @@ func (b *batch) readTerms() error {
 	return nil
 }
 
-// record writes the movements and events of what was accepted, table by table, which keeps SQLite's pages warm.
+// record writes what was accepted to the ledger, in a row for each pool, and to the outbox, in one row.
 func (b *batch) record() error {
-	var lines []line
+	var accepted int
+	var at int64 // of the newest order
 	for i, d := range b.drafts {
-		if b.outcomes[i].Result != order.Accepted {
-			continue
+		if b.outcomes[i].Result == order.Accepted {
+			accepted++
+			at = max(at, millis(d.Order.CreatedAt))
 		}
-		for n := range d.Claim.Lines {
-			lines = append(lines, line{d, n})
-		}
+	}
+	if accepted == 0 {
+		return nil
 	}
 	inserted := func(_ int, _ int64, err error) error { return err }
 	const actor = "order"
-	err := b.tx.many(insertMovement, len(lines), func(int) int { return len(inventory.Reserve) + len(actor) }, func(i int, r *row) {
-		d, l := lines[i].draft, lines[i].draft.Claim.Lines[lines[i].n]
-		r.ints(int64(d.Movements[lines[i].n]), int64(d.Claim.Sale), int64(l.SKU))
+	pools := lockOrder(b.taken)
+	err := b.tx.many(insertMovement, len(pools), func(int) int { return len(inventory.Reserve) + len(actor) }, func(i int, r *row) {
+		p := pools[i]
+		r.ints(int64(id.New[id.Movement](b.mint)), int64(p.Sale), int64(p.SKU))
 		r.text(string(inventory.Reserve))
-		r.ints(l.Units, int64(d.Order.ID))
+		r.ints(b.taken[p], 0)
 		r.text(actor)
 		r.text("")
-		r.ints(millis(d.Order.CreatedAt))
+		r.ints(at)
 	}, inserted)
 	if err != nil {
 		return err
 	}
-	return b.tx.many(insertEvent, len(b.drafts), func(i int) int {
-		if b.outcomes[i].Result != order.Accepted {
-			return -1
+	payload := order.NewPlacedBatch(accepted)
+	for i, d := range b.drafts {
+		if b.outcomes[i].Result == order.Accepted {
+			payload = order.AppendPlaced(payload, d.Order.ID, d.Fingerprint)
 		}
-		return len(order.EventPlaced) + len(b.drafts[i].Event)
-	}, func(i int, r *row) {
-		d := b.drafts[i]
+	}
+	return b.tx.many(insertEvents, 1, func(int) int { return len(order.EventPlaced) + len(payload) }, func(_ int, r *row) {
+		r.ints(int64(accepted), int64(accepted))
 		r.text(order.EventPlaced)
-		r.ints(int64(d.Order.ID))
-		r.blob(d.Event)
-		r.ints(millis(d.Order.CreatedAt))
+		r.blob(payload)
+		r.ints(at)
 	}, inserted)
-}
-
-// line is line n of a draft.
-type line struct {
-	draft *order.Draft
-	n     int
 }

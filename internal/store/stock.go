@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -171,7 +170,7 @@ func scanStock(rows *sql.Rows) (st inventory.Stock, err error) {
 	return st, err
 }
 
-// Movements lists the movements of a SKU that no order made, newest first, older than before where that is not zero.
+// Movements lists the movements of a SKU that no orders made, newest first, older than before where that is not zero.
 func (s *Store) Movements(ctx context.Context, sku id.SKU, before id.Movement, limit int) ([]inventory.Movement, error) {
 	if before == 0 {
 		before = 1<<63 - 1
@@ -181,6 +180,7 @@ func (s *Store) Movements(ctx context.Context, sku id.SKU, before id.Movement, l
 		FROM movement
 		WHERE sku_id = ?
 		  AND order_id = 0
+		  AND kind <> 'reserve'
 		  AND id < ?
 		ORDER BY id DESC
 		LIMIT ?`, sku, before, limit)
@@ -193,24 +193,3 @@ func scanMovement(rows *sql.Rows) (m inventory.Movement, err error) {
 	m.At = moment(at)
 	return m, err
 }
-
-// announce inserts an event. The relay and the gate read it after the commit.
-func (tx *Tx) announce(kind string, subject int64, payload any, at time.Time) error {
-	b, err := json.Marshal(payload)
-	if err != nil {
-		return err
-	}
-	tx.forGate = tx.forGate || kind == eventMoved || kind == eventTerms
-	return tx.announceRaw(kind, subject, b, at)
-}
-
-func (tx *Tx) announceRaw(kind string, subject int64, payload []byte, at time.Time) error {
-	_, err := tx.Exec(insertEvent, kind, subject, payload, millis(at))
-	return err
-}
-
-const (
-	insertEvent = `
-		INSERT INTO outbox (type, subject, payload, at)
-		VALUES (?, ?, ?, ?)`
-)

@@ -317,7 +317,7 @@ func orderBatchesAtOnce(tr *Trade) {
 			batch[i] = tr.Order(s, id.Customer(b*20+i+1), "a", lines...)
 		}
 		wg.Go(func() {
-			outcomes, err := tr.Store.CommitOrders(context.Background(), batch)
+			outcomes, err := tr.Store.CommitOrders(context.Background(), batch, tr.Mint)
 			if err != nil {
 				tr.T.Error(err)
 			}

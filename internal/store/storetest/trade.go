@@ -111,11 +111,10 @@ func (tr *Trade) Order(s *sale.Sale, c id.Customer, key string, lines ...invento
 		o.Lines = append(o.Lines, order.Line{SKU: l.SKU, Units: l.Units, UnitPrice: price})
 		o.Units += l.Units
 		o.Total.Minor += l.Units * price
-		d.Movements = append(d.Movements, id.New[id.Movement](tr.Mint))
 	}
 	d.Claim.Body = digest(o.Sale, lines)
 	d.LinesJSON = o.LinesJSON()
-	d.Event = o.AppendJSON(nil, true)
+	d.Fingerprint = o.Fingerprint(key)
 	return d
 }
 
@@ -127,7 +126,7 @@ func digest(s id.Sale, lines []inventory.Line) inventory.Digest {
 // Commit commits drafts in one batch.
 func (tr *Trade) Commit(drafts ...*order.Draft) []order.Outcome {
 	tr.T.Helper()
-	outcomes, err := tr.Store.CommitOrders(tr.T.Context(), drafts)
+	outcomes, err := tr.Store.CommitOrders(tr.T.Context(), drafts, tr.Mint)
 	must(tr.T, err)
 	if len(outcomes) != len(drafts) {
 		tr.T.Fatalf("%d outcomes of %d drafts", len(outcomes), len(drafts))

@@ -1,0 +1,160 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/event"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/order"
+)
+
+const (
+	insertEvent = `
+		INSERT INTO outbox (type, subject, payload, at)
+		VALUES (?, ?, ?, ?)`
+	// insertEvents inserts a row that stands for several events: it stands at the position of the last. SQLite numbers the
+	// next row after the largest position.
+	insertEvents = `
+		INSERT INTO outbox (position, count, type, subject, payload, at)
+		VALUES ((SELECT COALESCE(MAX(position), 0) FROM outbox) + ?, ?, ?, 0, ?, ?)`
+)
+
+// announce inserts an event. The relay and the gate read it after the commit.
+func (tx *Tx) announce(kind string, subject int64, payload any, at time.Time) error {
+	b, err := json.Marshal(payload)
+	if err != nil {
+		return err
+	}
+	tx.forGate = tx.forGate || kind == eventMoved || kind == eventTerms
+	return tx.announceRaw(kind, subject, b, at)
+}
+
+func (tx *Tx) announceRaw(kind string, subject int64, payload []byte, at time.Time) error {
+	_, err := tx.Exec(insertEvent, kind, subject, payload, millis(at))
+	return err
+}
+
+// outboxRow is a row of the outbox.
+type outboxRow struct {
+	event.Event // of the last event that the row stands for
+	count       int64
+}
+
+// several reports whether the row stands for all orders of one commit.
+func (r *outboxRow) several() bool {
+	return r.Type == order.EventPlaced && order.IsPlacedBatch(r.Payload)
+}
+
+// placed reads the orders of a row that stands for several.
+func (r *outboxRow) placed() ([]order.PlacedEntry, error) {
+	all, err := order.ReadPlacedBatch(r.Payload)
+	if err == nil && int64(len(all)) != r.count {
+		err = fmt.Errorf("it stands for %d events and names %d orders", r.count, len(all))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("event %d (%s) cannot be read: %w", r.Position, r.Type, err)
+	}
+	return all, nil
+}
+
+// Events reads up to limit events after a position, in the order of commits. A row that stands for several orders is told
+// order by order, each as it was created, in the same bytes as if it had a row of its own. The position may be in the
+// middle of such a row. A limit below 1 reads nothing.
+//
+// An event whose order is not there is an error: it is never passed over.
+func (s *Store) Events(ctx context.Context, after int64, limit int) ([]event.Event, error) {
+	if limit < 1 {
+		return nil, nil
+	}
+	rows, err := s.outboxRows(ctx, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	var all []event.Event
+	var placed []*event.Event // in all, still without a payload
+	all = make([]event.Event, 0, limit)
+	for i := range rows {
+		r := &rows[i]
+		if !r.several() {
+			all = append(all, r.Event)
+			continue
+		}
+		entries, err := r.placed()
+		if err != nil {
+			return nil, err
+		}
+		first := r.Position - r.count + 1
+		for n := max(after+1-first, 0); n < r.count && len(all) < limit; n++ {
+			all = append(all, event.Event{Position: first + n, Type: r.Type, Subject: int64(entries[n].Order)})
+			placed = append(placed, &all[len(all)-1])
+		}
+	}
+	return all, s.tellPlaced(ctx, placed)
+}
+
+// outboxRows reads the rows that hold the first limit events after a position.
+func (s *Store) outboxRows(ctx context.Context, after int64, limit int) ([]outboxRow, error) {
+	rows, err := s.query(ctx, `
+		SELECT position, count, type, subject, payload, at
+		FROM outbox
+		WHERE position > ?
+		ORDER BY position
+		LIMIT ?`, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []outboxRow
+	for rows.Next() {
+		var r outboxRow
+		var at int64
+		if err := rows.Scan(&r.Position, &r.count, &r.Type, &r.Subject, &r.Payload, &at); err != nil {
+			return nil, readError(err)
+		}
+		r.At = moment(at)
+		all = append(all, r)
+		if r.Position-after >= int64(limit) {
+			break // positions are dense: that is enough
+		}
+	}
+	return all, readError(rows.Err())
+}
+
+// placedMax is how many orders are read at once to tell their events.
+const placedMax = 64
+
+// tellPlaced fills in the payloads and times of events of placed orders from the orders themselves: what they say of their
+// creation never changes.
+func (s *Store) tellPlaced(ctx context.Context, events []*event.Event) error {
+	for len(events) > 0 {
+		part := events[:min(len(events), placedMax)]
+		events = events[len(part):]
+		args := make([]any, placedMax)
+		for i := range args { // one statement for every number of orders: the last is asked for again
+			args[i] = part[min(i, len(part)-1)].Subject
+		}
+		rows, err := s.query(ctx, "SELECT "+orderColumns+`
+			FROM orders
+			WHERE id IN (`+marks(placedMax)+`)`, args...)
+		found, err := collect(rows, err, scanOrders)
+		if err != nil {
+			return err
+		}
+		byID := make(map[id.Order]*order.Order, len(found))
+		for i := range found {
+			byID[found[i].ID] = &found[i]
+		}
+		for _, e := range part {
+			o := byID[id.Order(e.Subject)]
+			if o == nil {
+				return fmt.Errorf("event %d tells of order %d, which is not there", e.Position, e.Subject)
+			}
+			created := o.AsCreated()
+			e.Payload, e.At = created.AppendJSON(make([]byte, 0, 256+len(o.Lines)*128), true), o.CreatedAt
+		}
+	}
+	return nil
+}

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
@@ -31,8 +32,14 @@ func NewFollower(s Store, g Gate, onTerms func(context.Context, id.Sale) error) 
 func (f *Follower) Load(ctx context.Context) error {
 	f.moving.Lock()
 	defer f.moving.Unlock()
+	if err := crashpoint.Fail(crashpoint.RebuildBefore); err != nil {
+		return err
+	}
 	snap, err := f.store.GateSnapshot(ctx)
 	if err != nil {
+		return err
+	}
+	if err := crashpoint.Fail(crashpoint.RebuildLoaded); err != nil {
 		return err
 	}
 	if err := f.gate.Load(ctx, snap); err != nil {
@@ -40,6 +47,7 @@ func (f *Follower) Load(ctx context.Context) error {
 	}
 	f.position.Store(snap.Position)
 	f.loaded.Store(true)
+	crashpoint.Pass(crashpoint.RebuildAfter)
 	return nil
 }
 
@@ -63,7 +71,13 @@ func (f *Follower) Step(ctx context.Context) (int, error) {
 			return 0, err
 		}
 	}
+	if err := crashpoint.Fail(crashpoint.FollowBefore); err != nil {
+		return 0, err
+	}
 	if err := f.gate.Apply(ctx, changes); err != nil {
+		return 0, err
+	}
+	if err := crashpoint.Fail(crashpoint.FollowAfter); err != nil {
 		return 0, err
 	}
 	f.position.Store(changes[len(changes)-1].Position)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
@@ -58,9 +59,11 @@ func (c *Committer) Wake() <-chan struct{} { return c.wake }
 // reservation has been given back then.
 func (c *Committer) Submit(ctx context.Context, d *Draft) (Outcome, error) {
 	t := &ticket{draft: d, done: make(chan struct{})}
+	crashpoint.Pass(crashpoint.AppendBefore)
 	if err := c.enqueue(t); err != nil {
 		return Outcome{}, errors.Join(err, c.gate.Settle(ctx, &d.Claim, false))
 	}
+	crashpoint.Pass(crashpoint.AppendAfter)
 	return t.wait(ctx)
 }
 
@@ -170,7 +173,14 @@ func (c *Committer) commit(ctx context.Context, drafts []*Draft) (outcomes []Out
 			err = fault.Wrap(fault.OutcomeUnknown, fmt.Errorf("panic in a commit: %v\n%s", p, debug.Stack()), "The outcome is not known yet.")
 		}
 	}()
-	return c.store.CommitOrders(ctx, drafts, c.mint)
+	if err := crashpoint.Fail(crashpoint.CommitBefore); err != nil {
+		return nil, err
+	}
+	outcomes, err = c.store.CommitOrders(ctx, drafts, c.mint)
+	if lost := crashpoint.Fail(crashpoint.CommitAfter); lost != nil {
+		return nil, fault.Wrap(fault.OutcomeUnknown, lost, "The outcome is not known yet.")
+	}
+	return outcomes, err
 }
 
 // take removes the next batch from the queue, and says that there is more.
@@ -191,20 +201,24 @@ func (c *Committer) take() []*ticket {
 // settle tells the gate and those who wait. Only a batch's outcome gives a reservation back, never a client that left.
 func (c *Committer) settle(ctx context.Context, batch []*ticket) error {
 	var errs []error
+	crashpoint.Pass(crashpoint.ConfirmBefore)
 	for _, t := range batch {
 		kept := t.outcome.Err == nil && t.outcome.Result == Accepted
 		if err := c.gate.Settle(ctx, &t.draft.Claim, kept); err != nil {
 			errs = append(errs, err)
 		}
 	}
+	crashpoint.Pass(crashpoint.ConfirmAfter)
 	c.mu.Lock()
 	for _, t := range batch {
 		delete(c.inflight, t.draft.Order.ID)
 	}
 	c.mu.Unlock()
 	for _, t := range batch {
+		crashpoint.Pass(crashpoint.AcknowledgeBefore)
 		close(t.done)
 	}
+	crashpoint.Pass(crashpoint.AcknowledgeAfter)
 	return errors.Join(errs...)
 }
 

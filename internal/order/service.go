@@ -8,6 +8,7 @@ import (
 
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/money"
@@ -203,12 +204,14 @@ func (o *Order) add(i int, l inventory.Line, price money.Amount, r *Request) err
 func (s *Service) try(ctx context.Context, until time.Time, d *Draft) (placed Placed, again bool, err error) {
 	s.reserving.RLock()
 	defer s.reserving.RUnlock()
+	crashpoint.Pass(crashpoint.ReserveBefore)
 	a, err := s.gate.Reserve(ctx, &d.Claim)
 	if err != nil {
 		return Placed{}, false, err
 	}
 	switch a.Verdict {
 	case inventory.Reserved:
+		crashpoint.Pass(crashpoint.ReserveAfter)
 		return s.commit(ctx, until, d)
 	case inventory.Same:
 		return s.replay(ctx, until, &d.Claim, a.Order)

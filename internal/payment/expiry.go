@@ -6,13 +6,18 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
 // ExpireStep ends orders whose time is over and for which no money can be under way: one bounded batch. It returns how
 // many it ended. Any number of workers may run it: each order is ended once.
 func (s *Service) ExpireStep(ctx context.Context) (int, error) {
+	if err := crashpoint.Fail(crashpoint.ExpireBefore); err != nil {
+		return 0, err
+	}
 	ended, stuck, err := s.store.ExpireOrders(ctx, s.now(), s.mint)
+	crashpoint.Pass(crashpoint.ExpireAfter)
 	if len(stuck) > 0 {
 		s.log.ErrorContext(ctx, "orders that are due cannot be ended", "grade", fault.P1.String(), "orders", len(stuck), "error", errors.Join(stuck...))
 	}
@@ -101,7 +106,7 @@ func (s *Service) settleAll(ctx context.Context, reports <-chan Settlement, batc
 				more = false
 			}
 		}
-		settled, err := s.store.Settle(context.WithoutCancel(ctx), batch)
+		settled, err := s.settleBatch(ctx, batch)
 		errs = append(errs, err)
 		for i := range settled {
 			if err := settled[i].Err; err != nil {
@@ -167,6 +172,10 @@ func (s *Service) giveBack(ctx context.Context, c ClaimedRefund) error {
 	case !done:
 		return nil
 	}
+	if err := crashpoint.Fail(crashpoint.RefundBefore); err != nil {
+		return err
+	}
 	_, err = s.store.SettleRefund(context.WithoutCancel(ctx), c.Refund.ID, to, refusal, s.now(), s.mint)
+	crashpoint.Pass(crashpoint.RefundAfter)
 	return err
 }

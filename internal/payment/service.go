@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/order"
@@ -52,7 +53,14 @@ func (s *Service) now() time.Time { return s.clock.Now().Truncate(time.Milliseco
 func call[T any](ctx context.Context, limit time.Duration, fn func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
-	return fn(ctx)
+	if err := crashpoint.Fail(crashpoint.ProviderBefore); err != nil {
+		return *new(T), err
+	}
+	out, err := fn(ctx)
+	if lost := crashpoint.Fail(crashpoint.ProviderAfter); lost != nil {
+		return *new(T), lost
+	}
+	return out, err
 }
 
 // own reads an order of the customer's. Another's is as if it did not exist.
@@ -80,6 +88,9 @@ func (s *Service) Start(ctx context.Context, who id.Customer, o id.Order, provid
 	if err != nil {
 		return Attempt{}, err
 	}
+	if err := crashpoint.Fail(crashpoint.AttemptBefore); err != nil {
+		return Attempt{}, err
+	}
 	now := s.now()
 	a, created, err := s.store.BeginAttempt(ctx, Attempt{
 		ID: id.New[id.Attempt](s.mint), Order: o, Provider: provider, Status: Starting, Amount: found.Total,
@@ -87,6 +98,9 @@ func (s *Service) Start(ctx context.Context, who id.Customer, o id.Order, provid
 	})
 	if err != nil || a.Status != Starting {
 		return a, err
+	}
+	if err := crashpoint.Fail(crashpoint.AttemptAfter); err != nil {
+		return Attempt{}, err
 	}
 	return s.open(ctx, a, created)
 }
@@ -143,11 +157,21 @@ func (s *Service) record(ctx context.Context, a Attempt, r Report) (Attempt, err
 	if r.State == Missing {
 		return a, nil
 	}
-	settled, err := s.store.Settle(context.WithoutCancel(ctx), []Settlement{s.settlement(r)})
+	settled, err := s.settleBatch(ctx, []Settlement{s.settlement(r)})
 	if err != nil {
 		return a, err
 	}
 	return settled[0].Attempt, settled[0].Err
+}
+
+// settleBatch records reports, also where whoever brought them has gone away.
+func (s *Service) settleBatch(ctx context.Context, batch []Settlement) ([]Settled, error) {
+	if err := crashpoint.Fail(crashpoint.SettleBefore); err != nil {
+		return nil, err
+	}
+	settled, err := s.store.Settle(context.WithoutCancel(ctx), batch)
+	crashpoint.Pass(crashpoint.SettleAfter)
+	return settled, err
 }
 
 func (s *Service) settlement(r Report) Settlement {
@@ -174,8 +198,13 @@ func (s *Service) Notify(ctx context.Context, provider string, header http.Heade
 	if a.Provider != provider {
 		return fault.New(fault.NotFound, "There is no payment attempt %s of %s.", r.Attempt, provider)
 	}
-	_, err = s.record(ctx, a, r)
-	return err
+	if err := crashpoint.Fail(crashpoint.NotificationBefore); err != nil {
+		return err
+	}
+	if _, err = s.record(ctx, a, r); err != nil {
+		return err
+	}
+	return crashpoint.Fail(crashpoint.NotificationAfter)
 }
 
 // Attempts lists the attempts of the customer's order, newest first. It returns fault.NotFound.
@@ -221,10 +250,14 @@ func (s *Service) cancel(ctx context.Context, o order.Order, actor string) (orde
 		if err != nil && !errors.Is(err, fault.NotFound) {
 			return o, err
 		}
+		if err := crashpoint.Fail(crashpoint.CancelBefore); err != nil {
+			return o, err
+		}
 		after, prevented, err := s.store.CancelOrder(context.WithoutCancel(ctx), o.ID, actor, s.now(), s.mint)
 		if err != nil {
 			return o, err
 		}
+		crashpoint.Pass(crashpoint.CancelAfter)
 		o = after
 		if !prevented {
 			return cancelled(o)

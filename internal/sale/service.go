@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/money"
@@ -132,9 +133,13 @@ func (s *Service) Move(ctx context.Context, sl id.Sale, to Status, actor string)
 }
 
 func (s *Service) move(ctx context.Context, sl id.Sale, to Status, actor string, now time.Time) (*Sale, error) {
+	if err := crashpoint.Fail(crashpoint.SaleBefore); err != nil {
+		return nil, err
+	}
 	if _, err := s.store.MoveSale(ctx, Move{Sale: sl, To: to, Actor: actor, At: now, Mint: s.mint}); err != nil {
 		return nil, err
 	}
+	crashpoint.Pass(crashpoint.SaleAfter)
 	return s.book.Refresh(ctx, sl)
 }
 

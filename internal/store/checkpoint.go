@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+
+	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 )
 
 // The write-ahead log is copied into the database file with every checkpoint_mib of it, and begins anew when no reader is
@@ -37,7 +39,12 @@ func (s *Store) CheckpointStep(ctx context.Context) (int, error) {
 	if s.writer.closed {
 		return 0, nil
 	}
-	return s.writer.truncateLog()
+	if err := crashpoint.Fail(crashpoint.CheckpointBefore); err != nil {
+		return 0, err
+	}
+	did, err := s.writer.truncateLog()
+	crashpoint.Pass(crashpoint.CheckpointAfter)
+	return did, err
 }
 
 func (w *writer) truncateLog() (did int, err error) {

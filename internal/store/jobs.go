@@ -121,7 +121,7 @@ func (s *Store) serveJobs() {
 func (s *Store) carryOut(first *job) {
 	group := []*job{first}
 	began := time.Now()
-	err := s.transaction(func(tx *Tx) error {
+	err := s.transaction(jobs, func(tx *Tx) error {
 		if err := first.run(tx); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
@@ -129,14 +130,18 @@ func (s *Store) write(ctx context.Context, p priority, fn func(tx *Tx) error) er
 		return busy(err)
 	}
 	defer w.turn.leave()
-	return s.transaction(fn)
+	return s.transaction(p, fn)
 }
 
 // transaction runs fn in a transaction and commits it. The caller has the turn.
-func (s *Store) transaction(fn func(tx *Tx) error) error {
+func (s *Store) transaction(p priority, fn func(tx *Tx) error) error {
 	w := s.writer
 	if w.closed {
 		return fault.New(fault.ShuttingDown, "The database is closed.")
+	}
+	at := crossings[p]
+	if err := crashpoint.Fail(at.beginBefore); err != nil {
+		return err
 	}
 	tx := &Tx{w: w}
 	if _, err := tx.Exec("BEGIN IMMEDIATE"); err != nil {
@@ -149,13 +154,20 @@ func (s *Store) transaction(fn func(tx *Tx) error) error {
 			_, _ = tx.Exec("ROLLBACK")
 		}
 	}()
+	if err := crashpoint.Fail(at.beginAfter); err != nil {
+		return err
+	}
 	if err := fn(tx); err != nil {
 		return writeError(err)
+	}
+	if err := crashpoint.Fail(at.commitBefore); err != nil {
+		return err
 	}
 	if _, err := tx.Exec("COMMIT"); err != nil {
 		return writeError(err)
 	}
 	done = true
+	crashpoint.Pass(at.commitAfter)
 	if tx.forGate {
 		select {
 		case s.gateWake <- struct{}{}:
@@ -163,6 +175,12 @@ func (s *Store) transaction(fn func(tx *Tx) error) error {
 		}
 	}
 	return nil
+}
+
+// crossings are the points that a transaction of each priority passes.
+var crossings = [...]struct{ beginBefore, beginAfter, commitBefore, commitAfter crashpoint.Point }{
+	orders: {crashpoint.OrdersBeginBefore, crashpoint.OrdersBeginAfter, crashpoint.OrdersCommitBefore, crashpoint.OrdersCommitAfter},
+	jobs:   {crashpoint.JobsBeginBefore, crashpoint.JobsBeginAfter, crashpoint.JobsCommitBefore, crashpoint.JobsCommitAfter},
 }
 
 // GateWake is signalled after each commit that the gate has to follow.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -25,9 +26,10 @@ const pollEvery = 10 * time.Millisecond
 // binary is the path of the built tidegate; see Main.
 var binary string
 
-// Main builds tidegate once, runs the package's tests and exits. A package's TestMain calls it.
-func Main(m *testing.M) {
-	code, err := buildAndRun(m)
+// Main builds tidegate once, runs the package's tests and exits. A package's TestMain calls it. flags are further flags of
+// go build, such as -tags=crashpoints.
+func Main(m *testing.M, flags ...string) {
+	code, err := buildAndRun(m, flags)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
@@ -35,7 +37,7 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-func buildAndRun(m *testing.M) (code int, err error) {
+func buildAndRun(m *testing.M, flags []string) (code int, err error) {
 	folder, err := os.MkdirTemp("", "tidegate-binary-")
 	if err != nil {
 		return 1, err
@@ -45,12 +47,15 @@ func buildAndRun(m *testing.M) (code int, err error) {
 	if runtime.GOOS == "windows" {
 		binary += ".exe"
 	}
-	build := exec.Command("go", "build", "-o", binary, "github.com/tidegate/tidegate/cmd/tidegate")
+	build := exec.Command("go", slices.Concat([]string{"build", "-o", binary}, flags, []string{"github.com/tidegate/tidegate/cmd/tidegate"})...)
 	if said, err := build.CombinedOutput(); err != nil {
 		return 1, fmt.Errorf("the binary cannot be built: %w\n%s", err, said)
 	}
 	return m.Run(), nil
 }
+
+// Binary returns the path of the built tidegate.
+func Binary() string { return binary }
 
 // readSources looks at every folder that the binary is made of. The go command keeps the result of a test for as long as
 // what its tests have looked at stays the same, and does not see what the build before them looks at.

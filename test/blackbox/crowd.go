@@ -110,6 +110,13 @@ func (a Answer) code() string {
 	return strconv.Itoa(a.Status)
 }
 
+// Accepted returns the receipts so far.
+func (b *Book) Accepted() []Receipt {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Collect(maps.Values(b.Receipts))
+}
+
 // Answered returns how many answers there have been.
 func (b *Book) Answered() int {
 	b.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,7 @@ type Shop struct {
 type Running struct {
 	PID      int    `json:"pid"`
 	Public   string `json:"public"`
+	Express  string `json:"express"`
 	Ops      string `json:"ops"`
 	AdminKey string `json:"admin_key"`
 }
@@ -142,23 +144,56 @@ func (s *Shop) Start(args ...string) *Process {
 	return s.process
 }
 
+// TryStart serves the shop with additions to its environment. It reports false where the process ended before it was open, or
+// hangs: it has written hung, and is killed.
+func (s *Shop) TryStart(hung string, env ...string) bool {
+	s.T.Helper()
+	usual := s.Env
+	s.Env = slices.Concat(usual, env)
+	s.process = s.Spawn("serve")
+	s.Env = usual
+	open, hangs := false, false
+	Eventually(s.T, "the shop serves, has ended or hangs", func() bool {
+		hangs = strings.Contains(s.process.Stderr.String(), hung)
+		open = s.readRunning()
+		return open || hangs || s.Ended()
+	})
+	if hangs && !open {
+		s.Kill()
+	}
+	return open
+}
+
+// Ended reports whether the process that was started last has ended.
+func (s *Shop) Ended() bool {
+	select {
+	case <-s.process.Ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // AwaitRunning waits until the process that was started last serves.
 func (s *Shop) AwaitRunning() {
 	s.T.Helper()
 	Eventually(s.T, "the shop serves", func() bool {
-		select {
-		case <-s.process.Ended:
+		if s.Ended() {
 			s.T.Fatalf("the shop ended with %d before it served: %s", s.process.ProcessState.ExitCode(), s.process.Stderr.String())
-		default:
 		}
-		var r Running
-		text, err := os.ReadFile(filepath.Join(s.Folder, "running.json"))
-		if err != nil || json.Unmarshal(text, &r) != nil || r.PID != s.process.Process.Pid {
-			return false
-		}
-		s.at.Store(&r)
-		return true
+		return s.readRunning()
 	})
+}
+
+// readRunning reads what the process that was started last says of itself; false where it says nothing yet.
+func (s *Shop) readRunning() bool {
+	var r Running
+	text, err := os.ReadFile(filepath.Join(s.Folder, "running.json"))
+	if err != nil || json.Unmarshal(text, &r) != nil || r.PID != s.process.Process.Pid {
+		return false
+	}
+	s.at.Store(&r)
+	return true
 }
 
 // Running returns what the process said of itself when it began to serve.

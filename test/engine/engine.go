@@ -22,7 +22,7 @@ func Service(t testing.TB, name, variable, address string) string {
 	}
 	conn, err := net.DialTimeout("tcp", address, dialMillisecondsMax*time.Millisecond)
 	if err != nil {
-		missing(t, "no %s answers at %s: start one, or name another with %s=host:port", name, address, variable)
+		Missing(t, "no %s answers at %s: start one, or name another with %s=host:port", name, address, variable)
 	}
 	_ = conn.Close()
 	return address
@@ -37,7 +37,7 @@ func Binary(t testing.TB, name, debian string) string {
 			return path
 		}
 	}
-	missing(t, "%s is not installed: apt-get install %s", name, debian)
+	Missing(t, "%s is not installed: apt-get install %s", name, debian)
 	return ""
 }
 
@@ -52,7 +52,8 @@ func FreeAddress(t testing.TB) string {
 	return l.Addr().String()
 }
 
-func missing(t testing.TB, format string, args ...any) {
+// Missing skips a test for want of something on this machine, or fails it in CI.
+func Missing(t testing.TB, format string, args ...any) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
 		t.Fatalf(format, args...)

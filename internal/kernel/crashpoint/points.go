@@ -1,0 +1,93 @@
+// Package crashpoint names the moments at which a test may kill, hang or fail the shop: before and after each step of an
+// order, a payment, an expiry, a refund, a rebuild. A release build carries none of it: without the build tag crashpoints
+// Pass and Fail are empty, and neither a name nor the variable is in the binary.
+//
+// A build with the tag reads the environment variable CRASHPOINT once: "point action n", such as
+// "store.orders.commit.after die 3". On the n-th pass of the point the process dies (SIGKILL, no deferred function runs),
+// hangs (that goroutine, for ever), or fails (Fail returns an error, once). A process whose variable cannot be read does not
+// start.
+package crashpoint
+
+// Variable is the environment variable that arms a point.
+const Variable = "CRASHPOINT"
+
+// Point is a moment.
+type Point string
+
+// The points, in the order in which their work passes them. Those that may fail stand where an error can be returned.
+const (
+	// An order.
+	ReserveBefore      Point = "order.reserve.before" // priced, nothing taken
+	ReserveAfter       Point = "order.reserve.after"  // the gate has taken the units
+	AppendBefore       Point = "order.append.before"  // about to join the queue of the committer
+	AppendAfter        Point = "order.append.after"
+	CommitBefore       Point = "order.commit.before" // a batch was taken out of the queue; may fail
+	CommitAfter        Point = "order.commit.after"  // it is on disk, and only the database knows; may fail: an unknown outcome
+	ConfirmBefore      Point = "order.confirm.before"
+	ConfirmAfter       Point = "order.confirm.after"      // the gate knows, those who wait do not
+	AcknowledgeBefore  Point = "order.acknowledge.before" // an outcome is about to be told
+	AcknowledgeAfter   Point = "order.acknowledge.after"
+	OrdersBeginBefore  Point = "store.orders.begin.before"  // the writer's transactions of orders; may fail
+	OrdersBeginAfter   Point = "store.orders.begin.after"   // may fail
+	OrdersCommitBefore Point = "store.orders.commit.before" // may fail
+	OrdersCommitAfter  Point = "store.orders.commit.after"
+
+	// The writer's transactions of everything else.
+	JobsBeginBefore  Point = "store.jobs.begin.before"  // may fail
+	JobsBeginAfter   Point = "store.jobs.begin.after"   // may fail
+	JobsCommitBefore Point = "store.jobs.commit.before" // may fail
+	JobsCommitAfter  Point = "store.jobs.commit.after"
+	CheckpointBefore Point = "store.checkpoint.before" // may fail
+	CheckpointAfter  Point = "store.checkpoint.after"
+
+	// A payment.
+	AttemptBefore      Point = "payment.attempt.before"      // may fail
+	AttemptAfter       Point = "payment.attempt.after"       // recorded, the provider has not heard of it; may fail
+	ProviderBefore     Point = "payment.provider.before"     // any call to the provider; may fail
+	ProviderAfter      Point = "payment.provider.after"      // it has answered, nobody has noted it; may fail
+	NotificationBefore Point = "payment.notification.before" // may fail
+	NotificationAfter  Point = "payment.notification.after"  // recorded, not acknowledged; may fail
+	SettleBefore       Point = "payment.settle.before"       // may fail
+	SettleAfter        Point = "payment.settle.after"
+
+	// Expiry, cancellation and refunds: a release.
+	ExpireBefore Point = "payment.expire.before" // may fail
+	ExpireAfter  Point = "payment.expire.after"
+	CancelBefore Point = "payment.cancel.before" // may fail
+	CancelAfter  Point = "payment.cancel.after"
+	RefundBefore Point = "payment.refund.before" // the provider has confirmed, the row does not say so; may fail
+	RefundAfter  Point = "payment.refund.after"
+
+	// The gate: what it follows, and its rebuild.
+	FollowBefore  Point = "gate.follow.before"  // may fail
+	FollowAfter   Point = "gate.follow.after"   // applied, the position not noted; may fail
+	RebuildBefore Point = "gate.rebuild.before" // may fail
+	RebuildLoaded Point = "gate.rebuild.loaded" // the snapshot is read, the gate not loaded; may fail
+	RebuildAfter  Point = "gate.rebuild.after"
+
+	// A sale's clock.
+	SaleBefore Point = "sale.move.before" // may fail
+	SaleAfter  Point = "sale.move.after"
+)
+
+// Points lists every point.
+func Points() []Point {
+	return []Point{
+		ReserveBefore, ReserveAfter, AppendBefore, AppendAfter, CommitBefore, CommitAfter, ConfirmBefore, ConfirmAfter,
+		AcknowledgeBefore, AcknowledgeAfter, OrdersBeginBefore, OrdersBeginAfter, OrdersCommitBefore, OrdersCommitAfter,
+		JobsBeginBefore, JobsBeginAfter, JobsCommitBefore, JobsCommitAfter, CheckpointBefore, CheckpointAfter,
+		AttemptBefore, AttemptAfter, ProviderBefore, ProviderAfter, NotificationBefore, NotificationAfter, SettleBefore, SettleAfter,
+		ExpireBefore, ExpireAfter, CancelBefore, CancelAfter, RefundBefore, RefundAfter,
+		FollowBefore, FollowAfter, RebuildBefore, RebuildLoaded, RebuildAfter, SaleBefore, SaleAfter,
+	}
+}
+
+// MayFail lists the points that can fail besides: where the code returns an error.
+func MayFail() []Point {
+	return []Point{
+		CommitBefore, CommitAfter, OrdersBeginBefore, OrdersBeginAfter, OrdersCommitBefore,
+		JobsBeginBefore, JobsBeginAfter, JobsCommitBefore, CheckpointBefore,
+		AttemptBefore, AttemptAfter, ProviderBefore, ProviderAfter, NotificationBefore, NotificationAfter, SettleBefore,
+		ExpireBefore, CancelBefore, RefundBefore, FollowBefore, FollowAfter, RebuildBefore, RebuildLoaded, SaleBefore,
+	}
+}

@@ -90,7 +90,7 @@ func New(ctx context.Context, c Config, o Options) (_ *App, err error) {
 	if err := a.connectRedis(ctx); err != nil {
 		return nil, err
 	}
-	if err := a.wire(); err != nil {
+	if err := a.wire(ctx); err != nil {
 		return nil, err
 	}
 	return a, nil
@@ -133,6 +133,9 @@ func (a *App) Close() error {
 	}
 	if a.redis != nil {
 		a.redis.Close()
+	}
+	if a.bus != nil {
+		errs = append(errs, a.bus.Close())
 	}
 	if a.store != nil {
 		errs = append(errs, a.store.Close())

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/catalog"
@@ -37,7 +38,7 @@ func (a *App) commitLoop() loop {
 // loops lists what repeats in the background beside the group commit.
 func (a *App) loops() []loop {
 	s := &a.shop
-	return append(a.paymentLoops(), []loop{
+	return slices.Concat(a.paymentLoops(), a.busLoops(), []loop{
 		{name: "gate", every: followEvery, wake: a.store.GateWake(), step: s.follower.Step},
 		{name: "sale_clock", every: saleClockEvery, step: s.sales.Step},
 		{name: "revocations", every: revocationEvery, step: s.account.RevocationStep},
@@ -46,7 +47,7 @@ func (a *App) loops() []loop {
 		{name: "forget_sales", every: cleanEvery, step: s.forgetSales},
 		{name: "checkpoint", every: checkpointEvery, step: a.store.CheckpointStep},
 		{name: "warm", every: warmEvery, step: a.warmer.step},
-	}...)
+	})
 }
 
 // onceAndRest makes a step that always has something to do wait for its time.
@@ -130,6 +131,9 @@ func (a *App) observe() error {
 		return err
 	}
 	if err := a.metrics.ObserveExpiryLag(a.expiryLag); err != nil {
+		return err
+	}
+	if err := a.observeBus(); err != nil {
 		return err
 	}
 	return a.metrics.ObserveCount("tidegate.commit.waiting.orders", "Orders that wait for their commit or are in it.",

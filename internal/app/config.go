@@ -42,6 +42,7 @@ type Config struct {
 	Orders   order.Config        `koanf:"orders"`
 	Payments payment.Config      `koanf:"payments"`
 	Sandbox  sandbox.Config      `koanf:"sandbox"`
+	Bus      BusConfig           `koanf:"bus"`
 }
 
 // ProcessConfig is what concerns the process itself.
@@ -111,6 +112,7 @@ func DefaultConfig() Config {
 		Orders:   order.DefaultConfig(),
 		Payments: payment.DefaultConfig(),
 		Sandbox:  sandbox.DefaultConfig(),
+		Bus:      BusConfig{Retention: 7 * 24 * time.Hour},
 	}
 }
 

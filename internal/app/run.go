@@ -164,6 +164,7 @@ func (a *App) readiness() *readiness {
 type work struct {
 	app                *App
 	background, commit *loops
+	consumers          *subscriptions
 	finished           bool
 	stopBackground     context.CancelFunc
 	stopCommit         context.CancelFunc
@@ -179,6 +180,7 @@ func (a *App) startWork(ctx context.Context) *work {
 	for _, one := range a.loops() {
 		w.background.start(backgroundCtx, one)
 	}
+	w.consumers = a.subscribe(ctx)
 	return w
 }
 
@@ -192,6 +194,7 @@ const drainEvery = 2 * time.Millisecond
 func (w *work) finish(grace context.Context) error {
 	w.finished = true
 	w.stopBackground()
+	w.consumers.stop()
 	w.app.intake.Close()
 	for w.app.intake.Depth() > 0 && grace.Err() == nil {
 		rest(grace, drainEvery, nil)
@@ -201,6 +204,7 @@ func (w *work) finish(grace context.Context) error {
 	go func() {
 		w.background.wait()
 		w.commit.wait()
+		w.consumers.running.Wait()
 		close(ended)
 	}()
 	select {
@@ -217,7 +221,9 @@ func (w *work) abandon() {
 		return // and no longer than the grace time
 	}
 	w.stopBackground()
+	w.consumers.stop()
 	w.stopCommit()
 	w.background.wait()
 	w.commit.wait()
+	w.consumers.running.Wait()
 }

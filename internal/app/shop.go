@@ -6,7 +6,9 @@ import (
 
 	"github.com/tidegate/tidegate/internal/account"
 	"github.com/tidegate/tidegate/internal/audit"
+	"github.com/tidegate/tidegate/internal/bus"
 	"github.com/tidegate/tidegate/internal/catalog"
+	"github.com/tidegate/tidegate/internal/delivery"
 	"github.com/tidegate/tidegate/internal/httpapi"
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
@@ -36,10 +38,14 @@ type shop struct {
 	sandbox    *sandbox.Provider
 	rehearsals *rehearsal.Service
 	auditor    *audit.Service
+	bus        bus.Bus
+	consumers  []consumer
+	letters    *delivery.Service
+	lags       *lags
 }
 
 // wire makes the modules over the store. Nothing is read yet: see load.
-func (a *App) wire() error {
+func (a *App) wire(ctx context.Context) error {
 	c, s := a.config, &a.shop
 	s.clock = a.clock
 	var err error
@@ -71,6 +77,9 @@ func (a *App) wire() error {
 		Currency: money.Currency(c.Catalog.Currency), TokenLifetimeMax: account.TestTokenLifetimeMax,
 	})
 	s.auditor = audit.NewService(a.store, gateCheck{s.follower, s.intake, s.orders}, a.clock)
+	if err := a.newBus(ctx, nil); err != nil {
+		return err
+	}
 	a.warmer = warmer{book: s.book, reader: s.reader, clock: a.clock}
 	if err := a.serveContract(); err != nil {
 		return err
@@ -93,6 +102,7 @@ func (a *App) serveContract() error {
 		Levels:     a.gate,
 		Auditor:    a.auditor,
 		Rehearsals: a.rehearsals,
+		Letters:    a.letters,
 
 		PaymentWindow: a.config.Orders.PaymentWindow,
 

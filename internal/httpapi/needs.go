@@ -8,6 +8,7 @@ import (
 	"github.com/tidegate/tidegate/internal/account"
 	"github.com/tidegate/tidegate/internal/audit"
 	"github.com/tidegate/tidegate/internal/catalog"
+	"github.com/tidegate/tidegate/internal/delivery"
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/money"
@@ -76,6 +77,14 @@ type Rehearsals interface {
 	List(ctx context.Context, before id.Sale, limit int) ([]rehearsal.Rehearsal, error)
 	MintTokens(ctx context.Context, s id.Sale, first, count int) ([]string, time.Time, error)
 	Orders(ctx context.Context, s id.Sale, yield func([]rehearsal.Keyed) error) error
+}
+
+// Letters is what the dead-letter routes need: see delivery.Service.
+type Letters interface {
+	Letters(ctx context.Context, group string, after int64, limit int) ([]delivery.Letter, error)
+	Letter(ctx context.Context, number int64) (delivery.Letter, error)
+	Replay(ctx context.Context, number int64) error
+	Drop(ctx context.Context, number int64) error
 }
 
 // Stock is what the stock routes need: see inventory.Service.

@@ -28,6 +28,7 @@ type Parts struct {
 	Catalogue  Catalogue
 	Stock      Stock
 	Rehearsals Rehearsals
+	Letters    Letters
 	Levels     sale.Levels
 	Auditor    Auditor
 

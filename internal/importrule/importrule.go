@@ -30,6 +30,7 @@ var (
 		"payment":   {"catalog", "inventory", "sale", "order"},
 		"rehearsal": {"catalog", "inventory", "sale", "order"},
 		"account":   {},
+		"delivery":  {},
 		"audit":     {"catalog", "inventory", "sale", "order", "payment"},
 	}
 	adapters = []string{"store", "redis", "bus", "httpapi", "express", "rpc", "web"}

@@ -66,18 +66,53 @@ func (r *outboxRow) placed() ([]order.PlacedEntry, error) {
 //
 // An event whose order is not there is an error: it is never passed over.
 func (s *Store) Events(ctx context.Context, after int64, limit int) ([]event.Event, error) {
+	events, _, err := s.EventsOf(ctx, after, limit, nil)
+	return events, err
+}
+
+// scanPositionsMax bounds how far one reading looks for events of some types: tens of milliseconds of a reader.
+const scanPositionsMax = 100_000
+
+// EventsOf reads as Events does, events of these types alone where there are any, and returns how far it has read:
+// everything up to there was passed or is among them. What is passed over costs little: orders are not read.
+func (s *Store) EventsOf(ctx context.Context, after int64, limit int, types []string) (events []event.Event, upTo int64, err error) {
 	if limit < 1 {
-		return nil, nil
+		return nil, after, nil
 	}
-	rows, err := s.outboxRows(ctx, after, limit)
+	upTo = after
+	if len(types) > 0 { // before the rows: what is committed in between is not passed over unseen
+		// A row is told as a whole, so this is where a row stands: the last within reach, or the first where none is.
+		err := s.queryRow(ctx, `
+			SELECT COALESCE(
+				(SELECT MAX(position) FROM outbox WHERE position > ? AND position <= ?),
+				(SELECT MIN(position) FROM outbox WHERE position > ?),
+				0)`, []any{after, after + scanPositionsMax, after}, &upTo)
+		if err != nil || upTo == 0 {
+			return nil, after, err
+		}
+	}
+	rows, err := s.outboxRows(ctx, after, upTo, limit, types)
 	if err != nil {
-		return nil, err
+		return nil, after, err
 	}
-	var all []event.Event
-	var placed []*event.Event // in all, still without a payload
-	all = make([]event.Event, 0, limit)
+	if events, err = s.tell(ctx, rows, after, limit); err != nil {
+		return nil, after, err
+	}
+	if len(events) == limit || len(types) == 0 && len(events) > 0 {
+		upTo = events[len(events)-1].Position
+	}
+	return events, upTo, nil
+}
+
+// tell makes events of rows: up to limit of them after a position.
+func (s *Store) tell(ctx context.Context, rows []outboxRow, after int64, limit int) ([]event.Event, error) {
+	all := make([]event.Event, 0, min(limit, 2*len(rows)+placedMax))
+	var placed []int // the places in all that are still without a payload
 	for i := range rows {
 		r := &rows[i]
+		if len(all) == limit {
+			break
+		}
 		if !r.several() {
 			all = append(all, r.Event)
 			continue
@@ -88,21 +123,36 @@ func (s *Store) Events(ctx context.Context, after int64, limit int) ([]event.Eve
 		}
 		first := r.Position - r.count + 1
 		for n := max(after+1-first, 0); n < r.count && len(all) < limit; n++ {
+			placed = append(placed, len(all))
 			all = append(all, event.Event{Position: first + n, Type: r.Type, Subject: int64(entries[n].Order)})
-			placed = append(placed, &all[len(all)-1])
 		}
 	}
-	return all, s.tellPlaced(ctx, placed)
+	untold := make([]*event.Event, len(placed))
+	for i, at := range placed {
+		untold[i] = &all[at]
+	}
+	return all, s.tellPlaced(ctx, untold)
 }
 
-// outboxRows reads the rows that hold the first limit events after a position.
-func (s *Store) outboxRows(ctx context.Context, after int64, limit int) ([]outboxRow, error) {
-	rows, err := s.query(ctx, `
+// outboxRows reads the rows that hold the first limit events after a position; where there are types, those of them up to
+// another one.
+func (s *Store) outboxRows(ctx context.Context, after, upTo int64, limit int, types []string) ([]outboxRow, error) {
+	text, args := `
 		SELECT position, count, type, subject, payload, at
 		FROM outbox
-		WHERE position > ?
+		WHERE position > ?`, []any{after}
+	if len(types) > 0 {
+		text += `
+		  AND position <= ?
+		  AND type IN (` + marks(len(types)) + ")"
+		args = append(args, upTo)
+		for _, t := range types {
+			args = append(args, t)
+		}
+	}
+	rows, err := s.query(ctx, text+`
 		ORDER BY position
-		LIMIT ?`, after, limit)
+		LIMIT ?`, append(args, limit)...)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +166,7 @@ func (s *Store) outboxRows(ctx context.Context, after int64, limit int) ([]outbo
 		}
 		r.At = moment(at)
 		all = append(all, r)
-		if r.Position-after >= int64(limit) {
+		if len(types) == 0 && r.Position-after >= int64(limit) {
 			break // positions are dense: that is enough
 		}
 	}

@@ -74,6 +74,27 @@ func (m *Metrics) ObserveGate(levels func(yield func(sale, sku string, available
 	return err
 }
 
+// ObserveConsumers reads, at every scrape, how far each group of consumers is behind: in events, and in how long ago the
+// first of them happened.
+func (m *Metrics) ObserveConsumers(lags func(yield func(group string, events int64, age time.Duration))) error {
+	count, err1 := m.meter.Int64ObservableGauge("tidegate.consumer.lag.events",
+		metric.WithDescription("Events that a group of consumers has not settled yet."))
+	age, err2 := m.meter.Float64ObservableGauge("tidegate.consumer.lag", metric.WithUnit("s"),
+		metric.WithDescription("How long ago the first of these events happened."))
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	_, err := m.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		lags(func(group string, events int64, old time.Duration) {
+			of := metric.WithAttributes(attribute.String("group", group))
+			o.ObserveInt64(count, events, of)
+			o.ObserveFloat64(age, old.Seconds(), of)
+		})
+		return nil
+	}, count, age)
+	return err
+}
+
 // ObserveExpiryLag reads, at every scrape, how long the oldest unpaid order is past its time; zero where none is.
 func (m *Metrics) ObserveExpiryLag(lag func() time.Duration) error {
 	return m.ObserveSeconds("tidegate.expiry.lag", "How long the oldest unpaid order is past its time.", lag)

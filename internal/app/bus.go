@@ -1,0 +1,217 @@
+package app
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/bus"
+	"github.com/tidegate/tidegate/internal/bus/embedded"
+	"github.com/tidegate/tidegate/internal/delivery"
+	"github.com/tidegate/tidegate/internal/kernel/event"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/store"
+)
+
+// BusConfig is how events reach those who follow them.
+type BusConfig struct {
+	Retention time.Duration `koanf:"retention" help:"how long events are kept after every group of consumers has had them, 1h to 8760h"`
+}
+
+// Validate returns what is out of range.
+func (c BusConfig) Validate() error {
+	if c.Retention < time.Hour || c.Retention > 8760*time.Hour {
+		return fault.Bad("retention", "a duration from 1h to 8760h, not %s", c.Retention)
+	}
+	return nil
+}
+
+// consumer is a group and what it does with events.
+type consumer struct {
+	group bus.Group
+	// apply applies a batch in one transaction, each event once however often it comes.
+	apply func(ctx context.Context, batch []event.Event) error
+}
+
+// newBus opens the bus with the groups of these consumers.
+func (a *App) newBus(ctx context.Context, consumers []consumer) error {
+	events := bus.Topic{Name: bus.Events}
+	for _, c := range consumers {
+		events.Groups = append(events.Groups, c.group)
+	}
+	var err error
+	a.consumers = consumers
+	a.bus, err = embedded.Open(ctx, embedded.Parts{
+		Store: a.store, Letters: letters{a.store}, Topics: []bus.Topic{events}, Holder: a.holder(),
+		Clock: a.clock, Log: a.log, Rest: a.restOfConsumers,
+	})
+	a.letters = delivery.NewService(a.store, redelivery{a.bus})
+	return err
+}
+
+// holder names this process to the leases. One process at a time has the folder, so the next one goes on with its leases.
+func (a *App) holder() string { return "folder" }
+
+// ordersShare is how much of the time a consumer works while orders wait for their commit: a tenth, so that what follows
+// an order costs the orders next to nothing, and still comes on.
+const ordersShare = 10
+
+// restOfConsumers is how long a consumer pauses after a batch.
+func (a *App) restOfConsumers(took time.Duration) time.Duration {
+	if a.intake.Depth() == 0 {
+		return 0
+	}
+	return min(took*(ordersShare-1), time.Second)
+}
+
+// subscriptions are the consumers that run in this process.
+type subscriptions struct {
+	running sync.WaitGroup
+	stop    context.CancelFunc
+}
+
+// subscribe starts every consumer.
+func (a *App) subscribe(ctx context.Context) *subscriptions {
+	s := &subscriptions{}
+	ctx, s.stop = context.WithCancel(ctx)
+	for _, c := range a.consumers {
+		s.running.Go(func() {
+			if err := a.bus.Subscribe(ctx, bus.Events, c.group.Name, c.handle); err != nil {
+				a.log.ErrorContext(ctx, "a consumer does not run", "group", c.group.Name, "error", err)
+			}
+		})
+	}
+	return s
+}
+
+// handle implements bus.Handler: what the database refuses for the moment is nobody's fault, and what cannot be read never
+// will be.
+func (c consumer) handle(ctx context.Context, batch []bus.Delivery) error {
+	events := make([]event.Event, len(batch))
+	for i, d := range batch {
+		var err error
+		if events[i], err = delivery.Message(d.Message).Event(); err != nil {
+			return bus.Poison(err)
+		}
+	}
+	err := c.apply(ctx, events)
+	switch fault.CodeOf(err) {
+	case fault.StoreUnavailable, fault.StoreFull, fault.TimedOut, fault.ShuttingDown:
+		return bus.NotNow(err)
+	case fault.Invalid:
+		return bus.Poison(err)
+	}
+	return err
+}
+
+// letters keeps dead letters in the database.
+type letters struct{ store *store.Store }
+
+// Bury implements bus.DeadLetters.
+func (l letters) Bury(ctx context.Context, all []bus.DeadLetter) error {
+	kept := make([]delivery.Letter, len(all))
+	for i, d := range all {
+		kept[i] = delivery.Letter{
+			Topic: d.Topic, Group: d.Group, Message: delivery.Message(d.Message), Tries: d.Tries, Reason: d.Reason, DiedAt: d.DiedAt,
+		}
+	}
+	return l.store.BuryLetters(ctx, kept)
+}
+
+// redelivery implements delivery.Bus over the bus.
+type redelivery struct{ bus bus.Bus }
+
+// Redeliver implements delivery.Bus.
+func (r redelivery) Redeliver(ctx context.Context, topic, group string, m delivery.Message) error {
+	return r.bus.Redeliver(ctx, topic, group, []bus.Message{bus.Message(m)})
+}
+
+// How often the bus is looked after.
+const (
+	trimEvery = 10 * time.Second
+	lagEvery  = 2 * time.Second
+)
+
+func (a *App) busLoops() []loop {
+	return []loop{
+		{name: "trim_events", every: trimEvery, step: a.trimEvents},
+		{name: "consumer_lag", every: lagEvery, step: onceAndRest(a.lags.step)},
+	}
+}
+
+// trimEvents deletes events that every group has passed and whose time is over.
+func (a *App) trimEvents(ctx context.Context) (int, error) {
+	groups := make([]string, len(a.consumers))
+	for i, c := range a.consumers {
+		groups[i] = c.group.Name
+	}
+	if len(groups) == 0 {
+		return 0, nil
+	}
+	return a.store.TrimOutbox(ctx, groups, a.clock.Now().Add(-a.config.Bus.Retention))
+}
+
+// lags remembers how far each group is behind, for the metrics. Safe for concurrent use.
+type lags struct {
+	bus    bus.Bus
+	groups []string
+	now    func() time.Time
+
+	mu      sync.Mutex
+	behind  map[string]bus.Backlog
+	letters int64
+	count   func(context.Context) (int64, error)
+}
+
+// step reads the backlog of every group.
+func (l *lags) step(ctx context.Context) (int, error) {
+	for _, g := range l.groups {
+		left, err := l.bus.Backlog(ctx, bus.Events, g)
+		if err != nil {
+			return 0, err
+		}
+		l.mu.Lock()
+		l.behind[g] = left
+		l.mu.Unlock()
+	}
+	n, err := l.count(ctx)
+	if err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	l.letters = n
+	l.mu.Unlock()
+	return len(l.groups), nil
+}
+
+// each yields how far each group was behind at the last look.
+func (l *lags) each(yield func(group string, events int64, age time.Duration)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, g := range l.groups {
+		left := l.behind[g]
+		age := time.Duration(0)
+		if !left.Oldest.IsZero() {
+			age = max(0, l.now().Sub(left.Oldest))
+		}
+		yield(g, left.Messages, age)
+	}
+}
+
+func (l *lags) deadLetters() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.letters
+}
+
+// observeBus gives the metrics how far the consumers are behind.
+func (a *App) observeBus() error {
+	a.lags = &lags{bus: a.bus, now: a.clock.Now, behind: map[string]bus.Backlog{}, count: a.store.CountLetters}
+	for _, c := range a.consumers {
+		a.lags.groups = append(a.lags.groups, c.group.Name)
+	}
+	if err := a.metrics.ObserveConsumers(a.lags.each); err != nil {
+		return err
+	}
+	return a.metrics.ObserveCount("tidegate.dead_letters", "Messages that groups of consumers have given up.", a.lags.deadLetters)
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/redis"
+	"github.com/tidegate/tidegate/internal/redis/cache"
 	"github.com/tidegate/tidegate/internal/store"
 	"github.com/tidegate/tidegate/internal/telemetry"
 )
@@ -40,6 +41,7 @@ type App struct {
 	folder  *folder
 	store   *store.Store
 	redis   *redis.Client // nil where there is none
+	cache   *cache.Cache  // nil where there is no Redis
 	shop                  // the modules
 	warmer  warmer
 	handler http.Handler // of the public listener
@@ -131,12 +133,10 @@ func (a *App) Close() error {
 	if a.metrics != nil {
 		errs = append(errs, a.metrics.Close(context.Background()))
 	}
-	if a.redis != nil {
-		a.redis.Close()
-	}
 	if a.bus != nil {
 		errs = append(errs, a.bus.Close())
 	}
+	a.closeRedis()
 	if a.store != nil {
 		errs = append(errs, a.store.Close())
 	}

@@ -38,7 +38,7 @@ func (a *App) commitLoop() loop {
 // loops lists what repeats in the background beside the group commit.
 func (a *App) loops() []loop {
 	s := &a.shop
-	return slices.Concat(a.paymentLoops(), a.busLoops(), []loop{
+	return slices.Concat(a.paymentLoops(), a.busLoops(), a.redisLoops(), []loop{
 		{name: "gate", every: followEvery, wake: a.store.GateWake(), step: s.follower.Step},
 		{name: "sale_clock", every: saleClockEvery, step: s.sales.Step},
 		{name: "revocations", every: revocationEvery, step: s.account.RevocationStep},
@@ -125,6 +125,9 @@ func (w *warmer) step(ctx context.Context) (int, error) {
 func (a *App) observe() error {
 	s := &a.shop
 	if err := a.metrics.ObserveCaches(s.cacheCounts); err != nil {
+		return err
+	}
+	if err := a.observeCache(); err != nil {
 		return err
 	}
 	if err := a.metrics.ObserveGate(s.saleLevels); err != nil {

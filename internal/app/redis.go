@@ -2,8 +2,21 @@ package app
 
 import (
 	"context"
+	"time"
 
+	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/redis"
+	"github.com/tidegate/tidegate/internal/redis/cache"
+	"github.com/tidegate/tidegate/internal/telemetry"
+)
+
+const (
+	// watchEvery bounds how long a connection that says nothing any more goes unnoticed, beside redis.reply_timeout.
+	watchEvery = 250 * time.Millisecond
+	// tellEvery bounds how late a change is told that could not be told at once.
+	tellEvery = 500 * time.Millisecond
+	// hotShown is how many of the most read products the metrics name.
+	hotShown = 20
 )
 
 // connectRedis connects to Redis where the configuration names one, and reports what would be lost with it. It returns an
@@ -29,4 +42,60 @@ func (a *App) aids() []check {
 		return nil
 	}
 	return []check{{"redis", a.redis.Ping}}
+}
+
+// sharedCache returns the cache that the shop's processes share, nil where each has its own.
+func (a *App) sharedCache() catalog.Shared {
+	if a.redis == nil {
+		return nil
+	}
+	a.cache = cache.New(a.redis)
+	return a.cache
+}
+
+// listenForChanges has the catalogue hear of what other processes change, before anything of it is read.
+func (a *App) listenForChanges(ctx context.Context) error {
+	if a.cache == nil {
+		return nil
+	}
+	a.cache.Listen(a.reader)
+	_, err := a.cache.WatchStep(ctx)
+	return err
+}
+
+// redisLoops lists what repeats where there is a Redis.
+func (a *App) redisLoops() []loop {
+	if a.cache == nil {
+		return nil
+	}
+	return []loop{
+		{name: "cache_watch", every: watchEvery, wake: a.cache.WatchWake(), retryMax: watchEvery, step: onceAndRest(a.cache.WatchStep)},
+		{name: "cache_tell", every: tellEvery, wake: a.reader.TellWake(), retryMax: time.Second, step: onceAndRest(a.reader.TellStep)},
+	}
+}
+
+func (a *App) closeRedis() {
+	if a.cache != nil {
+		a.cache.Unwatch()
+	}
+	if a.redis != nil {
+		a.redis.Close()
+	}
+}
+
+// observeCache gives the metrics the shared level of the cache and the most read products.
+func (a *App) observeCache() error {
+	if err := a.metrics.ObserveHottest(func(yield func(product string, reads int64)) {
+		for _, h := range a.reader.Hottest(hotShown) {
+			yield(h.Product.String(), int64(h.Reads))
+		}
+	}); err != nil || a.cache == nil {
+		return err
+	}
+	return a.metrics.ObserveSharedCache(func() telemetry.SharedCacheCounts {
+		s := a.cache.Stats()
+		return telemetry.SharedCacheCounts{
+			Hits: s.Hits, Loads: s.Loads, Waits: s.Waits, Refused: s.Refused, Failed: s.Failed, Live: a.cache.Live(),
+		}
+	})
 }

@@ -55,7 +55,7 @@ func (a *App) wire(ctx context.Context) error {
 	}
 	a.localKey = s.account.AddLocalKey()
 
-	s.reader = catalog.NewReader(c.Catalog, a.store, a.clock, a.log)
+	s.reader = catalog.NewReader(c.Catalog, a.store, a.sharedCache(), a.clock, a.log)
 	s.catalog = catalog.New(c.Catalog, a.store, s.reader, a.mint, a.clock)
 
 	s.gate = inventory.NewMemory()
@@ -187,6 +187,9 @@ func (o countedOrders) Place(ctx context.Context, r order.Request) (order.Placed
 // read first.
 func (a *App) load(ctx context.Context) error {
 	s := &a.shop
+	if err := a.listenForChanges(ctx); err != nil {
+		return err
+	}
 	// The gate before the book: the follower then goes on from a position that the book cannot be behind.
 	for _, read := range []func(context.Context) error{s.follower.Load, s.book.Load, s.account.Load, s.reader.Open} {
 		if err := read(ctx); err != nil {

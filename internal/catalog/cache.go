@@ -32,9 +32,13 @@ type cache[K comparable, V any] struct {
 	counter *stats.Counter
 	load    func(context.Context, K) (V, error)
 	known   func(K) bool // nil: every key may exist
-	loads   atomic.Uint64
-	failed  atomic.Uint64
-	stopped atomic.Uint64
+	shared  *sharedForm[K, V]
+	// lifetime is how long a value is to be kept, not the same at each call.
+	lifetime func(V) time.Duration
+	epoch    atomic.Uint64 // grows when everything is dropped
+	loads    atomic.Uint64
+	failed   atomic.Uint64
+	stopped  atomic.Uint64
 }
 
 type cacheSettings[K comparable, V any] struct {
@@ -48,15 +52,22 @@ type cacheSettings[K comparable, V any] struct {
 	weightMax uint64
 	load      func(context.Context, K) (V, error)
 	known     func(K) bool
+	shared    *sharedForm[K, V] // nil: each process loads for itself
 }
 
 func newCache[K comparable, V any](s cacheSettings[K, V]) *cache[K, V] {
-	c := &cache[K, V]{name: s.name, counter: stats.NewCounter(), load: s.load, known: s.known}
-	lifetime := func(e otter.Entry[K, V]) time.Duration {
-		if s.isMissing(e.Value) {
+	c := &cache[K, V]{name: s.name, counter: stats.NewCounter(), load: s.load, known: s.known, shared: s.shared}
+	c.lifetime = func(v V) time.Duration {
+		if s.isMissing(v) {
 			return s.missing
 		}
 		return jitter(s.lifetime)
+	}
+	lifetime := func(e otter.Entry[K, V]) time.Duration {
+		if s.shared.deaf() {
+			return min(c.lifetime(e.Value), deafLifetime)
+		}
+		return c.lifetime(e.Value)
 	}
 	refresh := func(e otter.Entry[K, V]) time.Duration {
 		if s.isMissing(e.Value) {
@@ -99,6 +110,17 @@ func (c *cache[K, V]) Load(ctx context.Context, key K) (V, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
 	defer cancel()
+	for {
+		epoch := c.epoch.Load()
+		v, err := c.shared.load(ctx, key, c.lifetime, c.loadCounted)
+		if err != nil || c.epoch.Load() == epoch {
+			return v, err
+		}
+	}
+}
+
+// loadCounted reads the source.
+func (c *cache[K, V]) loadCounted(ctx context.Context, key K) (V, error) {
 	c.loads.Add(1)
 	v, err := c.load(ctx, key)
 	if err != nil {
@@ -112,6 +134,12 @@ func (c *cache[K, V]) Reload(ctx context.Context, key K, _ V) (V, error) { retur
 
 // drop forgets a key, and has a load of it that is under way repeated.
 func (c *cache[K, V]) drop(key K) { c.otter.Invalidate(key) }
+
+// dropAll forgets every key, and has the loads that are under way repeated.
+func (c *cache[K, V]) dropAll() {
+	c.epoch.Add(1)
+	c.otter.InvalidateAll()
+}
 
 // CacheStats counts what a cache did since the process began.
 type CacheStats struct {

@@ -53,10 +53,39 @@ func (m *mostRead) count(p id.Product) {
 	m.counts[p] = lowest + 1
 }
 
+// HotProduct is a product that is read much; Reads is about how often it was since the process began, older reads counting less.
+type HotProduct struct {
+	Product id.Product
+	Reads   uint64
+}
+
+// hottest returns the n most read, the most read first.
+func (m *mostRead) hottest(n int) []HotProduct {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	ranked := m.ranked()
+	hot := make([]HotProduct, min(n, len(ranked)))
+	for i := range hot {
+		hot[i] = HotProduct{Product: ranked[i], Reads: m.counts[ranked[i]] * mostReadSample}
+	}
+	return hot
+}
+
 // top returns the n most read, the most read first, and halves every count, so that last month's favourite makes room.
 func (m *mostRead) top(n int) []id.Product {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	all := m.ranked()
+	for p, c := range m.counts {
+		if m.counts[p] = c / 2; c/2 == 0 {
+			delete(m.counts, p)
+		}
+	}
+	return all[:min(n, len(all))]
+}
+
+// ranked returns the products that are counted, the most read first. The caller holds the lock.
+func (m *mostRead) ranked() []id.Product {
 	all := make([]id.Product, 0, len(m.counts))
 	for p := range m.counts {
 		all = append(all, p)
@@ -64,10 +93,13 @@ func (m *mostRead) top(n int) []id.Product {
 	slices.SortFunc(all, func(a, b id.Product) int {
 		return cmp.Or(cmp.Compare(m.counts[b], m.counts[a]), cmp.Compare(a, b))
 	})
-	for p, c := range m.counts {
-		if m.counts[p] = c / 2; c/2 == 0 {
-			delete(m.counts, p)
-		}
-	}
-	return all[:min(n, len(all))]
+	return all
+}
+
+// counted reports whether a product is among those that are counted.
+func (m *mostRead) counted(p id.Product) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, ok := m.counts[p]
+	return ok
 }

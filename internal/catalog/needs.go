@@ -50,6 +50,20 @@ type Store interface {
 	SetMostRead(ctx context.Context, products []id.Product) error
 }
 
+// Shared is a cache that the processes of a shop share, behind the memory of each. Implementations are safe for concurrent
+// use.
+type Shared interface {
+	// Load returns the value of the key: the shared one, or what load returns, which is then shared for the lifetime that load
+	// says. One process at a time loads a key. Where the shared cache does not answer it is load's own answer. It returns
+	// load's error. What load read before a Forget of the key is never shared after it.
+	Load(ctx context.Context, key string, load func(context.Context) (value []byte, lifetime time.Duration, err error)) ([]byte, error)
+	// Forget drops the keys and has every process's Reader told, by Forgotten. It returns an error where not all may have been
+	// told: then it is called again.
+	Forget(ctx context.Context, keys []string) error
+	// Live reports whether this process hears of changes at the moment.
+	Live() bool
+}
+
 // Query asks for a page of products.
 type Query struct {
 	Status   Status // empty: every status but retired

@@ -40,13 +40,17 @@ const PageMax = 200
 // Reader answers what shoppers read, and what an order needs to know of its lines, from memory. Only published products are
 // shown. It is safe for concurrent use.
 //
-// Every write goes through Service, which tells the Reader before (admit) and after (forget).
+// Every write goes through Service, which tells the Reader before (admit) and after (forget). What other processes write it
+// hears through Shared: see Forgotten, Hears and Deaf.
 type Reader struct {
 	store    Store
 	currency money.Currency
 	known    *filter
 	most     *mostRead
 	mostMax  int
+
+	shared Shared // nil: what is in memory is this process's own affair
+	told   telling
 
 	products  *cache[id.Product, *Page]
 	addresses *cache[address, id.Product]
@@ -73,30 +77,36 @@ type listKey struct {
 var missing = &Page{}
 
 // NewReader returns a Reader with nothing in memory; see Open. The config must be valid. The log takes the refreshes that
-// failed.
-func NewReader(c Config, store Store, clk clock.Clock, log *slog.Logger) *Reader {
-	r := &Reader{store: store, currency: money.Currency(c.Currency), known: newFilter(), most: newMostRead(c.Cache.MostReadMax), mostMax: c.Cache.MostReadMax}
+// failed. Without a shared cache, which is nil then, the Reader is right where its process is the only one.
+func NewReader(c Config, store Store, shared Shared, clk clock.Clock, log *slog.Logger) *Reader {
+	r := &Reader{
+		store: store, currency: money.Currency(c.Currency), known: newFilter(), most: newMostRead(c.Cache.MostReadMax), mostMax: c.Cache.MostReadMax,
+		shared: shared, told: newTelling(),
+	}
 	pageMissing := func(p *Page) bool { return p == missing }
 	bytes := uint64(c.Cache.MaxMiB) << 20
 	r.products = newCache(cacheSettings[id.Product, *Page]{
 		name: "products", clock: clk, log: log, lifetime: c.Cache.Lifetime, missing: c.Cache.MissingLifetime, isMissing: pageMissing,
 		weigh:     func(_ id.Product, p *Page) uint32 { return uint32(len(p.Body) + pageOverheadBytes) },
 		weightMax: bytes / 2, load: r.loadProduct, known: func(p id.Product) bool { return r.known.may(productKey(p)) },
+		shared: shareProducts(shared),
 	})
 	r.lists = newCache(cacheSettings[listKey, *Page]{
 		name: "lists", clock: clk, log: log, lifetime: min(c.Cache.Lifetime, listLifetimeMax), missing: c.Cache.MissingLifetime, isMissing: pageMissing,
 		weigh:     func(_ listKey, p *Page) uint32 { return uint32(len(p.Body) + pageOverheadBytes) },
-		weightMax: bytes / 2, load: r.loadList,
+		weightMax: bytes / 2, load: r.loadList, shared: shareLists(shared),
 	})
 	r.addresses = newCache(cacheSettings[address, id.Product]{
 		name: "addresses", clock: clk, log: log, lifetime: c.Cache.Lifetime, missing: c.Cache.MissingLifetime,
 		isMissing: id.Product.IsZero, weigh: func(address, id.Product) uint32 { return 1 },
 		weightMax: addressesMax, load: r.loadAddress, known: func(a address) bool { return r.known.may(a.key()) },
+		shared: shareAddresses(shared),
 	})
 	r.sellables = newCache(cacheSettings[id.SKU, Sellable]{
 		name: "prices", clock: clk, log: log, lifetime: c.Cache.Lifetime, missing: c.Cache.MissingLifetime,
 		isMissing: func(s Sellable) bool { return s.Product.IsZero() }, weigh: func(id.SKU, Sellable) uint32 { return sellableBytes },
 		weightMax: uint64(c.Cache.PricesMax), load: r.loadSellable, known: func(s id.SKU) bool { return r.known.may(skuKey(s)) },
+		shared: shareSellables(shared),
 	})
 	return r
 }
@@ -112,11 +122,9 @@ func (r *Reader) Open(ctx context.Context) error {
 	if other != "" {
 		return fault.Bad("currency", "There are prices in %s: it cannot be %s any more.", other, r.currency)
 	}
-	// Products written meanwhile add themselves: adding is not held up by this.
-	if err := r.store.CatalogKeys(ctx, r.known.addKeys); err != nil {
+	if err := r.fillFilter(ctx); err != nil {
 		return err
 	}
-	r.known.ready.Store(true)
 	products, err := r.store.MostRead(ctx)
 	if err != nil {
 		return err
@@ -287,28 +295,6 @@ func (r *Reader) SaveMostRead(ctx context.Context) (did int, err error) {
 // admit makes keys known before the write that makes them visible.
 func (r *Reader) admit(k Keys) { r.known.addKeys(k) }
 
-// forget drops everything that a committed change has made old. A product's keys before and after are both given.
-func (r *Reader) forget(all ...Keys) {
-	for _, k := range all {
-		r.products.drop(k.Product)
-		r.addresses.drop(address{byHandle, k.Handle})
-		for _, code := range k.Codes {
-			r.addresses.drop(address{byCode, code})
-		}
-		for _, sku := range k.SKUs {
-			r.sellables.drop(sku)
-		}
-	}
-	r.generation.Add(1)
-}
-
-// forgetShelf drops the categories and brands, after one was added. What is in memory of products stays right: a category or
-// brand never changes.
-func (r *Reader) forgetShelf() {
-	r.shelfEpoch.Add(1)
-	r.shelfNow.Store(nil)
-}
-
 // shelf returns every category and brand, loading them once for all who wait.
 func (r *Reader) shelf(ctx context.Context) (*shelf, error) {
 	if s := r.shelfNow.Load(); s != nil {
@@ -366,7 +352,7 @@ func (r *Reader) shelfOf(ctx context.Context, products ...*Product) (*shelf, err
 		if err != nil || s.holds(products) {
 			return s, err
 		}
-		r.forgetShelf()
+		r.dropShelf()
 	}
 	return nil, fault.New(fault.Internal, "A product's brand or category is missing.")
 }

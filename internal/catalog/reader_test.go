@@ -180,7 +180,7 @@ func newReaderTest(t *testing.T, products ...Product) *readerTest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := NewReader(DefaultConfig(), store, clk, slog.New(slog.DiscardHandler))
+	r := NewReader(DefaultConfig(), store, nil, clk, slog.New(slog.DiscardHandler))
 	return &readerTest{T: t, store: store, clock: clk, reader: r, service: New(DefaultConfig(), store, r, mint, clk)}
 }
 
@@ -486,7 +486,7 @@ func TestTheMostReadAreWarmAfterARestart(t *testing.T) {
 	if did, err := rt.reader.SaveMostRead(t.Context()); err != nil || did < 2 {
 		t.Fatalf("%d, %v", did, err)
 	}
-	rt.reader = NewReader(DefaultConfig(), rt.store, rt.clock, slog.New(slog.DiscardHandler))
+	rt.reader = NewReader(DefaultConfig(), rt.store, nil, rt.clock, slog.New(slog.DiscardHandler))
 	rt.open()
 	loads := rt.store.loads.Load()
 	rt.title(7)
@@ -580,7 +580,7 @@ func TestFilterGrows(t *testing.T) {
 
 func BenchmarkProductFromMemory(b *testing.B) {
 	store := newShelfStub(numbered(1))
-	r := NewReader(DefaultConfig(), store, clock.System{}, slog.New(slog.DiscardHandler))
+	r := NewReader(DefaultConfig(), store, nil, clock.System{}, slog.New(slog.DiscardHandler))
 	ctx := context.Background()
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
@@ -593,7 +593,7 @@ func BenchmarkProductFromMemory(b *testing.B) {
 }
 
 func BenchmarkPriceFromMemory(b *testing.B) {
-	r := NewReader(DefaultConfig(), newShelfStub(numbered(1)), clock.System{}, slog.New(slog.DiscardHandler))
+	r := NewReader(DefaultConfig(), newShelfStub(numbered(1)), nil, clock.System{}, slog.New(slog.DiscardHandler))
 	ctx := context.Background()
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {

@@ -95,20 +95,25 @@ func (s *Service) write(ctx context.Context, puts []Put, dryRun bool) ([]Change,
 		}
 	}
 	changes, err := s.store.PutProducts(ctx, Batch{Puts: puts, Now: s.clock.Now(), DryRun: dryRun, NewID: s.mint.Next})
-	if dryRun || err != nil {
+	if dryRun {
 		return changes, err
 	}
 	var stale []Keys
+	if err != nil { // the commit may have gone through and its answer not
+		for i := range puts {
+			stale = append(stale, puts[i].Product.Keys())
+		}
+	}
 	for _, c := range changes {
 		if c.Action == Created || c.Action == Updated {
 			stale = append(stale, c.Before.Keys(), c.After.Keys())
 		}
 	}
 	if len(stale) > 0 {
-		s.reader.forgetShelf()
-		s.reader.forget(stale...)
+		s.reader.forgetShelf(ctx)
+		s.reader.forget(ctx, stale...)
 	}
-	return changes, nil
+	return changes, err
 }
 
 // Retire deletes a product for shoppers: it is no longer shown or sold, and its stock codes are free. Its rows stay. A version
@@ -116,10 +121,10 @@ func (s *Service) write(ctx context.Context, puts []Put, dryRun bool) ([]Change,
 func (s *Service) Retire(ctx context.Context, product id.Product, version int64) error {
 	before, err := s.store.RetireProduct(ctx, product, version, s.clock.Now())
 	if err != nil {
-		return err
+		before.ID = product // the commit may have gone through and its answer not
 	}
-	s.reader.forget(before.Keys())
-	return nil
+	s.reader.forget(ctx, before.Keys())
+	return err
 }
 
 // Get returns a product, a draft too, from the store. It returns fault.NotFound, also for a deleted one.
@@ -170,7 +175,7 @@ func (s *Service) AddCategory(ctx context.Context, c Category) (Category, error)
 	}
 	c.ID = id.New[id.Category](s.mint)
 	err := s.store.AddCategory(ctx, c)
-	s.reader.forgetShelf()
+	s.reader.forgetShelf(ctx)
 	return c, err
 }
 
@@ -181,6 +186,6 @@ func (s *Service) AddBrand(ctx context.Context, b Brand) (Brand, error) {
 	}
 	b.ID = id.New[id.Brand](s.mint)
 	err := s.store.AddBrand(ctx, b)
-	s.reader.forgetShelf()
+	s.reader.forgetShelf(ctx)
 	return b, err
 }

@@ -24,7 +24,7 @@ type catalogShop struct {
 func newCatalogShop(t testing.TB) *catalogShop {
 	t.Helper()
 	s := newShop(t)
-	reader := catalog.NewReader(catalog.DefaultConfig(), s.store, s.clock, slog.New(slog.DiscardHandler))
+	reader := catalog.NewReader(catalog.DefaultConfig(), s.store, nil, s.clock, slog.New(slog.DiscardHandler))
 	check(t, reader.Open(t.Context()))
 	s.parts.Products, s.parts.Catalogue = reader, catalog.New(catalog.DefaultConfig(), s.store, reader, s.mint, s.clock)
 	s.server = must(httpapi.New(s.parts))(t)

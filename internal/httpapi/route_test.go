@@ -76,7 +76,7 @@ func TestFulfilRoute(t *testing.T) {
 // TestRehearsalRoutes: a rehearsal is made, bought from by its own shoppers, and told apart from the shop's sales.
 func TestRehearsalRoutes(t *testing.T) {
 	s := newShop(t)
-	reader := catalog.NewReader(catalog.DefaultConfig(), s.store, s.clock, slog.New(slog.DiscardHandler))
+	reader := catalog.NewReader(catalog.DefaultConfig(), s.store, nil, s.clock, slog.New(slog.DiscardHandler))
 	check(t, reader.Open(t.Context()))
 	book := sale.NewBook(s.store, s.clock)
 	s.parts.Rehearsals = rehearsal.NewService(rehearsal.Parts{

@@ -66,6 +66,8 @@ func (c Config) options() (rueidis.ClientOption, error) {
 		ConnWriteTimeout:  c.ReplyTimeout,
 		PipelineMultiplex: bits.Len(uint(c.Connections)) - 1,
 		ForceSingleClient: !c.Cluster && c.SentinelMaster == "",
+		// What is in memory is the modules' affair: they are told what has changed on connections of their own.
+		DisableCache: true,
 	}
 	if c.SentinelMaster != "" {
 		o.Sentinel = rueidis.SentinelOption{
@@ -108,8 +110,6 @@ func (c Config) explain(err error) error {
 		return c.explainRefusal(refused, at)
 	}
 	switch {
-	case errors.Is(err, rueidis.ErrNoCache):
-		return fmt.Errorf("the Redis at %s (redis.addresses) is older than %s: upgrade it", at, versionLeast)
 	case errors.Is(err, context.Canceled):
 		return err
 	case c.SentinelMaster != "":

@@ -55,7 +55,7 @@ func open(t *testing.T) shop {
 		t.Fatal(err)
 	}
 	settings := catalog.DefaultConfig()
-	reader := catalog.NewReader(settings, s, now, slog.New(slog.DiscardHandler))
+	reader := catalog.NewReader(settings, s, nil, now, slog.New(slog.DiscardHandler))
 	sales := sale.NewService(s, sale.NewBook(s, now), reader, now, mint, "GBP")
 	return shop{rehearsal.NewService(rehearsal.Parts{
 		Store: s, Catalogue: catalog.New(settings, s, reader, mint, now), Stock: inventory.NewService(s, reader, now, mint), Sales: sales,

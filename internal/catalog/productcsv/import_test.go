@@ -47,7 +47,7 @@ func newShop(t *testing.T) *shop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := catalog.NewReader(catalog.DefaultConfig(), s, clk, slog.New(slog.DiscardHandler))
+	r := catalog.NewReader(catalog.DefaultConfig(), s, nil, clk, slog.New(slog.DiscardHandler))
 	if err := r.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}

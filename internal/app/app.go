@@ -11,6 +11,7 @@ import (
 
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/lease"
 	"github.com/tidegate/tidegate/internal/redis"
 	"github.com/tidegate/tidegate/internal/redis/cache"
 	"github.com/tidegate/tidegate/internal/store"
@@ -37,6 +38,8 @@ type App struct {
 	clock   clock.Clock
 	log     *slog.Logger
 	mint    *id.Mint
+	process string // names this process to leases
+	leases  []*lease.Keeper
 	metrics *telemetry.Metrics
 	folder  *folder
 	store   *store.Store
@@ -62,7 +65,7 @@ type Addresses struct{ Public, Express, Ops string }
 // New locks the data folder, creating it where it is missing, opens the database, brings its schema to the newest version
 // and wires the modules. It returns a *HeldError where another process holds the folder.
 func New(ctx context.Context, c Config, o Options) (_ *App, err error) {
-	a := &App{config: c, version: o.Version, clock: o.Clock, log: o.Log, wantsDemo: o.Demo, ready: make(chan struct{})}
+	a := &App{config: c, version: o.Version, clock: o.Clock, log: o.Log, wantsDemo: o.Demo, process: newHolder(), ready: make(chan struct{})}
 	if a.clock == nil {
 		a.clock = clock.System{}
 	}
@@ -103,6 +106,10 @@ func (a *App) openStore(ctx context.Context) error {
 	if a.store, err = store.Open(ctx, storeConfig(a.config, a.folder.path)); err != nil {
 		return err
 	}
+	a.log.InfoContext(ctx, "database", "engine", a.store.Engine())
+	for _, w := range a.store.Warnings() {
+		a.log.WarnContext(ctx, "the database could lose accepted orders, which store.allow_unsafe allows", "because", w)
+	}
 	before, after, err := a.store.Migrate(ctx)
 	if err != nil {
 		return err
@@ -138,7 +145,7 @@ func (a *App) Close() error {
 	}
 	a.closeRedis()
 	if a.store != nil {
-		errs = append(errs, a.store.Close())
+		errs = append(errs, a.releaseLeases(), a.store.Close())
 	}
 	if a.folder != nil {
 		errs = append(errs, a.folder.Close())

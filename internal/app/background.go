@@ -38,16 +38,24 @@ func (a *App) commitLoop() loop {
 // loops lists what repeats in the background beside the group commit.
 func (a *App) loops() []loop {
 	s := &a.shop
-	return slices.Concat(a.paymentLoops(), a.busLoops(), a.redisLoops(), []loop{
-		{name: "gate", every: followEvery, wake: a.store.GateWake(), step: s.follower.Step},
+	return slices.Concat(a.paymentLoops(), a.busLoops(), a.redisLoops(), a.sharedLoops(), []loop{
+		{name: "gate", every: a.followEvery(), wake: a.store.GateWake(), step: s.follower.Step},
 		{name: "sale_clock", every: saleClockEvery, step: s.sales.Step},
 		{name: "revocations", every: revocationEvery, step: s.account.RevocationStep},
-		{name: "clean_sessions", every: cleanEvery, step: s.account.CleanStep},
+		a.alone(loop{name: "clean_sessions", every: cleanEvery, step: s.account.CleanStep}),
 		{name: "most_read", every: mostReadEvery, step: onceAndRest(s.reader.SaveMostRead)},
 		{name: "forget_sales", every: cleanEvery, step: s.forgetSales},
 		{name: "checkpoint", every: checkpointEvery, step: a.store.CheckpointStep},
 		{name: "warm", every: warmEvery, step: a.warmer.step},
 	})
+}
+
+// followEvery is how often the gate looks for changes without being woken.
+func (a *App) followEvery() time.Duration {
+	if a.store.Shared() {
+		return followSharedEvery
+	}
+	return followEvery
 }
 
 // onceAndRest makes a step that always has something to do wait for its time.

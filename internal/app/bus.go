@@ -49,8 +49,14 @@ func (a *App) newBus(ctx context.Context, consumers []consumer) error {
 	return err
 }
 
-// holder names this process to the leases. One process at a time has the folder, so the next one goes on with its leases.
-func (a *App) holder() string { return "folder" }
+// holder names this process to the leases. One process at a time has the folder and the file in it, so the next one goes on
+// with its leases; a database that processes share knows them by names of their own.
+func (a *App) holder() string {
+	if a.store.Shared() {
+		return a.process
+	}
+	return "folder"
+}
 
 // ordersShare is how much of the time a consumer works while orders wait for their commit: a tenth, so that what follows
 // an order costs the orders next to nothing, and still comes on.

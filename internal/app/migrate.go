@@ -29,19 +29,22 @@ func MigrateUp(ctx context.Context, c Config) (before, after Schema, err error) 
 	return before, after, err
 }
 
-// onDatabase opens the database of a folder that nobody else holds.
+// onDatabase opens the database of a folder that nobody else holds, or the one that store.primary names, which processes
+// share.
 func onDatabase[T any](ctx context.Context, c Config, create bool, fn func(*store.Store) (T, error)) (out T, err error) {
 	if !create {
 		if err := mustExist(c); err != nil {
 			return out, err
 		}
 	}
-	f, err := holdFolder(c.Data)
-	if err != nil {
-		return out, err
+	if c.Store.Primary == "" {
+		f, err := holdFolder(c.Data)
+		if err != nil {
+			return out, err
+		}
+		defer func() { err = errors.Join(err, f.Close()) }()
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	s, err := store.Open(ctx, storeConfig(c, f.path))
+	s, err := store.Open(ctx, storeConfig(c, c.Data))
 	if err != nil {
 		return out, err
 	}
@@ -52,8 +55,12 @@ func onDatabase[T any](ctx context.Context, c Config, create bool, fn func(*stor
 // errNoShop says that there is nothing to work on.
 var errNoShop = errors.New("there is no shop")
 
-// mustExist returns an error where the folder holds no database: a mistyped folder should not become a new shop.
+// mustExist returns an error where the folder holds no database: a mistyped folder should not become a new shop. A server
+// says by itself that it has no such database.
 func mustExist(c Config) error {
+	if c.Store.Primary != "" {
+		return nil
+	}
 	if _, err := os.Stat(storeConfig(c, c.Data).Path); err != nil {
 		return fmt.Errorf("%w in the folder %s: name another with --data, or a running shop with --target", errNoShop, c.Data)
 	}

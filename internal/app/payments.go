@@ -46,9 +46,9 @@ func (a *App) cashier() map[string]http.Handler {
 
 func (a *App) paymentLoops() []loop {
 	loops := []loop{
-		{name: "expiry", every: expireEvery, step: a.payments.ExpireStep},
+		a.alone(loop{name: "expiry", every: expireEvery, step: a.payments.ExpireStep}),
 		{name: "refunds", every: refundEvery, step: a.payments.RefundStep},
-		{name: "sandbox", every: deliverEvery, step: a.sandbox.DeliverStep},
+		a.alone(loop{name: "sandbox", every: deliverEvery, step: a.sandbox.DeliverStep}),
 	}
 	for i := range a.config.Payments.Workers {
 		loops = append(loops, loop{name: "ask_provider_" + strconv.Itoa(i+1), every: askEvery, step: a.payments.AskStep})

@@ -48,10 +48,10 @@ var (
 
 // engines are the libraries that speak to an engine. Each belongs to the rooms named; no one else may import it.
 var engines = map[string][]string{
-	"database/sql":                   {"store"},
+	"database/sql":                   {"store", "test"},
 	"modernc.org/sqlite":             {"store"},
 	"github.com/pressly/goose":       {"store"},
-	"github.com/go-sql-driver/mysql": {"store"},
+	"github.com/go-sql-driver/mysql": {"store", "test"},
 	"github.com/redis/":              {"redis"},
 	"github.com/rabbitmq/":           {"bus"},
 	"github.com/nats-io/":            {"bus"},

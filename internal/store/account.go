@@ -24,7 +24,7 @@ func (s *Store) InsertCustomer(ctx context.Context, c account.Customer, password
 			INSERT INTO customer (id, email, password_hash, created_at)
 			VALUES (?, ?, ?, ?)`,
 			c.ID, c.Email, passwordHash, millis(c.CreatedAt))
-		if isUnique(err) {
+		if tx.dialect().unique(err) {
 			return &fault.Error{Code: fault.Conflict, Field: "email", Detail: "This email address has an account; log in instead."}
 		}
 		return err
@@ -80,6 +80,9 @@ func (s *Store) ReplacePasswordHash(ctx context.Context, customer id.Customer, o
 // InsertSession implements account.SessionStore.
 func (s *Store) InsertSession(ctx context.Context, v account.Session, openMax int, until time.Time) (ended []id.Session, err error) {
 	err = s.write(ctx, jobs, func(tx *Tx) error {
+		if err := tx.lockCustomer(v.Customer); err != nil {
+			return err
+		}
 		_, err := tx.Exec(`
 			INSERT INTO session (id, customer_id, family_hash, current_hash, previous_hash, salt, rotated_at, created_at, expires_at, revoked_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,

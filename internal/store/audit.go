@@ -19,15 +19,15 @@ var _ audit.Store = (*Store)(nil)
 // AuditSnapshot calls fn with the shop as it is at one moment. It delays no writer; while it lasts the write-ahead log
 // grows.
 func (s *Store) AuditSnapshot(ctx context.Context, fn func(audit.Snapshot) error) error {
-	return s.snapshot(ctx, func(tx *sql.Tx) error { return fn(auditSnapshot{tx}) })
+	return s.settled(ctx, func(now view) error { return fn(auditSnapshot{now}) })
 }
 
 // auditSnapshot reads for the audit. Its scans go along the tables themselves, in the order of their rows.
-type auditSnapshot struct{ tx *sql.Tx }
+type auditSnapshot struct{ now view }
 
 // each runs a query and calls row with every row of it.
 func (a auditSnapshot) each(ctx context.Context, row func(*sql.Rows) error, text string, args ...any) error {
-	rows, err := a.tx.QueryContext(ctx, text, args...)
+	rows, err := a.now.query(ctx, text, args...)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (a auditSnapshot) each(ctx context.Context, row func(*sql.Rows) error, text
 }
 
 func (a auditSnapshot) number(ctx context.Context, text string) (n int64, err error) {
-	err = a.tx.QueryRowContext(ctx, text).Scan(&n)
+	err = a.now.row(ctx, text).Scan(&n)
 	return n, err
 }
 
@@ -111,10 +111,15 @@ func (a auditSnapshot) Events(ctx context.Context, after, upTo id.Order, fn func
 		args = append(args, order.EventOf(st))
 	}
 	var row outboxRow
+	var position sql.NullInt64
 	var payload sql.RawBytes
-	return a.each(ctx, func(rows *sql.Rows) error {
-		if err := rows.Scan(&row.Position, &row.count, &row.Subject, &row.Type, &payload); err != nil {
+	tell := func(rows *sql.Rows) error {
+		last := row.Position
+		if err := rows.Scan(&position, &row.count, &row.Subject, &row.Type, &payload); err != nil {
 			return err
+		}
+		if row.Position = position.Int64; !position.Valid {
+			row.Position = last + row.count // where it will stand, or further on
 		}
 		row.Payload = payload
 		if row.several() {
@@ -124,12 +129,24 @@ func (a auditSnapshot) Events(ctx context.Context, after, upTo id.Order, fn func
 			return nil // a row of several orders has no subject, and this is none
 		}
 		return fn(&audit.Event{Position: row.Position, Order: id.Order(row.Subject), Status: statuses[row.Type], Payload: payload})
-	}, `
+	}
+	err := a.each(ctx, tell, `
 		SELECT position, count, subject, type, CASE WHEN type = ? THEN payload END
 		FROM outbox NOT INDEXED
-		WHERE (subject > ? AND subject <= ? OR subject = 0)
+		WHERE position > 0
+		  AND (subject > ? AND subject <= ? OR subject = 0)
 		  AND type IN (`+marks(len(args)-3)+`)
 		ORDER BY position`, args...)
+	if err != nil || !a.now.dialect.stamps {
+		return err
+	}
+	return a.each(ctx, tell, `
+		SELECT position, count, subject, type, CASE WHEN type = ? THEN payload END
+		FROM outbox
+		WHERE position IS NULL
+		  AND (subject > ? AND subject <= ? OR subject = 0)
+		  AND type IN (`+marks(len(args)-3)+`)
+		ORDER BY noted, id`, args...)
 }
 
 // audit tells the events of a row that announces several orders, of the orders after one and up to another.
@@ -152,7 +169,7 @@ func (r *outboxRow) audit(after, upTo id.Order, fn func(*audit.Event) error) err
 
 // FirstEvent implements audit.Snapshot.
 func (a auditSnapshot) FirstEvent(ctx context.Context) (int64, error) {
-	return a.number(ctx, "SELECT COALESCE((SELECT position - count + 1 FROM outbox ORDER BY position LIMIT 1), 0)")
+	return a.number(ctx, "SELECT COALESCE((SELECT position - count + 1 FROM outbox WHERE position > 0 ORDER BY position LIMIT 1), 0)")
 }
 
 // Attempts implements audit.Snapshot.
@@ -257,7 +274,7 @@ func (a auditSnapshot) Buyers(ctx context.Context) (int64, error) {
 			CROSS JOIN orders AS o
 			WHERE s.limit_per_customer > 0
 			  AND o.sale_id = s.id
-		)`)
+		) AS buyers`)
 }
 
 // OverLimit implements audit.Snapshot. The unique key has the orders in the order of the groups.
@@ -303,7 +320,7 @@ func (a auditSnapshot) Limits(ctx context.Context, s id.Sale, fn func(audit.Limi
 
 // OrdersOf implements audit.Snapshot.
 func (a auditSnapshot) OrdersOf(ctx context.Context, s id.Sale, c id.Customer) ([]id.Order, error) {
-	rows, err := a.tx.QueryContext(ctx, `
+	rows, err := a.now.query(ctx, `
 		SELECT id
 		FROM orders
 		WHERE sale_id = ?

@@ -134,7 +134,7 @@ func (s *Store) CatalogKeys(ctx context.Context, fn func(catalog.Keys)) error {
 SELECT p.id, p.handle, s.id, s.code
   FROM product p
   LEFT JOIN sku s ON s.product_id = p.id
- ORDER BY p.id`)
+ ORDER BY p.id, s.position`)
 	if err != nil {
 		return err
 	}
@@ -191,8 +191,8 @@ SELECT product_id
 
 // catalogSnapshot gives fn a querier that sees one moment: a product is never read half before and half after a change.
 func (s *Store) catalogSnapshot(ctx context.Context, fn func(q querier) error) error {
-	return s.snapshot(ctx, func(tx *sql.Tx) error {
-		return fn(func(text string, args ...any) (*sql.Rows, error) { return tx.QueryContext(ctx, text, args...) })
+	return s.snapshot(ctx, func(now view) error {
+		return fn(func(text string, args ...any) (*sql.Rows, error) { return now.query(ctx, text, args...) })
 	})
 }
 

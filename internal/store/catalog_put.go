@@ -79,7 +79,7 @@ func productBefore(tx *Tx, put catalog.Put) (before catalog.Product, refusal *fa
 	byHandle, err := loadProducts(tx.Query, `
 SELECT `+productColumns+`
   FROM product p
- WHERE p.handle = ?`, put.Product.Handle)
+ WHERE p.handle = ? FOR UPDATE`, put.Product.Handle)
 	if err != nil {
 		return before, nil, err
 	}
@@ -98,7 +98,7 @@ SELECT `+productColumns+`
 	byID, err := loadProducts(tx.Query, `
 SELECT `+productColumns+`
   FROM product p
- WHERE p.id = ?`, put.Product.ID)
+ WHERE p.id = ? FOR UPDATE`, put.Product.ID)
 	switch {
 	case err != nil:
 		return before, nil, err
@@ -142,7 +142,7 @@ func adoptCodes(tx *Tx, p *catalog.Product) (known map[id.SKU]bool, refusal *fau
 	found, err := tx.Query(`
 SELECT code, id, product_id, retired
   FROM sku
- WHERE code IN (`+places+`)`, args...)
+ WHERE code IN (`+places+`) FOR UPDATE`, args...)
 	if _, err = collect(found, err, func(r *sql.Rows) (struct{}, error) {
 		var (
 			code string
@@ -233,7 +233,7 @@ func (s *Store) RetireProduct(ctx context.Context, product id.Product, version i
 		found, err := loadProducts(tx.Query, `
 SELECT `+productColumns+`
   FROM product p
- WHERE p.id = ?`, product)
+ WHERE p.id = ? FOR UPDATE`, product)
 		switch {
 		case err != nil:
 			return err

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"os"
 	"path/filepath"
 	"testing"
@@ -37,9 +36,9 @@ func TestCheckpoint(t *testing.T) {
 	reading, release := context.WithCancel(t.Context())
 	started, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
-		ended <- s.snapshot(context.WithoutCancel(reading), func(tx *sql.Tx) error {
+		ended <- s.snapshot(context.WithoutCancel(reading), func(now view) error {
 			var n int
-			err := tx.QueryRow("SELECT COUNT(*) FROM outbox").Scan(&n) // its moment begins here
+			err := now.row(context.Background(), "SELECT COUNT(*) FROM outbox").Scan(&n) // its moment begins here
 			close(started)
 			<-reading.Done()
 			return err

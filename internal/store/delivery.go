@@ -169,7 +169,7 @@ func (s *Store) TrimOutbox(ctx context.Context, groups []string, before time.Tim
 		      WHERE position <= ?
 		        AND position < (SELECT MAX(position) FROM outbox)
 		      ORDER BY position
-		      LIMIT ?)
+		      LIMIT ?) AS oldest
 		WHERE at < ?`, []any{passed, trimRowsMax, millis(before)}, &last)
 	if err != nil || !last.Valid {
 		return 0, err
@@ -186,14 +186,18 @@ func (s *Store) TrimOutbox(ctx context.Context, groups []string, before time.Tim
 func (s *Store) BuryLetters(ctx context.Context, letters []delivery.Letter) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		for _, l := range letters {
-			_, err := tx.Exec(`
-				INSERT INTO dead_letter (topic, consumer, message_id, msg_key, type, payload, at, tries, reason, died_at)
-				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			number, err := tx.nextNumber("dead_letter")
+			if err != nil {
+				return err
+			}
+			_, err = tx.Exec(`
+				INSERT INTO dead_letter (number, topic, consumer, message_id, msg_key, type, payload, at, tries, reason, died_at)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 				ON CONFLICT (topic, consumer, message_id) DO UPDATE
 				SET tries = excluded.tries,
 				    reason = excluded.reason,
 				    died_at = excluded.died_at`,
-				l.Topic, l.Group, l.ID, l.Key, l.Type, l.Payload, millis(l.At), l.Tries, l.Reason, millis(l.DiedAt))
+				number, l.Topic, l.Group, l.ID, l.Key, l.Type, l.Payload, millis(l.At), l.Tries, l.Reason, millis(l.DiedAt))
 			if err != nil {
 				return err
 			}

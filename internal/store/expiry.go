@@ -62,6 +62,9 @@ func (s *Store) ordersDue(ctx context.Context, now time.Time) ([]id.Order, error
 
 // expire ends one order's hold, unless somebody was faster or pays for it right now.
 func (tx *Tx) expire(o id.Order, now time.Time, mint *id.Mint) (bool, error) {
+	if err := tx.lockOrder(o); err != nil {
+		return false, err
+	}
 	live, err := tx.hasLive(o)
 	if err != nil || live {
 		return false, err
@@ -73,6 +76,9 @@ func (tx *Tx) expire(o id.Order, now time.Time, mint *id.Mint) (bool, error) {
 // CancelOrder implements payment.Store.
 func (s *Store) CancelOrder(ctx context.Context, o id.Order, actor string, now time.Time, mint *id.Mint) (after order.Order, live bool, err error) {
 	err = s.write(ctx, jobs, func(tx *Tx) error {
+		if err := tx.lockOrder(o); err != nil {
+			return err
+		}
 		if live, err = tx.hasLive(o); err != nil {
 			return err
 		}

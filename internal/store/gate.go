@@ -49,11 +49,11 @@ func (s *Store) GateChanges(ctx context.Context, after int64, limit int) ([]inve
 // and of every sale that has not ended its pools, terms and the keys of its orders.
 func (s *Store) GateSnapshot(ctx context.Context) (inventory.Snapshot, error) {
 	var snap inventory.Snapshot
-	err := s.snapshot(ctx, func(tx *sql.Tx) error {
-		if err := tx.QueryRowContext(ctx, "SELECT COALESCE(MAX(position), 0) FROM outbox").Scan(&snap.Position); err != nil {
+	err := s.settled(ctx, func(now view) error {
+		if err := now.row(ctx, "SELECT COALESCE(MAX(position), 0) FROM outbox").Scan(&snap.Position); err != nil {
 			return err
 		}
-		rows, err := tx.QueryContext(ctx, `
+		rows, err := now.query(ctx, `
 			SELECT sale_id, sku_id, on_hand, reserved, sold
 			FROM stock
 			WHERE sale_id = 0
@@ -61,7 +61,7 @@ func (s *Store) GateSnapshot(ctx context.Context) (inventory.Snapshot, error) {
 		if snap.Stock, err = collect(rows, err, scanStock); err != nil {
 			return err
 		}
-		rows, err = tx.QueryContext(ctx, `
+		rows, err = now.query(ctx, `
 			SELECT id, limit_per_customer, status
 			FROM sale
 			WHERE status <> 'ended'
@@ -70,7 +70,7 @@ func (s *Store) GateSnapshot(ctx context.Context) (inventory.Snapshot, error) {
 			return err
 		}
 		for _, t := range snap.Terms {
-			rows, err := tx.QueryContext(ctx, `
+			rows, err := now.query(ctx, `
 				SELECT id, sale_id, customer_id, idem_key, body_hash,
 				       CASE WHEN status IN ('expired', 'cancelled') THEN 0 ELSE units END
 				FROM orders

@@ -28,18 +28,18 @@ func (tx *Tx) closeOrder(o id.Order, to order.Status, actor string, at time.Time
 
 // release gives an order's units back to its pools, and from the pools of a sale that has ended on to general stock.
 func (tx *Tx) release(o *order.Order, actor string, at time.Time, mint *id.Mint) error {
-	ended, err := tx.saleEnded(o.Sale)
-	if err != nil {
-		return err
-	}
 	for _, l := range o.Lines {
 		m := inventory.Movement{ID: id.New[id.Movement](mint), Pool: inventory.Pool{Sale: o.Sale, SKU: l.SKU}, Kind: inventory.Release, Units: l.Units, Order: o.ID, Actor: actor, Reason: string(o.Status), At: at}
 		if err := tx.move(m, o.Customer, -l.Units); err != nil {
 			return err
 		}
-		if !ended {
-			continue
-		}
+	}
+	// Asked when the pools are held: who ends the sale has either taken what was released, or waits and takes it.
+	ended, err := tx.saleEnded(o.Sale)
+	if err != nil || !ended {
+		return err
+	}
+	for _, l := range o.Lines {
 		if err := tx.allocate(o.Sale, l.SKU, -l.Units, o.ID, actor, "released after the end", at, mint); err != nil {
 			return err
 		}
@@ -91,11 +91,14 @@ func (tx *Tx) holdAgain(o *order.Order, actor string, at time.Time, mint *id.Min
 	}
 	err := tx.tryHold(o, actor, at, mint)
 	if err != nil {
+		if lost := tx.lost(err); lost != nil {
+			return false, lost
+		}
 		if _, err := tx.Exec("ROLLBACK TO again"); err != nil {
 			return false, err
 		}
 	}
-	if _, err := tx.Exec("RELEASE again"); err != nil {
+	if _, err := tx.Exec("RELEASE SAVEPOINT again"); err != nil {
 		return false, err
 	}
 	if errors.Is(err, fault.OutOfStock) || errors.Is(err, fault.LimitReached) {
@@ -107,6 +110,11 @@ func (tx *Tx) holdAgain(o *order.Order, actor string, at time.Time, mint *id.Min
 func (tx *Tx) tryHold(o *order.Order, actor string, at time.Time, mint *id.Mint) error {
 	if err := tx.checkAllowance(o); err != nil {
 		return err
+	}
+	for _, l := range o.Lines {
+		if err := tx.lockPool(inventory.Pool{Sale: o.Sale, SKU: l.SKU}); err != nil {
+			return err
+		}
 	}
 	ended, err := tx.saleEnded(o.Sale)
 	if err != nil {
@@ -130,6 +138,9 @@ func (tx *Tx) tryHold(o *order.Order, actor string, at time.Time, mint *id.Mint)
 func (tx *Tx) checkAllowance(o *order.Order) error {
 	if o.Sale == 0 {
 		return nil
+	}
+	if _, err := tx.lockAllowances(o.Sale, []id.Customer{o.Customer}); err != nil {
+		return err
 	}
 	var used, limit int64
 	err := tx.QueryRow(`

@@ -10,7 +10,7 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-//go:embed migrations/sqlite/*.sql
+//go:embed migrations/*/*.sql
 var migrations embed.FS
 
 // Schema says where the database's schema stands.
@@ -32,7 +32,8 @@ func (s *Store) Schema(ctx context.Context) (Schema, error) {
 }
 
 // Migrate brings the schema to the newest version and returns where it stood before and stands now. Each migration is one
-// transaction: after a crash it is repeated. A schema newer than this binary is refused.
+// transaction on SQLite, and made of statements that can be repeated on MySQL: after a crash it is repeated. Of several
+// processes that migrate one database, one does and the others wait. A schema newer than this binary is refused.
 func (s *Store) Migrate(ctx context.Context) (before, after Schema, err error) {
 	err = s.migrator(ctx, func(p *goose.Provider) error {
 		if before, err = schemaOf(ctx, p); err != nil {
@@ -52,6 +53,9 @@ func (s *Store) Migrate(ctx context.Context) (before, after Schema, err error) {
 
 // migrator gives fn goose over a connection of its own, while the writer stands still.
 func (s *Store) migrator(ctx context.Context, fn func(*goose.Provider) error) error {
+	if s.my != nil {
+		return s.migratorMySQL(ctx, fn)
+	}
 	if err := s.writer.turn.enter(ctx, jobs); err != nil {
 		return err
 	}
@@ -61,11 +65,44 @@ func (s *Store) migrator(ctx context.Context, fn func(*goose.Provider) error) er
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	files, err := fs.Sub(migrations, "migrations/sqlite")
+	return withGoose(goose.DialectSQLite3, db, "migrations/sqlite", fn)
+}
+
+// migrateSecondsMax bounds the wait for another process that migrates the same database.
+const migrateSecondsMax = 120
+
+func (s *Store) migratorMySQL(ctx context.Context, fn func(*goose.Provider) error) error {
+	db, err := s.my.address.OpenForMigrations()
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, files)
+	defer func() { _ = db.Close() }()
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }() // and with it the lock
+	var got int
+	// The name of a lock is the server's: it names the database too.
+	err = conn.QueryRowContext(ctx, "SELECT COALESCE(GET_LOCK(CONCAT('tidegate.', LEFT(DATABASE(), 50)), ?), 0)", migrateSecondsMax).Scan(&got)
+	if err != nil {
+		return err
+	}
+	if got != 1 {
+		return fmt.Errorf("another process has been migrating the database %s for %d seconds: wait for it, or stop it", s.my.address, migrateSecondsMax)
+	}
+	defer func() {
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK(CONCAT('tidegate.', LEFT(DATABASE(), 50)))")
+	}()
+	return withGoose(goose.DialectMySQL, db, "migrations/mysql", fn)
+}
+
+func withGoose(d goose.Dialect, db *sql.DB, folder string, fn func(*goose.Provider) error) error {
+	files, err := fs.Sub(migrations, folder)
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(d, db, files)
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}

@@ -16,9 +16,6 @@ import (
 
 const orderColumns = `id, sale_id, customer_id, status, lines, units, total, currency, created_at, expires_at, paid_at, closed_at`
 
-// scanner is a row or rows.
-type scanner interface{ Scan(into ...any) error }
-
 func scanOrder(row scanner, more ...any) (o order.Order, err error) {
 	var lines string
 	var created, expires, paid, closed int64
@@ -47,21 +44,19 @@ func parseLines(text string) ([]order.Line, error) {
 
 // Order reads an order. It returns fault.NotFound.
 func (s *Store) Order(ctx context.Context, o id.Order) (order.Order, error) {
-	st, err := s.prepared(ctx, "SELECT "+orderColumns+" FROM orders WHERE id = ?")
-	if err != nil {
-		return order.Order{}, err
+	if s.my != nil {
+		if err := s.my.decide(ctx, o); err != nil {
+			return order.Order{}, err
+		}
 	}
-	found, err := scanOrder(st.QueryRowContext(ctx, o))
+	found, err := scanOrder(s.row(ctx, "SELECT "+orderColumns+" FROM orders WHERE id = ?", o))
 	return found, none(readError(err), "order", o)
 }
 
-// order reads an order inside a transaction. It returns fault.NotFound.
+// order reads an order inside a transaction, which holds it from then on: what is asked after it, of its payments too, is
+// not changed by another one that reads the order first. It returns fault.NotFound.
 func (tx *Tx) order(o id.Order) (order.Order, error) {
-	st, err := tx.prepared("SELECT " + orderColumns + " FROM orders WHERE id = ?")
-	if err != nil {
-		return order.Order{}, err
-	}
-	found, err := scanOrder(st.QueryRowContext(context.Background(), o))
+	found, err := scanOrder(tx.row("SELECT "+orderColumns+" FROM orders WHERE id = ? FOR UPDATE", o))
 	return found, none(err, "order", o)
 }
 
@@ -73,11 +68,7 @@ const orderByKey = "SELECT " + orderColumns + `, body_hash
 
 // OrderByKey reads the order that a key was used for. It returns fault.NotFound.
 func (s *Store) OrderByKey(ctx context.Context, sl id.Sale, c id.Customer, key string) (order.Order, inventory.Digest, error) {
-	st, err := s.prepared(ctx, orderByKey)
-	if err != nil {
-		return order.Order{}, inventory.Digest{}, err
-	}
-	return scanKeyed(st.QueryRowContext(ctx, sl, c, key))
+	return scanKeyed(s.row(ctx, orderByKey, sl, c, key))
 }
 
 func scanKeyed(row scanner) (order.Order, inventory.Digest, error) {

@@ -39,6 +39,7 @@ type batch struct {
 	outcomes []order.Outcome
 	terms    map[id.Sale]terms
 	taken    map[inventory.Pool]int64 // units that the accepted drafts have reserved
+	used     map[buyer]int64          // units that customers have had of a sale with a limit; on SQLite the statement adds them up
 }
 
 // CommitOrders commits a batch of orders in one transaction: orders, movements, events, under the guards of key, allowance,
@@ -87,6 +88,24 @@ func (b *batch) together() (bool, error) {
 			b.taken[inventory.Pool{Sale: d.Claim.Sale, SKU: l.SKU}] += l.Units
 		}
 	}
+	whole, err := b.insertAll()
+	if err != nil || !whole {
+		return false, err
+	}
+	for _, p := range lockOrder(b.taken) {
+		ok, err := b.tx.reserve(p, b.taken[p])
+		if err != nil || !ok {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// insertAll inserts every order. It reports false where something has to be decided one by one.
+func (b *batch) insertAll() (bool, error) {
+	if b.tx.my != nil {
+		return b.insertAllMySQL()
+	}
 	err := b.tx.many(insertOrder, len(b.drafts), func(i int) int { return orderBytes(b.drafts[i]) }, func(i int, r *row) {
 		b.bind(b.drafts[i], r)
 	}, func(_ int, changed int64, err error) error {
@@ -98,16 +117,7 @@ func (b *batch) together() (bool, error) {
 	if errors.Is(err, errApart) || isUnique(err) || isNotNull(err) {
 		return false, nil
 	}
-	if err != nil {
-		return false, err
-	}
-	for _, p := range lockOrder(b.taken) {
-		ok, err := b.tx.reserve(p, b.taken[p])
-		if err != nil || !ok {
-			return false, err
-		}
-	}
-	return true, nil
+	return err == nil, err
 }
 
 // errApart says that a batch cannot be committed in one go.
@@ -143,6 +153,9 @@ func comparePools(x, y inventory.Pool) int {
 // oneByOne decides each draft by itself.
 func (b *batch) oneByOne() error {
 	b.taken = map[inventory.Pool]int64{}
+	if err := b.lockBuyers(); err != nil {
+		return err
+	}
 	for i, d := range b.drafts {
 		if _, err := b.tx.Exec("SAVEPOINT draft"); err != nil {
 			return err
@@ -161,11 +174,12 @@ func (b *batch) oneByOne() error {
 				return err
 			}
 		} else {
+			b.have(d)
 			for _, l := range d.Claim.Lines {
 				b.taken[inventory.Pool{Sale: d.Claim.Sale, SKU: l.SKU}] += l.Units
 			}
 		}
-		if _, err := b.tx.Exec("RELEASE draft"); err != nil {
+		if _, err := b.tx.Exec("RELEASE SAVEPOINT draft"); err != nil {
 			return err
 		}
 	}
@@ -210,6 +224,9 @@ func (b *batch) bind(d *order.Draft, r *row) {
 // insert inserts the order of draft i, or notes why not. What it inserted of a draft that is not accepted, the caller
 // rolls back.
 func (b *batch) insert(i int) error {
+	if b.tx.my != nil {
+		return b.insertMySQL(i)
+	}
 	d := b.drafts[i]
 	return b.tx.many(insertOrder, 1, func(int) int { return orderBytes(d) }, func(_ int, r *row) {
 		b.bind(d, r)
@@ -238,11 +255,7 @@ func (b *batch) existing(i int) error {
 		return nil
 	}
 	c := &b.drafts[i].Claim
-	st, err := b.tx.prepared(orderByKey)
-	if err != nil {
-		return err
-	}
-	found, digest, err := scanKeyed(st.QueryRowContext(context.Background(), c.Sale, c.Customer, c.Key))
+	found, digest, err := scanKeyed(b.tx.row(orderByKey, c.Sale, c.Customer, c.Key))
 	switch {
 	case errors.Is(err, fault.NotFound):
 		return nil
@@ -300,6 +313,9 @@ func (b *batch) readTerms() error {
 	return nil
 }
 
+// orderActor is who moved stock because an order was placed.
+const orderActor = "order"
+
 // record writes what was accepted to the ledger, in a row for each pool, and to the outbox, in one row.
 func (b *batch) record() error {
 	var accepted int
@@ -313,26 +329,28 @@ func (b *batch) record() error {
 	if accepted == 0 {
 		return nil
 	}
-	inserted := func(_ int, _ int64, err error) error { return err }
-	const actor = "order"
 	pools := lockOrder(b.taken)
-	err := b.tx.many(insertMovement, len(pools), func(int) int { return len(inventory.Reserve) + len(actor) }, func(i int, r *row) {
-		p := pools[i]
-		r.ints(int64(id.New[id.Movement](b.mint)), int64(p.Sale), int64(p.SKU))
-		r.text(string(inventory.Reserve))
-		r.ints(b.taken[p], 0)
-		r.text(actor)
-		r.text("")
-		r.ints(at)
-	}, inserted)
-	if err != nil {
-		return err
-	}
 	payload := order.NewPlacedBatch(accepted)
 	for i, d := range b.drafts {
 		if b.outcomes[i].Result == order.Accepted {
 			payload = order.AppendPlaced(payload, d.Order.ID, d.Fingerprint)
 		}
+	}
+	if b.tx.my != nil {
+		return b.recordMySQL(accepted, at, pools, payload)
+	}
+	inserted := func(_ int, _ int64, err error) error { return err }
+	err := b.tx.many(insertMovement, len(pools), func(int) int { return len(inventory.Reserve) + len(orderActor) }, func(i int, r *row) {
+		p := pools[i]
+		r.ints(int64(id.New[id.Movement](b.mint)), int64(p.Sale), int64(p.SKU))
+		r.text(string(inventory.Reserve))
+		r.ints(b.taken[p], 0)
+		r.text(orderActor)
+		r.text("")
+		r.ints(at)
+	}, inserted)
+	if err != nil {
+		return err
 	}
 	return b.tx.many(insertEvents, 1, func(int) int { return len(order.EventPlaced) + len(payload) }, func(_ int, r *row) {
 		r.ints(int64(accepted), int64(accepted))

@@ -42,21 +42,13 @@ const (
 
 // Attempt implements payment.Store.
 func (s *Store) Attempt(ctx context.Context, a id.Attempt) (payment.Attempt, error) {
-	st, err := s.prepared(ctx, selectAttempt)
-	if err != nil {
-		return payment.Attempt{}, err
-	}
-	found, err := scanAttempt(st.QueryRowContext(ctx, a))
+	found, err := scanAttempt(s.row(ctx, selectAttempt, a))
 	return found, none(readError(err), "payment attempt", a)
 }
 
 // LiveAttempt implements payment.Store.
 func (s *Store) LiveAttempt(ctx context.Context, o id.Order) (payment.Attempt, error) {
-	st, err := s.prepared(ctx, selectLive)
-	if err != nil {
-		return payment.Attempt{}, err
-	}
-	found, err := scanAttempt(st.QueryRowContext(ctx, o))
+	found, err := scanAttempt(s.row(ctx, selectLive, o))
 	return found, none(readError(err), "live payment attempt of order", o)
 }
 
@@ -71,21 +63,13 @@ func (s *Store) Attempts(ctx context.Context, o id.Order) ([]payment.Attempt, er
 }
 
 func (tx *Tx) attempt(a id.Attempt) (payment.Attempt, error) {
-	st, err := tx.prepared(selectAttempt)
-	if err != nil {
-		return payment.Attempt{}, err
-	}
-	found, err := scanAttempt(st.QueryRowContext(context.Background(), a))
+	found, err := scanAttempt(tx.row(selectAttempt+" FOR UPDATE", a))
 	return found, none(err, "payment attempt", a)
 }
 
 // liveAttempt reads the order's live attempt. It returns fault.NotFound where there is none.
 func (tx *Tx) liveAttempt(o id.Order) (payment.Attempt, error) {
-	st, err := tx.prepared(selectLive)
-	if err != nil {
-		return payment.Attempt{}, err
-	}
-	found, err := scanAttempt(st.QueryRowContext(context.Background(), o))
+	found, err := scanAttempt(tx.row(selectLive, o))
 	return found, none(err, "live payment attempt of order", o)
 }
 
@@ -101,6 +85,7 @@ func (tx *Tx) hasLive(o id.Order) (bool, error) {
 // BeginAttempt implements payment.Store.
 func (s *Store) BeginAttempt(ctx context.Context, a payment.Attempt) (live payment.Attempt, created bool, err error) {
 	err = s.write(ctx, jobs, func(tx *Tx) error {
+		live, created = payment.Attempt{}, false
 		o, err := tx.order(a.Order)
 		if err != nil {
 			return err
@@ -176,11 +161,14 @@ func (tx *Tx) apart(fn func() error) (failed, err error) {
 		return nil, err
 	}
 	if failed = fn(); failed != nil {
+		if lost := tx.lost(failed); lost != nil {
+			return failed, lost
+		}
 		if _, err := tx.Exec("ROLLBACK TO apart"); err != nil {
 			return failed, errors.Join(failed, err)
 		}
 	}
-	_, err = tx.Exec("RELEASE apart")
+	_, err = tx.Exec("RELEASE SAVEPOINT apart")
 	return failed, err
 }
 
@@ -296,15 +284,21 @@ func (s *Store) ClaimAttempts(ctx context.Context, now time.Time, limit int, nex
 	}
 	var claimed []payment.Claimed
 	err = s.write(ctx, jobs, func(tx *Tx) error {
-		claimed, err = tx.attemptsDue(now, limit)
+		claimed = nil
+		due, err := tx.attemptsDue(now, limit)
 		if err != nil {
 			return err
 		}
-		for i := range claimed {
-			c := &claimed[i]
+		for _, c := range due {
+			was := c.Attempt.LookAt
 			c.Attempt.LookAt = next(&c.Attempt, c.Pending)
-			if _, err := tx.Exec("UPDATE payment_attempt SET look_at = ? WHERE id = ?", millis(c.Attempt.LookAt), c.Attempt.ID); err != nil {
+			// Of two who claim at once, one finds it as it was.
+			n, err := tx.Exec("UPDATE payment_attempt SET look_at = ? WHERE id = ? AND look_at = ?", millis(c.Attempt.LookAt), c.Attempt.ID, millis(was))
+			if err != nil {
 				return err
+			}
+			if n == 1 {
+				claimed = append(claimed, c)
 			}
 		}
 		return nil

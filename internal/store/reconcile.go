@@ -35,7 +35,7 @@ func (tx *Tx) repairStock(repairs []audit.Repair) error {
 			    sold = sold + ?
 			WHERE sale_id = ?
 			  AND sku_id = ?`, r.Delta.OnHand, r.Delta.Reserved, r.Delta.Sold, r.Pool.Sale, r.Pool.SKU)
-		if isCheck(err) {
+		if tx.dialect().check(err) {
 			return fault.Wrap(fault.Conflict, err, "The stock of SKU %s in sale %s cannot be repaired: the row would be impossible.", r.Pool.SKU, r.Pool.Sale)
 		}
 		if err != nil {

@@ -26,11 +26,7 @@ func scanRefund(row scanner) (r payment.Refund, err error) {
 func scanRefunds(rows *sql.Rows) (payment.Refund, error) { return scanRefund(rows) }
 
 func (tx *Tx) refund(r id.Refund) (payment.Refund, error) {
-	st, err := tx.prepared("SELECT " + refundColumns + " FROM refund WHERE id = ?")
-	if err != nil {
-		return payment.Refund{}, err
-	}
-	found, err := scanRefund(st.QueryRowContext(context.Background(), r))
+	found, err := scanRefund(tx.row("SELECT "+refundColumns+" FROM refund WHERE id = ? FOR UPDATE", r))
 	return found, none(err, "refund", r)
 }
 
@@ -104,11 +100,7 @@ func refundOf(known []payment.Refund, s order.Status) (payment.Refund, error) {
 
 // refundOrder records the refund of what paid the order.
 func (tx *Tx) refundOrder(o *order.Order, req *payment.RefundRequest) (payment.Refund, error) {
-	st, err := tx.prepared("SELECT " + attemptColumns + ` FROM payment_attempt WHERE order_id = ? AND pays = 1`)
-	if err != nil {
-		return payment.Refund{}, err
-	}
-	a, err := scanAttempt(st.QueryRowContext(context.Background(), o.ID))
+	a, err := scanAttempt(tx.row("SELECT "+attemptColumns+" FROM payment_attempt WHERE order_id = ? AND pays = 1", o.ID))
 	if err != nil {
 		return payment.Refund{}, fmt.Errorf("order %s is %s and no attempt has paid it: %w", o.ID, o.Status, err)
 	}
@@ -200,16 +192,23 @@ func (s *Store) ClaimRefunds(ctx context.Context, now time.Time, limit int, next
 		if err != nil {
 			return err
 		}
-		claimed = make([]payment.ClaimedRefund, len(refunds))
-		for i, r := range refunds {
+		claimed = nil
+		for _, r := range refunds {
+			was := r.LookAt
 			r.LookAt = next(&r)
-			if _, err := tx.Exec("UPDATE refund SET look_at = ? WHERE id = ?", millis(r.LookAt), r.ID); err != nil {
+			// Of two who claim at once, one finds it as it was.
+			n, err := tx.Exec("UPDATE refund SET look_at = ? WHERE id = ? AND look_at = ?", millis(r.LookAt), r.ID, millis(was))
+			if err != nil {
 				return err
 			}
-			claimed[i].Refund = r
-			if claimed[i].Attempt, err = tx.attempt(r.Attempt); err != nil {
+			if n == 0 {
+				continue
+			}
+			a, err := tx.attempt(r.Attempt)
+			if err != nil {
 				return err
 			}
+			claimed = append(claimed, payment.ClaimedRefund{Refund: r, Attempt: a})
 		}
 		return nil
 	})

@@ -32,7 +32,7 @@ func (s *Store) ReserveRehearsal(ctx context.Context, r rehearsal.Rehearsal) (id
 			INSERT INTO rehearsal (`+rehearsalColumns+`)
 			VALUES (`+marks(13)+`)`,
 			r.First, nil, r.Title, r.SKUs, r.Units, r.Price.Minor, string(r.Price.Currency), r.Limit, r.Payment.Milliseconds(), millis(r.StartsAt), millis(r.EndsAt), r.Shoppers, millis(r.CreatedAt))
-		if isUnique(err) {
+		if tx.dialect().unique(err) && !tx.dialect().onPrimary(err) {
 			f := fault.New(fault.Conflict, "There is a rehearsal called %q already, and rehearsals are never deleted: give this one another title.", r.Title)
 			f.Field = "title"
 			return f
@@ -76,14 +76,10 @@ func scanRehearsal(row scanner) (r rehearsal.Rehearsal, err error) {
 
 // Rehearsal reads one by its sale. It returns fault.NotFound.
 func (s *Store) Rehearsal(ctx context.Context, sl id.Sale) (rehearsal.Rehearsal, error) {
-	st, err := s.prepared(ctx, `
+	found, err := scanRehearsal(s.row(ctx, `
 		SELECT `+rehearsalColumns+`
 		FROM rehearsal
-		WHERE sale_id = ?`)
-	if err != nil {
-		return rehearsal.Rehearsal{}, err
-	}
-	found, err := scanRehearsal(st.QueryRowContext(ctx, sl))
+		WHERE sale_id = ?`, sl))
 	return found, none(readError(err), "rehearsal", sl)
 }
 
@@ -107,9 +103,10 @@ func (s *Store) RehearsalOrders(ctx context.Context, sl id.Sale, after id.Custom
 		SELECT `+orderColumns+`, idem_key
 		FROM orders
 		WHERE sale_id = ?
-		  AND (customer_id, idem_key) > (?, ?)
+		  AND customer_id >= ?
+		  AND (customer_id > ? OR idem_key > ?)
 		ORDER BY customer_id, idem_key
-		LIMIT ?`, sl, after, key, limit)
+		LIMIT ?`, sl, after, after, key, limit)
 	return collect(rows, err, func(rows *sql.Rows) (k rehearsal.Keyed, err error) {
 		k.Order, err = scanOrder(rows, &k.Key)
 		return k, err

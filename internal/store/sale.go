@@ -41,11 +41,7 @@ func scanItem(rows *sql.Rows) (it sale.Item, err error) {
 
 // Sale reads a sale with its items. It returns fault.NotFound.
 func (s *Store) Sale(ctx context.Context, sl id.Sale) (*sale.Sale, error) {
-	st, err := s.prepared(ctx, selectSale)
-	if err != nil {
-		return nil, err
-	}
-	found, err := scanSale(st.QueryRowContext(ctx, sl))
+	found, err := scanSale(s.row(ctx, selectSale, sl))
 	if err != nil {
 		return nil, none(readError(err), "sale", sl)
 	}
@@ -85,13 +81,9 @@ func (s *Store) Sales(ctx context.Context, before id.Sale, limit int) ([]*sale.S
 	return found, s.fillItems(ctx, found...)
 }
 
-// sale reads a sale with its items inside a transaction. It returns fault.NotFound.
+// sale reads a sale with its items inside a transaction, which holds it from then on. It returns fault.NotFound.
 func (tx *Tx) sale(sl id.Sale) (*sale.Sale, error) {
-	st, err := tx.prepared(selectSale)
-	if err != nil {
-		return nil, err
-	}
-	found, err := scanSale(st.QueryRowContext(context.Background(), sl))
+	found, err := scanSale(tx.row(selectSale+" FOR UPDATE", sl))
 	if err != nil {
 		return nil, none(err, "sale", sl)
 	}
@@ -181,6 +173,9 @@ func (s *Store) ChangeSale(ctx context.Context, c sale.Change) (*sale.Sale, erro
 		if err != nil {
 			return err
 		}
+		if err := tx.lockPools(sl.ID); err != nil {
+			return err
+		}
 		return tx.announceTerms(sl, c.At)
 	})
 }
@@ -253,6 +248,9 @@ func (s *Store) MoveSale(ctx context.Context, m sale.Move) (*sale.Sale, error) {
 			WHERE id = ?
 			  AND status = ?`, string(m.To), millis(m.At), m.Sale, string(from))
 		if err != nil || n == 0 {
+			return err
+		}
+		if err := tx.lockPools(m.Sale); err != nil {
 			return err
 		}
 		current.Status = m.To

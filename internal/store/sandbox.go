@@ -51,33 +51,21 @@ const selectSandbox = "SELECT " + sandboxColumns + `
 	WHERE attempt_id = ?`
 
 func (tx *Tx) sandbox(a id.Attempt) (sandbox.Payment, error) {
-	st, err := tx.prepared(selectSandbox)
-	if err != nil {
-		return sandbox.Payment{}, err
-	}
-	p, err := scanSandbox(st.QueryRowContext(context.Background(), a))
+	p, err := scanSandbox(tx.row(selectSandbox, a))
 	return p, none(err, "sandbox payment of attempt", a)
 }
 
 // SandboxPayment implements sandbox.Ledger.
 func (s *Store) SandboxPayment(ctx context.Context, a id.Attempt) (sandbox.Payment, error) {
-	st, err := s.prepared(ctx, selectSandbox)
-	if err != nil {
-		return sandbox.Payment{}, err
-	}
-	p, err := scanSandbox(st.QueryRowContext(ctx, a))
+	p, err := scanSandbox(s.row(ctx, selectSandbox, a))
 	return p, none(readError(err), "sandbox payment of attempt", a)
 }
 
 // SandboxPaymentByToken implements sandbox.Ledger. The token is not told back.
 func (s *Store) SandboxPaymentByToken(ctx context.Context, token string) (sandbox.Payment, error) {
-	st, err := s.prepared(ctx, "SELECT "+sandboxColumns+`
+	p, err := scanSandbox(s.row(ctx, "SELECT "+sandboxColumns+`
 		FROM sandbox_payment
-		WHERE token = ?`)
-	if err != nil {
-		return sandbox.Payment{}, err
-	}
-	p, err := scanSandbox(st.QueryRowContext(ctx, token))
+		WHERE token = ?`, token))
 	return p, none(readError(err), "sandbox payment at this", "address")
 }
 

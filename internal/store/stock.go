@@ -31,9 +31,10 @@ const (
 		INSERT INTO stock (sale_id, sku_id, on_hand, reserved, sold)
 		VALUES (?, ?, 0, 0, 0)
 		ON CONFLICT (sale_id, sku_id) DO NOTHING`
-	insertMovement = `
+	insertMovements = `
 		INSERT INTO movement (id, sale_id, sku_id, kind, units, order_id, actor, reason, at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		VALUES `
+	insertMovement = insertMovements + "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 // reserve reserves units of a pool under its guard. It reports false where there are not enough.
@@ -53,7 +54,7 @@ func (tx *Tx) move(m inventory.Movement, customer id.Customer, allowance int64) 
 		}
 	}
 	n, err := tx.Exec(moveStock, d.OnHand, d.Reserved, d.Sold, m.Pool.Sale, m.Pool.SKU, d.OnHand, d.Reserved)
-	if isCheck(err) {
+	if tx.dialect().check(err) {
 		return fmt.Errorf("the ledger and the stock of SKU %s in sale %s disagree: %s of %d units: %w", m.Pool.SKU, m.Pool.Sale, m.Kind, m.Units, err)
 	}
 	if err != nil {

@@ -26,16 +26,20 @@ import (
 
 // Config is the store's part of the configuration.
 type Config struct {
-	Path          string `koanf:"path" help:"SQLite file; a relative path is inside the data folder"`
-	ReadersMax    int    `koanf:"readers_max" help:"connections that read at the same time, 1 to 64"`
-	CacheMiB      int    `koanf:"cache_mib" help:"page cache of the writing connection in MiB, 1 to 4096"`
-	JobOrdersMax  int    `koanf:"job_orders_max" help:"orders that one background transaction may change, 1 to 5000; it bounds how long a shopper's order waits behind it"`
-	CheckpointMiB int    `koanf:"checkpoint_mib" help:"size in MiB at which the write-ahead log is copied into the database file, 1 to 1024"`
+	Path          string   `koanf:"path" help:"SQLite file; a relative path is inside the data folder"`
+	ReadersMax    int      `koanf:"readers_max" help:"connections that read at the same time, 1 to 64"`
+	CacheMiB      int      `koanf:"cache_mib" help:"page cache of the writing connection in MiB, 1 to 4096"`
+	JobOrdersMax  int      `koanf:"job_orders_max" help:"orders that one background transaction may change, 1 to 5000; it bounds how long a shopper's order waits behind it"`
+	Primary       string   `koanf:"primary" secret:"true" help:"MySQL instead of the SQLite file: user:password@tcp(host:3306)/database"`
+	Replicas      []string `koanf:"replicas" secret:"true" help:"MySQL servers that follow the primary and answer lists, each an address like the primary's"`
+	WritersMax    int      `koanf:"writers_max" help:"transactions that MySQL carries out at the same time beside the orders, 1 to 256"`
+	AllowUnsafe   bool     `koanf:"allow_unsafe" help:"serve although MySQL's settings could lose a commit; say so in the log"`
+	CheckpointMiB int      `koanf:"checkpoint_mib" help:"size in MiB at which the write-ahead log is copied into the database file, 1 to 1024"`
 }
 
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
-	return Config{Path: "tidegate.db", ReadersMax: 4, CacheMiB: 32, JobOrdersMax: 500, CheckpointMiB: 32}
+	return Config{Path: "tidegate.db", ReadersMax: 4, CacheMiB: 32, WritersMax: 16, JobOrdersMax: 500, CheckpointMiB: 32}
 }
 
 // Validate returns a fault.Invalid for the first value that is out of range.
@@ -47,6 +51,10 @@ func (c Config) Validate() error {
 		return fault.Bad("readers_max", "a number from 1 to 64, not %d", c.ReadersMax)
 	case c.CacheMiB < 1 || c.CacheMiB > 4096:
 		return fault.Bad("cache_mib", "a number from 1 to 4096, not %d", c.CacheMiB)
+	case c.WritersMax < 1 || c.WritersMax > 256:
+		return fault.Bad("writers_max", "a number from 1 to 256, not %d", c.WritersMax)
+	case len(c.Replicas) > 0 && c.Primary == "":
+		return fault.Bad("replicas", "nothing, or the servers that follow a primary: store.primary names none")
 	case c.JobOrdersMax < 1 || c.JobOrdersMax > 5000:
 		return fault.Bad("job_orders_max", "a number from 1 to 5000, not %d", c.JobOrdersMax)
 	case c.CheckpointMiB < 1 || c.CheckpointMiB > 1024:
@@ -60,17 +68,27 @@ const busyMilliseconds = 5000
 
 // Store is an open database. Its methods are safe for concurrent use.
 type Store struct {
-	config Config
-	writer *writer
-	db     *sql.DB // readers: query_only
-	reads  sync.Map
+	config  Config
+	dialect *dialect
+	writer  *writer      // SQLite's; nil on MySQL
+	my      *mysqlWriter // MySQL's; nil on SQLite
+	db      *sql.DB      // readers: query_only on SQLite
+	reads   sync.Map
+	// engine and warnings are for Engine and Warnings.
+	engine   string
+	warnings []string
 	// gateWake holds one signal at most: see GateWake.
 	gateWake chan struct{}
+	// stampWake holds one signal at most: see StampWake.
+	stampWake chan struct{}
 }
 
 // Open opens the database file, creating it where it is missing. It refuses a file whose settings could lose a commit.
 // The schema is Migrate's matter.
 func Open(ctx context.Context, c Config) (*Store, error) {
+	if c.Primary != "" {
+		return openMySQL(ctx, c)
+	}
 	w, err := openWriter(ctx, c)
 	if err != nil {
 		return nil, err
@@ -84,7 +102,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err := openReaders(ctx, db, c.ReadersMax); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot read the database %s: %w", c.Path, err), db.Close(), w.close())
 	}
-	return &Store{config: c, writer: w, db: db, gateWake: make(chan struct{}, 1)}, nil
+	return &Store{config: c, dialect: w.dialect, writer: w, db: db, engine: "SQLite, " + c.Path, gateWake: make(chan struct{}, 1)}, nil
 }
 
 // openReaders opens every reader at once. They stay open: the first crowd does not wait for them, and a process that has
@@ -114,6 +132,9 @@ func (s *Store) Close() error {
 		_ = st.(*sql.Stmt).Close()
 		return true
 	})
+	if s.my != nil {
+		return errors.Join(s.db.Close(), s.my.close())
+	}
 	return errors.Join(s.db.Close(), s.writer.close())
 }
 
@@ -125,8 +146,12 @@ func dsn(path string, pragmas ...string) string {
 	return "file:" + path + "?" + q.Encode()
 }
 
-// query runs a prepared SELECT on a reader.
+// query runs a SELECT on a reader.
 func (s *Store) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	if s.my != nil {
+		rows, err := s.db.QueryContext(ctx, s.dialect.text(text), args...)
+		return rows, readError(err)
+	}
 	st, err := s.prepared(ctx, text)
 	if err != nil {
 		return nil, err
@@ -135,20 +160,38 @@ func (s *Store) query(ctx context.Context, text string, args ...any) (*sql.Rows,
 	return rows, readError(err)
 }
 
-// queryRow runs a prepared SELECT of one row on a reader and scans it. It returns sql.ErrNoRows where there is none.
+// queryRow runs a SELECT of one row on a reader and scans it. It returns sql.ErrNoRows where there is none.
 func (s *Store) queryRow(ctx context.Context, text string, args []any, into ...any) error {
-	st, err := s.prepared(ctx, text)
-	if err != nil {
-		return err
-	}
-	return readError(st.QueryRowContext(ctx, args...).Scan(into...))
+	return readError(s.row(ctx, text, args...).Scan(into...))
 }
 
+// row runs a SELECT of one row on a reader. Its error is Scan's: sql.ErrNoRows where there is none.
+func (s *Store) row(ctx context.Context, text string, args ...any) scanner {
+	if s.my != nil {
+		return s.db.QueryRowContext(ctx, s.dialect.text(text), args...)
+	}
+	st, err := s.prepared(ctx, text)
+	if err != nil {
+		return failedRow{err}
+	}
+	return st.QueryRowContext(ctx, args...)
+}
+
+// scanner is a row or rows.
+type scanner interface{ Scan(into ...any) error }
+
+// failedRow is a row that could not be asked for.
+type failedRow struct{ err error }
+
+// Scan implements scanner.
+func (r failedRow) Scan(...any) error { return r.err }
+
+// prepared returns SQLite's statement of a SELECT, prepared once.
 func (s *Store) prepared(ctx context.Context, text string) (*sql.Stmt, error) {
 	if st, ok := s.reads.Load(text); ok {
 		return st.(*sql.Stmt), nil
 	}
-	st, err := s.db.PrepareContext(ctx, text)
+	st, err := s.db.PrepareContext(ctx, s.dialect.text(text))
 	if err != nil {
 		return nil, readError(err)
 	}
@@ -160,13 +203,33 @@ func (s *Store) prepared(ctx context.Context, text string) (*sql.Stmt, error) {
 }
 
 // snapshot runs fn in one read transaction: every query in it sees the same moment, and it delays no writer.
-func (s *Store) snapshot(ctx context.Context, fn func(tx *sql.Tx) error) error {
-	tx, err := s.db.BeginTx(ctx, nil)
+func (s *Store) snapshot(ctx context.Context, fn func(now view) error) error {
+	var how *sql.TxOptions
+	if s.my != nil {
+		how = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+	}
+	tx, err := s.db.BeginTx(ctx, how)
 	if err != nil {
 		return readError(err)
 	}
 	defer func() { _ = tx.Rollback() }() // nothing was written
-	return readError(fn(tx))
+	return readError(fn(view{tx, s.dialect}))
+}
+
+// view is a snapshot that is being read.
+type view struct {
+	tx      *sql.Tx
+	dialect *dialect
+}
+
+// query runs a SELECT.
+func (v view) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	return v.tx.QueryContext(ctx, v.dialect.text(text), args...)
+}
+
+// row runs a SELECT of one row.
+func (v view) row(ctx context.Context, text string, args ...any) scanner {
+	return v.tx.QueryRowContext(ctx, v.dialect.text(text), args...)
 }
 
 // collect scans every row with scan and closes rows.
@@ -230,6 +293,8 @@ func isUnique(err error) bool {
 	code := resultCode(err)
 	return code == sqlite3.SQLITE_CONSTRAINT_UNIQUE || code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 }
+
+func isPrimary(err error) bool { return resultCode(err) == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY }
 
 // isNotNull reports whether err is the refusal of a row by a NOT NULL: see insertOrder.
 func isNotNull(err error) bool { return resultCode(err) == sqlite3.SQLITE_CONSTRAINT_NOTNULL }

@@ -29,13 +29,14 @@ func (p priority) String() string { return [...]string{"orders", "jobs"}[p] }
 
 // writer is SQLite's one writing connection and the queue before it.
 type writer struct {
-	db     *sql.DB
-	conn   *sql.Conn
-	stmts  map[string]*sql.Stmt
-	hot    *hotConn
-	turn   turnstile
-	line   jobLine
-	closed bool
+	dialect *dialect
+	db      *sql.DB
+	conn    *sql.Conn
+	stmts   map[string]*sql.Stmt
+	hot     *hotConn
+	turn    turnstile
+	line    jobLine
+	closed  bool
 }
 
 func openWriter(ctx context.Context, c Config) (*writer, error) {
@@ -59,7 +60,7 @@ func openWriter(ctx context.Context, c Config) (*writer, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot open the database %s: %w", c.Path, err), db.Close())
 	}
-	w := &writer{db: db, conn: conn, stmts: map[string]*sql.Stmt{}}
+	w := &writer{dialect: sqliteDialect(), db: db, conn: conn, stmts: map[string]*sql.Stmt{}}
 	if err := w.checkDurable(ctx); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
@@ -108,20 +109,28 @@ func (w *writer) close() error {
 	return errors.Join(w.conn.Close(), w.db.Close())
 }
 
-// Tx is the one write transaction. It is not safe for concurrent use and ends with the function it was given to.
+// Tx is a write transaction; on SQLite the only one. It is not safe for concurrent use and ends with the function it was
+// given to.
 type Tx struct {
-	w *writer
+	w  *writer  // SQLite's; nil on MySQL
+	my *mysqlTx // MySQL's; nil on SQLite
+	// announced says that an event waits for its position.
+	announced bool
 	// forGate says that an event was announced that the gate follows.
 	forGate bool
 }
 
-// write runs fn in a transaction of the one writer and commits it; jobs may share one (see job). Where it returns an
-// error, nothing of it is in the database: SQLite's COMMIT either succeeds or leaves the transaction to be rolled back. The
-// context bounds the wait for the writer, not the transaction: a caller who goes away cannot leave half a batch. fn must
-// not wait for anybody else's write.
+// write runs fn in a transaction and commits it. On SQLite it is the one writer's, which jobs may share (see job); on MySQL
+// there are several at once (see mysqlWriter.write), and fn may be run again: it sets all that it sets anew. Where write
+// returns an error, nothing of it is in the database, unless the error is fault.OutcomeUnknown: SQLite's COMMIT either
+// succeeds or leaves the transaction to be rolled back, and MySQL is asked. The context bounds the wait for the writer, not
+// the transaction: a caller who goes away cannot leave half a batch. fn must not wait for anybody else's write.
 //
 // Errors: what fn returned; fault.StoreFull and fault.StoreUnavailable; fault.TimedOut where the turn did not come.
 func (s *Store) write(ctx context.Context, p priority, fn func(tx *Tx) error) error {
+	if s.my != nil {
+		return s.my.write(ctx, p, fn)
+	}
 	if p == jobs {
 		return s.job(ctx, fn)
 	}
@@ -169,12 +178,16 @@ func (s *Store) transaction(p priority, fn func(tx *Tx) error) error {
 	done = true
 	crashpoint.Pass(at.commitAfter)
 	if tx.forGate {
-		select {
-		case s.gateWake <- struct{}{}:
-		default: // it is awake already
-		}
+		s.wakeGate()
 	}
 	return nil
+}
+
+func (s *Store) wakeGate() {
+	select {
+	case s.gateWake <- struct{}{}:
+	default: // it is awake already
+	}
 }
 
 // crossings are the points that a transaction of each priority passes.
@@ -189,6 +202,9 @@ func (s *Store) GateWake() <-chan struct{} { return s.gateWake }
 // restart undoes everything since the transaction began, without giving up the turn. A savepoint would do the same, but
 // SQLite copies every page that is changed under one.
 func (tx *Tx) restart() error {
+	if tx.my != nil {
+		return tx.my.restart()
+	}
 	if _, err := tx.Exec("ROLLBACK"); err != nil {
 		return err
 	}
@@ -196,8 +212,20 @@ func (tx *Tx) restart() error {
 	return err
 }
 
-// Exec runs a statement, prepared once for the life of the store, and returns the number of rows it changed.
+// dialect returns the engine's.
+func (tx *Tx) dialect() *dialect {
+	if tx.my != nil {
+		return tx.my.w.dialect
+	}
+	return tx.w.dialect
+}
+
+// Exec runs a statement and returns the number of rows it changed, or found to be so already. SQLite's is prepared once for
+// the life of the store.
 func (tx *Tx) Exec(text string, args ...any) (int64, error) {
+	if tx.my != nil {
+		return tx.my.exec(text, args)
+	}
 	st, err := tx.prepared(text)
 	if err != nil {
 		return 0, err
@@ -266,6 +294,9 @@ func (w *writer) hotConn(driverConn any) (*hotConn, error) {
 
 // Query runs a SELECT inside the transaction.
 func (tx *Tx) Query(text string, args ...any) (*sql.Rows, error) {
+	if tx.my != nil {
+		return tx.my.query(text, args)
+	}
 	st, err := tx.prepared(text)
 	if err != nil {
 		return nil, err
@@ -275,18 +306,26 @@ func (tx *Tx) Query(text string, args ...any) (*sql.Rows, error) {
 
 // QueryRow runs a SELECT of one row inside the transaction and scans it. It returns sql.ErrNoRows where there is none.
 func (tx *Tx) QueryRow(text string, args []any, into ...any) error {
+	return tx.row(text, args...).Scan(into...)
+}
+
+// row runs a SELECT of one row inside the transaction. Its error is Scan's: sql.ErrNoRows where there is none.
+func (tx *Tx) row(text string, args ...any) scanner {
+	if tx.my != nil {
+		return tx.my.row(text, args)
+	}
 	st, err := tx.prepared(text)
 	if err != nil {
-		return err
+		return failedRow{err}
 	}
-	return st.QueryRowContext(context.Background(), args...).Scan(into...)
+	return st.QueryRowContext(context.Background(), args...)
 }
 
 func (tx *Tx) prepared(text string) (*sql.Stmt, error) {
 	if st, ok := tx.w.stmts[text]; ok {
 		return st, nil
 	}
-	st, err := tx.w.conn.PrepareContext(context.Background(), text)
+	st, err := tx.w.conn.PrepareContext(context.Background(), tx.w.dialect.text(text))
 	if err != nil {
 		return nil, fmt.Errorf("prepare %q: %w", text, err)
 	}

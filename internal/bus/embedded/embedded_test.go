@@ -18,14 +18,25 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/event"
 	"github.com/tidegate/tidegate/internal/kernel/lease"
 	"github.com/tidegate/tidegate/internal/store"
+	"github.com/tidegate/tidegate/test/engine"
 )
 
 // TestBus runs the suite on SQLite. The broker that is stopped is the database: closed, and opened again from its file.
 func TestBus(t *testing.T) {
 	t.Parallel()
+	suite(t, func(t *testing.T, c *store.Config) { c.Path = filepath.Join(t.TempDir(), "tidegate.db") })
+}
+
+// TestBusMySQL runs it on MySQL.
+func TestBusMySQL(t *testing.T) {
+	t.Parallel()
+	suite(t, func(t *testing.T, c *store.Config) { c.Primary = engine.MySQL(t) })
+}
+
+func suite(t *testing.T, where func(*testing.T, *store.Config)) {
 	bustest.Suite(t, func(t *testing.T) bustest.Engine {
 		db := &database{config: store.DefaultConfig()}
-		db.config.Path = filepath.Join(t.TempDir(), "tidegate.db")
+		where(t, &db.config)
 		db.start(t)
 		t.Cleanup(func() { db.stop(t) })
 		var process atomic.Int64
@@ -93,6 +104,15 @@ func do(d *database, fn func(*store.Store) error) error {
 	return err
 }
 
+// stamp gives every event its position, as the shop's loop does.
+func stamp(ctx context.Context, s *store.Store) error {
+	for {
+		if n, err := s.StampStep(ctx); err != nil || n == 0 {
+			return err
+		}
+	}
+}
+
 type granted struct {
 	lease lease.Lease
 	ok    bool
@@ -125,6 +145,9 @@ type found struct {
 
 func (d *database) EventsOf(ctx context.Context, after int64, limit int, types []string) ([]event.Event, int64, error) {
 	f, err := with(d, func(s *store.Store) (found, error) {
+		if err := stamp(ctx, s); err != nil {
+			return found{}, err
+		}
 		events, upTo, err := s.EventsOf(ctx, after, limit, types)
 		return found{events, upTo}, err
 	})
@@ -132,7 +155,12 @@ func (d *database) EventsOf(ctx context.Context, after int64, limit int, types [
 }
 
 func (d *database) NewestEvent(ctx context.Context) (int64, error) {
-	return with(d, func(s *store.Store) (int64, error) { return s.NewestEvent(ctx) })
+	return with(d, func(s *store.Store) (int64, error) {
+		if err := stamp(ctx, s); err != nil {
+			return 0, err
+		}
+		return s.NewestEvent(ctx)
+	})
 }
 
 func (d *database) AppendEvents(ctx context.Context, events []event.Event) error {

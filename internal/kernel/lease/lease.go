@@ -42,12 +42,25 @@ type Keeper struct {
 	held  bool
 	lease Lease
 	until time.Time // by this process's monotonic clock
+	asked time.Time
 }
 
 // NewKeeper returns a keeper that holds nothing yet. holder names this process and no other; ttl is how long the lease
 // outlives a process that has died.
 func NewKeeper(s Store, name, holder string, ttl time.Duration) *Keeper {
 	return &Keeper{store: s, name: name, holder: holder, ttl: ttl}
+}
+
+// Keep calls Step where it is time to: a loop that runs more often than that asks the database no more often.
+func (k *Keeper) Keep(ctx context.Context) error {
+	k.mu.Lock()
+	due := time.Since(k.asked) >= k.Every()
+	k.mu.Unlock()
+	if !due {
+		return nil
+	}
+	_, err := k.Step(ctx)
+	return err
 }
 
 // Every is how often Step should be called: two calls can be lost before the lease is.
@@ -64,7 +77,7 @@ func (k *Keeper) Step(ctx context.Context) (int, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	fresh := ok && (!k.held || got.Fence != k.lease.Fence)
-	k.held, k.lease, k.until = ok, got, asked.Add(k.ttl)
+	k.held, k.lease, k.until, k.asked = ok, got, asked.Add(k.ttl), asked
 	if fresh {
 		return 1, nil
 	}

@@ -158,6 +158,7 @@ func endedSessionsDoNotRotate(t *testing.T, s account.Store) {
 	if err != nil || done {
 		t.Errorf("RotateSession of an ended session = %t, %v", done, err)
 	}
+	stamp(t, s)
 	learnt, err := s.Revocations(ctx, 0, end, 10)
 	must(t, err)
 	if len(learnt) != 1 || learnt[0].Session != 1 || !learnt[0].Until.Equal(until) {
@@ -181,6 +182,7 @@ func oldestSessionsEnd(t *testing.T, s account.Store) {
 			t.Errorf("session %d: open = %t, want %t", session, !open, open)
 		}
 	}
+	stamp(t, s)
 	learnt, err := s.Revocations(t.Context(), 0, accountNoon, 10)
 	must(t, err)
 	if len(learnt) != 4 {
@@ -214,6 +216,7 @@ func revocationsAreReadOn(t *testing.T, s account.Store) {
 	var seen []id.Session
 	var position int64
 	for range 10 {
+		stamp(t, s)
 		page, err := s.Revocations(ctx, position, accountNoon, 2)
 		must(t, err)
 		for _, r := range page {
@@ -228,6 +231,7 @@ func revocationsAreReadOn(t *testing.T, s account.Store) {
 
 	// What no access token outlives is not read, and what is deleted does not give its position away.
 	late := accountNoon.Add(4 * time.Minute)
+	stamp(t, s)
 	page, err := s.Revocations(ctx, 0, late, 10)
 	must(t, err)
 	if len(page) != 1 || page[0].Session != 5 {
@@ -237,6 +241,7 @@ func revocationsAreReadOn(t *testing.T, s account.Store) {
 	must(t, err)
 	insertSession(t, s, newSession(6, 7), 5)
 	must(t, s.RevokeSession(ctx, 6, accountNoon, accountNoon.Add(time.Hour)))
+	stamp(t, s)
 	page, err = s.Revocations(ctx, position, accountNoon, 10)
 	must(t, err)
 	if len(page) != 1 || page[0].Session != 6 {

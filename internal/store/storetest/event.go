@@ -35,6 +35,7 @@ func (tr *Trade) happened(after int64, limit int) []event.Event {
 	tr.T.Helper()
 	var all []event.Event
 	for {
+		stamp(tr.T, tr.Store)
 		some, err := tr.Store.Events(tr.T.Context(), after, limit)
 		must(tr.T, err)
 		if len(some) == 0 {
@@ -66,6 +67,7 @@ func eventNone(tr *Trade) {
 	same(tr.T, "events", len(tr.happened(0, 10)), 0)
 	for _, limit := range []int{0, -1} {
 		tr.Receive(mug, 1)
+		stamp(tr.T, tr.Store)
 		got, err := tr.Store.Events(tr.T.Context(), 0, limit)
 		must(tr.T, err)
 		same(tr.T, "events", len(got), 0)
@@ -194,6 +196,7 @@ func eventCursors(tr *Trade) {
 	rapid.Check(tr.T.(*testing.T), func(t *rapid.T) {
 		after := rapid.IntRange(0, len(all)).Draw(t, "after")
 		limit := rapid.IntRange(1, 40).Draw(t, "limit")
+		stamp(tr.T, tr.Store)
 		got, err := tr.Store.Events(tr.T.Context(), int64(after), limit)
 		if err != nil {
 			t.Fatal(err)

@@ -214,6 +214,7 @@ func saleAnnounced(tr *Trade) {
 	tr.Move(s.ID, sale.Paused)
 	tr.Move(s.ID, sale.Live)
 	tr.Move(s.ID, sale.Ended)
+	stamp(tr.T, tr.Store)
 	changes, err := tr.Store.GateChanges(tr.T.Context(), 0, 100)
 	must(tr.T, err)
 	var got []inventory.Terms

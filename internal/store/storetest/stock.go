@@ -205,6 +205,7 @@ func gateSnapshot(tr *Trade) {
 		}
 	}
 	same(tr.T, "holders", used, map[string]int64{"expires": 0, "held": 2})
+	stamp(tr.T, tr.Store)
 	changes, err := tr.Store.GateChanges(tr.T.Context(), snap.Position, 10)
 	must(tr.T, err)
 	same(tr.T, "changes after the snapshot", len(changes), 0)
@@ -218,6 +219,7 @@ func gateFollows(tr *Trade) {
 	follow := func() {
 		tr.T.Helper()
 		for {
+			stamp(tr.T, tr.Store)
 			changes, err := tr.Store.GateChanges(tr.T.Context(), position, 3)
 			must(tr.T, err)
 			if len(changes) == 0 {
@@ -286,11 +288,13 @@ func gatePassesOver(tr *Trade) {
 	before := tr.snapshot().Position
 	o := tr.Buy(s, 1, "a", Line(mug, 2))
 	tr.Pay(o) // sold out of what was held: nothing changes for the gate
+	stamp(tr.T, tr.Store)
 	changes, err := tr.Store.GateChanges(tr.T.Context(), before, 10)
 	must(tr.T, err)
 	same(tr.T, "changes", len(changes), 0)
 	second := tr.Buy(s, 1, "b", Line(mug, 2))
 	tr.Cancel(second)
+	stamp(tr.T, tr.Store)
 	changes, err = tr.Store.GateChanges(tr.T.Context(), before, 10)
 	must(tr.T, err)
 	if len(changes) != 1 || changes[0].Moved == nil || changes[0].Moved.Available != 2 || changes[0].Moved.Allowance != -2 || changes[0].Moved.Order != second || changes[0].Moved.Customer != 1 {

@@ -2,10 +2,30 @@
 package storetest
 
 import (
+	"context"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
+
+// stamp gives every event its position, as the shop's loop does before anybody reads them: on an engine with several
+// writers they wait for it.
+func stamp(t testing.TB, s any) {
+	t.Helper()
+	stamper, ok := s.(interface {
+		StampStep(context.Context) (int, error)
+	})
+	if !ok {
+		return
+	}
+	for {
+		n, err := stamper.StampStep(t.Context())
+		must(t, err)
+		if n == 0 {
+			return
+		}
+	}
+}
 
 // must ends the test on an error.
 func must(t testing.TB, err error) {

@@ -1,0 +1,71 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/lease"
+)
+
+// What a process does where others may write the same database: see store.Store.Shared.
+const (
+	// stampEvery bounds how late an event that another process committed gets its position; this one's are stamped at once.
+	stampEvery = 20 * time.Millisecond
+	// followSharedEvery bounds how late the gate hears of a change whose position another process has given.
+	followSharedEvery = 50 * time.Millisecond
+	// aloneLease is how long work stands still after the process that did it alone has died.
+	aloneLease = 3 * time.Second
+)
+
+// newHolder returns a name for this process that no other has, for its leases.
+func newHolder() string {
+	name := make([]byte, 12)
+	_, _ = rand.Read(name) // it never fails
+	return hex.EncodeToString(name)
+}
+
+// sharedLoops lists what repeats where several processes share the database.
+func (a *App) sharedLoops() []loop {
+	if !a.store.Shared() {
+		return nil
+	}
+	return []loop{
+		a.alone(loop{name: "stamp", every: stampEvery, wake: a.store.StampWake(), step: a.store.StampStep}),
+		a.alone(loop{name: "forget_markers", every: cleanEvery, step: a.store.ForgetStep}),
+	}
+}
+
+// alone has one process at a time run the loop's step: the others would do the same work once more, without harm and
+// without use. The lease is no lock; what the steps change is guarded by itself.
+func (a *App) alone(l loop) loop {
+	if !a.store.Shared() {
+		return l
+	}
+	k := lease.NewKeeper(a.store, "loop "+l.name, a.holder(), aloneLease)
+	a.leases = append(a.leases, k)
+	step := l.step
+	l.step = func(ctx context.Context) (int, error) {
+		if err := k.Keep(ctx); err != nil {
+			return 0, err
+		}
+		if _, held := k.Held(); !held {
+			return 0, nil
+		}
+		return step(ctx)
+	}
+	return l
+}
+
+// releaseLeases gives this process's leases free, so that the next one need not wait for their end.
+func (a *App) releaseLeases() error {
+	ctx, cancel := context.WithTimeout(context.Background(), aloneLease)
+	defer cancel()
+	var errs []error
+	for _, k := range a.leases {
+		errs = append(errs, k.Release(ctx))
+	}
+	return errors.Join(errs...)
+}

@@ -237,6 +237,24 @@ func (e SaleStatus) Valid() bool {
 	}
 }
 
+// Defines values for ShowsLeft.
+const (
+	ShowsLeftCoarse ShowsLeft = "coarse"
+	ShowsLeftExact  ShowsLeft = "exact"
+)
+
+// Valid indicates whether the value is a known member of the ShowsLeft enum.
+func (e ShowsLeft) Valid() bool {
+	switch e {
+	case ShowsLeftCoarse:
+		return true
+	case ShowsLeftExact:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TicketStatus.
 const (
 	TicketStatusQueued    TicketStatus = "queued"
@@ -1188,6 +1206,9 @@ type Sale struct {
 	// Example: 2026-11-27T20:00:00.000Z
 	ServerTime Time `json:"server_time"`
 
+	// ShowsLeft How exactly shoppers are told what is left. Of a coarse sale `available` is the most that its band holds, where the bands are a tenth of the allocation or less, a half or less, and more.
+	ShowsLeft ShowsLeft `json:"shows_left,omitempty,omitzero"`
+
 	// StartsAt RFC 3339, UTC, milliseconds.
 	//
 	// Example: 2026-11-27T20:00:00.000Z
@@ -1222,6 +1243,9 @@ type SaleInput struct {
 	// PaymentSeconds How long an order is held for payment; the shop's own time where absent.
 	PaymentSeconds int64 `json:"payment_seconds,omitempty,omitzero"`
 
+	// ShowsLeft How exactly shoppers are told what is left. Of a coarse sale `available` is the most that its band holds, where the bands are a tenth of the allocation or less, a half or less, and more.
+	ShowsLeft ShowsLeft `json:"shows_left,omitempty,omitzero"`
+
 	// StartsAt RFC 3339, UTC, milliseconds.
 	//
 	// Example: 2026-11-27T20:00:00.000Z
@@ -1234,7 +1258,7 @@ type SaleItem struct {
 	// Allocation Units set aside for the sale.
 	Allocation int64 `json:"allocation"`
 
-	// Available Units that can be bought at this moment.
+	// Available Units that can be bought at this moment; see `shows_left`.
 	Available int64 `json:"available"`
 
 	// ListPrice Example: {"currency":"GBP","minor":1250}
@@ -1277,6 +1301,9 @@ type SalePage struct {
 
 // SaleStatus defines model for SaleStatus.
 type SaleStatus string
+
+// ShowsLeft How exactly shoppers are told what is left. Of a coarse sale `available` is the most that its band holds, where the bands are a tenth of the allocation or less, a half or less, and more.
+type ShowsLeft string
 
 // Stock defines model for Stock.
 type Stock struct {

@@ -22,6 +22,7 @@ type saleTerms struct {
 	lasts        time.Duration
 	limit        int64
 	payment      time.Duration
+	coarse       bool
 	items        []string
 	schedule     bool
 	asJSON       bool
@@ -63,6 +64,7 @@ It is a draft until it is scheduled; --schedule does both.`,
 	f.DurationVar(&in.lasts, "for", 0, "how long it lasts, instead of --ends")
 	f.Int64Var(&in.limit, "limit", 0, "units one customer may buy in the whole sale; 0 is no limit")
 	f.DurationVar(&in.payment, "payment", 0, "how long an order is held unpaid; default: the shop's own orders.payment_window")
+	f.BoolVar(&in.coarse, "coarse", false, "tell shoppers only roughly what is left")
 	f.StringArrayVar(&in.items, "item", nil, "CODE=PRICExUNITS; at least one, may be given more than once")
 	f.BoolVar(&in.schedule, "schedule", false, "schedule it at once")
 	f.BoolVar(&in.asJSON, "json", false, "print JSON")
@@ -78,6 +80,9 @@ type saleItem struct {
 // read checks the flags. Prices and codes are the shop's to judge.
 func (in saleTerms) read(now time.Time) (api.SaleInput, []saleItem, error) {
 	terms := api.SaleInput{Title: in.title, LimitPerCustomer: in.limit, PaymentSeconds: int64(in.payment / time.Second)}
+	if in.coarse {
+		terms.ShowsLeft = api.ShowsLeftCoarse
+	}
 	starts, err := readMoment("--starts", in.starts, now)
 	if err != nil {
 		return terms, nil, err

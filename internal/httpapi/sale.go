@@ -95,7 +95,7 @@ func (s *Server) readTerms(w http.ResponseWriter, r *http.Request) (sale.Sale, e
 		}
 		window = time.Duration(in.PaymentSeconds) * time.Second
 	}
-	terms := sale.Sale{Title: in.Title, StartsAt: in.StartsAt.Time, EndsAt: in.EndsAt.Time, Limit: in.LimitPerCustomer, PaymentWindow: window}
+	terms := sale.Sale{Title: in.Title, StartsAt: in.StartsAt.Time, EndsAt: in.EndsAt.Time, Limit: in.LimitPerCustomer, PaymentWindow: window, ShowsLeft: sale.Shows(in.ShowsLeft)}
 	for _, it := range in.Items {
 		terms.Items = append(terms.Items, sale.Item{SKU: it.SkuId, Price: it.Price, Allocation: it.Allocation})
 	}

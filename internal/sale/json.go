@@ -30,6 +30,9 @@ func (s *Sale) AppendJSON(b []byte, now time.Time, levels Levels) []byte {
 	b = clock.AppendJSON(append(b, `,"ends_at":`...), s.EndsAt)
 	b = strconv.AppendInt(append(b, `,"limit_per_customer":`...), s.Limit, 10)
 	b = strconv.AppendInt(append(b, `,"payment_seconds":`...), int64(s.PaymentWindow/time.Second), 10)
+	if s.ShowsLeft == Coarse {
+		b = append(b, `,"shows_left":"coarse"`...)
+	}
 	b = append(b, `,"items":[`...)
 	for i := range s.Items {
 		if i > 0 {
@@ -40,7 +43,7 @@ func (s *Sale) AppendJSON(b []byte, now time.Time, levels Levels) []byte {
 		if phase != Draft && phase != Ended {
 			left, _ = levels.Level(inventory.Pool{Sale: s.ID, SKU: it.SKU})
 		}
-		b = it.appendJSON(b, max(left, 0))
+		b = it.appendJSON(b, s.Shown(it, left))
 	}
 	b = strconv.AppendInt(append(b, `],"version":`...), s.Version, 10)
 	b = clock.AppendJSON(append(b, `,"server_time":`...), now)

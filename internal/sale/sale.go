@@ -72,6 +72,7 @@ type Sale struct {
 	EndsAt        time.Time
 	Limit         int64         // units per customer for the life of the sale; 0: none
 	PaymentWindow time.Duration // how long an order is held unpaid
+	ShowsLeft     Shows         // how exactly shoppers are told what is left; empty is Exact
 	Items         []Item        // sorted by SKU
 	Rehearsal     bool          // made for a rehearsal: found by id, in no list
 	Version       int64         // of the terms: it grows when price, limit, window or times change, not with the status
@@ -161,6 +162,8 @@ func (s *Sale) Check(now time.Time, currency money.Currency) error {
 		return fault.Bad("limit_per_customer", "must be 0 (no limit) to %d", LimitMax)
 	case s.PaymentWindow < PaymentMin || s.PaymentWindow > PaymentMax:
 		return fault.Bad("payment_seconds", "must be %d to %d", int(PaymentMin.Seconds()), int(PaymentMax.Seconds()))
+	case s.ShowsLeft != "" && s.ShowsLeft != Exact && s.ShowsLeft != Coarse:
+		return fault.Bad("shows_left", "must be exact or coarse")
 	case len(s.Items) < 1 || len(s.Items) > ItemsMax:
 		return fault.Bad("items", "must be 1 to %d items", ItemsMax)
 	}

@@ -61,6 +61,7 @@ func (s *Service) Replace(ctx context.Context, terms Sale, version int64) (*Sale
 // them.
 func (s *Service) complete(ctx context.Context, terms *Sale, now time.Time) error {
 	terms.Items = slices.Clone(terms.Items)
+	terms.ShowsLeft = cmp.Or(terms.ShowsLeft, Exact)
 	terms.StartsAt, terms.EndsAt = terms.StartsAt.UTC().Truncate(time.Millisecond), terms.EndsAt.UTC().Truncate(time.Millisecond)
 	if err := terms.Check(now, s.currency); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -77,6 +78,9 @@ func (s *Store) Products(ctx context.Context, q catalog.Query) ([]catalog.Produc
 	return page, err
 }
 
+// likeEscape takes their meaning from the signs that LIKE has.
+var likeEscape = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")
+
 // pageOfProducts writes the SELECT of a page. Each of its forms walks one index from the cursor on and stops at the limit.
 func pageOfProducts(q catalog.Query) (text string, args []any) {
 	from, where := "product p", "p.rehearsal = 0\n   AND p.status IN ('draft', 'published')"
@@ -94,6 +98,10 @@ func pageOfProducts(q catalog.Query) (text string, args []any) {
 	if !q.Brand.IsZero() {
 		where += "\n   AND p.brand_id = ?"
 		args = append(args, q.Brand)
+	}
+	for _, word := range q.Words {
+		where += "\n   AND LOWER(p.title) LIKE ? ESCAPE '!'"
+		args = append(args, "%"+likeEscape.Replace(word)+"%")
 	}
 	order, after, cursor := "DESC", "<", int64(math.MaxInt64)
 	if q.OldestFirst {

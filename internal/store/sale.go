@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"time"
@@ -11,7 +12,7 @@ import (
 	"github.com/tidegate/tidegate/internal/sale"
 )
 
-const saleColumns = `id, title, status, starts_at, ends_at, limit_per_customer, payment_ms, version, created_at, updated_at, rehearsal`
+const saleColumns = `id, title, status, starts_at, ends_at, limit_per_customer, payment_ms, version, created_at, updated_at, rehearsal, shows_left`
 
 const (
 	selectSale  = "SELECT " + saleColumns + " FROM sale WHERE id = ?"
@@ -25,7 +26,7 @@ const (
 func scanSale(row scanner) (*sale.Sale, error) {
 	s := new(sale.Sale)
 	var starts, ends, payment, created, updated int64
-	err := row.Scan(&s.ID, &s.Title, &s.Status, &starts, &ends, &s.Limit, &payment, &s.Version, &created, &updated, &s.Rehearsal)
+	err := row.Scan(&s.ID, &s.Title, &s.Status, &starts, &ends, &s.Limit, &payment, &s.Version, &created, &updated, &s.Rehearsal, &s.ShowsLeft)
 	s.StartsAt, s.EndsAt, s.CreatedAt, s.UpdatedAt = moment(starts), moment(ends), moment(created), moment(updated)
 	s.PaymentWindow = time.Duration(payment) * time.Millisecond
 	return s, err
@@ -97,8 +98,8 @@ func (s *Store) CreateSale(ctx context.Context, sl *sale.Sale) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		_, err := tx.Exec(`
 			INSERT INTO sale (`+saleColumns+`)
-			VALUES (`+marks(11)+`)`,
-			sl.ID, sl.Title, string(sl.Status), millis(sl.StartsAt), millis(sl.EndsAt), sl.Limit, sl.PaymentWindow.Milliseconds(), sl.Version, millis(sl.CreatedAt), millis(sl.UpdatedAt), sl.Rehearsal)
+			VALUES (`+marks(12)+`)`,
+			sl.ID, sl.Title, string(sl.Status), millis(sl.StartsAt), millis(sl.EndsAt), sl.Limit, sl.PaymentWindow.Milliseconds(), sl.Version, millis(sl.CreatedAt), millis(sl.UpdatedAt), sl.Rehearsal, string(cmp.Or(sl.ShowsLeft, sale.Exact)))
 		if err != nil {
 			return err
 		}
@@ -139,10 +140,11 @@ func (s *Store) ReplaceSale(ctx context.Context, sl *sale.Sale, version int64) e
 			    ends_at = ?,
 			    limit_per_customer = ?,
 			    payment_ms = ?,
+			    shows_left = ?,
 			    version = version + 1,
 			    updated_at = ?
 			WHERE id = ?`,
-			sl.Title, millis(sl.StartsAt), millis(sl.EndsAt), sl.Limit, sl.PaymentWindow.Milliseconds(), millis(sl.UpdatedAt), sl.ID)
+			sl.Title, millis(sl.StartsAt), millis(sl.EndsAt), sl.Limit, sl.PaymentWindow.Milliseconds(), string(cmp.Or(sl.ShowsLeft, sale.Exact)), millis(sl.UpdatedAt), sl.ID)
 		if err != nil {
 			return err
 		}

@@ -281,6 +281,12 @@ func pages(t *shelfTest) {
 		{catalog.Query{Status: catalog.Draft, OldestFirst: true}, 5},
 		{catalog.Query{Status: catalog.Published, Brand: 4}, 0},
 		{catalog.Query{Category: 4}, 0},
+		{catalog.Query{Words: []string{"p1"}}, 11}, // p1 and p10 to p19
+		{catalog.Query{Words: []string{"p1", "title", "of"}, Status: catalog.Published}, 9},
+		{catalog.Query{Words: []string{"p1", "gone"}}, 0},
+		{catalog.Query{Words: []string{"%"}}, 0},
+		{catalog.Query{Words: []string{"p_"}}, 0},
+		{catalog.Query{Words: []string{"!"}}, 0},
 	} {
 		q, seen := c.q, 0
 		q.Limit = 7

@@ -58,7 +58,7 @@ func (tr *Trade) Draft(units, limit int64, skus ...id.SKU) *sale.Sale {
 	now := tr.Clock.Now()
 	s := &sale.Sale{
 		ID: id.New[id.Sale](tr.Mint), Title: "Drop", Status: sale.Draft, StartsAt: now, EndsAt: now.Add(time.Hour), Limit: limit,
-		PaymentWindow: hold, Version: 1, CreatedAt: now, UpdatedAt: now,
+		PaymentWindow: hold, ShowsLeft: sale.Exact, Version: 1, CreatedAt: now, UpdatedAt: now,
 	}
 	for _, sku := range skus {
 		s.Items = append(s.Items, sale.Item{SKU: sku, Product: 1, Price: money.Of(price, "GBP"), ListPrice: money.Of(price, "GBP"), Allocation: units})

@@ -66,7 +66,9 @@ type Shared interface {
 
 // Query asks for a page of products.
 type Query struct {
-	Status   Status // empty: every status but retired
+	Status Status // empty: every status but retired
+	// Words are each a part of the title, in any order and in any case of A to Z: see Words.
+	Words    []string
 	Category id.Category
 	Brand    id.Brand
 	// After is the last product of the page before; zero for the first page.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,13 +27,18 @@ const (
 	listLifetimeMax = time.Minute
 )
 
-// ListQuery asks for a public page: brand and category by handle, empty for any.
+// ListQuery asks for a public page: brand and category by handle, empty for any. Name, where not empty, is words that the
+// title has, in any order and case.
 type ListQuery struct {
+	Name     string
 	Category string
 	Brand    string
 	After    id.Product
 	Limit    int // 1 to PageMax
 }
+
+// emptyList is the page of a search for nothing that can be found.
+var emptyList = newPage(encode(listView[View]{Items: []View{}}))
 
 // PageMax is the longest page.
 const PageMax = 200
@@ -67,6 +73,7 @@ type Reader struct {
 
 type listKey struct {
 	generation uint64
+	words      string
 	category   id.Category
 	brand      id.Brand
 	after      id.Product
@@ -93,7 +100,7 @@ func NewReader(c Config, store Store, shared Shared, clk clock.Clock, log *slog.
 	})
 	r.lists = newCache(cacheSettings[listKey, *Page]{
 		name: "lists", clock: clk, log: log, lifetime: min(c.Cache.Lifetime, listLifetimeMax), missing: c.Cache.MissingLifetime, isMissing: pageMissing,
-		weigh:     func(_ listKey, p *Page) uint32 { return uint32(len(p.Body) + pageOverheadBytes) },
+		weigh:     func(k listKey, p *Page) uint32 { return uint32(len(k.words) + len(p.Body) + pageOverheadBytes) },
 		weightMax: bytes / 2, load: r.loadList, shared: shareLists(shared),
 	})
 	r.addresses = newCache(cacheSettings[address, id.Product]{
@@ -207,7 +214,11 @@ func (r *Reader) List(ctx context.Context, q ListQuery) (*Page, error) {
 	if q.Limit < 1 || q.Limit > PageMax {
 		return nil, fault.Bad("limit", "It is %d; 1 to %d is allowed.", q.Limit, PageMax)
 	}
-	key := listKey{generation: r.generation.Load(), after: q.After, limit: q.Limit}
+	words := Words(q.Name)
+	if q.Name != "" && len(words) == 0 {
+		return emptyList, nil
+	}
+	key := listKey{generation: r.generation.Load(), words: strings.Join(words, " "), after: q.After, limit: q.Limit}
 	if q.Category != "" || q.Brand != "" {
 		s, err := r.shelf(ctx)
 		if err != nil {
@@ -372,7 +383,7 @@ func (s *shelf) holds(products []*Product) bool {
 }
 
 func (r *Reader) loadList(ctx context.Context, k listKey) (*Page, error) {
-	view, err := r.list(ctx, Query{Status: Published, Category: k.category, Brand: k.brand, After: k.after, Limit: k.limit})
+	view, err := r.list(ctx, Query{Status: Published, Words: strings.Fields(k.words), Category: k.category, Brand: k.brand, After: k.after, Limit: k.limit})
 	if err != nil {
 		return nil, err
 	}

@@ -124,7 +124,7 @@ func shareLists(s Shared) *sharedForm[listKey, *Page] {
 		shared: s, encode: encodePage, decode: decodePage,
 		key: func(ctx context.Context, k listKey) (string, error) {
 			generation, err := s.Load(ctx, sharedGeneration, newGeneration)
-			return fmt.Sprintf("%s%s:%d:%d:%d:%d", sharedList, generation, k.category, k.brand, k.after, k.limit), err
+			return fmt.Sprintf("%s%s:%d:%d:%d:%d:%s", sharedList, generation, k.category, k.brand, k.after, k.limit, k.words), err
 		},
 	}
 }

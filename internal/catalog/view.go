@@ -23,8 +23,11 @@ type Page struct {
 	ETagHeader   []string
 	LengthHeader []string
 
-	skus []id.SKU // of a product's page, to warm their prices along with it
+	skus []id.SKU // of a product's page
 }
+
+// SKUs returns the variants of a product's page, in their order. The caller does not change them.
+func (p *Page) SKUs() []id.SKU { return p.skus }
 
 func newPage(body []byte) *Page {
 	sum := sha256.Sum256(body)

@@ -16,6 +16,7 @@ import (
 	"github.com/tidegate/tidegate/internal/redis/cache"
 	"github.com/tidegate/tidegate/internal/store"
 	"github.com/tidegate/tidegate/internal/telemetry"
+	"github.com/tidegate/tidegate/internal/web"
 )
 
 // Options are what an App gets from whoever starts it, not from the configuration.
@@ -48,6 +49,7 @@ type App struct {
 	shop                  // the modules
 	warmer  warmer
 	handler http.Handler // of the public listener
+	pages   *web.Server  // nil: there are none
 	// localKey is the admin key of commands on the same machine; it ends with the process.
 	localKey string
 

@@ -25,6 +25,7 @@ import (
 	"github.com/tidegate/tidegate/internal/redis"
 	"github.com/tidegate/tidegate/internal/store"
 	"github.com/tidegate/tidegate/internal/telemetry"
+	"github.com/tidegate/tidegate/internal/web/site"
 )
 
 // Config is the whole tree. Each part is owned by its component, which says its defaults and its rules.
@@ -43,6 +44,7 @@ type Config struct {
 	Payments payment.Config      `koanf:"payments"`
 	Sandbox  sandbox.Config      `koanf:"sandbox"`
 	Bus      BusConfig           `koanf:"bus"`
+	Web      site.Config         `koanf:"web"`
 }
 
 // ProcessConfig is what concerns the process itself.
@@ -113,6 +115,7 @@ func DefaultConfig() Config {
 		Payments: payment.DefaultConfig(),
 		Sandbox:  sandbox.DefaultConfig(),
 		Bus:      BusConfig{Retention: 7 * 24 * time.Hour},
+		Web:      site.DefaultConfig(),
 	}
 }
 

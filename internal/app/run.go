@@ -124,6 +124,9 @@ func (a *App) opsServer() *http.Server {
 func (a *App) publicServer() *http.Server {
 	server := a.config.HTTP.HTTPServer(a.handler)
 	server.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)
+	if a.pages != nil {
+		server.RegisterOnShutdown(a.pages.Close)
+	}
 	return server
 }
 

@@ -84,6 +84,9 @@ func (a *App) wire(ctx context.Context) error {
 	if err := a.serveContract(); err != nil {
 		return err
 	}
+	if err := a.servePages(); err != nil {
+		return err
+	}
 	return a.observe()
 }
 

@@ -255,7 +255,7 @@ func TestClientAddress(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPost, "/v1/sessions", nil)
 		r.RemoteAddr = c.peer
 		r.Header["X-Forwarded-For"] = c.forwarded
-		if got := s.clientAddress(r); got != netip.MustParseAddr(c.want) {
+		if got := s.Config.ClientAddress(r); got != netip.MustParseAddr(c.want) {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}

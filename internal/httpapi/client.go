@@ -10,12 +10,12 @@ import (
 // forwardedHopsMax bounds how many proxies one behind the other are followed.
 const forwardedHopsMax = 16
 
-// clientAddress returns whom a request comes from: the peer, or, where the peer is one of the configured proxies, the
+// ClientAddress returns whom a request comes from: the peer, or, where the peer is one of the configured proxies, the
 // nearest address in X-Forwarded-For that is none of them. What stands further left in that header was written by the
 // client and is believed by nobody. It returns the zero address where the peer has none, as in tests.
-func (s *Server) clientAddress(r *http.Request) netip.Addr {
+func (c Config) ClientAddress(r *http.Request) netip.Addr {
 	peer := parseHop(r.RemoteAddr)
-	if !s.Config.trusts(peer) {
+	if !c.trusts(peer) {
 		return peer
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
@@ -26,7 +26,7 @@ func (s *Server) clientAddress(r *http.Request) netip.Addr {
 			break // not an address: what is left of it is no better
 		}
 		peer = address
-		if !s.Config.trusts(address) {
+		if !c.trusts(address) {
 			break
 		}
 	}

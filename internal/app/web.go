@@ -1,0 +1,44 @@
+package app
+
+import (
+	"fmt"
+
+	"github.com/tidegate/tidegate/internal/payment/sandbox"
+	"github.com/tidegate/tidegate/internal/web"
+	"github.com/tidegate/tidegate/internal/web/site"
+	"github.com/tidegate/tidegate/internal/web/storefront"
+)
+
+// servePages puts the pages beside the API on the public listener.
+func (a *App) servePages() error {
+	if !a.config.Web.Enabled {
+		return nil
+	}
+	orders := countedOrders{a.orders, a.metrics.Order}
+	pages, err := web.New(web.Parts{
+		Site: site.Parts{
+			Accounts: a.account, Clock: a.clock, Log: a.log, Config: a.config.Web,
+			Record:         func(method, pattern string) site.Recorder { return a.metrics.Route(method, pattern) },
+			Client:         a.config.HTTP.ClientAddress,
+			RequestTimeout: a.config.HTTP.RequestTimeout,
+			FormTargets:    cashierOrigin(a.config.Sandbox),
+		},
+		Storefront: storefront.Parts{
+			Accounts: a.account, Orders: orders, Payments: a.payments, Sales: a.sales, Products: a.reader, Levels: a.gate,
+			Clock: a.clock, Provider: sandbox.Name, ViewersMax: a.config.Web.ViewersMax,
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("the pages cannot be made: %w", err)
+	}
+	a.pages, a.handler = pages, pages.Beside(a.handler)
+	return a.metrics.ObserveCount("tidegate.web.viewers", "Shoppers who are sent a sale's numbers as they change.", pages.Viewers)
+}
+
+// cashierOrigin is where the cashier is, where that is not the shop's own address: forms may lead there.
+func cashierOrigin(c sandbox.Config) []string {
+	if c.PublicURL == "" {
+		return nil
+	}
+	return []string{c.PublicURL}
+}

@@ -1,0 +1,126 @@
+package site
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+)
+
+// cookieNames are the names of the cookies of a session. The API takes neither: it asks for an Authorization header.
+type cookieNames struct{ access, refresh string }
+
+// namesOf returns the names. With the prefix __Host- a browser takes a cookie over HTTPS from this very host alone: see
+// https://www.rfc-editor.org/rfc/rfc6265#section-4.1.3.2 of its successor draft.
+func namesOf(https bool) cookieNames {
+	prefix := ""
+	if https {
+		prefix = "__Host-"
+	}
+	return cookieNames{prefix + "tg_access", prefix + "tg_refresh"}
+}
+
+const (
+	languageCookie   = "tg_lang"
+	languageLifetime = 365 * 24 * time.Hour
+)
+
+// cookie returns a cookie's value, empty where there is none. It allocates nothing.
+func (v *Visit) cookie(name string) string {
+	for _, line := range v.Request.Header["Cookie"] {
+		for len(line) > 0 {
+			var pair string
+			pair, line, _ = strings.Cut(line, ";")
+			pair = strings.TrimLeft(pair, " ")
+			if len(pair) > len(name) && pair[len(name)] == '=' && pair[:len(name)] == name {
+				return pair[len(name)+1:]
+			}
+		}
+	}
+	return ""
+}
+
+// Who returns the shopper who is signed in; false where none is. A session whose access token has run out is refreshed on the
+// way. Call it before the answer begins.
+func (v *Visit) Who() (account.Principal, bool) {
+	if !v.known {
+		v.known = true
+		v.who = v.authenticate()
+	}
+	return v.who, !v.who.Customer.IsZero()
+}
+
+func (v *Visit) authenticate() account.Principal {
+	if access := v.cookie(v.site.cookies.access); access != "" {
+		if who, err := v.site.Accounts.Authenticate(access); err == nil {
+			return who
+		}
+	}
+	refresh := v.cookie(v.site.cookies.refresh)
+	if refresh == "" {
+		return account.Principal{}
+	}
+	grant, err := v.site.Accounts.Refresh(v.Request.Context(), refresh)
+	if err != nil {
+		if errors.Is(err, fault.Unauthenticated) {
+			v.Forget()
+		}
+		return account.Principal{} // where the store is away, they are asked to sign in, and their cookies stay good
+	}
+	v.Remember(grant)
+	return account.Principal{Customer: grant.Customer, Session: grant.Session, Expires: grant.AccessExpires}
+}
+
+// Must returns the shopper who is signed in. It returns fault.Unauthenticated, which sends a reader to sign in.
+func (v *Visit) Must() (account.Principal, error) {
+	who, ok := v.Who()
+	if !ok {
+		return who, fault.New(fault.Unauthenticated, "Sign in first.")
+	}
+	return who, nil
+}
+
+// SignIn sends the browser to sign in, and back here afterwards.
+func (v *Visit) SignIn() {
+	// A redirect cannot fail.
+	_ = v.Redirect("/signin?next=" + url.QueryEscape(v.Request.URL.RequestURI()))
+}
+
+// Remember keeps a sign-in in the browser's cookies.
+func (v *Visit) Remember(g account.Grant) {
+	now := v.site.Clock.Now()
+	v.setCookie(v.site.cookies.access, g.Access, g.AccessExpires.Sub(now))
+	v.setCookie(v.site.cookies.refresh, g.Refresh, g.RefreshExpires.Sub(now))
+	v.Header()["Cache-Control"] = noStore
+	v.known, v.who = true, account.Principal{Customer: g.Customer, Session: g.Session, Expires: g.AccessExpires}
+}
+
+// Forget takes the session's cookies out of the browser.
+func (v *Visit) Forget() {
+	v.setCookie(v.site.cookies.access, "", -1)
+	v.setCookie(v.site.cookies.refresh, "", -1)
+	v.Header()["Cache-Control"] = noStore
+	v.known, v.who = true, account.Principal{}
+}
+
+func (v *Visit) setCookie(name, value string, lifetime time.Duration) {
+	age := int(lifetime / time.Second)
+	if age < 1 {
+		age = -1
+	}
+	http.SetCookie(v, &http.Cookie{
+		Name: name, Value: value, Path: "/", MaxAge: age, HttpOnly: true, Secure: v.site.Config.HTTPS, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// chooseLanguage keeps the language that was chosen with the switch.
+func (s *Site) chooseLanguage(v *Visit) error {
+	if tag := v.Form("lang"); s.Langs.Has(tag) {
+		v.setCookie(languageCookie, tag, languageLifetime)
+	}
+	return v.Redirect(LocalPath(v.Form("next"), "/"))
+}

@@ -1,0 +1,184 @@
+// Package site is what every page of the shop stands on: the frame around it, who is looking at it and in which language, its
+// headers, its errors. The pages are elsewhere: storefront holds the storefront's, console the operator's.
+//
+// How a page is made. A page is a file of Go and a template of the same name beside it. The Go file registers its routes with
+// Site.Handle, reads what the page needs from the same services as the API, and hands it to Visit.Show; a handler that returns
+// an error shows the page of that fault. The template defines "main" (and "head" where it wants more in there), is read by
+// Site.Template, and gets a View: {{.Data}} is what the handler gave it, {{.T "key" "n" 3}} the words of the language,
+// {{.Money .Data.Price}}, {{.Moment .Data.At}} and {{.Asset "shop.css"}} what they say. Words live in lang/files, styles and
+// scripts in assets/files. No rule lives in a page, no style and no script stands in its HTML: the Content-Security-Policy
+// forbids both.
+//
+// A page that is the same for many is rendered once: see Visit.Keep.
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/telemetry"
+	"github.com/tidegate/tidegate/internal/web/assets"
+	"github.com/tidegate/tidegate/internal/web/lang"
+	"github.com/tidegate/tidegate/internal/web/picture"
+	"github.com/tidegate/tidegate/internal/wire"
+)
+
+// Accounts signs shoppers in and out: see account.Service.
+type Accounts interface {
+	// Authenticate checks an access token, without I/O. It returns fault.Unauthenticated.
+	Authenticate(token string) (account.Principal, error)
+	Refresh(ctx context.Context, token string) (account.Grant, error)
+}
+
+// Recorder is told of every answered request of one route. It is safe for concurrent use.
+type Recorder interface {
+	Done(ctx context.Context, status int, took time.Duration)
+}
+
+// Parts is what a Site is made of.
+type Parts struct {
+	Accounts Accounts
+	Clock    clock.Clock
+	Log      *slog.Logger
+	Config   Config
+	// Record returns what is told of the requests of a route: its method and its pattern.
+	Record func(method, pattern string) Recorder
+	// Client returns whom a request comes from.
+	Client func(*http.Request) netip.Addr
+	// RequestTimeout bounds the work on one request that does not stream.
+	RequestTimeout time.Duration
+	// FormTargets are origins besides the shop's own that a form may lead to: a payment provider's cashier.
+	FormTargets []string
+}
+
+// Site serves pages. Safe for concurrent use once every route is registered.
+type Site struct {
+	Parts
+	Assets *assets.Set
+	Langs  *lang.Set
+
+	mux       *http.ServeMux
+	unknown   Recorder
+	faults    *telemetry.FaultLog
+	origin    *http.CrossOriginProtection
+	frame     frame
+	closing   chan struct{}
+	closeOnce sync.Once
+	cookies   cookieNames
+	cache     *cache
+	policy    []string
+}
+
+// New returns a Site without pages. It returns an error where an embedded file cannot be read, and fault.Invalid for an
+// address in the configuration that is none.
+func New(p Parts) (*Site, error) {
+	s := &Site{
+		Parts: p, mux: http.NewServeMux(), unknown: p.Record("", ""), faults: telemetry.NewFaultLog(p.Log),
+		origin: http.NewCrossOriginProtection(), closing: make(chan struct{}), cookies: namesOf(p.Config.HTTPS),
+	}
+	var err error
+	if s.Assets, err = assets.Load(); err != nil {
+		return nil, err
+	}
+	if s.Langs, err = lang.Load(); err != nil {
+		return nil, err
+	}
+	if p.Config.PublicURL != "" {
+		if err := s.origin.AddTrustedOrigin(p.Config.PublicURL); err != nil {
+			return nil, fault.Bad("public_url", "%s", err)
+		}
+	}
+	s.cache, s.policy = newCache(p.Config.PagesMaxMiB), policyOf(p.FormTargets)
+	s.mux.Handle("GET "+assets.Prefix, s.Assets)
+	if s.frame, err = newFrame(); err != nil {
+		return nil, err
+	}
+	s.Handle("POST /language", s.chooseLanguage)
+	s.Handle("GET "+picture.Path+"{name}", s.draw)
+	return s, nil
+}
+
+// Close ends the answers that stream. Call it when the listener stops taking requests.
+func (s *Site) Close() { s.closeOnce.Do(func() { close(s.closing) }) }
+
+// Closing is closed when the answers that stream must end.
+func (s *Site) Closing() <-chan struct{} { return s.closing }
+
+// Handle registers a page under a pattern of http.ServeMux. What the handler returns as an error is shown as a page, with the
+// status that the fault has.
+func (s *Site) Handle(pattern string, handler func(*Visit) error) { s.handle(pattern, true, handler) }
+
+// Stream registers what answers for as long as the shopper stays: it is not held to RequestTimeout.
+func (s *Site) Stream(pattern string, handler func(*Visit) error) { s.handle(pattern, false, handler) }
+
+func (s *Site) handle(pattern string, bounded bool, handler func(*Visit) error) {
+	method, path, _ := strings.Cut(pattern, " ")
+	recorder := s.Record(method, path)
+	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		v := w.(*Visit)
+		v.recorder = recorder
+		if bounded && r.Method != http.MethodGet {
+			// A read is bounded by what it reads; what writes waits for a commit.
+			ctx, cancel := context.WithTimeout(r.Context(), s.RequestTimeout)
+			defer cancel()
+			r = r.WithContext(ctx)
+		}
+		v.Request = r
+		if err := handler(v); err != nil {
+			v.fail(err)
+		}
+	})
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	v := s.newVisit(w, r)
+	defer s.finish(v, began)
+	if err := s.origin.Check(r); err != nil {
+		v.fail(fault.Wrap(fault.Forbidden, err, "The request came from a page of another site."))
+		return
+	}
+	s.mux.ServeHTTP(v, r)
+}
+
+// finish records the answer, and makes one of a panic.
+func (s *Site) finish(v *Visit, began time.Time) {
+	if p := recover(); p != nil {
+		if p == http.ErrAbortHandler {
+			panic(p)
+		}
+		v.fail(fault.Wrap(fault.Internal, fmt.Errorf("panic: %v\n%s", p, debug.Stack()), ""))
+	}
+	v.recorder.Done(v.Request.Context(), v.answered(), time.Since(began))
+}
+
+// fail shows the page of a fault. What somebody is to look at is logged with its cause, once, here.
+func (v *Visit) fail(err error) {
+	e := wire.AsFault(err, v.Request.Context().Err() != nil)
+	v.site.faults.Failed(v.requestID, v.Request.Method, v.Request.URL.Path, e, err)
+	if v.status != 0 {
+		return // the answer has begun; all that is left is to end it
+	}
+	if errors.Is(e, fault.Unauthenticated) && v.Request.Method == http.MethodGet {
+		v.SignIn()
+		return
+	}
+	if after := wire.RetryAfterSeconds(e); after > 0 {
+		v.Header().Set("Retry-After", fmt.Sprint(after))
+	}
+	if shown := v.Show(e.Code.Row().Status, v.site.frame.problem, "", e); shown != nil {
+		v.site.Log.ErrorContext(v.Request.Context(), "the page of a fault cannot be shown", "error", shown)
+	}
+}

@@ -1,0 +1,236 @@
+package site
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/catalog"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/money"
+	"github.com/tidegate/tidegate/internal/web/lang"
+	"github.com/tidegate/tidegate/internal/web/picture"
+)
+
+//go:embed *.html
+var files embed.FS
+
+// frame is what stands around every page.
+type frame struct {
+	layout  *template.Template
+	problem *template.Template
+}
+
+// part is what a template that is used by others gets: what it shows, and the view for its words.
+type part struct {
+	View View
+	Of   any
+}
+
+var funcs = template.FuncMap{
+	"arg":     func(v View, of any) part { return part{v, of} },
+	"minutes": func(d time.Duration) int64 { return int64(math.Ceil(d.Minutes())) },
+}
+
+func newFrame() (f frame, err error) {
+	if f.layout, err = template.New("page").Funcs(funcs).ParseFS(files, "layout.html"); err != nil {
+		return f, err
+	}
+	f.problem, err = f.page(files, "problem.html")
+	return f, err
+}
+
+func (f frame) page(from fs.FS, names ...string) (*template.Template, error) {
+	t, err := f.layout.Clone()
+	if err != nil {
+		return nil, err
+	}
+	return t.ParseFS(from, names...)
+}
+
+// Template reads the template of a page, with others that it uses, and puts the frame around it. It panics where one cannot be
+// parsed: they are in the binary.
+func (s *Site) Template(from fs.FS, names ...string) *template.Template {
+	return template.Must(s.frame.page(from, names...))
+}
+
+// View is what a template gets.
+type View struct {
+	// Data is what the page's handler gave.
+	Data any
+	// Title is the page's, without the shop's name.
+	Title string
+	// SignedIn says whether a shopper is.
+	SignedIn bool
+	// Path is the address of this page, for the language switch to come back to.
+	Path string
+
+	site *Site
+	lang *lang.Language
+}
+
+// T returns the words of a key: see lang.Language.T.
+func (v View) T(key string, pairs ...any) string { return v.lang.T(key, pairs...) }
+
+// Lang returns the language's tag.
+func (v View) Lang() string { return v.lang.Tag }
+
+// Langs returns every language.
+func (v View) Langs() []*lang.Language { return v.site.Langs.All }
+
+// Shop returns the shop's name.
+func (v View) Shop() string { return v.site.Config.Name }
+
+// Asset returns the address of a style, a script or a picture.
+func (v View) Asset(name string) string { return v.site.Assets.URL(name) }
+
+// Money writes an amount.
+func (v View) Money(a money.Amount) string { return v.lang.Money(a) }
+
+// Number writes a number.
+func (v View) Number(n int64) string { return v.lang.Number(n) }
+
+// Picture returns the address of a product's picture: its own where it is one of this shop's files, else a drawing. One that is
+// elsewhere is not shown: no page asks anyone but the shop for anything.
+func (v View) Picture(p id.Product, own []catalog.Picture) string {
+	if len(own) > 0 && LocalPath(own[0].URL, "") != "" {
+		return own[0].URL
+	}
+	return picture.URL(p)
+}
+
+// Moment writes a moment in UTC, which a script turns into the shopper's own time.
+func (v View) Moment(t time.Time) template.HTML {
+	stamp := t.UTC().Format(time.RFC3339)
+	return template.HTML(`<time datetime="` + stamp + `">` + template.HTMLEscapeString(v.lang.Time(t)) + `</time>`)
+}
+
+// Fault says a fault in the shopper's language: one sentence.
+func (v View) Fault(e *fault.Error) string { return FaultText(v.lang, e) }
+
+// FaultText says a fault in a language: by its field where there are words for that, else by its code.
+func FaultText(l *lang.Language, e *fault.Error) string {
+	if e.Field != "" && l.Has("fault."+e.Code.String()+"."+e.Field) {
+		return l.T("fault." + e.Code.String() + "." + e.Field)
+	}
+	if key := "fault." + e.Code.String(); l.Has(key) {
+		return l.T(key)
+	}
+	return l.T("fault.internal")
+}
+
+// Header values that are the same for every answer. They are shared, and must not be changed.
+var (
+	html    = []string{"text/html; charset=utf-8"}
+	noStore = []string{"no-store"}
+	// revalidate lets a browser keep a page and ask every time whether it still holds.
+	revalidate = []string{"private, no-cache"}
+	vary       = []string{"Cookie, Accept-Language, Accept-Encoding"}
+	noSniff    = []string{"nosniff"}
+	referrer   = []string{"same-origin"}
+	opener     = []string{"same-origin"}
+	gzipped    = []string{"gzip"}
+)
+
+// policy is what a page may do: load what is the shop's own, and nothing that stands in the page itself. See
+// https://www.w3.org/TR/CSP3/.
+func policyOf(formTargets []string) []string {
+	targets := append([]string{"'self'"}, formTargets...)
+	return []string{"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action " +
+		strings.Join(targets, " ") + "; base-uri 'none'; frame-ancestors 'none'"}
+}
+
+func (v *Visit) headers(h http.Header) {
+	h["Content-Type"], h["Content-Security-Policy"], h["X-Content-Type-Options"] = html, v.site.policy, noSniff
+	h["Referrer-Policy"], h["Cross-Origin-Opener-Policy"], h["Vary"] = referrer, opener, vary
+}
+
+// Show renders a page for this one shopper, and answers with it. Nobody keeps it.
+func (v *Visit) Show(status int, t *template.Template, title string, data any) error {
+	return v.show(status, t, "layout", title, data)
+}
+
+// ShowPart renders a template of a page without the frame, for htmx to put in its place.
+func (v *Visit) ShowPart(t *template.Template, part string, data any) error {
+	return v.show(http.StatusOK, t, part, "", data)
+}
+
+func (v *Visit) show(status int, t *template.Template, part, title string, data any) error {
+	_, signedIn := v.Who()
+	body, err := render(t, part, v.view(title, signedIn, data))
+	if err != nil {
+		return err
+	}
+	h := v.Header()
+	v.headers(h)
+	h["Cache-Control"] = noStore
+	sent := body
+	if len(body) > compressFrom && v.takesGzip() {
+		sent = compress(body, quick)
+		h["Content-Encoding"] = gzipped
+	}
+	h["Content-Length"] = []string{strconv.Itoa(len(sent))}
+	v.WriteHeader(status)
+	// A client that has left is not told.
+	_, _ = v.Write(sent)
+	return nil
+}
+
+// compressFrom is the size from which a page is compressed, in bytes: smaller ones fit one packet as they are.
+const compressFrom = 1200
+
+// view is what a template gets, of this visit.
+func (v *Visit) view(title string, signedIn bool, data any) View {
+	path := "/"
+	if v.Request.Method == http.MethodGet {
+		path = v.Request.URL.RequestURI()
+	}
+	return View{Data: data, Title: title, SignedIn: signedIn, Path: path, site: v.site, lang: v.Lang}
+}
+
+// render runs a template. It returns an error for one that fails.
+func render(t *template.Template, part string, view View) ([]byte, error) {
+	var b bytes.Buffer
+	if err := t.ExecuteTemplate(&b, part, view); err != nil {
+		return nil, fmt.Errorf("render %s: %w", t.Name(), err)
+	}
+	return b.Bytes(), nil
+}
+
+func (v *Visit) takesGzip() bool {
+	return strings.Contains(v.Request.Header.Get("Accept-Encoding"), "gzip")
+}
+
+// drawn are the headers of a drawing: it never changes, and does nothing.
+var (
+	drawn   = []string{"image/svg+xml"}
+	forGood = []string{"public, max-age=31536000, immutable"}
+	nothing = []string{"default-src 'none'"}
+)
+
+// draw answers with the drawing of a product.
+func (s *Site) draw(v *Visit) error {
+	product, ok := picture.Of(v.Request.URL.Path)
+	if !ok {
+		return fault.New(fault.NotFound, "There is nothing at this address.")
+	}
+	body := picture.Draw(product)
+	h := v.Header()
+	h["Content-Type"], h["Cache-Control"], h["Content-Security-Policy"], h["X-Content-Type-Options"] = drawn, forGood, nothing, noSniff
+	if v.takesGzip() {
+		body = compress(body, quick)
+		h["Content-Encoding"] = gzipped
+	}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	// A client that has left is not told.
+	_, _ = v.Write(body)
+	return nil
+}

@@ -1,0 +1,78 @@
+package storefront
+
+import (
+	"github.com/tidegate/tidegate/internal/catalog"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/money"
+	"github.com/tidegate/tidegate/internal/order"
+	"github.com/tidegate/tidegate/internal/web/site"
+)
+
+// checkoutPage is what is bought from general stock, to be looked at once more.
+type checkoutPage struct {
+	catalog.View
+	Variant catalog.VariantView
+	Units   int64
+	Total   money.Amount
+	Key     string
+	Told    string
+}
+
+func (s *Storefront) showCheckout(v *site.Visit) error {
+	who, err := v.Must()
+	if err != nil {
+		return err
+	}
+	sku, err := id.Parse[id.SKU](v.Query("sku"))
+	if err != nil {
+		return fault.New(fault.NotFound, "There is nothing at this address.")
+	}
+	page := checkoutPage{Told: toldOf(v.Query("told"))}
+	if page.Units, err = site.Number("units", v.Query("units"), 1, order.UnitsMax, 1); err != nil {
+		return err
+	}
+	ctx := v.Request.Context()
+	product, price, err := s.Products.Offer(ctx, sku)
+	if err != nil {
+		return err
+	}
+	if page.View, err = s.productOf(ctx, product); err != nil {
+		return err
+	}
+	if w := variant(&page.View, sku); w != nil {
+		page.Variant = *w
+	}
+	if page.Total, err = price.Times(page.Units); err != nil {
+		return fault.Wrap(fault.Invalid, err, "The total is too large.")
+	}
+	newest, err := s.Orders.List(ctx, who.Customer, 0, 1)
+	if err != nil {
+		return err
+	}
+	page.Key = keyAfter(newest)
+	return v.Show(200, s.checkout, v.Lang.T("checkout.title"), page)
+}
+
+// buy takes an order from general stock, at list price.
+func (s *Storefront) buy(v *site.Visit) error {
+	who, ok := v.Who()
+	if !ok {
+		return v.Redirect("/signin")
+	}
+	req, err := requestOf(v, who.Customer)
+	if err != nil {
+		return err
+	}
+	placed, err := s.Orders.Place(v.Request.Context(), req)
+	switch code := fault.CodeOf(err); {
+	case err == nil:
+		return v.Redirect("/orders/" + placed.Order.ID.String())
+	case code == fault.KeyReused: // they have bought something else meanwhile, on another page
+		return s.toNewest(v, who.Customer, 0)
+	case toldOf(code.String()) != "":
+		sku := req.Lines[0].SKU.String()
+		return v.Redirect("/checkout?sku=" + sku + "&units=" + v.Form("units-"+sku) + "&told=" + code.String())
+	}
+	return err
+}

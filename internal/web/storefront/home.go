@@ -1,0 +1,116 @@
+package storefront
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tidegate/tidegate/internal/catalog"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/money"
+	"github.com/tidegate/tidegate/internal/sale"
+	"github.com/tidegate/tidegate/internal/web/site"
+)
+
+// What the home page shows at most: a glance, and the shelves for the rest.
+const (
+	homeSalesMax    = 6
+	homeProductsMax = 12
+	cardPictures    = 3
+)
+
+// homePage is what the home page shows.
+type homePage struct {
+	On, Coming []saleCard
+	Categories []catalog.Category
+	Products   []catalog.View
+}
+
+// saleCard is a sale in short.
+type saleCard struct {
+	*sale.Sale
+	Phase   sale.Status
+	SoldOut bool
+	From    money.Amount // the lowest price
+	Saves   int64        // percent off the list price, at most
+	Shown   []id.Product
+	Items   int
+}
+
+// openSales returns what is on and what is coming, the first to open first, and a text that changes when they do.
+func (s *Storefront) openSales(ctx context.Context) (cards []saleCard, source string) {
+	var b strings.Builder
+	for _, sl := range s.Sales.Open() {
+		if len(cards) == homeSalesMax {
+			break
+		}
+		m, err := s.board.Look(ctx, sl.ID)
+		if err != nil || m.Phase == sale.Ended {
+			continue
+		}
+		c := saleCard{Sale: m.Sale, Phase: m.Phase, SoldOut: m.Phase == sale.Live && !slices.ContainsFunc(m.Left, func(n int64) bool { return n > 0 })}
+		fmt.Fprint(&b, sl.ID, sl.Version, sl.UpdatedAt.UnixMilli(), c.Phase, c.SoldOut, " ")
+		cards = append(cards, c)
+	}
+	return cards, b.String()
+}
+
+// fill adds what a card shows of the sale's items.
+func (c *saleCard) fill() {
+	c.Items = len(c.Sale.Items)
+	c.From = c.Sale.Items[0].Price
+	for _, it := range c.Sale.Items {
+		if it.Price.Minor < c.From.Minor {
+			c.From = it.Price
+		}
+		c.Saves = max(c.Saves, saves(it))
+		if len(c.Shown) < cardPictures && !slices.Contains(c.Shown, it.Product) {
+			c.Shown = append(c.Shown, it.Product)
+		}
+	}
+}
+
+// saves returns how many percent of the list price an item saves.
+func saves(it sale.Item) int64 {
+	if it.ListPrice.Minor <= it.Price.Minor || it.ListPrice.Minor == 0 {
+		return 0
+	}
+	return (it.ListPrice.Minor - it.Price.Minor) * 100 / it.ListPrice.Minor
+}
+
+func (s *Storefront) showHome(v *site.Visit) error {
+	ctx := v.Request.Context()
+	cards, source := s.openSales(ctx)
+	categories, err := s.Products.Categories(ctx)
+	if err != nil {
+		return err
+	}
+	newest, err := s.Products.List(ctx, catalog.ListQuery{Limit: homeProductsMax})
+	if err != nil {
+		return err
+	}
+	return v.Keep("/", source+categories.ETag+newest.ETag, s.home, func() (string, any, error) {
+		var page homePage
+		for _, c := range cards {
+			c.fill()
+			if c.Phase == sale.Scheduled {
+				page.Coming = append(page.Coming, c)
+			} else {
+				page.On = append(page.On, c)
+			}
+		}
+		if page.Categories, err = roots(categories); err != nil {
+			return "", nil, err
+		}
+		found, err := read[list[catalog.View]](newest, nil)
+		page.Products = found.Items
+		return "", page, err
+	})
+}
+
+// roots returns the categories at the top.
+func roots(page *catalog.Page) ([]catalog.Category, error) {
+	all, err := read[list[catalog.Category]](page, nil)
+	return slices.DeleteFunc(all.Items, func(c catalog.Category) bool { return !c.Parent.IsZero() }), err
+}

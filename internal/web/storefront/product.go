@@ -1,0 +1,108 @@
+package storefront
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tidegate/tidegate/internal/catalog"
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/web/site"
+)
+
+// productPage is what the page of a product shows.
+type productPage struct {
+	catalog.View
+	// InStock says of each variant whether there is any in general stock.
+	InStock []bool
+	// Any says whether there is any of any.
+	Any   bool
+	Sales []productSale
+	Words []string // the description's paragraphs, as text
+}
+
+// productSale is a sale that has the product.
+type productSale struct {
+	saleCard
+	Offer int // the item's place in the sale
+}
+
+func (s *Storefront) showProduct(v *site.Visit) error {
+	handle := v.Request.PathValue("handle")
+	if !catalog.IsHandle(handle) {
+		return fault.New(fault.NotFound, "There is no such product.")
+	}
+	ctx := v.Request.Context()
+	found, err := s.Products.ProductByHandle(ctx, handle)
+	if err != nil {
+		return err
+	}
+	// What is in stock is part of what the page is made of, and so is what is on: both come from memory.
+	var source strings.Builder
+	source.WriteString(found.ETag)
+	page := productPage{InStock: make([]bool, len(found.SKUs()))}
+	for i, sku := range found.SKUs() {
+		left, known := s.Levels.Level(inventory.Pool{SKU: sku})
+		page.InStock[i] = known && left > 0
+		page.Any = page.Any || page.InStock[i]
+		fmt.Fprint(&source, page.InStock[i])
+	}
+	cards, open := s.openSales(ctx)
+	source.WriteString(open)
+	return v.Keep("/products/"+handle, source.String(), s.product, func() (string, any, error) {
+		var err error
+		if page.View, err = read[catalog.View](found, nil); err != nil {
+			return "", nil, err
+		}
+		for _, c := range cards {
+			for i, it := range c.Sale.Items {
+				if it.Product == page.ID {
+					c.fill()
+					page.Sales = append(page.Sales, productSale{c, i})
+					break
+				}
+			}
+		}
+		page.Words = paragraphs(page.Description)
+		return page.Title, page, nil
+	})
+}
+
+// paragraphs returns a description as text: what it has of HTML is taken out, for nobody has looked at it.
+func paragraphs(description string) []string {
+	var text strings.Builder
+	for rest := description; rest != ""; {
+		before, after, found := strings.Cut(rest, "<")
+		text.WriteString(before)
+		if !found {
+			break
+		}
+		tag, after, found := strings.Cut(after, ">")
+		if !found {
+			break
+		}
+		if isBreak(tag) {
+			text.WriteString("\n")
+		}
+		rest = after
+	}
+	var all []string
+	for line := range strings.SplitSeq(text.String(), "\n") {
+		if line = strings.TrimSpace(unescape.Replace(line)); line != "" {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
+var unescape = strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">", "&quot;", `"`, "&#39;", "'", "&nbsp;", " ")
+
+func isBreak(tag string) bool {
+	name := strings.ToLower(strings.Trim(strings.TrimSpace(tag), "/"))
+	name, _, _ = strings.Cut(name, " ")
+	switch name {
+	case "p", "br", "div", "li", "ul", "ol", "h1", "h2", "h3", "h4", "tr":
+		return true
+	}
+	return false
+}

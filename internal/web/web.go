@@ -1,0 +1,58 @@
+// Package web serves the shop's pages beside its API: the storefront at / and, for operators, the console at /console. The
+// frame that both stand in is site; see there how a page is made.
+package web
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/tidegate/tidegate/internal/web/site"
+	"github.com/tidegate/tidegate/internal/web/storefront"
+)
+
+// Parts is what the pages are made of.
+type Parts struct {
+	Site site.Parts
+	// Storefront is the storefront's; its Site is filled in here.
+	Storefront storefront.Parts
+}
+
+// Server serves the pages. Safe for concurrent use.
+type Server struct {
+	*site.Site
+	storefront *storefront.Storefront
+}
+
+// New returns a server of every page. Its errors are site.New's.
+func New(p Parts) (*Server, error) {
+	s, err := site.New(p.Site)
+	if err != nil {
+		return nil, err
+	}
+	p.Storefront.Site = s
+	return &Server{Site: s, storefront: storefront.Mount(p.Storefront)}, nil
+}
+
+// Viewers returns how many shoppers are sent a sale's numbers as they change.
+func (s *Server) Viewers() int64 { return s.storefront.Viewers() }
+
+// Beside returns a handler that leaves to the API what is the API's, and serves pages for everything else.
+func (s *Server) Beside(api http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isAPI(r.URL.Path) {
+			api.ServeHTTP(w, r)
+			return
+		}
+		s.ServeHTTP(w, r)
+	})
+}
+
+// isAPI reports whether an address belongs to the API, its documents, or what is mounted beside them.
+func isAPI(path string) bool {
+	for _, prefix := range []string{"/v1", "/sandbox", "/docs", "/openapi.yaml"} {
+		if rest, ok := strings.CutPrefix(path, prefix); ok && (rest == "" || rest[0] == '/') {
+			return true
+		}
+	}
+	return path == "*" || path == ""
+}

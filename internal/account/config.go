@@ -67,7 +67,7 @@ func DefaultConfig() Config {
 		ClientAttemptEvery:  500 * time.Millisecond,
 		AttemptsTrackedMax:  65_536,
 
-		TokensRememberedMax:      131_072,
+		TokensRememberedMax:      32_768,
 		RevocationsRememberedMax: 1_048_576,
 	}
 }

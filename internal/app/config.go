@@ -102,7 +102,7 @@ func (c Config) Validate() error {
 func DefaultConfig() Config {
 	return Config{
 		Data:     "./tidegate-data",
-		Process:  ProcessConfig{ShutdownGrace: 20 * time.Second, GCPercent: 100},
+		Process:  ProcessConfig{ShutdownGrace: 20 * time.Second, GCPercent: 50},
 		Log:      telemetry.DefaultLogConfig(),
 		HTTP:     httpapi.DefaultConfig(),
 		Express:  express.DefaultConfig(),

@@ -32,39 +32,41 @@ func sells(s order.Status) bool {
 // orders from before such rows have one of their own. A second hold always has.
 func (p *portion) judgeHold(s *standing) {
 	p.saw(i6, 1)
+	st := s.row.is()
 	holds, ends := uint64(0), uint64(0)
 	switch {
-	case s.status == order.Expired || s.status == order.Cancelled:
+	case st == order.Expired || st == order.Cancelled:
 		ends = 1
-	case sells(s.status) && s.moves[released] == s.lines:
+	case sells(st) && s.moves[released] == s.lines:
 		holds, ends = 1, 1 // expired, and honoured late
 	}
 	if own := s.moves[reserved] - holds*s.lines; own != 0 && own != s.lines {
-		p.violated(i2, orderSubject(s.id), "its lines are %d units, the ledger reserved %s", s.units, amount(s.moved[reserved], s.units*int64(holds)))
+		p.violated(i2, orderSubject(s.id), "its lines are %d units, the ledger reserved %s", s.units, s.amount(reserved, holds))
 	}
 	if s.moves[released] != ends*s.lines {
-		p.violated(i6, orderSubject(s.id), "it is %s and holds %d units: the ledger released %s, and should have released %d", s.status, s.units, amount(s.moved[released], s.units*int64(ends)), s.units*int64(ends))
+		p.violated(i6, orderSubject(s.id), "it is %s and holds %d units: the ledger released %s, and should have released %d", st, s.units, s.amount(released, ends), int64(s.units)*int64(ends))
 	}
 	sales := uint64(0)
-	if sells(s.status) {
+	if sells(st) {
 		sales = 1
 	}
 	if s.moves[sold] != sales*s.lines {
-		p.violated(i6, orderSubject(s.id), "it is %s: the ledger sold %s, and should have sold %d", s.status, amount(s.moved[sold], s.units*int64(sales)), s.units*int64(sales))
+		p.violated(i6, orderSubject(s.id), "it is %s: the ledger sold %s, and should have sold %d", st, s.amount(sold, sales), int64(s.units)*int64(sales))
 	}
 	switch {
 	case s.moves[returned] == 0:
-	case s.status != order.Refunded:
-		p.violated(i6, orderSubject(s.id), "it is %s, and %d units of it came back", s.status, s.moved[returned])
+	case st != order.Refunded:
+		p.violated(i6, orderSubject(s.id), "it is %s, and %d units of it came back", st, s.moved[returned])
 	case s.moves[returned] != s.general:
-		p.violated(i6, orderSubject(s.id), "of its %d units %s came back to general stock", s.units, amount(s.moved[returned], s.units))
+		p.violated(i6, orderSubject(s.id), "of its %d units %s came back to general stock", s.units, s.amount(returned, 1))
 	}
 }
 
-// amount says how many units, and that they are of other SKUs or pools where the number alone would be right.
-func amount(moved, want int64) string {
+// amount says how many units were moved where so many times the order's were due, and that they are of other SKUs or pools where the number alone would be right.
+func (s *standing) amount(kind int, times uint64) string {
+	moved := int64(s.moved[kind])
 	text := strconv.FormatInt(moved, 10)
-	if moved == want {
+	if moved == int64(s.units)*int64(times) {
 		text += " of another SKU or pool"
 	}
 	return text
@@ -72,14 +74,14 @@ func amount(moved, want int64) string {
 
 // judgePath checks that the events end where the row stands.
 func (p *portion) judgePath(s *standing) {
-	if p.firstEvent > 1 && s.at == "" {
+	if p.firstEvent > 1 && s.at == 0 {
 		return // its events may have been trimmed: noted once, for the shop
 	}
 	if !s.placed && p.firstEvent <= 1 {
 		p.violated(i2, orderSubject(s.id), "it was never announced as placed")
 	}
-	if s.at != "" && s.at != s.status && !s.strayed {
-		p.violated(i9, orderSubject(s.id), "its row is %s, its last event said %s", s.status, s.at)
+	if s.at != 0 && s.at != s.row && !s.strayed {
+		p.violated(i9, orderSubject(s.id), "its row is %s, its last event said %s", s.row.is(), s.at.is())
 	}
 }
 

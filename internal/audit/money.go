@@ -12,12 +12,12 @@ func (p *portion) attempt(a *Attempt) error {
 	p.tick()
 	p.saw(i5, 1)
 	subject := orderSubject(a.Order)
-	i, known := p.index[a.Order]
-	if !known {
+	s := p.find(a.Order)
+	if s == nil {
 		p.violated(i5, subject, "payment attempt %s is for it, and the order is not there", a.ID)
 		return nil
 	}
-	sum := &p.orders[i].attempts
+	sum := &s.attempts
 	if a.Status.Live() {
 		sum.live++
 	}
@@ -26,7 +26,7 @@ func (p *portion) attempt(a *Attempt) error {
 	}
 	if a.Pays {
 		sum.pays++
-		sum.wrong = sum.wrong || a.Amount != p.orders[i].total || a.Status != payment.Succeeded
+		sum.wrong = sum.wrong || a.Amount != p.total(s) || a.Status != payment.Succeeded
 	}
 	if a.Refund != nil {
 		p.refund(a, sum)
@@ -62,27 +62,27 @@ func (p *portion) refund(a *Attempt, sum *attempts) {
 // refund.
 func (p *portion) judgeMoney(s *standing) {
 	p.saw(i5, 1)
-	subject, a := orderSubject(s.id), s.attempts
+	subject, a, st := orderSubject(s.id), s.attempts, s.row.is()
 	if a.unclaimed > 0 {
-		p.violated(i5, subject, "it is %s: %d payments for it have succeeded that neither paid it nor are being refunded", s.status, a.unclaimed)
+		p.violated(i5, subject, "it is %s: %d payments for it have succeeded that neither paid it nor are being refunded", st, a.unclaimed)
 	}
-	switch s.status {
+	switch st {
 	case order.Paid, order.Fulfilled, order.Refunded:
-		if a.pays == 0 && s.total.Minor != 0 || a.pays > 1 {
-			p.violated(i5, subject, "it is %s, by %d payments instead of one", s.status, a.pays)
+		if a.pays == 0 && s.total != 0 || a.pays > 1 {
+			p.violated(i5, subject, "it is %s, by %d payments instead of one", st, a.pays)
 		}
 		if a.wrong {
-			p.violated(i5, subject, "it is %s, and what paid it is not a payment of %d %s", s.status, s.total.Minor, s.total.Currency)
+			p.violated(i5, subject, "it is %s, and what paid it is not a payment of %d %s", st, s.total, p.currencies[s.currency])
 		}
-		if a.pays > 0 && a.repaid != (s.status == order.Refunded) {
-			p.violated(i5, subject, "it is %s, and that its payment was given back is %t", s.status, a.repaid)
+		if a.pays > 0 && a.repaid != (st == order.Refunded) {
+			p.violated(i5, subject, "it is %s, and that its payment was given back is %t", st, a.repaid)
 		}
 	default:
 		if a.pays > 0 {
-			p.violated(i5, subject, "it is %s, and a payment says that it paid it", s.status)
+			p.violated(i5, subject, "it is %s, and a payment says that it paid it", st)
 		}
-		if s.status != order.Pending && a.live > 0 {
-			p.violated(i5, subject, "it is %s, and can still be paid", s.status)
+		if st != order.Pending && a.live > 0 {
+			p.violated(i5, subject, "it is %s, and can still be paid", st)
 		}
 	}
 }

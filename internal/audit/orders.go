@@ -1,20 +1,21 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"hash/maphash"
+	"slices"
 
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/id"
-	"github.com/tidegate/tidegate/internal/kernel/money"
 	"github.com/tidegate/tidegate/internal/order"
 )
 
-// ordersMax is how many orders are in memory at once, about 130 bytes each. Where a shop has more, the ledger and the
-// events are read again for each portion: memory stays bounded and time grows.
-const ordersMax = 500_000
+// ordersMax is how many orders are in memory at once, about 130 bytes each: an audit of a running shop takes little of its
+// memory. Where a shop has more, the ledger and the events are read again for each portion, and time grows.
+const ordersMax = 200_000
 
 // The kinds of movement that an order makes in its pools, as they are counted.
 const (
@@ -30,27 +31,43 @@ const (
 // SKU, but for a chance of 2^-64, in a few bytes however many lines there are.
 type standing struct {
 	id       id.Order
-	status   order.Status
-	total    money.Amount
+	total    int64           // minor units
 	lines    uint64          // fingerprint of the lines in the order's own pools
 	general  uint64          // of the lines in the general pools, where a return goes
 	facts    uint64          // hash of the order as an event of its own tells it
 	print    uint64          // its fingerprint, as the row of its commit has it
 	moves    [counted]uint64 // fingerprints
-	units    int64
-	moved    [counted]int64 // units
-	at       order.Status   // by the events so far; empty before the first
-	strayed  bool           // the events left the legal edges
-	broken   bool           // its lines cannot be read
-	placed   bool
+	moved    [counted]int32  // units
+	units    int32
 	attempts attempts
+	currency uint16 // in run.currencies
+	row      status
+	at       status // by the events so far; the zero value before the first
+	strayed  bool   // the events left the legal edges
+	broken   bool   // its lines cannot be read
+	placed   bool
 }
+
+// status is an order's status in a byte.
+type status uint8
+
+// statuses are what the bytes stand for: none, the legal ones, and anything else.
+var statuses = append(append([]order.Status{""}, order.Statuses()...), "of an unknown status")
+
+func statusOf(s order.Status) status {
+	if i := slices.Index(statuses, s); i >= 0 {
+		return status(i)
+	}
+	return status(len(statuses) - 1)
+}
+
+func (s status) is() order.Status { return statuses[s] }
 
 // attempts sums up an order's payment attempts.
 type attempts struct {
-	pays      int32 // marked as what paid the order
-	unclaimed int32 // succeeded, paid nothing, and no refund is recorded
-	live      int32
+	pays      int16 // marked as what paid the order
+	unclaimed int16 // succeeded, paid nothing, and no refund is recorded
+	live      int16
 	repaid    bool // what paid the order was given back
 	wrong     bool // what paid the order is not of its amount
 }
@@ -59,8 +76,25 @@ type attempts struct {
 type portion struct {
 	*run
 	after, upTo id.Order
-	orders      []standing
-	index       map[id.Order]int32
+	orders      []standing // in the order of their ids
+	last        int        // where the last one was found
+}
+
+// find returns an order of the portion, or nil. Movements and events mostly come in the order of their orders, so it looks
+// first where the last one was, and behind it.
+func (p *portion) find(o id.Order) *standing {
+	for i := p.last; i < min(p.last+2, len(p.orders)); i++ {
+		if p.orders[i].id == o {
+			p.last = i
+			return &p.orders[i]
+		}
+	}
+	i, found := slices.BinarySearchFunc(p.orders, o, func(s standing, o id.Order) int { return cmp.Compare(s.id, o) })
+	if !found {
+		return nil
+	}
+	p.last = i
+	return &p.orders[i]
 }
 
 // checkOrders reads the orders in portions, and for each portion the movements, events and attempts of its orders.
@@ -81,8 +115,10 @@ func (r *run) checkOrders(ctx context.Context) error {
 }
 
 func (p *portion) read(ctx context.Context) error {
+	if p.buffer == nil {
+		p.buffer = make([]standing, 0, min(p.most.orders, int(p.orderCount)))
+	}
 	p.orders = p.buffer[:0]
-	p.index = make(map[id.Order]int32, min(p.most.orders, int(p.orderCount)))
 	if err := p.snap.Orders(ctx, p.after, p.most.orders, p.order); err != nil {
 		return err
 	}
@@ -102,8 +138,7 @@ func (p *portion) read(ctx context.Context) error {
 // order takes an order's row: its lines, its totals, its times.
 func (p *portion) order(o *Order) error {
 	p.tick()
-	p.index[o.ID] = int32(len(p.orders))
-	p.orders = append(p.orders, standing{id: o.ID, status: o.Status, total: o.Total, units: o.Units})
+	p.orders = append(p.orders, standing{id: o.ID, row: statusOf(o.Status), total: o.Total.Minor, currency: p.currency(o.Total.Currency), units: int32(o.Units)})
 	s := &p.orders[len(p.orders)-1]
 	p.fingerprint(o)
 	p.saw(i2, 1)
@@ -187,8 +222,8 @@ func (p *portion) movement(m *Movement) error {
 	if m.Order == 0 {
 		return nil
 	}
-	i, known := p.index[m.Order]
-	if !known {
+	s := p.find(m.Order)
+	if s == nil {
 		p.violated(i2, orderSubject(m.Order), "the ledger has a %s of %d units for it, and the order is not there", m.Kind, m.Units)
 		return nil
 	}
@@ -205,10 +240,9 @@ func (p *portion) movement(m *Movement) error {
 	default:
 		return nil // an allocation after a sale's end: the pools' sums answer for it
 	}
-	s := &p.orders[i]
 	s.moves[kind] += p.poolHash(m.Pool) * uint64(m.Units)
-	s.moved[kind] += m.Units
-	if kind == released && sells(s.status) {
+	s.moved[kind] += int32(m.Units)
+	if kind == released && sells(s.row.is()) {
 		p.pool(m.Pool).again += m.Units
 	}
 	return nil
@@ -217,12 +251,11 @@ func (p *portion) movement(m *Movement) error {
 // event follows an order along its statuses, and compares the facts of creation with the row.
 func (p *portion) event(e *Event) error {
 	p.tick()
-	i, known := p.index[e.Order]
-	if !known {
+	s := p.find(e.Order)
+	if s == nil {
 		p.violated(i2, orderSubject(e.Order), "it was announced as %s, and the order is not there", e.Status)
 		return nil
 	}
-	s := &p.orders[i]
 	if e.Status == order.Pending {
 		s.placed = true
 		if !s.broken && !p.tells(e, s) {
@@ -230,16 +263,16 @@ func (p *portion) event(e *Event) error {
 		}
 	}
 	switch {
-	case s.at == "" && (e.Status == order.Pending || p.firstEvent > 1):
-	case !s.at.CanBecome(e.Status):
+	case s.at == 0 && (e.Status == order.Pending || p.firstEvent > 1):
+	case !s.at.is().CanBecome(e.Status):
 		s.strayed = true
-		from := string(s.at)
+		from := string(s.at.is())
 		if from == "" {
 			from = "nothing"
 		}
 		p.violated(i9, orderSubject(e.Order), "it went from %s to %s", from, e.Status)
 	}
-	s.at = e.Status
+	s.at = statusOf(e.Status)
 	return nil
 }
 

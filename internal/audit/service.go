@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/money"
 	"github.com/tidegate/tidegate/internal/order"
 )
 
@@ -69,11 +71,12 @@ type run struct {
 	firstEvent int64
 	most       limits
 
-	pools    map[inventory.Pool]*tally
-	supplies map[id.SKU]*supply
-	keys     []uint64
-	keyParts uint64
-	refused  int64 // refunds that the provider has refused
+	pools      map[inventory.Pool]*tally
+	supplies   map[id.SKU]*supply
+	currencies []money.Currency
+	keys       []uint64
+	keyParts   uint64
+	refused    int64 // refunds that the provider has refused
 
 	buffer     []standing
 	lineBuffer []order.Line
@@ -123,6 +126,21 @@ func (r *run) poolHash(p inventory.Pool) uint64 {
 		t.hash = maphash.Comparable(r.seed, p)
 	}
 	return t.hash
+}
+
+// currency returns where a currency is in currencies: few are in use.
+func (r *run) currency(c money.Currency) uint16 {
+	i := slices.Index(r.currencies, c)
+	if i < 0 {
+		i = len(r.currencies)
+		r.currencies = append(r.currencies, c)
+	}
+	return uint16(i)
+}
+
+// total returns what an order costs.
+func (r *run) total(s *standing) money.Amount {
+	return money.Amount{Minor: s.total, Currency: r.currencies[s.currency]}
 }
 
 // errStopped ends a reading early.

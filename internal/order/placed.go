@@ -47,9 +47,10 @@ func ReadPlacedBatch(payload []byte) ([]PlacedEntry, error) {
 }
 
 // Fingerprint hashes the facts of the order's creation and its key, which never change: the audit tells by it that an order
-// is the one that was announced. It is FNV-1a of 64 bits: it shows an accident, and keeps nobody out who may write.
+// is the one that was announced. It shows an accident, and keeps nobody out who may write. What it is of a given order must
+// never change.
 func (o *Order) Fingerprint(key string) uint64 {
-	h := fnv(0xcbf29ce484222325)
+	var h digest
 	h.number(int64(o.ID))
 	h.number(int64(o.Sale))
 	h.number(int64(o.Customer))
@@ -68,20 +69,20 @@ func (o *Order) Fingerprint(key string) uint64 {
 	return uint64(h)
 }
 
-// fnv is a hash in the making.
-type fnv uint64
+// digest is a hash in the making: 8 bytes at a time, because it is made for every order.
+type digest uint64
 
-func (h *fnv) octet(b byte) { *h = (*h ^ fnv(b)) * 0x100000001b3 }
-
-func (h *fnv) number(n int64) {
-	for shift := 0; shift < 64; shift += 8 {
-		h.octet(byte(n >> shift))
-	}
+func (h *digest) number(n int64) {
+	x := (uint64(*h) ^ uint64(n)) * 0x9e3779b97f4a7c15 // odd, so that no two numbers become one
+	*h = digest(x ^ x>>32)
 }
 
-func (h *fnv) text(s string) {
+func (h *digest) text(s string) {
 	h.number(int64(len(s)))
-	for i := range len(s) {
-		h.octet(s[i])
+	for ; len(s) >= 8; s = s[8:] {
+		h.number(int64(binary.LittleEndian.Uint64([]byte(s[:8]))))
 	}
+	var rest [8]byte
+	copy(rest[:], s)
+	h.number(int64(binary.LittleEndian.Uint64(rest[:])))
 }

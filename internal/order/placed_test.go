@@ -49,7 +49,10 @@ func TestFingerprint(t *testing.T) {
 		}
 	}
 	b := base()
-	seen := map[uint64]string{b.Fingerprint("key"): "base", b.Fingerprint("kez"): "key"}
+	if got := b.Fingerprint("key"); got != 0x712a2f6abc540cbb {
+		t.Errorf("it is %#x, and databases have another", got)
+	}
+	seen := map[uint64]string{b.Fingerprint("key"): "base", b.Fingerprint("kez"): "key", b.Fingerprint("key\x00"): "longer key", b.Fingerprint("0190f3a2-7c11"): "long key", b.Fingerprint("0190f3a3-7c11"): "another"}
 	for name, change := range map[string]func(*order.Order){
 		"id":       func(o *order.Order) { o.ID++ },
 		"sale":     func(o *order.Order) { o.Sale++ },
@@ -76,5 +79,13 @@ func TestFingerprint(t *testing.T) {
 	o.Status, o.PaidAt, o.ClosedAt = order.Refunded, at.Add(time.Hour), at.Add(2*time.Hour)
 	if o.Fingerprint("key") != b.Fingerprint("key") {
 		t.Error("the fingerprint changes with the order's status")
+	}
+}
+
+func BenchmarkFingerprint(b *testing.B) {
+	o := order.Order{ID: 1, Sale: 2, Customer: 3, Lines: []order.Line{{SKU: 4, Units: 5, UnitPrice: 6}}, Units: 5, Total: money.Of(30, "GBP"), CreatedAt: time.Unix(1, 0), ExpiresAt: time.Unix(2, 0)}
+	b.ReportAllocs()
+	for b.Loop() {
+		o.Fingerprint("0190f3a2-7c11-7b44-9d2e-6f1d0a7c52e9")
 	}
 }

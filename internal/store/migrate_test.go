@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,7 +26,7 @@ func TestMigrateCarriesOrders(t *testing.T) {
 	b := newBusyShop(t)
 	want := eventsOf(t, b.Store)
 	ok(t, b.Store.Close())
-	age(t, b.path, want)
+	b.path = age(t, b.path, want)
 	b.Store = openAt(t, b.path)
 	if diff := cmp.Diff(want, eventsOf(t, b.Store)); diff != "" {
 		t.Errorf("events differ (-before +after):\n%s", diff)
@@ -48,6 +50,11 @@ func TestMigrateCarriesOrders(t *testing.T) {
 	if all := eventsOf(t, b.Store); all[len(want)].Subject != int64(fresh[0].Order.ID) || all[len(want)+1].Subject != int64(fresh[1].Order.ID) {
 		t.Errorf("after the old events come %+v", all[len(want):])
 	}
+	for _, impossible := range []string{"UPDATE orders SET status = 'lost'", "UPDATE movement SET kind = 'lost'"} {
+		if _, err := open(t, b.path).ExecContext(t.Context(), impossible); err == nil || !strings.Contains(err.Error(), "CHECK") {
+			t.Errorf("%s: %v", impossible, err)
+		}
+	}
 	// What is planted in an old order is found, too.
 	ok(t, b.Store.Close())
 	spoil(t, b.path, fmt.Sprintf("DELETE FROM movement WHERE order_id = %s AND kind = 'reserve' AND reason = ''", b.named["paid"]))
@@ -57,6 +64,15 @@ func TestMigrateCarriesOrders(t *testing.T) {
 	}
 }
 
+// open opens a file beside the store.
+func open(t *testing.T, path string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path)
+	ok(t, err)
+	t.Cleanup(func() { ok(t, db.Close()) })
+	return db
+}
+
 func eventsOf(t *testing.T, s *store.Store) []event.Event {
 	t.Helper()
 	all, err := s.Events(t.Context(), 0, 1<<20)
@@ -64,17 +80,44 @@ func eventsOf(t *testing.T, s *store.Store) []event.Event {
 	return all
 }
 
-// age gives every order a row of the outbox and rows of the ledger of its own, as schema 5 had them.
-func age(t *testing.T, path string, events []event.Event) {
+// age copies a shop into a database of schema 5, in which every order has a row of the outbox and rows of the ledger of its
+// own, and returns its path.
+func age(t *testing.T, path string, events []event.Event) string {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+path)
+	old := filepath.Join(t.TempDir(), "old.db")
+	db, err := sql.Open("sqlite", "file:"+old)
 	ok(t, err)
 	defer func() { ok(t, db.Close()) }()
+	db.SetMaxOpenConns(1) // what is attached belongs to a connection
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, os.DirFS("migrations/sqlite"))
+	ok(t, err)
+	_, err = p.UpTo(t.Context(), 5)
+	ok(t, err)
 	do := func(text string, args ...any) {
 		t.Helper()
 		_, err := db.ExecContext(t.Context(), text, args...)
 		ok(t, err)
 	}
+	list := func(text string, args ...any) []string {
+		t.Helper()
+		rows, err := db.QueryContext(t.Context(), text, args...)
+		ok(t, err)
+		defer func() { ok(t, rows.Close()) }()
+		var all []string
+		for rows.Next() {
+			var one string
+			ok(t, rows.Scan(&one))
+			all = append(all, one)
+		}
+		ok(t, rows.Err())
+		return all
+	}
+	do("ATTACH ? AS shop", path)
+	for _, table := range list("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'goose%'") {
+		columns := strings.Join(list("SELECT name FROM PRAGMA_TABLE_INFO(?)", table), ", ")
+		do("INSERT INTO " + table + " (" + columns + ") SELECT " + columns + " FROM shop." + table)
+	}
+	do("DETACH shop")
 	do("DELETE FROM outbox WHERE type = ?", order.EventPlaced)
 	do("DELETE FROM movement WHERE kind = ? AND order_id = 0", string(inventory.Reserve))
 	next := int64(1)
@@ -89,11 +132,7 @@ func age(t *testing.T, path string, events []event.Event) {
 			WHERE o.id = ?`, next, e.Subject)
 		next += 100
 	}
-	// Everything that came after goes, so that the migration under test is met by what it expects.
-	older, err := goose.NewProvider(goose.DialectSQLite3, db, os.DirFS("migrations/sqlite"))
-	ok(t, err)
-	_, err = older.DownTo(t.Context(), 5)
-	ok(t, err)
+	return old
 }
 
 // TestEventOfALostOrder: an event that cannot be told is an error, and is not passed over.

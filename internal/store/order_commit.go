@@ -18,15 +18,16 @@ import (
 // refuses. A guard in VALUES costs half of one in INSERT ... SELECT, which copies through a temporary table.
 const insertOrder = `
 	INSERT INTO orders (id, sale_id, customer_id, idem_key, body_hash, lines, units, total, currency, created_at, expires_at, status)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CASE
-		WHEN ? = 0
-		  OR ? + (
+	VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, CASE
+		WHEN ?12 = 0
+		  OR ?7 + (
 			SELECT COALESCE(SUM(units), 0)
 			FROM orders
-			WHERE sale_id = ?
-			  AND customer_id = ?
-			  AND status NOT IN ('expired', 'cancelled')
-		  ) <= ?
+			WHERE sale_id = ?2
+			  AND customer_id = ?3
+			  AND status <> 'expired'
+			  AND status <> 'cancelled'
+		  ) <= ?12
 		THEN 'pending'
 	END)
 	ON CONFLICT (sale_id, customer_id, idem_key) DO NOTHING`
@@ -211,14 +212,13 @@ func orderBytes(d *order.Draft) int {
 // bind binds the values of insertOrder.
 func (b *batch) bind(d *order.Draft, r *row) {
 	o, c := &d.Order, &d.Claim
-	limit := b.termsOf(d).limit
 	r.ints(int64(o.ID), int64(c.Sale), int64(c.Customer))
 	r.text(c.Key)
 	r.blob(c.Body[:])
 	r.textBytes(d.LinesJSON)
 	r.ints(o.Units, o.Total.Minor)
 	r.text(string(o.Total.Currency))
-	r.ints(millis(o.CreatedAt), millis(o.ExpiresAt), limit, o.Units, int64(c.Sale), int64(c.Customer), limit)
+	r.ints(millis(o.CreatedAt), millis(o.ExpiresAt), b.termsOf(d).limit)
 }
 
 // insert inserts the order of draft i, or notes why not. What it inserted of a draft that is not accepted, the caller

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/kernel/auditlog"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
@@ -14,6 +15,7 @@ type Store interface {
 	CustomerStore
 	SessionStore
 	KeyStore
+	LogStore
 }
 
 // CustomerStore keeps customers and the hashes of their passwords.
@@ -61,4 +63,10 @@ type KeyStore interface {
 	Keys(ctx context.Context, after id.AdminKey, limit int) ([]Key, error)
 	// RevokeKey ends a key and returns it; one that is ended stays as it is. It returns NotFound.
 	RevokeKey(ctx context.Context, key id.AdminKey, now time.Time) (Key, error)
+}
+
+// LogStore reads the audit log. It is written with what it tells: see auditlog.With.
+type LogStore interface {
+	// AuditLog returns entries, newest first.
+	AuditLog(ctx context.Context, f auditlog.Filter) ([]auditlog.Entry, error)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tidegate/tidegate/api"
 	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/kernel/auditlog"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
@@ -21,6 +22,8 @@ type Accounts interface {
 	CreateKey(ctx context.Context, name string, roles []string) (account.Key, string, error)
 	Keys(ctx context.Context, after id.AdminKey, limit int) ([]account.Key, error)
 	RevokeKey(ctx context.Context, key id.AdminKey) (account.Key, error)
+	Acting(ctx context.Context, who account.Admin, verb, subject, reason string) context.Context
+	Log(ctx context.Context, f auditlog.Filter) ([]auditlog.Entry, error)
 }
 
 // RegisterCustomer implements api.ServerInterface.
@@ -158,4 +161,26 @@ func keyOf(k *account.Key) api.Key {
 		roles[i] = api.Role(role)
 	}
 	return api.Key{Id: k.ID, Name: k.Name, Roles: roles, CreatedAt: api.At(k.CreatedAt), RevokedAt: api.At(k.RevokedAt)}
+}
+
+// ListAuditLog implements api.ServerInterface.
+func (s *Server) ListAuditLog(w http.ResponseWriter, r *http.Request, params api.ListAuditLogParams) {
+	limit, before, err := pageOf[id.AuditEntry](r, params.Limit, params.Cursor)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	found, err := s.Accounts.Log(r.Context(), auditlog.Filter{Subject: params.Subject, Before: before, Limit: limit + 1})
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	items, next := page(found, limit, func(e *auditlog.Entry) id.AuditEntry { return e.ID })
+	out := api.AuditLogPage{Items: make([]api.AuditLogEntry, 0, len(items)), NextCursor: next}
+	for _, e := range items {
+		out.Items = append(out.Items, api.AuditLogEntry{
+			Id: e.ID, At: api.At(e.At), KeyId: e.Key, Actor: e.Actor, Operation: e.Verb, Subject: e.Subject, Reason: e.Reason,
+		})
+	}
+	s.answer(w, r, http.StatusOK, out)
 }

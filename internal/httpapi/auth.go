@@ -1,8 +1,11 @@
 package httpapi
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/url"
+	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -16,7 +19,11 @@ import (
 type need struct {
 	customer bool
 	role     account.Role // of an admin; empty: no admin
+	// operation is the route's name in the contract, subject its parameter in the path; empty where there is none.
+	operation, subject string
 }
+
+var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
 
 // readSecurity reads, for each route of the contract, what it asks of a caller. It returns an error for a contract that would
 // leave an admin route open.
@@ -34,6 +41,7 @@ func readSecurity(spec []byte) (map[string]need, error) {
 				continue
 			}
 			var operation struct {
+				ID       string                `yaml:"operationId"`
 				Security []map[string][]string `yaml:"security"`
 			}
 			if err := node.Decode(&operation); err != nil {
@@ -45,6 +53,10 @@ func readSecurity(spec []byte) (map[string]need, error) {
 			}
 			if n.role == "" && strings.HasPrefix(path, "/v1/admin/") {
 				return nil, fmt.Errorf("the security of %s %s: an admin route that asks for no role would be open to all", method, path)
+			}
+			n.operation = operation.ID
+			if found := pathParameter.FindStringSubmatch(path); found != nil {
+				n.subject = found[1]
 			}
 			needs[strings.ToUpper(method)+" "+path] = n
 		}
@@ -98,4 +110,26 @@ func bearer(r *http.Request) (string, error) {
 		return wire.Bearer("", 0)
 	}
 	return wire.Bearer(given[0], len(given))
+}
+
+// reasonHeader says why an operator does something: for people, percent-encoded where it has more than ASCII.
+const reasonHeader = "Audit-Reason"
+
+// acting puts an operator's request that changes something into the audit log, with what it changes.
+func (s *Server) acting(x *exchange, r *http.Request) *http.Request {
+	n := x.route.need
+	if n.role == "" || r.Method == http.MethodGet {
+		return r
+	}
+	reason := r.Header.Get(reasonHeader)
+	if decoded, err := url.PathUnescape(reason); err == nil {
+		reason = decoded
+	}
+	return r.WithContext(s.because(r, x, strings.ToValidUTF8(reason, "")))
+}
+
+// because returns the request's context with another reason: the one that its body gave.
+func (s *Server) because(r *http.Request, x *exchange, reason string) context.Context {
+	n := x.route.need
+	return s.Accounts.Acting(r.Context(), x.admin, n.operation, r.PathValue(n.subject), reason)
 }

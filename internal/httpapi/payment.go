@@ -110,7 +110,7 @@ func (s *Server) RefundOrder(w http.ResponseWriter, r *http.Request, o api.Order
 		s.fail(w, r, err)
 		return
 	}
-	refund, err := s.Payments.Refund(r.Context(), payment.RefundRequest{Order: o, Reason: in.Reason, Restock: in.Restock, Actor: admin(w).Name})
+	refund, err := s.Payments.Refund(s.because(r, w.(*exchange), in.Reason), payment.RefundRequest{Order: o, Reason: in.Reason, Restock: in.Restock, Actor: admin(w).Name})
 	if err != nil {
 		s.fail(w, r, err)
 		return

@@ -181,7 +181,7 @@ func (s *Server) ChangeAllocation(w http.ResponseWriter, r *http.Request, saleID
 		s.fail(w, r, err)
 		return
 	}
-	changed, err := s.Sales.Allocate(r.Context(), sale.Allocation{
+	changed, err := s.Sales.Allocate(s.because(r, w.(*exchange), in.Reason), sale.Allocation{
 		Sale: saleID, SKU: in.SkuId, Units: in.Units, Reason: in.Reason, Actor: admin(w).Name,
 	})
 	s.answerSale(w, r, http.StatusCreated, changed, err)

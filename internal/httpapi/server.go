@@ -133,6 +133,7 @@ func (r *registrar) handle(pattern string, rt *route, handler http.HandlerFunc) 
 			s.fail(x, req, err)
 			return
 		}
+		req = s.acting(x, req)
 		if rt.patient {
 			x.patient()
 			handler(x, req)

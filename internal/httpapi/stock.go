@@ -33,7 +33,7 @@ func (s *Server) AdjustStock(w http.ResponseWriter, r *http.Request, sku api.SKU
 		s.fail(w, r, err)
 		return
 	}
-	after, err := s.Stock.Adjust(r.Context(), inventory.Adjustment{
+	after, err := s.Stock.Adjust(s.because(r, w.(*exchange), in.Reason), inventory.Adjustment{
 		SKU: sku, Kind: inventory.Kind(in.Kind), Units: in.Units, Reason: in.Reason, Actor: admin(w).Name, Key: params.IdempotencyKey,
 	})
 	if err != nil {

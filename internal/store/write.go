@@ -128,6 +128,7 @@ type Tx struct {
 //
 // Errors: what fn returned; fault.StoreFull and fault.StoreUnavailable; fault.TimedOut where the turn did not come.
 func (s *Store) write(ctx context.Context, p priority, fn func(tx *Tx) error) error {
+	fn = enter(ctx, fn)
 	if s.my != nil {
 		return s.my.write(ctx, p, fn)
 	}

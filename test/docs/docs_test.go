@@ -19,7 +19,7 @@ var (
 	file     = regexp.MustCompile(`^(?:internal|cmd|api|test|docs)/[\w./-]+$`)
 	exported = regexp.MustCompile(`^[A-Za-z]\w*$`)
 	setting  = regexp.MustCompile(`koanf:"(\w+)"`)
-	table    = regexp.MustCompile(`(?m)^CREATE TABLE (\w+)`)
+	table    = regexp.MustCompile(`(?m)^CREATE TABLE (?:IF NOT EXISTS )?(\w+)`)
 	link     = regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
 )
 

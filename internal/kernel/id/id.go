@@ -28,6 +28,7 @@ type (
 	attempt      struct{}
 	refund       struct{}
 	notification struct{}
+	auditEntry   struct{}
 )
 
 // The kinds of identifier. They are different types: an Order cannot be passed for a SKU.
@@ -58,6 +59,8 @@ type (
 	Refund = ID[refund]
 	// Notification identifies a notification sent by the sandbox provider.
 	Notification = ID[notification]
+	// AuditEntry identifies an entry of the audit log: what an operator did.
+	AuditEntry = ID[auditEntry]
 )
 
 // ErrMalformed says that a text is not an id: decimal digits without sign or leading zero, from 1 to 2^63-1.

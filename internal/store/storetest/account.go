@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/kernel/auditlog"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/store"
@@ -29,6 +30,7 @@ func Account(t *testing.T, open func(t *testing.T) *store.Store) {
 		"what has ended is deleted in portions": deletedInPortions,
 		"keys":                                  keys,
 		"keys are counted":                      keysAreCounted,
+		"a deed is logged with what it did":     deedsAreLogged,
 	} {
 		t.Run(name, func(t *testing.T) { check(t, open(t)) })
 	}
@@ -323,4 +325,44 @@ func keysAreCounted(t *testing.T, s account.Store) {
 		ids = append(ids, k.ID)
 	}
 	same(t, "page after 1", ids, []id.AdminKey{2, 3})
+}
+
+func deedsAreLogged(t *testing.T, s account.Store) {
+	ctx := t.Context()
+	read := func(f auditlog.Filter) []auditlog.Entry {
+		t.Helper()
+		f.Limit = 10
+		found, err := s.AuditLog(ctx, f)
+		must(t, err)
+		return found
+	}
+	entry := func(n id.AuditEntry, subject string) auditlog.Entry {
+		return auditlog.Entry{
+			ID: n, At: accountNoon, Key: 9, Actor: "Mara \u6d6a", Verb: "createKey", Subject: subject, Reason: "the warehouse needs one",
+		}
+	}
+	hash := account.Hash(sha256.Sum256([]byte("tgk_1_x")))
+	insert := func(e auditlog.Entry, key id.AdminKey) error {
+		return s.InsertKey(auditlog.With(ctx, e), account.Key{ID: key, Name: "x", Roles: account.Roles{account.RoleSales}, CreatedAt: accountNoon}, hash, 3)
+	}
+	first, second, other := entry(1, "7"), entry(2, ""), entry(3, "8")
+	must(t, insert(first, 1))
+	must(t, insert(second, 2))
+	// One deed of several transactions is one entry.
+	must(t, insert(other, 3))
+	_, err := s.RevokeKey(auditlog.With(ctx, other), 3, accountNoon)
+	must(t, err)
+	// What is refused is not logged.
+	must(t, insert(entry(5, "9"), 5))
+	if err := insert(entry(4, "9"), 4); !errors.Is(err, fault.Conflict) {
+		t.Fatalf("one key too many: %v", err)
+	}
+	same(t, "all, newest first", read(auditlog.Filter{}), []auditlog.Entry{entry(5, "9"), other, second, first})
+	same(t, "the next page", read(auditlog.Filter{Before: 3}), []auditlog.Entry{second, first})
+	same(t, "of one subject", read(auditlog.Filter{Subject: "7"}), []auditlog.Entry{first})
+	same(t, "of one subject, the next page", read(auditlog.Filter{Subject: "7", Before: 1}), []auditlog.Entry(nil))
+	must(t, s.InsertCustomer(ctx, account.Customer{ID: 1, Email: "ann@example.com", CreatedAt: accountNoon}, "hash"))
+	if n := len(read(auditlog.Filter{})); n != 4 {
+		t.Errorf("there are %d entries after a write that was nobody's deed", n)
+	}
 }

@@ -49,7 +49,7 @@ func TestAuditLog(t *testing.T) {
 	if of := read("?subject=" + sl.ID.String()).Items; len(of) != 3 {
 		t.Errorf("of the sale: %+v", of)
 	}
-	if first := read("?limit=1"); len(first.Items) != 1 || first.NextCursor == "" || read("?limit=1&cursor="+first.NextCursor).Items[0].Operation != "changeAllocation" {
+	if first := read("?limit=1"); len(first.Items) != 1 || first.NextCursor == "" || read("?limit=1&cursor=" + first.NextCursor).Items[0].Operation != "changeAllocation" {
 		t.Errorf("in pages: %+v", first)
 	}
 	s.do(t, call{as: "sales", do: "GET /v1/admin/audit-log"}).is(403, fault.Forbidden, "")

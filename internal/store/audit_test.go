@@ -31,7 +31,15 @@ type busyShop struct {
 func newBusyShop(t *testing.T) *busyShop {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "shop.db")
-	b := &busyShop{Trade: storetest.NewTrade(t, openAt(t, path)), path: path, named: map[string]id.Order{}}
+	b := newBusyShopOn(t, openAt(t, path))
+	b.path = path
+	return b
+}
+
+// newBusyShopOn is newBusyShop on a store without rows.
+func newBusyShopOn(t *testing.T, s *store.Store) *busyShop {
+	t.Helper()
+	b := &busyShop{Trade: storetest.NewTrade(t, s), named: map[string]id.Order{}}
 	line := storetest.Line
 	b.Receive(1, 100)
 	b.Receive(3, 6)

@@ -54,10 +54,15 @@ func (s *Store) GateSnapshot(ctx context.Context) (inventory.Snapshot, error) {
 			return err
 		}
 		rows, err := now.query(ctx, `
-			SELECT sale_id, sku_id, on_hand, reserved, sold
-			FROM stock
-			WHERE sale_id = 0
-			   OR sale_id IN (SELECT id FROM sale WHERE status <> 'ended')`)
+			WITH places (sale_id) AS (
+				SELECT 0
+				UNION ALL
+				SELECT id FROM sale WHERE status <> 'ended'
+			)
+			SELECT st.sale_id, st.sku_id, st.on_hand, st.reserved, st.sold
+			FROM places
+			CROSS JOIN stock AS st
+			WHERE st.sale_id = places.sale_id`)
 		if snap.Stock, err = collect(rows, err, scanStock); err != nil {
 			return err
 		}

@@ -44,6 +44,8 @@ type mysqlWriter struct {
 	// announced is called after each commit that wrote an event.
 	announced func()
 	ids       rowIDs
+	// askMax is unknownMax, but for tests.
+	askMax time.Duration
 
 	mu sync.Mutex
 	// undecided holds an order of each batch whose COMMIT was not answered, until somebody is told what became of it.
@@ -251,7 +253,7 @@ func (m *mysqlTx) discard() error {
 //
 // The witness is read with a lock: where the server is still at the COMMIT, the answer waits for it.
 func (w *mysqlWriter) ask(from witness, lost error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), unknownMax)
+	ctx, cancel := context.WithTimeout(context.Background(), w.askMax)
 	defer cancel()
 	for try := 1; ctx.Err() == nil; try++ {
 		committed, err := w.committed(ctx, from)
@@ -354,7 +356,7 @@ func openMySQL(ctx context.Context, c Config) (_ *Store, err error) {
 		return nil, errors.Join(err, writers.Close())
 	}
 	d := mysqlDialect()
-	w := &mysqlWriter{address: at, dialect: d, db: writers, jobs: make(chan struct{}, c.WritersMax), undecided: map[id.Order]struct{}{}}
+	w := &mysqlWriter{address: at, dialect: d, db: writers, jobs: make(chan struct{}, c.WritersMax), undecided: map[id.Order]struct{}{}, askMax: unknownMax}
 	s := &Store{config: c, dialect: d, my: w, db: readers, gateWake: make(chan struct{}, 1), stampWake: make(chan struct{}, 1)}
 	w.announced = s.wakeStamp
 	version, unsafe, err := at.Check(ctx, readers, "store.primary")

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/tidegate/tidegate/internal/store"
-	"github.com/tidegate/tidegate/internal/store/storetest"
 )
 
 // openSQLite returns a migrated store in a folder of the test's own.
@@ -27,13 +26,3 @@ func openSQLite(t *testing.T) *store.Store {
 	}
 	return s
 }
-
-func TestAccount(t *testing.T) { storetest.Account(t, openSQLite) }
-
-func TestCatalog(t *testing.T) { storetest.Catalog(t, openSQLite) }
-
-func TestRehearsal(t *testing.T) { storetest.Rehearsal(t, openSQLite) }
-
-func TestPayment(t *testing.T) { storetest.Payment(t, openSQLite) }
-
-func TestLease(t *testing.T) { storetest.Lease(t, openSQLite) }

@@ -254,7 +254,7 @@ func (tx *Tx) many(text string, n int, bytes func(i int) int, bind func(i int, r
 		if err != nil {
 			return err
 		}
-		st, err := hot.prepare(text)
+		st, err := hot.prepare(tx.w.dialect.text(text))
 		if err != nil {
 			return err
 		}

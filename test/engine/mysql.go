@@ -46,3 +46,38 @@ func MySQLDatabase(t testing.TB, server string) string {
 	})
 	return c.FormatDSN()
 }
+
+// EmptyMySQL deletes every row of a database that the shop has migrated, and has its positions begin anew.
+func EmptyMySQL(t testing.TB, address string) {
+	t.Helper()
+	db, err := sql.Open("mysql", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	rows, err := db.Query("SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name <> 'goose_db_version'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var empty []string
+	for rows.Next() {
+		var table string
+		if err := rows.Scan(&table); err != nil {
+			t.Fatal(err)
+		}
+		switch table {
+		case "stamp":
+			empty = append(empty, "UPDATE stamp SET position = 0")
+		default:
+			empty = append(empty, "DELETE FROM "+table)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range empty {
+		if _, err := db.Exec(text); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

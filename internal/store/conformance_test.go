@@ -1,0 +1,95 @@
+package store_test
+
+import (
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/tidegate/tidegate/internal/store"
+	"github.com/tidegate/tidegate/internal/store/storetest"
+	"github.com/tidegate/tidegate/test/engine"
+)
+
+// databases are MySQL databases that tests use one after another: to empty one takes a hundredth of making one.
+type databases struct {
+	whole *testing.T // they are dropped at its end
+	mu    sync.Mutex
+	free  []string
+}
+
+// open returns a migrated store without rows.
+func (d *databases) open(t *testing.T) *store.Store {
+	t.Helper()
+	d.mu.Lock()
+	address := ""
+	if n := len(d.free); n > 0 {
+		address, d.free = d.free[n-1], d.free[:n-1]
+	}
+	d.mu.Unlock()
+	if address == "" {
+		address = engine.MySQL(d.whole)
+	}
+	t.Cleanup(func() { // after the store has been closed
+		engine.EmptyMySQL(d.whole, address)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.free = append(d.free, address)
+	})
+	return openAtAddress(t, address)
+}
+
+// TestSQLite runs what the modules expect of the database on SQLite.
+func TestSQLite(t *testing.T) { conforms(t, openSQLite) }
+
+// TestMySQL runs the same on MySQL.
+func TestMySQL(t *testing.T) {
+	t.Parallel()
+	d := &databases{whole: t, free: []string{engine.MySQL(t)}} // all of it is skipped at once where there is none
+	conforms(t, d.open)
+}
+
+// conforms runs every suite, and then looks at the plan of every query that was asked for meanwhile.
+func conforms(t *testing.T, open func(*testing.T) *store.Store) {
+	var mu sync.Mutex
+	texts := map[string]bool{}
+	watched := func(t *testing.T) *store.Store {
+		s := open(t)
+		t.Cleanup(func() { // before the store is closed
+			mu.Lock()
+			defer mu.Unlock()
+			for _, text := range s.Texts() {
+				texts[text] = true
+			}
+		})
+		return s
+	}
+	t.Run("suite", func(t *testing.T) {
+		for name, suite := range map[string]func(*testing.T, func(*testing.T) *store.Store){
+			"account": storetest.Account, "catalog": storetest.Catalog, "rehearsal": storetest.Rehearsal, "payment": storetest.Payment,
+			"stock": storetest.Stock, "sale": storetest.Sale, "order": storetest.Order, "event": storetest.Event, "lease": storetest.Lease,
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				suite(t, watched)
+			})
+		}
+		t.Run("audit", func(t *testing.T) {
+			t.Parallel()
+			s := watched(t)
+			newBusyShopOn(t, s)
+			audited(t, s)
+		})
+		t.Run("delivery", func(t *testing.T) {
+			t.Parallel()
+			deliveries(t, watched(t))
+		})
+	})
+	t.Run("plans", func(t *testing.T) {
+		all := make([]string, 0, len(texts))
+		for text := range texts {
+			all = append(all, text)
+		}
+		slices.Sort(all)
+		plans(t, open(t), all)
+	})
+}

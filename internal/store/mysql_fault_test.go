@@ -1,0 +1,247 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/order"
+	"github.com/tidegate/tidegate/internal/sale"
+	"github.com/tidegate/tidegate/internal/store"
+	"github.com/tidegate/tidegate/internal/store/storetest"
+	"github.com/tidegate/tidegate/test/engine"
+)
+
+// openAtAddress opens a migrated store at an address.
+func openAtAddress(t *testing.T, address string) *store.Store {
+	t.Helper()
+	c := store.DefaultConfig()
+	c.Primary = address
+	s, err := store.Open(t.Context(), c)
+	ok(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	_, _, err = s.Migrate(t.Context())
+	ok(t, err)
+	return s
+}
+
+// audited ends the test where the audit finds anything.
+func audited(t *testing.T, s *store.Store) {
+	t.Helper()
+	for name, inv := range runAudit(t, s) {
+		if !inv.OK {
+			t.Errorf("%s: %+v", name, inv.Violations)
+		}
+	}
+}
+
+// crowd is shoppers who order from one sale in batches, and what they were told.
+type crowd struct {
+	tr   *storetest.Trade
+	sale *sale.Sale
+
+	mu      sync.Mutex
+	told    map[id.Order]order.Result
+	failed  map[id.Order]struct{}
+	unknown map[id.Order]struct{}
+	batches atomic.Int64
+}
+
+func newCrowd(tr *storetest.Trade, units, limit int64) *crowd {
+	return &crowd{tr: tr, sale: tr.Sale(units, limit, 1, 2), told: map[id.Order]order.Result{}, failed: map[id.Order]struct{}{}, unknown: map[id.Order]struct{}{}}
+}
+
+// order commits batches through a store until told to stop. Shoppers are drawn from a few, so that batches meet.
+func (c *crowd) order(ctx context.Context, s *store.Store, seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 1))
+	for n := 0; ctx.Err() == nil; n++ {
+		batch := make([]*order.Draft, 1+r.IntN(20))
+		for i := range batch {
+			lines := storetest.Line(id.SKU(1+r.IntN(2)), 1)
+			batch[i] = c.tr.Order(c.sale, id.Customer(1+r.IntN(300)), fmt.Sprint(seed, "-", n, "-", i), lines)
+		}
+		outcomes, err := s.CommitOrders(context.Background(), batch, c.tr.Mint)
+		c.note(batch, outcomes, err)
+	}
+}
+
+func (c *crowd) note(batch []*order.Draft, outcomes []order.Outcome, err error) {
+	c.batches.Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, d := range batch {
+		switch {
+		case errors.Is(err, fault.OutcomeUnknown):
+			c.unknown[d.Order.ID] = struct{}{}
+		case err != nil:
+			c.failed[d.Order.ID] = struct{}{}
+		default:
+			c.told[d.Order.ID] = outcomes[i].Result
+		}
+	}
+}
+
+// settle compares what shoppers were told with what the database holds.
+func (c *crowd) settle(t *testing.T, s *store.Store) (accepted int) {
+	t.Helper()
+	there := func(o id.Order) bool {
+		_, err := s.Order(t.Context(), o)
+		if err != nil && !errors.Is(err, fault.NotFound) {
+			t.Fatal(err)
+		}
+		return err == nil
+	}
+	for o, result := range c.told {
+		is := there(o)
+		if is != (result == order.Accepted) {
+			t.Errorf("order %s was %s; there: %t", o, result, is)
+		}
+		if is {
+			accepted++
+		}
+	}
+	for o := range c.failed {
+		if there(o) {
+			t.Errorf("order %s failed and is there", o)
+		}
+	}
+	audited(t, s)
+	return accepted
+}
+
+// TestMySQLRestarted kills the server under batches of orders, several times, and starts it again.
+func TestMySQLRestarted(t *testing.T) {
+	t.Parallel()
+	server := engine.StartMariaDB(t)
+	address := server.Database(t, "shop")
+	s := openAtAddress(t, address)
+	c := newCrowd(storetest.NewTrade(t, s), 100_000, 50)
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	for i := range 3 {
+		running.Go(func() { c.order(ctx, s, uint64(i)) })
+	}
+	for range 3 {
+		goOn := c.batches.Load() + 30
+		waitFor(t, func() bool { return c.batches.Load() > goOn })
+		server.Kill(t)
+		server.Start(t)
+	}
+	goOn := c.batches.Load() + 30
+	waitFor(t, func() bool { return c.batches.Load() > goOn })
+	stop()
+	running.Wait()
+	accepted := c.settle(t, s)
+	t.Logf("%d batches: %d orders accepted, %d failed, %d unknown", c.batches.Load(), accepted, len(c.failed), len(c.unknown))
+}
+
+// waitFor waits until a condition holds.
+func waitFor(t *testing.T, holds func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(2 * time.Minute)
+	for !holds() {
+		if time.Now().After(deadline) {
+			t.Fatal("it did not come to that")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// TestMySQLLostCommit loses the COMMIT, its answer, and everything after it.
+func TestMySQLLostCommit(t *testing.T) {
+	t.Parallel()
+	direct := engine.MySQL(t)
+	server, _ := between(direct, "tcp(", ")")
+	proxy := engine.StartMySQLProxy(t, server)
+	s := openAtAddress(t, strings.Replace(direct, server, proxy.Address, 1))
+	tr := storetest.NewTrade(t, s)
+	sl := tr.Sale(1000, 5, 1)
+	next := id.Customer(0)
+	drafts := func() []*order.Draft {
+		next += 2
+		return []*order.Draft{tr.Order(sl, next, "a", storetest.Line(1, 1)), tr.Order(sl, next+1, "a", storetest.Line(1, 2))}
+	}
+	for what, name := range map[engine.Lose]string{engine.Request: "the COMMIT", engine.Answer: "its answer"} {
+		before := proxy.Lost.Load()
+		proxy.LoseOnce(what)
+		outcomes, err := s.CommitOrders(t.Context(), drafts(), tr.Mint)
+		if err != nil || outcomes[0].Result != order.Accepted || outcomes[1].Result != order.Accepted || proxy.Lost.Load() != before+1 {
+			t.Errorf("%s lost: %v, %v, %d lost", name, outcomes, err, proxy.Lost.Load())
+		}
+		proxy.LoseOnce(what)
+		tr.Receive(1, 7) // a write of another kind, whose witness is its marker
+		if proxy.Lost.Load() != before+2 {
+			t.Error("nothing was lost of the adjustment")
+		}
+	}
+	tr.Pool(0, 1, 14, 0, 0)
+	tr.Pool(sl.ID, 1, 1000, 6, 0)
+
+	s.AskFor(300 * time.Millisecond)
+	proxy.LoseOnce(engine.Everything)
+	batch := drafts()
+	if _, err := s.CommitOrders(t.Context(), batch, tr.Mint); !errors.Is(err, fault.OutcomeUnknown) {
+		t.Errorf("nobody answers any more: %v, want outcome unknown", err)
+	}
+	proxy.LoseOnce(engine.Nothing)
+	for _, d := range batch {
+		if _, err := s.Order(t.Context(), d.Order.ID); err != nil {
+			t.Errorf("asked when the server is back: %v", err)
+		}
+	}
+	audited(t, s)
+}
+
+func between(text, before, after string) (string, bool) {
+	_, rest, found := strings.Cut(text, before)
+	inside, _, ended := strings.Cut(rest, after)
+	return inside, found && ended
+}
+
+// TestMySQLTwoStores has two stores sell from one stock; one loses its connections in the middle, as a killed process does.
+// A sale has 400 units: not one more is sold, nobody gets more than their share, and all are sold.
+func TestMySQLTwoStores(t *testing.T) {
+	t.Parallel()
+	direct := engine.MySQL(t)
+	server, _ := between(direct, "tcp(", ")")
+	proxy := engine.StartMySQLProxy(t, server)
+	one := openAtAddress(t, direct)
+	other := openAtAddress(t, strings.Replace(direct, server, proxy.Address, 1))
+	c := newCrowd(storetest.NewTrade(t, one), 200, 3)
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	for i := range 4 {
+		running.Go(func() { c.order(ctx, []*store.Store{one, other}[i%2], uint64(i)) })
+	}
+	for range 10 {
+		goOn := c.batches.Load() + 5
+		waitFor(t, func() bool { return c.batches.Load() > goOn })
+		proxy.Break()
+	}
+	soldOut := func() bool {
+		for sku := range id.SKU(2) {
+			pools, err := one.Pools(t.Context(), sku+1)
+			ok(t, err)
+			for _, p := range pools {
+				if p.Sale == c.sale.ID && p.Available() > 0 {
+					return false
+				}
+			}
+		}
+		return true
+	}
+	waitFor(t, soldOut)
+	stop()
+	running.Wait()
+	if accepted := c.settle(t, one); accepted != 400 {
+		t.Errorf("%d orders of 400 units", accepted)
+	}
+}

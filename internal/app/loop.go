@@ -2,12 +2,12 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
 // loop repeats a step in the background: one bounded piece of work that says how many things it did.
@@ -72,7 +72,7 @@ func (l *loops) wait() { l.running.Wait() }
 func safely(ctx context.Context, step func(context.Context) (int, error)) (did int, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			err = fault.Recovered(p)
 		}
 	}()
 	return step(ctx)

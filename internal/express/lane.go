@@ -3,9 +3,7 @@ package express
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net/url"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -102,7 +100,7 @@ func (s *Server) finish(x *exchange) {
 	if p := recover(); p != nil {
 		x.ctx.Response.Reset()
 		x.common()
-		s.fail(x, fault.Wrap(fault.Internal, fmt.Errorf("panic: %v\n%s", p, debug.Stack()), ""))
+		s.fail(x, fault.Recovered(p))
 	}
 	x.recorder.Done(background, x.ctx.Response.StatusCode(), time.Since(x.began))
 	x.ctx, x.recorder = nil, nil

@@ -2,9 +2,7 @@ package httpapi
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
-	"runtime/debug"
 	"strconv"
 
 	"github.com/tidegate/tidegate/api"
@@ -88,6 +86,5 @@ func rightFor(name string) string {
 
 // panicked answers a request whose handler panicked.
 func (s *Server) panicked(x *exchange, r *http.Request, p any) {
-	err := fault.Wrap(fault.Internal, fmt.Errorf("panic: %v\n%s", p, debug.Stack()), "")
-	s.fail(x, r, err)
+	s.fail(x, r, fault.Recovered(p))
 }

@@ -176,6 +176,9 @@ func (c *Committer) commit(ctx context.Context, drafts []*Draft) (outcomes []Out
 	if err := crashpoint.Fail(crashpoint.CommitBefore); err != nil {
 		return nil, err
 	}
+	if err := c.mint.Check(); err != nil {
+		return nil, err
+	}
 	outcomes, err = c.store.CommitOrders(ctx, drafts, c.mint)
 	if lost := crashpoint.Fail(crashpoint.CommitAfter); lost != nil {
 		return nil, fault.Wrap(fault.OutcomeUnknown, lost, "The outcome is not known yet.")

@@ -133,6 +133,9 @@ func (s *Service) price(ctx context.Context, r *Request, body inventory.Digest) 
 	if err != nil {
 		return d, err
 	}
+	if err := s.mint.Check(); err != nil {
+		return d, err
+	}
 	o.ID = id.New[id.Order](s.mint)
 	d.Claim.Order = o.ID
 	return d, nil

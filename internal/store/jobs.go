@@ -159,4 +159,9 @@ func (j *job) run(tx *Tx) (err error) {
 }
 
 // caught makes an error of a panic, with the stack that would be lost where it is thrown again.
-func caught(p any) error { return fmt.Errorf("%v\n%s", p, debug.Stack()) }
+func caught(p any) error {
+	if err, ok := p.(error); ok {
+		return fmt.Errorf("%w\n%s", err, debug.Stack())
+	}
+	return fmt.Errorf("%v\n%s", p, debug.Stack())
+}

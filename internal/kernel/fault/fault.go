@@ -7,6 +7,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 )
 
@@ -49,6 +50,17 @@ func sprintf(format string, args []any) string {
 func (e *Error) After(d time.Duration) *Error {
 	e.RetryAfter = d
 	return e
+}
+
+// Recovered returns what a recovered panic is answered with: the fault that it was, else Internal with the stack as its cause.
+func Recovered(p any) *Error {
+	err, ok := p.(error)
+	if !ok {
+		err = fmt.Errorf("%v", p)
+	} else if known, ok := errors.AsType[*Error](err); ok {
+		return known
+	}
+	return Wrap(Internal, fmt.Errorf("panic: %w\n%s", err, debug.Stack()), "")
 }
 
 // In names the input at fault and returns e.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
 func TestParse(t *testing.T) {
@@ -127,6 +128,32 @@ func TestMintConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// A mint whose node is leased mints until the lease's end and not one id more, and goes on with the next one.
+func TestLeasedMint(t *testing.T) {
+	m := NewLeasedMint(clock.NewManual(Epoch.Add(time.Hour)))
+	refused := func() (err error) {
+		defer func() { err, _ = recover().(error) }()
+		m.Next()
+		return nil
+	}
+	if err := refused(); !errors.Is(err, fault.StoreUnavailable) || !errors.Is(m.Check(), fault.StoreUnavailable) {
+		t.Errorf("minted without a lease: %v, %v", err, m.Check())
+	}
+	m.Lend(7, time.Now().Add(time.Hour))
+	first := m.Next()
+	if node := first >> sequenceBits & NodeMax; node != 7 || m.Check() != nil {
+		t.Errorf("node %d, %v", node, m.Check())
+	}
+	m.Lend(7, time.Now().Add(-time.Nanosecond))
+	if err := refused(); !errors.Is(err, fault.StoreUnavailable) {
+		t.Errorf("minted after the lease's end: %v", err)
+	}
+	m.Lend(8, time.Now().Add(time.Hour))
+	if next := m.Next(); next <= first || next>>sequenceBits&NodeMax != 8 {
+		t.Errorf("%d after %d", next, first)
+	}
 }
 
 func BenchmarkMint(b *testing.B) {

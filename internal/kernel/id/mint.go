@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
 const (
@@ -33,11 +34,17 @@ const (
 //
 // Within a process ids only grow: a clock that steps back, and more than 4,096 ids in a millisecond, borrow from the
 // milliseconds to come. After keeps that true over a restart. Two processes with one node number can mint the same id
-// twice; the tables' primary keys are what refuses it.
+// twice; so where there are several, each has its number by a lease, and mints nothing once that has run out.
 type Mint struct {
 	clock clock.Clock
-	node  int64
+	term  atomic.Pointer[term]
 	last  atomic.Int64 // milliseconds << sequenceBits | sequence
+}
+
+// term is a node's number and until when it is this process's, by its monotonic clock; zero is for ever.
+type term struct {
+	node  int64
+	until time.Time
 }
 
 // NewMint returns a Mint for the node, 0 to NodeMax.
@@ -45,7 +52,33 @@ func NewMint(c clock.Clock, node int) (*Mint, error) {
 	if node < 0 || node > NodeMax {
 		return nil, fmt.Errorf("node %d is out of range: 0 to %d", node, NodeMax)
 	}
-	return &Mint{clock: c, node: int64(node)}, nil
+	m := &Mint{clock: c}
+	m.term.Store(&term{node: int64(node)})
+	return m, nil
+}
+
+// NewLeasedMint returns a Mint that mints nothing before Lend.
+func NewLeasedMint(c clock.Clock) *Mint {
+	m := &Mint{clock: c}
+	m.term.Store(&term{until: time.Unix(0, 0)})
+	return m
+}
+
+// Lend lets m mint for the node until the moment, by the monotonic clock that until was made with.
+func (m *Mint) Lend(node int, until time.Time) { m.term.Store(&term{int64(node), until}) }
+
+// Check returns fault.StoreUnavailable where m may not mint at the moment.
+func (m *Mint) Check() error {
+	if t := m.term.Load(); !t.holds() {
+		return errNoNode()
+	}
+	return nil
+}
+
+func (t *term) holds() bool { return t.until.IsZero() || time.Now().Before(t.until) }
+
+func errNoNode() error {
+	return fault.New(fault.StoreUnavailable, "This process has no number for its ids at the moment; try again.").After(time.Second)
 }
 
 // After makes every id from now on newer than one that was minted before, by any node: after a restart the clock may be
@@ -60,14 +93,21 @@ func (m *Mint) After(newest int64) {
 	}
 }
 
-// Next returns the next number. Use New to get it as a typed id.
+// Next returns the next number. Use New to get it as a typed id. Where Check would return an error it panics with that, which
+// the edges of the process answer with: no caller could go on without an id.
 func (m *Mint) Next() int64 {
+	// The time is read before the term is looked at: whatever pauses the process in between, the id is of a moment at which the
+	// node was this process's.
 	now := m.clock.Now().Sub(Epoch).Milliseconds() << sequenceBits
+	t := m.term.Load()
 	for {
 		last := m.last.Load()
 		next := max(last+1, now)
+		if !t.holds() {
+			panic(errNoNode())
+		}
 		if m.last.CompareAndSwap(last, next) {
-			return next>>sequenceBits<<timeShift | m.node<<sequenceBits | next&sequenceMask
+			return next>>sequenceBits<<timeShift | t.node<<sequenceBits | next&sequenceMask
 		}
 	}
 }

@@ -1,86 +1,46 @@
 package account
 
 import (
-	"container/list"
+	"context"
 	"net/netip"
-	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/limit"
 )
 
-// attempts counts tries by who makes them: so many in a row, then one at a time as they are given back. It is bounded,
-// forgetting whoever has been idle longest, and safe for concurrent use.
-type attempts[K comparable] struct {
-	burst      int
-	every      rate.Limit
-	trackedMax int
+// giveBackMax bounds the giving back of a try, for which nobody waits any more.
+const giveBackMax = time.Second
 
-	mu    sync.Mutex
-	byKey map[K]*list.Element
-	idle  *list.List // of attempt[K]; the front tried last
-}
-
-type attempt[K comparable] struct {
-	key    K
-	bucket *rate.Limiter
-}
-
-func newAttempts[K comparable](burst int, every time.Duration, trackedMax int) *attempts[K] {
-	return &attempts[K]{
-		burst:      burst,
-		every:      rate.Every(every),
-		trackedMax: trackedMax,
-		byKey:      map[K]*list.Element{},
-		idle:       list.New(),
-	}
+// attempts counts tries of one kind by who makes them: so many in a row, then one at a time as they are given back. It is safe
+// for concurrent use.
+type attempts struct {
+	counter limit.Counter
+	kind    string // before the key, which another kind may have too
+	rate    limit.Rate
 }
 
 // take counts one try. It returns a TooManyRequests fault, and counts nothing, when none is left; else a function that
 // gives the try back, for one that came to nothing through no fault of who made it.
-func (a *attempts[K]) take(key K, now time.Time) (giveBack func(), err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	element, known := a.byKey[key]
-	if !known {
-		if a.idle.Len() >= a.trackedMax {
-			oldest := a.idle.Back()
-			delete(a.byKey, oldest.Value.(attempt[K]).key)
-			a.idle.Remove(oldest)
-		}
-		element = a.idle.PushFront(attempt[K]{key: key, bucket: rate.NewLimiter(a.every, a.burst)})
-		a.byKey[key] = element
+func (a *attempts) take(ctx context.Context, key string) (giveBack func(), err error) {
+	wait, err := a.counter.Take(ctx, a.kind+key, a.rate)
+	if err != nil {
+		return nil, fault.Wrap(fault.Overloaded, err, "Attempts cannot be counted at the moment; try again.").After(time.Second)
 	}
-	a.idle.MoveToFront(element)
-	reservation := element.Value.(attempt[K]).bucket.ReserveN(now, 1)
-	if wait := reservation.DelayFrom(now); wait > 0 {
-		reservation.CancelAt(now)
+	if wait > 0 {
 		return nil, fault.New(fault.TooManyRequests, "Too many attempts; wait before the next.").After(wait)
 	}
-	return func() { reservation.CancelAt(now) }, nil
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackMax)
+		defer cancel()
+		_ = a.counter.GiveBack(ctx, a.kind+key, a.rate) // it comes back by itself, later
+	}, nil
 }
 
 // forgive forgets the tries of one who succeeded.
-func (a *attempts[K]) forgive(key K) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if element, known := a.byKey[key]; known {
-		delete(a.byKey, key)
-		a.idle.Remove(element)
-	}
+func (a *attempts) forgive(ctx context.Context, key string) {
+	_ = a.counter.Forgive(ctx, a.kind+key) // they are forgotten by themselves, later
 }
 
-// clientKey is whom an address stands for: an IPv4 address itself, and for IPv6 its /64, of which one subscriber has all.
-func clientKey(client netip.Addr) netip.Addr {
-	client = client.Unmap().WithZone("")
-	if !client.Is6() {
-		return client
-	}
-	prefix, err := client.Prefix(64)
-	if err != nil {
-		return client
-	}
-	return prefix.Addr()
-}
+// clientKey is whom an address stands for.
+func clientKey(client netip.Addr) string { return limit.ClientKey(client).String() }

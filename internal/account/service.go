@@ -11,6 +11,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/limit"
 )
 
 // Service signs customers in and out, and says who is asking. It is safe for concurrent use.
@@ -24,8 +25,8 @@ type Service struct {
 	cost      argon
 	decoy     string
 	turnstile *turnstile
-	byAccount *attempts[string]
-	byClient  *attempts[netip.Addr]
+	byAccount attempts
+	byClient  attempts
 
 	remembered *remembered
 	revoked    *revoked
@@ -41,7 +42,7 @@ func NewService(c Config, store Store, ring Keyring, now clock.Clock, mint *id.M
 	if len(ring.keys) == 0 {
 		return nil, errors.New("account needs a signing key")
 	}
-	return &Service{
+	s := &Service{
 		config:     c,
 		store:      store,
 		clock:      now,
@@ -50,12 +51,21 @@ func NewService(c Config, store Store, ring Keyring, now clock.Clock, mint *id.M
 		cost:       c.argon(),
 		decoy:      c.argon().decoy(),
 		turnstile:  newTurnstile(c.hashesMax(), c.PasswordWaitingMax, c.PasswordWait),
-		byAccount:  newAttempts[string](c.AccountAttemptsMax, c.AccountAttemptEvery, c.AttemptsTrackedMax),
-		byClient:   newAttempts[netip.Addr](c.ClientAttemptsMax, c.ClientAttemptEvery, c.AttemptsTrackedMax),
 		remembered: newRemembered(c.TokensRememberedMax),
 		revoked:    newRevoked(c.RevocationsRememberedMax),
 		admins:     newAdmins(),
-	}, nil
+	}
+	// Each kind has a counter of its own, so that a crowd of addresses does not have accounts forgotten.
+	s.CountAttempts(limit.NewMemory(now, c.AttemptsTrackedMax), limit.NewMemory(now, c.AttemptsTrackedMax))
+	return s, nil
+}
+
+// CountAttempts says who counts the tries to log in, by account and by client address; without it this process does, for itself
+// alone. Call it before the doors open.
+func (s *Service) CountAttempts(byAccount, byClient limit.Counter) {
+	c := s.config
+	s.byAccount = attempts{byAccount, "account:", limit.Rate{Burst: c.AccountAttemptsMax, Every: c.AccountAttemptEvery}}
+	s.byClient = attempts{byClient, "log_in:", limit.Rate{Burst: c.ClientAttemptsMax, Every: c.ClientAttemptEvery}}
 }
 
 // now is the present to the millisecond, as it is stored.
@@ -103,7 +113,7 @@ func (s *Service) Register(ctx context.Context, r Registration, client netip.Add
 	if err := checkPassword(password, email); err != nil {
 		return Customer{}, err
 	}
-	giveBack, err := s.byClient.take(clientKey(client), s.clock.Now())
+	giveBack, err := s.byClient.take(ctx, clientKey(client))
 	if err != nil {
 		return Customer{}, err
 	}
@@ -147,12 +157,11 @@ func (s *Service) Login(ctx context.Context, email, password string, client neti
 
 // checkPassword returns the customer of the address if the password is theirs.
 func (s *Service) checkPassword(ctx context.Context, email, password string, client netip.Addr) (id.Customer, error) {
-	now := s.clock.Now()
-	giveClientBack, err := s.byClient.take(clientKey(client), now)
+	giveClientBack, err := s.byClient.take(ctx, clientKey(client))
 	if err != nil {
 		return 0, err
 	}
-	giveAccountBack, err := s.byAccount.take(email, now)
+	giveAccountBack, err := s.byAccount.take(ctx, email)
 	if err != nil {
 		return 0, err
 	}
@@ -177,7 +186,7 @@ func (s *Service) checkPassword(ctx context.Context, email, password string, cli
 	if !fits || unknown {
 		return 0, fault.New(fault.Unauthenticated, "The email address or the password is wrong.")
 	}
-	s.byAccount.forgive(email)
+	s.byAccount.forgive(ctx, email)
 	if cost != s.cost {
 		if err := s.store.ReplacePasswordHash(ctx, customer.ID, hash, s.cost.hash(password)); err != nil {
 			return 0, err

@@ -12,11 +12,13 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/lease"
+	"github.com/tidegate/tidegate/internal/limit"
 	"github.com/tidegate/tidegate/internal/redis"
 	"github.com/tidegate/tidegate/internal/redis/cache"
 	"github.com/tidegate/tidegate/internal/store"
 	"github.com/tidegate/tidegate/internal/telemetry"
 	"github.com/tidegate/tidegate/internal/web"
+	"github.com/tidegate/tidegate/internal/wire"
 )
 
 // Options are what an App gets from whoever starts it, not from the configuration.
@@ -41,15 +43,19 @@ type App struct {
 	mint    *id.Mint
 	process string // names this process to leases
 	leases  []*lease.Keeper
+	node    *nodeLease // nil: the process's number is fixed
 	metrics *telemetry.Metrics
 	folder  *folder
 	store   *store.Store
 	redis   *redis.Client // nil where there is none
 	cache   *cache.Cache  // nil where there is no Redis
-	shop                  // the modules
-	warmer  warmer
-	handler http.Handler // of the public listener
-	pages   *web.Server  // nil: there are none
+	// requests limits customers and client addresses; proxies are believed to say who a client is.
+	requests *limit.Requests
+	proxies  wire.Proxies
+	shop     // the modules
+	warmer   warmer
+	handler  http.Handler // of the public listener
+	pages    *web.Server  // nil: there are none
 	// localKey is the admin key of commands on the same machine; it ends with the process.
 	localKey string
 
@@ -85,9 +91,6 @@ func New(ctx context.Context, c Config, o Options) (_ *App, err error) {
 	if a.folder, err = holdFolder(c.Data); err != nil {
 		return nil, err
 	}
-	if a.mint, err = id.NewMint(a.clock, c.Process.Node); err != nil {
-		return nil, err
-	}
 	if a.metrics, err = telemetry.NewMetrics(); err != nil {
 		return nil, err
 	}
@@ -119,12 +122,7 @@ func (a *App) openStore(ctx context.Context) error {
 	if before != after {
 		a.log.InfoContext(ctx, "database migrated", "from", before.Version, "to", after.Version)
 	}
-	newest, err := a.store.NewestID(ctx)
-	if err != nil {
-		return err
-	}
-	a.mint.After(newest)
-	return nil
+	return a.openMint(ctx)
 }
 
 // storeConfig returns the store's configuration with its path inside the data folder where it is relative.

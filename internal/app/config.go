@@ -49,7 +49,7 @@ type Config struct {
 
 // ProcessConfig is what concerns the process itself.
 type ProcessConfig struct {
-	Node          int           `koanf:"node" help:"number of this process, 0 to 1023; part of every id it makes, so two processes of one shop need two numbers"`
+	Node          int           `koanf:"node" help:"number of this process, 0 to 1023, part of every id it makes; -1: 0 where the process is alone with its SQLite file, else leased from the database, so that no two processes have one"`
 	ShutdownGrace time.Duration `koanf:"shutdown_grace" help:"how long a stop may take to finish what was accepted, 1s to 10m"`
 	// GCPercent and MemoryLimitMiB are for TuneMemory.
 	GCPercent      int `koanf:"gc_percent" help:"garbage collected when the heap has grown by so many percent, 50 to 1000; GOGC in the environment goes over it"`
@@ -59,8 +59,8 @@ type ProcessConfig struct {
 // Validate returns every value that is out of range.
 func (c ProcessConfig) Validate() error {
 	var wrong []error
-	if c.Node < 0 || c.Node > id.NodeMax {
-		wrong = append(wrong, fault.Bad("node", "a number from 0 to %d, not %d", id.NodeMax, c.Node))
+	if c.Node < nodeLeased || c.Node > id.NodeMax {
+		wrong = append(wrong, fault.Bad("node", "a number from 0 to %d, or %d for one that is leased, not %d", id.NodeMax, nodeLeased, c.Node))
 	}
 	if c.ShutdownGrace < time.Second || c.ShutdownGrace > 10*time.Minute {
 		wrong = append(wrong, fault.Bad("shutdown_grace", "a duration from 1s to 10m, not %s", c.ShutdownGrace))
@@ -102,7 +102,7 @@ func (c Config) Validate() error {
 func DefaultConfig() Config {
 	return Config{
 		Data:     "./tidegate-data",
-		Process:  ProcessConfig{ShutdownGrace: 20 * time.Second, GCPercent: 50},
+		Process:  ProcessConfig{Node: nodeLeased, ShutdownGrace: 20 * time.Second, GCPercent: 50},
 		Log:      telemetry.DefaultLogConfig(),
 		HTTP:     httpapi.DefaultConfig(),
 		Express:  express.DefaultConfig(),

@@ -27,7 +27,9 @@ func (a *App) expressLane() *express.Server {
 			HeaderTimeout: c.HeaderTimeout, ReadTimeout: c.ReadTimeout, WriteTimeout: c.WriteTimeout, IdleTimeout: c.IdleTimeout,
 			HeaderBytesMax: c.HeaderBytesMax,
 		},
-		Record: func(method, pattern string) express.Recorder { return a.metrics.Route(method, pattern) },
+		Requests: a.requests,
+		Proxies:  a.proxies,
+		Record:   func(method, pattern string) express.Recorder { return a.metrics.Route(method, pattern) },
 	})
 }
 

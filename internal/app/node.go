@@ -13,6 +13,8 @@ import (
 )
 
 const (
+	// nodeLeased is the value of process.node that leaves the number to the shop.
+	nodeLeased = -1
 	// nodeTTL is how long a node's number is kept from others after the process that had it was last heard of.
 	nodeTTL = 30 * time.Second
 	// nodeMargin is how much sooner that process stops minting: clocks of machines may differ by that much.
@@ -25,6 +27,22 @@ const (
 
 // errNoNode is why a process does not begin: all the numbers that it tried are taken.
 var errNoNode = errors.New("no number for ids is free (process.node): more processes than there are numbers, or all were started anew within 30 s; try again")
+
+// openMint makes the mint of ids: with the configured number, or with a leased one where several processes share the database.
+func (a *App) openMint(ctx context.Context) (err error) {
+	if a.config.Process.Node == nodeLeased && a.store.Shared() {
+		a.mint = id.NewLeasedMint(a.clock)
+		a.node = newNodeLease(a.store, a.store.NewestID, a.mint)
+		_, err = a.node.step(ctx)
+		return err
+	}
+	if a.mint, err = id.NewMint(a.clock, max(a.config.Process.Node, 0)); err != nil {
+		return err
+	}
+	newest, err := a.store.NewestID(ctx)
+	a.mint.After(newest)
+	return err
+}
 
 // nodeLease keeps the number under which this process mints ids, by a lease in the database: no two processes have one number
 // at a time. A number is not given back: the clock of whoever takes it next may be behind. One loop drives step.

@@ -70,6 +70,7 @@ func (a *App) redisLoops() []loop {
 	}
 	return []loop{
 		{name: "cache_watch", every: watchEvery, wake: a.cache.WatchWake(), retryMax: watchEvery, step: onceAndRest(a.cache.WatchStep)},
+		{name: "limits", every: settleEvery, retryMax: time.Second, step: onceAndRest(a.requests.SettleStep)},
 		{name: "cache_tell", every: tellEvery, wake: a.reader.TellWake(), retryMax: time.Second, step: onceAndRest(a.reader.TellStep)},
 	}
 }

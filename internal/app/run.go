@@ -159,6 +159,7 @@ func (a *App) readiness() *readiness {
 			return nil
 		}},
 		{"store", a.store.Writable},
+		{"node", func(context.Context) error { return a.mint.Check() }},
 	}}
 }
 

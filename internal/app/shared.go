@@ -32,10 +32,14 @@ func (a *App) sharedLoops() []loop {
 	if !a.store.Shared() {
 		return nil
 	}
-	return []loop{
+	var node []loop
+	if a.node != nil {
+		node = []loop{{name: "node", every: nodeEvery, retryMax: time.Second, step: onceAndRest(a.node.step)}}
+	}
+	return append(node,
 		a.alone(loop{name: "stamp", every: stampEvery, wake: a.store.StampWake(), step: a.store.StampStep}),
 		a.alone(loop{name: "forget_markers", every: cleanEvery, step: a.store.ForgetStep}),
-	}
+	)
 }
 
 // alone has one process at a time run the loop's step: the others would do the same work once more, without harm and

@@ -54,6 +54,9 @@ func (a *App) wire(ctx context.Context) error {
 		return err
 	}
 	a.localKey = s.account.AddLocalKey()
+	if err := a.limit(); err != nil {
+		return err
+	}
 
 	s.reader = catalog.NewReader(c.Catalog, a.store, a.sharedCache(), a.clock, a.log)
 	s.catalog = catalog.New(c.Catalog, a.store, s.reader, a.mint, a.clock)
@@ -105,6 +108,7 @@ func (a *App) serveContract() error {
 		Levels:     a.gate,
 		Auditor:    a.auditor,
 		Rehearsals: a.rehearsals,
+		Limits:     a.requests,
 		Letters:    a.letters,
 
 		PaymentWindow: a.config.Orders.PaymentWindow,

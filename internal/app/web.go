@@ -2,7 +2,10 @@ package app
 
 import (
 	"fmt"
+	"net/http"
+	"net/netip"
 
+	"github.com/tidegate/tidegate/internal/httpapi"
 	"github.com/tidegate/tidegate/internal/payment/sandbox"
 	"github.com/tidegate/tidegate/internal/web"
 	"github.com/tidegate/tidegate/internal/web/site"
@@ -19,7 +22,7 @@ func (a *App) servePages() error {
 		Site: site.Parts{
 			Accounts: a.account, Clock: a.clock, Log: a.log, Config: a.config.Web,
 			Record:         func(method, pattern string) site.Recorder { return a.metrics.Route(method, pattern) },
-			Client:         a.config.HTTP.ClientAddress,
+			Client:         func(r *http.Request) netip.Addr { return httpapi.ClientAddress(a.proxies, r) },
 			RequestTimeout: a.config.HTTP.RequestTimeout,
 			FormTargets:    cashierOrigin(a.config.Sandbox),
 		},

@@ -3,6 +3,8 @@ package express
 import (
 	"bytes"
 	"context"
+	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -40,6 +42,7 @@ const (
 	headerKey           = "Idempotency-Key"
 	headerIfNoneMatch   = "If-None-Match"
 	headerRequestID     = "X-Request-Id"
+	headerForwarded     = "X-Forwarded-For"
 )
 
 // background is the context of the modules' calls: a client that leaves does not take its order along, and what a module
@@ -112,6 +115,9 @@ func (s *Server) finish(x *exchange) {
 
 // answer finds the route and answers; the error is what to refuse with.
 func (s *Server) answer(x *exchange, unread error) error {
+	if err := s.limitClient(x); err != nil {
+		return err
+	}
 	raw := x.path()
 	path := raw
 	if strings.IndexByte(raw, '%') >= 0 {
@@ -131,6 +137,20 @@ func (s *Server) answer(x *exchange, unread error) error {
 		return s.getProduct(x, text)
 	}
 	return s.notHot(x, raw, get)
+}
+
+// limitClient counts a request of its client address. It returns fault.TooManyRequests.
+func (s *Server) limitClient(x *exchange) error {
+	if s.Requests == nil || !s.Requests.LimitsClients() {
+		return nil
+	}
+	var peer netip.Addr
+	if tcp, ok := x.ctx.RemoteAddr().(*net.TCPAddr); ok {
+		peer = tcp.AddrPort().Addr()
+	}
+	return s.Requests.Client(s.Proxies.ClientAddress(peer, func() string {
+		return string(bytes.Join(x.ctx.Request.Header.PeekAll(headerForwarded), []byte{','}))
+	}))
 }
 
 // path returns the request's path as it was sent, without its query. It shares the request's memory.
@@ -172,6 +192,11 @@ func (s *Server) placeSaleOrder(x *exchange, saleID string, unread error) error 
 	who, err := s.Callers.Authenticate(token)
 	if err != nil {
 		return err
+	}
+	if s.Requests != nil {
+		if err := s.Requests.Customer(who.Customer); err != nil {
+			return err
+		}
 	}
 	req := order.Request{Customer: who.Customer}
 	if req.Sale, err = id.Parse[id.Sale](saleID); err != nil {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -47,6 +48,14 @@ type Products interface {
 	Product(ctx context.Context, product id.Product) (*catalog.Page, error)
 }
 
+// Requests says who asks too often: see limit.Requests. It does no I/O.
+type Requests interface {
+	LimitsClients() bool
+	// Client and Customer count a request. They return fault.TooManyRequests.
+	Client(client netip.Addr) error
+	Customer(customer id.Customer) error
+}
+
 // Recorder is told of every answered request of one route. It is safe for concurrent use.
 type Recorder interface {
 	Done(ctx context.Context, status int, took time.Duration)
@@ -63,6 +72,9 @@ type Parts struct {
 	Log      *slog.Logger
 	Config   Config
 	Limits   Limits
+	Requests Requests // nil: requests are not limited
+	// Proxies are believed to say who the client is.
+	Proxies wire.Proxies
 	// Record returns what is told of the requests of a route: its method and its pattern.
 	Record func(method, pattern string) Recorder
 }

@@ -33,7 +33,7 @@ func (s *Server) RegisterCustomer(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	made, err := s.Accounts.Register(r.Context(), account.Registration{Email: in.Email, Password: in.Password}, s.Config.ClientAddress(r))
+	made, err := s.Accounts.Register(r.Context(), account.Registration{Email: in.Email, Password: in.Password}, s.clientAddress(r))
 	s.answerCustomer(w, r, http.StatusCreated, made, err)
 }
 
@@ -59,7 +59,7 @@ func (s *Server) LogIn(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	grant, err := s.Accounts.Login(r.Context(), in.Email, in.Password, s.Config.ClientAddress(r))
+	grant, err := s.Accounts.Login(r.Context(), in.Email, in.Password, s.clientAddress(r))
 	s.answerGrant(w, r, http.StatusCreated, grant, err)
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/store"
 	"github.com/tidegate/tidegate/internal/telemetry"
+	"github.com/tidegate/tidegate/internal/wire"
 )
 
 // accountShop is a server whose account routes work, over a real store.
@@ -251,11 +252,14 @@ func TestClientAddress(t *testing.T) {
 		{"not an address", "10.0.0.1:4000", []string{"198.51.100.9, unknown"}, "10.0.0.1"},
 		{"proxies alone", "10.0.0.1:4000", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
 	} {
-		s := &Server{Parts: Parts{Config: Config{TrustedProxies: []string{"10.0.0.0/8", "2001:db8::1"}}}}
+		proxies, err := wire.ParseProxies([]string{"10.0.0.0/8", "2001:db8::1"})
+		if err != nil {
+			t.Fatal(err)
+		}
 		r := httptest.NewRequest(http.MethodPost, "/v1/sessions", nil)
 		r.RemoteAddr = c.peer
 		r.Header["X-Forwarded-For"] = c.forwarded
-		if got := s.Config.ClientAddress(r); got != netip.MustParseAddr(c.want) {
+		if got := ClientAddress(proxies, r); got != netip.MustParseAddr(c.want) {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}

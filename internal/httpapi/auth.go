@@ -79,7 +79,8 @@ func readNeed(security []map[string][]string) (n need, err error) {
 	return n, nil
 }
 
-// admit finds out who asks, and whether they may. It returns fault.Unauthenticated or fault.Forbidden.
+// admit finds out who asks, and whether they may. It returns fault.Unauthenticated,
+// fault.Forbidden or fault.TooManyRequests.
 func (s *Server) admit(x *exchange, r *http.Request, n need) (err error) {
 	if !n.customer && n.role == "" {
 		return nil
@@ -91,8 +92,10 @@ func (s *Server) admit(x *exchange, r *http.Request, n need) (err error) {
 		return err
 	}
 	if n.customer {
-		x.customer, err = s.Callers.Authenticate(token)
-		return err
+		if x.customer, err = s.Callers.Authenticate(token); err != nil {
+			return err
+		}
+		return s.limitCustomer(x)
 	}
 	if x.admin, err = s.Callers.AuthenticateAdmin(r.Context(), token); err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/limit"
+	"github.com/tidegate/tidegate/internal/wire"
 )
 
 // Config is the part of the configuration that the public listener has.
@@ -19,6 +21,7 @@ type Config struct {
 	TrustedProxies []string      `koanf:"trusted_proxies" help:"addresses and ranges, such as 10.0.0.0/8, of the proxies before this listener; X-Forwarded-For is believed from them alone"`
 	ConnectionsMax int           `koanf:"connections_max" help:"connections that are open at once, 1 to 1000000; further ones wait until one is closed"`
 	HeaderBytesMax int           `koanf:"header_bytes_max" help:"bytes of headers, 4096 to 1048576"`
+	RateLimit      limit.Config  `koanf:"rate_limit"`
 }
 
 // DefaultConfig returns the defaults: this machine only.
@@ -32,6 +35,7 @@ func DefaultConfig() Config {
 		IdleTimeout:    2 * time.Minute,
 		ConnectionsMax: 20_000, // some 20 KiB each
 		HeaderBytesMax: 16 << 10,
+		RateLimit:      limit.DefaultConfig(),
 	}
 }
 
@@ -56,7 +60,7 @@ func (c Config) Validate() error {
 		}
 	}
 	for _, text := range c.TrustedProxies {
-		if _, err := parseProxies(text); err != nil {
+		if _, err := wire.ParseProxies([]string{text}); err != nil {
 			return fault.Bad("trusted_proxies", "%q is neither an address nor a range such as 10.0.0.0/8", text)
 		}
 	}

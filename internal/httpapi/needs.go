@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/account"
@@ -121,4 +122,12 @@ type Catalogue interface {
 	AddBrand(ctx context.Context, b catalog.Brand) (catalog.Brand, error)
 	Import(ctx context.Context, src catalog.Source, o catalog.ImportOptions) (catalog.ImportReport, error)
 	Export(ctx context.Context, write func(p *catalog.Product, brand string, categories [][]string) error) error
+}
+
+// Limits says who asks too often: see limit.Requests. It does no I/O.
+type Limits interface {
+	LimitsClients() bool
+	// Client and Customer count a request. They return fault.TooManyRequests.
+	Client(client netip.Addr) error
+	Customer(customer id.Customer) error
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/sale"
 	"github.com/tidegate/tidegate/internal/telemetry"
+	"github.com/tidegate/tidegate/internal/wire"
 )
 
 // Parts is what a Server is made of.
@@ -31,6 +32,7 @@ type Parts struct {
 	Letters    Letters
 	Levels     sale.Levels
 	Auditor    Auditor
+	Limits     Limits // nil: requests are not limited
 
 	// PaymentWindow is how long an order of a sale that says nothing of it is held for payment.
 	PaymentWindow time.Duration
@@ -52,11 +54,16 @@ type Server struct {
 	hot     hotRoutes
 	unknown Recorder // requests that fit no route
 	faults  *telemetry.FaultLog
+	proxies wire.Proxies
 }
 
 // New returns a server over its parts. It returns an error where the contract cannot be read.
 func New(p Parts) (*Server, error) {
 	s := &Server{Parts: p, mux: http.NewServeMux(), unknown: p.Record("", ""), faults: telemetry.NewFaultLog(p.Log)}
+	var err error
+	if s.proxies, err = wire.ParseProxies(p.Config.TrustedProxies); err != nil {
+		return nil, fmt.Errorf("http.trusted_proxies: %w", err)
+	}
 	needs, err := readSecurity(api.Spec)
 	if err != nil {
 		return nil, err
@@ -150,6 +157,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	x := newExchange(w, r)
 	defer s.finish(x, r, began)
+	if err := s.limitClient(r); err != nil {
+		s.fail(x, r, err)
+		return
+	}
 	if s.hot.serve(s, x, r) {
 		return
 	}

@@ -29,7 +29,8 @@ var (
 		"order":     {"catalog", "inventory", "sale"},
 		"payment":   {"catalog", "inventory", "sale", "order"},
 		"rehearsal": {"catalog", "inventory", "sale", "order"},
-		"account":   {},
+		"account":   {"limit"},
+		"limit":     {},
 		"delivery":  {},
 		"audit":     {"catalog", "inventory", "sale", "order", "payment"},
 	}

@@ -1,0 +1,103 @@
+package limit_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/limit"
+	"github.com/tidegate/tidegate/internal/limit/limittest"
+	"github.com/tidegate/tidegate/internal/redis"
+	redislimit "github.com/tidegate/tidegate/internal/redis/limit"
+	"github.com/tidegate/tidegate/test/engine"
+)
+
+func connect(t *testing.T, address string) *redis.Client {
+	t.Helper()
+	c := redis.DefaultConfig()
+	c.Addresses = []string{address}
+	client, err := redis.Connect(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+func TestCounter(t *testing.T) {
+	t.Parallel()
+	server := engine.Redis(t)
+	a, b := redislimit.New(connect(t, server.Address)), redislimit.New(connect(t, server.Address))
+	t.Run("suite", func(t *testing.T) {
+		limittest.Run(t, func(*testing.T) (limit.Counter, limit.Counter) { return a, b })
+	})
+}
+
+// Nobody who looks at Redis learns who logs in, and what is counted leaves by itself.
+func TestWhatIsKept(t *testing.T) {
+	t.Parallel()
+	server := engine.Redis(t)
+	client := connect(t, server.Address)
+	c := redislimit.New(client)
+	if _, err := c.Take(t.Context(), "account:ann@example.com", limit.Rate{Burst: 3, Every: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := client.Do(t.Context(), client.B().Keys().Pattern("*").Build()).AsStrSlice()
+	if err != nil || len(keys) != 1 || strings.Contains(keys[0], "ann") || !strings.HasPrefix(keys[0], "tidegate:limit1:") {
+		t.Fatal(keys, err)
+	}
+	left, err := client.Do(t.Context(), client.B().Pttl().Key(keys[0]).Build()).AsInt64()
+	if err != nil || left <= 0 || left > time.Minute.Milliseconds() {
+		t.Errorf("%d ms are left, %v", left, err)
+	}
+}
+
+func TestSettle(t *testing.T) {
+	t.Parallel()
+	server := engine.Redis(t)
+	a, b := redislimit.New(connect(t, server.Address)), redislimit.New(connect(t, server.Address))
+	r := limit.Rate{Burst: 10, Every: time.Hour}
+	settle := func(c *redislimit.Counter, times int) time.Duration {
+		t.Helper()
+		waits, err := c.Settle(t.Context(), []limit.Use{{Key: "x", Rate: r, Times: times}, {Key: "y", Rate: r, Times: 1}})
+		if err != nil || len(waits) != 2 || waits[1] != 0 {
+			t.Fatal(waits, err)
+		}
+		return waits[0]
+	}
+	if wait := settle(a, 6); wait != 0 {
+		t.Error(wait)
+	}
+	if wait := settle(b, 6); wait <= 0 || wait > 2*time.Hour {
+		t.Errorf("2 too many wait %s", wait)
+	}
+	// However far beyond, it is forgotten in bounded time.
+	if wait := settle(b, 1000); wait < 10*time.Hour {
+		t.Errorf("1002 too many wait %s", wait)
+	}
+	if wait := settle(b, 0); wait > 10*time.Hour {
+		t.Errorf("what is beyond is bounded, but it is %s", wait)
+	}
+}
+
+// Without Redis each process counts for itself.
+func TestFallback(t *testing.T) {
+	t.Parallel()
+	server := engine.Redis(t)
+	f := limit.Fallback{First: redislimit.New(connect(t, server.Address)), Second: limit.NewMemory(clock.System{}, 100)}
+	r := limit.Rate{Burst: 2, Every: time.Hour}
+	server.Kill()
+	for i := range 3 {
+		wait, err := f.Take(t.Context(), "k", r)
+		if err != nil || (wait > 0) != (i == 2) {
+			t.Errorf("%d: %s, %v", i, wait, err)
+		}
+	}
+	if err := f.Forgive(t.Context(), "k"); err != nil {
+		t.Error(err)
+	}
+	if wait, err := f.Take(t.Context(), "k", r); wait != 0 || err != nil {
+		t.Error(wait, err)
+	}
+}

@@ -1,0 +1,77 @@
+package wire
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// forwardedHopsMax bounds how many proxies one behind the other are followed.
+const forwardedHopsMax = 16
+
+// Proxies are the addresses of the proxies that are believed to say who the client is.
+type Proxies []netip.Prefix
+
+// ParseProxies reads addresses and ranges of addresses, such as 10.0.0.0/8. It returns an error for the first that is neither.
+func ParseProxies(texts []string) (Proxies, error) {
+	all := make(Proxies, 0, len(texts))
+	for _, text := range texts {
+		one, err := parseProxy(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+func parseProxy(text string) (netip.Prefix, error) {
+	if strings.Contains(text, "/") {
+		return netip.ParsePrefix(text)
+	}
+	address, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	return netip.PrefixFrom(address.Unmap(), address.Unmap().BitLen()), nil
+}
+
+func (p Proxies) contain(a netip.Addr) bool {
+	return slices.ContainsFunc(p, func(one netip.Prefix) bool { return one.Contains(a) })
+}
+
+// ClientAddress returns whom a request comes from: the peer, or, where the peer is one of the proxies, the nearest address in
+// X-Forwarded-For that is none of them. What stands further left in that header was written by the client and is believed by
+// nobody. forwarded is asked for the header's values, joined by commas, only where the peer is a proxy. It returns the zero
+// address where the peer has none, as in tests.
+func (p Proxies) ClientAddress(peer netip.Addr, forwarded func() string) netip.Addr {
+	peer = peer.Unmap()
+	if !p.contain(peer) {
+		return peer
+	}
+	hops := strings.Split(forwarded(), ",")
+	slices.Reverse(hops)
+	for _, hop := range hops[:min(len(hops), forwardedHopsMax)] {
+		address := ParseHop(strings.TrimSpace(hop))
+		if !address.IsValid() {
+			break // not an address: what is left of it is no better
+		}
+		peer = address
+		if !p.contain(address) {
+			break
+		}
+	}
+	return peer
+}
+
+// ParseHop reads an address with or without a port. It returns the zero address for what is none.
+func ParseHop(text string) netip.Addr {
+	if withPort, err := netip.ParseAddrPort(text); err == nil {
+		return withPort.Addr().Unmap()
+	}
+	address, err := netip.ParseAddr(strings.Trim(text, "[]"))
+	if err != nil {
+		return netip.Addr{}
+	}
+	return address.Unmap()
+}

@@ -28,6 +28,9 @@ type Claim struct {
 	Key      string // idempotency key
 	Body     Digest
 	Lines    []Line
+	// Queued says that the order goes through a queue. Only settling its intent decides such a reservation: it has no
+	// deadline, and a gate is not rebuilt before the queue is empty.
+	Queued bool
 }
 
 // Units returns the sum of the lines.

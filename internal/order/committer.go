@@ -38,11 +38,15 @@ type Committer struct {
 	unknown  []*ticket // their transaction ended without an answer
 	closed   bool
 	wake     chan struct{}
+
+	oldest  time.Time // when the first of those that wait, or are being committed, was submitted
+	failing time.Time // since when commits fail
 }
 
 // ticket is a draft and those who wait for it.
 type ticket struct {
 	draft   *Draft
+	since   time.Time
 	outcome Outcome
 	done    chan struct{} // closed when outcome is set
 }
@@ -58,7 +62,7 @@ func (c *Committer) Wake() <-chan struct{} { return c.wake }
 // Submit implements Intake. It returns fault.Overloaded where the queue is full and fault.ShuttingDown after Close; the
 // reservation has been given back then.
 func (c *Committer) Submit(ctx context.Context, d *Draft) (Outcome, error) {
-	t := &ticket{draft: d, done: make(chan struct{})}
+	t := &ticket{draft: d, since: time.Now(), done: make(chan struct{})}
 	crashpoint.Pass(crashpoint.AppendBefore)
 	if err := c.enqueue(t); err != nil {
 		return Outcome{}, errors.Join(err, c.gate.Settle(ctx, &d.Claim, false))
@@ -76,10 +80,18 @@ func (c *Committer) enqueue(t *ticket) error {
 	case len(c.queue) >= c.config.QueueOrdersMax:
 		return fault.New(fault.Overloaded, "Too many orders are waiting; try again.").After(time.Second)
 	}
-	c.queue = append(c.queue, t)
-	c.inflight[t.draft.Order.ID] = t
+	c.push(t)
 	c.signal()
 	return nil
+}
+
+// push adds a draft to the queue; the caller holds c.mu.
+func (c *Committer) push(t *ticket) {
+	c.queue = append(c.queue, t)
+	c.inflight[t.draft.Order.ID] = t
+	if c.oldest.IsZero() {
+		c.oldest = t.since
+	}
 }
 
 func (c *Committer) signal() {
@@ -108,6 +120,66 @@ func (c *Committer) Wait(ctx context.Context, o id.Order, who id.Customer) (Outc
 	}
 	out, err := t.wait(ctx)
 	return out, true, err
+}
+
+// Queues implements Intake: a draft is committed before its shopper is answered.
+func (c *Committer) Queues() bool { return false }
+
+// Queued implements Intake.
+func (c *Committer) Queued(id.Order, id.Customer) bool { return false }
+
+// Decided implements Intake: there is nobody to say so, so whoever asks looks now and then.
+func (c *Committer) Decided(ctx context.Context, _ id.Order) {
+	timer := time.NewTimer(pollMax)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// Settle commits drafts that were queued, and returns what became of each: an error in its outcome says that nothing is
+// decided yet, and it is to be settled again. It returns ErrUndecided where ctx ends first, and fault.ShuttingDown after
+// Close. A draft that is under way already is waited for, not taken twice.
+func (c *Committer) Settle(ctx context.Context, drafts []*Draft) ([]Outcome, error) {
+	tickets, now := make([]*ticket, len(drafts)), time.Now()
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return nil, fault.New(fault.ShuttingDown, "This process is stopping; try again.").After(time.Second)
+	}
+	for i, d := range drafts {
+		if under := c.inflight[d.Order.ID]; under != nil {
+			tickets[i] = under
+			continue
+		}
+		tickets[i] = &ticket{draft: d, since: now, done: make(chan struct{})}
+		c.push(tickets[i])
+	}
+	c.signal()
+	c.mu.Unlock()
+	outcomes := make([]Outcome, len(drafts))
+	for i, t := range tickets {
+		out, err := t.wait(ctx)
+		if errors.Is(err, ErrUndecided) {
+			return nil, err
+		}
+		outcomes[i] = out
+	}
+	return outcomes, nil
+}
+
+// Waited returns for how long the oldest draft has waited for its commit, or is in it, or for how long commits have failed
+// where that is longer; zero where none waits and none fails.
+func (c *Committer) Waited() (longest time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, since := range []time.Time{c.oldest, c.failing} {
+		if !since.IsZero() {
+			longest = max(longest, time.Since(since))
+		}
+	}
+	return longest
 }
 
 // Depth returns how many drafts wait or are under way.
@@ -147,6 +219,7 @@ func (c *Committer) Step(ctx context.Context) (int, error) {
 	began := time.Now()
 	outcomes, err := c.commit(ctx, drafts)
 	c.observe(len(drafts), time.Since(began), err)
+	c.fared(err)
 	if errors.Is(err, fault.OutcomeUnknown) {
 		c.mu.Lock()
 		c.unknown = append(c.unknown, batch...)
@@ -163,6 +236,18 @@ func (c *Committer) Step(ctx context.Context) (int, error) {
 	// What refused the batch is told to everyone in it, and logged where they are answered: the loop goes on at once, so that
 	// a full disk answers 503 in milliseconds and is found empty again by the next batch.
 	return asked + len(batch), c.settle(ctx, batch)
+}
+
+// fared notes how a commit went.
+func (c *Committer) fared(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case err == nil:
+		c.failing = time.Time{}
+	case c.failing.IsZero():
+		c.failing = time.Now()
+	}
 }
 
 // commit commits drafts. A panic leaves their outcome unknown, so that they are asked after like any other, and neither
@@ -206,7 +291,10 @@ func (c *Committer) settle(ctx context.Context, batch []*ticket) error {
 	var errs []error
 	crashpoint.Pass(crashpoint.ConfirmBefore)
 	for _, t := range batch {
-		kept := t.outcome.Err == nil && t.outcome.Result == Accepted
+		kept, decided := t.verdict()
+		if !decided {
+			continue
+		}
 		if err := c.gate.Settle(ctx, &t.draft.Claim, kept); err != nil {
 			errs = append(errs, err)
 		}
@@ -216,6 +304,10 @@ func (c *Committer) settle(ctx context.Context, batch []*ticket) error {
 	for _, t := range batch {
 		delete(c.inflight, t.draft.Order.ID)
 	}
+	c.oldest = time.Time{}
+	if len(c.queue) > 0 {
+		c.oldest = c.queue[0].since
+	}
 	c.mu.Unlock()
 	for _, t := range batch {
 		crashpoint.Pass(crashpoint.AcknowledgeBefore)
@@ -223,6 +315,23 @@ func (c *Committer) settle(ctx context.Context, batch []*ticket) error {
 	}
 	crashpoint.Pass(crashpoint.AcknowledgeAfter)
 	return errors.Join(errs...)
+}
+
+// verdict reports whether the draft's units are its order's, and whether its outcome decides that: only settling a queued
+// intent decides its reservation, so a batch that failed, and terms that have to be asked about, leave it as it is.
+func (t *ticket) verdict() (kept, decided bool) {
+	d, out := t.draft, &t.outcome
+	if !d.Claim.Queued {
+		return out.Err == nil && out.Result == Accepted, true
+	}
+	switch {
+	case out.Err != nil, out.Result == SaleClosed, out.Result == SaleChanged:
+		return false, false
+	case out.Result == Accepted:
+		// One that was committed before has its units already: those that were taken to settle it again go back.
+		return !d.Late || !out.Again, true
+	}
+	return false, true
 }
 
 // resolve asks the database, by id, after the drafts whose commit was never answered.

@@ -70,7 +70,7 @@ func appendTime(b []byte, name string, t time.Time) []byte {
 	return clock.AppendJSON(append(b, `":`...), t)
 }
 
-// AppendJSON appends what a shopper is answered: the order, or, while its outcome is not known, its id and that status. It
+// AppendJSON appends what a shopper is answered: the order, or, while its outcome is not known, its id, status and ticket. It
 // does not allocate beyond b.
 func (p *Placed) AppendJSON(b []byte) []byte {
 	if !p.Undecided {
@@ -79,8 +79,18 @@ func (p *Placed) AppendJSON(b []byte) []byte {
 	b = append(b, `{"id":"`...)
 	b = p.Order.ID.Append(b)
 	b = append(b, `","status":"`...)
-	b = append(b, Undecided...)
+	b = append(b, p.Order.Status...)
+	if p.Ticket != "" {
+		b = append(b, `","ticket":"`...)
+		b = append(b, p.Ticket...)
+	}
 	return append(b, `"}`...)
+}
+
+// Encode sets what the writer will insert, in the goroutine of whoever waits for it rather than the writer's.
+func (d *Draft) Encode() {
+	d.LinesJSON = d.Order.LinesJSON()
+	d.Fingerprint = d.Order.Fingerprint(d.Claim.Key)
 }
 
 // LinesJSON returns the lines as they are stored: [[sku, units, unit price], ...].

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/money"
 	"github.com/tidegate/tidegate/internal/sale"
@@ -24,6 +25,8 @@ type Store interface {
 	OrdersOf(ctx context.Context, c id.Customer, before id.Order, limit int) ([]Order, error)
 	// Orders lists orders, newest first.
 	Orders(ctx context.Context, f Filter) ([]Order, error)
+	// Refusal reads why a queued order was refused. It returns fault.NotFound.
+	Refusal(ctx context.Context, o id.Order) (Refusal, error)
 	// FulfilOrder moves a paid order to fulfilled. It returns fault.NotFound or fault.BadTransition.
 	FulfilOrder(ctx context.Context, o id.Order, at time.Time) (Order, error)
 }
@@ -48,13 +51,22 @@ type Prices interface {
 	Price(ctx context.Context, sku id.SKU) (money.Amount, error)
 }
 
+// Signer signs tickets with the shop's keys. Safe for concurrent use.
+type Signer interface {
+	Sign(text []byte) [32]byte
+	// Signed reports whether one of the keys has signed the text.
+	Signed(text, signature []byte) bool
+}
+
 // Draft is an order that holds a reservation and waits to be committed.
 type Draft struct {
 	Order       Order
 	Claim       inventory.Claim
-	SaleVersion int64  // the terms it was priced by
-	LinesJSON   []byte // as LinesJSON, encoded by the waiting goroutine rather than the writer
-	Fingerprint uint64 // as Fingerprint with the claim's key, likewise
+	SaleVersion int64      // the terms it was priced by
+	Refusal     fault.Code // of a queued draft that the shop no longer takes: only its refusal is written
+	Late        bool       // of a queued draft: its reservation was unknown to the gate, and was made again to settle it
+	LinesJSON   []byte     // as LinesJSON, encoded by the waiting goroutine rather than the writer
+	Fingerprint uint64     // as Fingerprint with the claim's key, likewise
 }
 
 // Result is what became of a draft.
@@ -70,18 +82,22 @@ const (
 	SaleClosed          // the guard refused: paused, ended, or never scheduled
 	SaleChanged         // the terms changed since it was priced
 	Collision           // the order's id exists: mint another
+	Enqueued            // it is kept, and will be committed or refused without its shopper
+	Declined            // a queued draft that was refused for good, now or before: its Refusal is written
 )
 
 // String returns the result's name.
 func (r Result) String() string {
-	return [...]string{"accepted", "replayed", "other_body", "sold_out", "limit_reached", "sale_closed", "sale_changed", "collision"}[r]
+	return [...]string{"accepted", "replayed", "other_body", "sold_out", "limit_reached", "sale_closed", "sale_changed", "collision", "enqueued", "declined"}[r]
 }
 
-// Outcome is what became of a draft, and the order that its key had before.
+// Outcome is what became of a draft, and the order that its key had before. A queued draft that was committed before is
+// Accepted again; one that was refused is Declined.
 type Outcome struct {
 	Result   Result
 	Existing Order
 	SKU      id.SKU // of SoldOut
+	Again    bool   // of Accepted: a queued draft that had been committed before
 	Err      error  // why the batch as a whole was not committed; Result says nothing then
 }
 
@@ -93,4 +109,10 @@ type Intake interface {
 	// Wait waits for the outcome of the customer's draft that was submitted in this process; false where there is none under
 	// way. It returns ErrUndecided where ctx ends first.
 	Wait(ctx context.Context, o id.Order, c id.Customer) (Outcome, bool, error)
+	// Queues reports whether a draft that is reserved now will be queued: its claim says so to the gate.
+	Queues() bool
+	// Queued reports whether the customer's draft was queued in this process and is not decided yet, as far as it knows.
+	Queued(o id.Order, c id.Customer) bool
+	// Decided returns when an order, of whichever process, may have been decided, or when ctx ends.
+	Decided(ctx context.Context, o id.Order)
 }

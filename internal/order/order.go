@@ -19,7 +19,7 @@ import (
 // Status is where an order stands.
 type Status string
 
-// The statuses of an order. Queued, Undecided and Refused belong to orders without a row.
+// The statuses of an order. Queued, Undecided and Refused belong to orders without a row among the orders.
 const (
 	Pending   Status = "pending" // committed, its units are held, awaiting payment
 	Paid      Status = "paid"
@@ -28,7 +28,9 @@ const (
 	Cancelled Status = "cancelled"
 	Refunded  Status = "refunded"
 
+	Queued    Status = "queued"    // its intent is kept, and its commit is still to come
 	Undecided Status = "undecided" // its commit is not known yet
+	Refused   Status = "refused"   // it was queued, and could not be had in the end: see Refusal
 )
 
 // edges are the legal changes of status (invariant I9). Expired to paid is a late payment that was honoured.

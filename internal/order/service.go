@@ -21,6 +21,7 @@ type Service struct {
 	intake Intake
 	sales  Sales
 	prices Prices
+	signer Signer
 	clock  clock.Clock
 	mint   *id.Mint
 	config Config
@@ -35,6 +36,7 @@ type Parts struct {
 	Intake Intake
 	Sales  Sales
 	Prices Prices
+	Signer Signer // of tickets; nil where no intake queues
 	Clock  clock.Clock
 	Mint   *id.Mint
 	Config Config
@@ -42,7 +44,7 @@ type Parts struct {
 
 // NewService returns a service over its parts.
 func NewService(p Parts) *Service {
-	return &Service{p.Store, p.Gate, p.Intake, p.Sales, p.Prices, p.Clock, p.Mint, p.Config, new(sync.RWMutex)}
+	return &Service{p.Store, p.Gate, p.Intake, p.Sales, p.Prices, p.Signer, p.Clock, p.Mint, p.Config, new(sync.RWMutex)}
 }
 
 // WhileQuiet runs fn while no order is between its reservation and its answer, and none can begin; it returns what fn
@@ -56,12 +58,13 @@ func (s *Service) WhileQuiet(fn func() bool) bool {
 	return fn()
 }
 
-// Placed is the answer to a request: an order, whether its key had made it before, or only its id where the outcome is
-// not known yet.
+// Placed is the answer to a request: an order, whether its key had made it before, or only its id and status where the
+// outcome is not known yet, and then, where it is queued, the ticket to follow it by.
 type Placed struct {
 	Order     Order
 	Replayed  bool
-	Undecided bool
+	Undecided bool // queued, or not known: Order.Status says which
+	Ticket    string
 }
 
 // attemptsMax bounds how often one request is priced anew because its sale's terms changed under it, or its id collided.
@@ -207,6 +210,7 @@ func (o *Order) add(i int, l inventory.Line, price money.Amount, r *Request) err
 func (s *Service) try(ctx context.Context, until time.Time, d *Draft) (placed Placed, again bool, err error) {
 	s.reserving.RLock()
 	defer s.reserving.RUnlock()
+	d.Claim.Queued = s.intake.Queues()
 	crashpoint.Pass(crashpoint.ReserveBefore)
 	a, err := s.gate.Reserve(ctx, &d.Claim)
 	if err != nil {
@@ -226,27 +230,38 @@ func (s *Service) try(ctx context.Context, until time.Time, d *Draft) (placed Pl
 
 // commit encodes what the writer will insert, here in the shopper's own goroutine, and waits for the batch.
 func (s *Service) commit(ctx context.Context, until time.Time, d *Draft) (placed Placed, again bool, err error) {
-	d.LinesJSON = d.Order.LinesJSON()
-	d.Fingerprint = d.Order.Fingerprint(d.Claim.Key)
+	if !d.Claim.Queued {
+		d.Encode() // a queued one is encoded by whoever settles it
+	}
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	out, err := s.intake.Submit(ctx, d)
 	if errors.Is(err, ErrUndecided) {
-		return undecided(d.Order.ID), false, nil
+		return s.undecided(&d.Claim, d.Order.ID), false, nil
 	}
 	if err != nil {
 		return Placed{}, false, err
 	}
-	return s.decided(d, out)
+	return s.decided(&d.Claim, d, out)
 }
 
-func undecided(o id.Order) Placed {
-	return Placed{Order: Order{ID: o, Status: Undecided}, Undecided: true}
+// undecided answers with an order's id alone, and a ticket where it went through the queue.
+func (s *Service) undecided(c *inventory.Claim, o id.Order) Placed {
+	p := Placed{Order: Order{ID: o, Status: Undecided}, Undecided: true}
+	if s.intake.Queued(o, c.Customer) {
+		p.Order.Status = Queued
+	}
+	if c.Queued {
+		p.Ticket = s.sign(Ticket{Order: o, Customer: c.Customer, Queued: p.Order.Status == Queued, Expires: s.clock.Now().Add(ticketLifetime)})
+	}
+	return p
 }
 
 // decided turns a batch's outcome into an answer.
-func (s *Service) decided(d *Draft, out Outcome) (placed Placed, again bool, err error) {
+func (s *Service) decided(c *inventory.Claim, d *Draft, out Outcome) (placed Placed, again bool, err error) {
 	switch out.Result {
+	case Enqueued:
+		return s.undecided(c, d.Order.ID), false, nil
 	case Accepted:
 		return Placed{Order: d.Order}, false, nil
 	case Replayed:
@@ -274,14 +289,21 @@ func (s *Service) replay(ctx context.Context, until time.Time, c *inventory.Clai
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	for pause := pollMin; ; pause = min(2*pause, pollMax) {
+		if s.intake.Queued(o, c.Customer) {
+			placed := s.undecided(c, o) // it is kept: there is nothing to wait for here
+			placed.Replayed = true
+			return placed, false, nil
+		}
 		out, here, err := s.intake.Wait(ctx, o, c.Customer)
 		switch {
 		case errors.Is(err, ErrUndecided):
-			return undecided(o), false, nil
+			return s.undecided(c, o), false, nil
 		case err != nil:
 			return Placed{}, false, err
-		case here && out.Result != Accepted:
-			placed, again, err = s.decided(nil, out)
+		case here && out.Result == Declined:
+			return Placed{}, true, nil // its key is free
+		case here && out.Result != Accepted && out.Result != Enqueued:
+			placed, again, err = s.decided(c, nil, out)
 			return placed, again, err
 		}
 		found, err := s.store.Order(ctx, o)
@@ -299,7 +321,7 @@ func (s *Service) replay(ctx context.Context, until time.Time, c *inventory.Clai
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return undecided(o), false, nil
+			return s.undecided(c, o), false, nil
 		}
 	}
 }

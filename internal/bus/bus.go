@@ -90,6 +90,9 @@ type Features struct {
 	// HoldsKey says that while a message waits for its next try, the later ones of its key wait behind it. Without it
 	// they overtake; in both cases a message that was given up lets them pass.
 	HoldsKey bool
+	// ForgetsAcks says that a broker that crashes may forget what it was told to be settled a moment before, and delivers it
+	// again.
+	ForgetsAcks bool
 }
 
 // The errors of Publish and Redeliver, for errors.Is.

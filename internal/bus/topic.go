@@ -21,6 +21,9 @@ type Group struct {
 	Name string
 	// Types are the types that the group wants; all of them where empty.
 	Types []string
+	// AnyOrder says that the order by key is of no use to the group: several processes may then work at the same time where
+	// the engine would otherwise keep to one.
+	AnyOrder bool
 	// BatchMax bounds the messages of one call of the handler.
 	BatchMax int
 	// InFlightMax bounds the messages that one process has taken and not settled, those that wait for another try

@@ -1,0 +1,203 @@
+// Package broker is what the adapters of brokers have in common: the loop between a group's place at a broker and its
+// handler, which an adapter fills with how its broker hands messages out and takes them back.
+package broker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/bus"
+)
+
+// Taken is a message that this process has, and has not settled.
+type Taken struct {
+	bus.Delivery
+	// Token is the adapter's own.
+	Token any
+	// NotOurs says that the message is not for this group: it is settled untouched.
+	NotOurs bool
+	// Unreadable says why the message is no message of a bus: it becomes a dead letter.
+	Unreadable string
+}
+
+// Source is a group's place at a broker. Its methods are called by one goroutine, but for Hold.
+type Source interface {
+	// Take waits for messages and returns those at hand, 1 to limit, in their order. It returns an error where the place is
+	// lost, or ctx has ended.
+	Take(ctx context.Context, limit int) ([]Taken, error)
+	// Settle carries out what became of a batch. Where it returns an error the place is lost: what was not settled is delivered
+	// again.
+	Settle(ctx context.Context, batch []Taken, verdicts []bus.Verdict) error
+	// Hold tells the broker that a batch is still worked on.
+	Hold(batch []Taken)
+	// Close gives back what was taken and not settled. It is called once.
+	Close()
+}
+
+// Pump hands the messages of a group to its handler.
+type Pump struct {
+	Topic   string
+	Group   bus.Group
+	Handle  bus.Handler
+	Letters bus.DeadLetters
+	Log     *slog.Logger
+	// HoldEvery is how often a batch that is worked on is held.
+	HoldEvery time.Duration
+}
+
+const (
+	// retryMin and retryMax are the pauses between tries of what failed through no message's fault.
+	retryMin = 50 * time.Millisecond
+	retryMax = 5 * time.Second
+	// stopGrace is how long a batch may take to finish once the subscription was told to stop.
+	stopGrace = 10 * time.Second
+	// settleMax bounds the settling of a batch.
+	settleMax = 15 * time.Second
+)
+
+// Run opens a place, pumps, and opens the next where one is lost, until ctx ends. It returns when the batch under way then is
+// settled.
+func (p *Pump) Run(ctx context.Context, open func(context.Context) (Source, error)) {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopGrace, cancel) })()
+	failures := 0
+	for pause := retryMin; ctx.Err() == nil; pause = min(2*pause, retryMax) {
+		source, err := open(ctx)
+		if err == nil {
+			pause, failures = retryMin, 0
+			err = p.drain(ctx, work, source)
+			source.Close()
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if failures++; err != nil && failures&(failures-1) == 0 { // the 1st, 2nd, 4th, ...: a trouble that stays is told, not shouted
+			p.Log.WarnContext(ctx, "a subscription is opened again", "topic", p.Topic, "group", p.Group.Name, "retry_in", pause.String(), "error", err)
+		}
+		Rest(ctx, pause)
+	}
+}
+
+// drain pumps until the place is lost or ctx ends.
+func (p *Pump) drain(ctx, work context.Context, source Source) error {
+	for ctx.Err() == nil {
+		batch, err := source.Take(ctx, p.Group.BatchMax)
+		if err != nil {
+			return err
+		}
+		if len(batch) == 0 {
+			continue
+		}
+		release := p.hold(source, batch)
+		verdicts, err := p.deliver(ctx, work, batch)
+		if err == nil {
+			bounded, cancel := context.WithTimeout(work, settleMax)
+			err = source.Settle(bounded, batch, verdicts)
+			cancel()
+		}
+		release()
+		if err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// hold holds a batch until release is called.
+func (p *Pump) hold(source Source, batch []Taken) (release func()) {
+	if p.HoldEvery == 0 {
+		return func() {}
+	}
+	ticker, done, ended := time.NewTicker(p.HoldEvery), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-ticker.C:
+				source.Hold(batch)
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		ticker.Stop()
+		close(done)
+		<-ended
+	}
+}
+
+// deliver returns what became of a batch. A handler whose database is away is asked again, with growing pauses and the same
+// batch, until ctx ends; then the error says that nothing is to be settled.
+func (p *Pump) deliver(ctx, work context.Context, batch []Taken) ([]bus.Verdict, error) {
+	verdicts := make([]bus.Verdict, len(batch))
+	var part []bus.Delivery
+	var at []int
+	for i, t := range batch {
+		switch {
+		case t.Unreadable != "":
+			verdicts[i] = bus.Verdict{Outcome: bus.Dead, Reason: t.Unreadable}
+		case !t.NotOurs && p.Group.Wants(t.Type):
+			part, at = append(part, t.Delivery), append(at, i)
+		}
+	}
+	for pause := retryMin; len(part) > 0; pause = min(2*pause, retryMax) {
+		found, err := p.Group.Deliver(work, p.Handle, part)
+		if err == nil {
+			for i, v := range found {
+				verdicts[at[i]] = v
+			}
+			break
+		}
+		if !Rest(ctx, pause) {
+			return nil, err
+		}
+	}
+	return verdicts, p.bury(ctx, work, batch, verdicts)
+}
+
+// bury keeps the dead of a batch. It does not give up while ctx lasts: an unkept letter would be a lost message.
+func (p *Pump) bury(ctx, work context.Context, batch []Taken, verdicts []bus.Verdict) error {
+	var letters []bus.DeadLetter
+	for i, v := range verdicts {
+		if v.Outcome == bus.Dead {
+			letters = append(letters, bus.DeadLetter{
+				Topic: p.Topic, Group: p.Group.Name, Message: batch[i].Message, Tries: batch[i].Try, Reason: v.Reason, DiedAt: time.Now().UTC().Truncate(time.Millisecond),
+			})
+		}
+	}
+	for pause := retryMin; len(letters) > 0; pause = min(2*pause, retryMax) {
+		err := p.Letters.Bury(work, letters)
+		if err == nil {
+			return nil
+		}
+		p.Log.WarnContext(ctx, "dead letters cannot be kept yet", "topic", p.Topic, "group", p.Group.Name, "letters", len(letters), "error", err)
+		if !Rest(ctx, pause) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Rest waits, and reports whether ctx lets it go on.
+func Rest(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Refused returns the error of a publish, as the contract has it: ErrUnavailable where nothing was sent, else ErrUndecided.
+func Refused(sent bool, cause error) error {
+	if sent {
+		return errors.Join(bus.ErrUndecided, cause)
+	}
+	return errors.Join(bus.ErrUnavailable, cause)
+}

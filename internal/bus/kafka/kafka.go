@@ -1,0 +1,274 @@
+// Package kafka is the bus over Kafka: a topic for each topic, a consumer group for each group, and topics for the pauses
+// of those messages that wait for another try.
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/tidegate/tidegate/internal/bus"
+	"github.com/tidegate/tidegate/internal/bus/broker"
+)
+
+// Config says where the brokers are and how topics are made.
+type Config struct {
+	// Brokers are some of the cluster's, as host:port.
+	Brokers []string
+	// Prefix begins the names of topics and groups.
+	Prefix string
+	// Partitions and Replicas are those of topics that are made; topics that are there keep theirs.
+	Partitions, Replicas int
+	// dial replaces how connections are made: tests cut them.
+	dial func(network, address string) (net.Conn, error)
+}
+
+var _ bus.Bus = (*Bus)(nil)
+
+// Bus implements bus.Bus. Safe for concurrent use.
+type Bus struct {
+	config  Config
+	topics  []bus.Topic
+	letters bus.DeadLetters
+	log     *slog.Logger
+	client  *kgo.Client // publishes and asks; consumers have clients of their own
+	admin   *kadm.Client
+}
+
+const (
+	// connectMax bounds the first answer of the cluster, and every question asked of it.
+	connectMax = 10 * time.Second
+	// publishMax bounds a publish whose context does not.
+	publishMax = 10 * time.Second
+	// retention is how long a topic keeps a message, settled or not: Kafka does not know what a group has not read.
+	retention = 30 * 24 * time.Hour
+)
+
+// Open connects, and makes the topics that are missing. It returns an error where no broker answers.
+func Open(ctx context.Context, c Config, topics []bus.Topic, letters bus.DeadLetters, log *slog.Logger) (*Bus, error) {
+	topics, err := bus.Check(topics)
+	if err != nil {
+		return nil, err
+	}
+	c.Partitions, c.Replicas = max(c.Partitions, 1), max(c.Replicas, 1)
+	b := &Bus{config: c, topics: topics, letters: letters, log: log}
+	// The producer is idempotent and waits for all replicas in sync: both are the library's defaults, said here because the
+	// shop relies on them.
+	b.client, err = kgo.NewClient(b.options(
+		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.RecordDeliveryTimeout(publishMax), kgo.ProducerLinger(0), kgo.AllowIdempotentProduceCancellation(),
+	)...)
+	if err != nil {
+		return nil, fmt.Errorf("the connection to Kafka cannot be configured: %w", err)
+	}
+	b.admin = kadm.NewClient(b.client)
+	asking, cancel := context.WithTimeout(ctx, connectMax)
+	defer cancel()
+	if err := b.client.Ping(asking); err != nil {
+		b.client.Close()
+		return nil, fmt.Errorf("no Kafka broker answers at %s: %w", strings.Join(c.Brokers, ", "), err)
+	}
+	if err := b.make(asking); err != nil {
+		b.client.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// options returns what every client has, and more.
+func (b *Bus) options(more ...kgo.Opt) []kgo.Opt {
+	options := []kgo.Opt{
+		kgo.SeedBrokers(b.config.Brokers...), kgo.ClientID("tidegate"), kgo.RetryBackoffFn(func(int) time.Duration { return 250 * time.Millisecond }),
+		kgo.MetadataMinAge(250 * time.Millisecond),
+	}
+	if dial := b.config.dial; dial != nil {
+		options = append(options, kgo.Dialer(func(_ context.Context, network, address string) (net.Conn, error) { return dial(network, address) }))
+	}
+	return append(options, more...)
+}
+
+func (b *Bus) name(topic string) string         { return b.config.Prefix + "." + topic }
+func (b *Bus) groupName(topic, g string) string { return b.name(topic) + "." + g }
+
+// waiting is the topic of those messages of a group that wait for so long.
+func (b *Bus) waiting(topic, group string, pause time.Duration) string {
+	return b.groupName(topic, group) + ".retry." + strconv.FormatInt(pause.Milliseconds(), 10)
+}
+
+// retryTopics lists the topics of a group's pauses; the first also takes what is redelivered.
+func (b *Bus) retryTopics(topic string, g bus.Group) []string {
+	all := []string{b.waiting(topic, g.Name, g.Delay(1))}
+	for try := 2; try < g.TriesMax; try++ {
+		if name := b.waiting(topic, g.Name, g.Delay(try)); !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+		if g.Delay(try) == g.LongestDelay {
+			break
+		}
+	}
+	return all
+}
+
+// make makes the topics that are missing.
+func (b *Bus) make(ctx context.Context) error {
+	var names []string
+	for _, t := range b.topics {
+		names = append(names, b.name(t.Name))
+		for _, g := range t.Groups {
+			names = append(names, b.retryTopics(t.Name, g)...)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	keep, inSync := strconv.FormatInt(retention.Milliseconds(), 10), strconv.Itoa(max(b.config.Replicas-1, 1))
+	made, err := b.admin.CreateTopics(ctx, int32(b.config.Partitions), int16(b.config.Replicas), map[string]*string{
+		"retention.ms": &keep, "min.insync.replicas": &inSync,
+	}, names...)
+	if err != nil {
+		return fmt.Errorf("the Kafka topics cannot be made: %w", err)
+	}
+	for _, m := range made.Sorted() {
+		if m.Err != nil && !errors.Is(m.Err, kerr.TopicAlreadyExists) {
+			return fmt.Errorf("the Kafka topic %s cannot be made: %w", m.Topic, m.Err)
+		}
+	}
+	return nil
+}
+
+// Durability says in one sentence what the cluster's promise is worth, and whether an acknowledged message survives the loss
+// of a broker.
+func (b *Bus) Durability() (says string, safe bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), connectMax)
+	defer cancel()
+	least := 0
+	if len(b.topics) > 0 {
+		name := b.name(b.topics[0].Name)
+		if all, err := b.admin.ListTopics(ctx, name); err == nil {
+			least = all[name].Partitions.NumReplicas()
+		}
+	}
+	if least < 2 {
+		return fmt.Sprintf("Kafka keeps %d copy of each message and syncs when it likes: the loss of that broker's power loses messages; make the topics with bus.replicas: 3", least), false
+	}
+	return fmt.Sprintf("Kafka keeps %d copies of each message and acknowledges when all in sync have it", least), true
+}
+
+// Features implements bus.Bus.
+func (b *Bus) Features() bus.Features { return bus.Features{} }
+
+// Close implements bus.Bus.
+func (b *Bus) Close() error {
+	b.client.Close()
+	return nil
+}
+
+const (
+	headerID   = "tidegate-id"
+	headerType = "tidegate-type"
+	headerAt   = "tidegate-at"  // milliseconds since 1970
+	headerTry  = "tidegate-try" // of a message that waits: its next
+	headerDue  = "tidegate-due" // of a message that waits: until when, in milliseconds since 1970
+)
+
+func record(topic string, m *bus.Message) *kgo.Record {
+	r := &kgo.Record{Topic: topic, Value: m.Payload, Headers: []kgo.RecordHeader{
+		number(headerID, m.ID), {Key: headerType, Value: []byte(m.Type)}, number(headerAt, m.At.UnixMilli()),
+	}}
+	if m.Key != "" {
+		r.Key = []byte(m.Key)
+	}
+	return r
+}
+
+func number(name string, n int64) kgo.RecordHeader {
+	return kgo.RecordHeader{Key: name, Value: strconv.AppendInt(nil, n, 10)}
+}
+
+// Publish implements bus.Publisher. It returns ErrUndecided also where no broker could be reached: the library does not say
+// whether it had sent something.
+func (b *Bus) Publish(ctx context.Context, topic string, batch []bus.Message) error {
+	if !slices.ContainsFunc(b.topics, func(t bus.Topic) bool { return t.Name == topic }) {
+		return fmt.Errorf("the bus was not opened with a topic %q", topic)
+	}
+	records := make([]*kgo.Record, len(batch))
+	for i := range batch {
+		records[i] = record(b.name(topic), &batch[i])
+	}
+	return b.produce(ctx, records)
+}
+
+// Redeliver implements bus.Bus.
+func (b *Bus) Redeliver(ctx context.Context, topic, group string, batch []bus.Message) error {
+	g, err := bus.Find(b.topics, topic, group)
+	if err != nil {
+		return err
+	}
+	records := make([]*kgo.Record, len(batch))
+	for i := range batch {
+		records[i] = record(b.waiting(topic, group, g.Delay(1)), &batch[i])
+	}
+	return b.produce(ctx, records)
+}
+
+func (b *Bus) produce(ctx context.Context, records []*kgo.Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishMax)
+	defer cancel()
+	if err := b.client.ProduceSync(ctx, records...).FirstErr(); err != nil {
+		return broker.Refused(true, err)
+	}
+	return nil
+}
+
+// Backlog implements bus.Bus.
+func (b *Bus) Backlog(ctx context.Context, topic, group string) (bus.Backlog, error) {
+	g, err := bus.Find(b.topics, topic, group)
+	if err != nil {
+		return bus.Backlog{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectMax)
+	defer cancel()
+	names := append(b.retryTopics(topic, g), b.name(topic))
+	ends, err := b.admin.ListEndOffsets(ctx, names...)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return bus.Backlog{}, fmt.Errorf("ask Kafka where its topics end: %w", err)
+	}
+	starts, err := b.admin.ListStartOffsets(ctx, names...)
+	if err == nil {
+		err = starts.Error()
+	}
+	if err != nil {
+		return bus.Backlog{}, fmt.Errorf("ask Kafka where its topics begin: %w", err)
+	}
+	kept, err := b.admin.FetchOffsets(ctx, b.groupName(topic, group))
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+		return bus.Backlog{}, fmt.Errorf("ask Kafka how far the group is: %w", err)
+	}
+	total := int64(0)
+	ends.Each(func(end kadm.ListedOffset) {
+		from := int64(0)
+		if start, ok := starts.Lookup(end.Topic, end.Partition); ok {
+			from = start.Offset
+		}
+		if at, ok := kept.Lookup(end.Topic, end.Partition); ok && at.Err == nil && at.At > from {
+			from = at.At
+		}
+		total += end.Offset - from
+	})
+	return bus.Backlog{Messages: total}, nil
+}

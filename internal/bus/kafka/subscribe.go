@@ -1,0 +1,224 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/tidegate/tidegate/internal/bus"
+	"github.com/tidegate/tidegate/internal/bus/broker"
+)
+
+// Subscribe implements bus.Bus.
+func (b *Bus) Subscribe(ctx context.Context, topic, group string, handle bus.Handler) error {
+	g, err := bus.Find(b.topics, topic, group)
+	if err != nil {
+		return err
+	}
+	p := broker.Pump{Topic: topic, Group: g, Handle: handle, Letters: b.letters, Log: b.log}
+	p.Run(ctx, func(context.Context) (broker.Source, error) { return b.place(topic, g) })
+	return nil
+}
+
+// partition is one of a topic.
+type partition struct {
+	topic  string
+	number int32
+}
+
+// place is a member of a group. The partitions change hands only between batches, when what was taken has been settled and
+// its offsets are kept: a rebalance loses nothing and repeats nothing.
+type place struct {
+	bus    *Bus
+	topic  string
+	group  bus.Group
+	client *kgo.Client
+
+	mu sync.Mutex
+	// early are records that are not due yet, by their partition, in its order. A partition that has some is paused.
+	early map[partition][]*kgo.Record
+}
+
+var _ broker.Source = (*place)(nil)
+
+const (
+	// sessionTimeout is how long a process may be silent before its partitions go to others.
+	sessionTimeout = 10 * time.Second
+	heartbeat      = time.Second
+	// pollMax bounds one wait for records.
+	pollMax = 2 * time.Second
+)
+
+func (b *Bus) place(topic string, g bus.Group) (broker.Source, error) {
+	p := &place{bus: b, topic: topic, group: g, early: map[partition][]*kgo.Record{}}
+	forget := func(_ context.Context, c *kgo.Client, gone map[string][]int32) { p.forget(c, gone) }
+	client, err := kgo.NewClient(b.options(
+		kgo.ConsumerGroup(b.groupName(topic, g.Name)), kgo.ConsumeTopics(append(b.retryTopics(topic, g), b.name(topic))...),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
+		kgo.SessionTimeout(sessionTimeout), kgo.HeartbeatInterval(heartbeat), kgo.FetchMaxWait(pollMax/4),
+		kgo.OnPartitionsRevoked(forget), kgo.OnPartitionsLost(forget),
+	)...)
+	if err != nil {
+		return nil, fmt.Errorf("the Kafka group %s cannot be configured: %w", b.groupName(topic, g.Name), err)
+	}
+	p.client = client
+	return p, nil
+}
+
+// forget drops the early records of partitions that go to another process, which reads them again.
+func (p *place) forget(c *kgo.Client, gone map[string][]int32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for topic, numbers := range gone {
+		for _, n := range numbers {
+			delete(p.early, partition{topic, n})
+		}
+	}
+	c.ResumeFetchPartitions(gone)
+}
+
+// Take implements broker.Source: what is due of those that waited, and what has come.
+func (p *place) Take(ctx context.Context, limit int) ([]broker.Taken, error) {
+	p.client.AllowRebalance()
+	wait := pollMax
+	if next := p.nextDue(); !next.IsZero() {
+		wait = min(wait, max(time.Until(next), time.Millisecond))
+	}
+	polling, cancel := context.WithTimeout(ctx, wait)
+	fetched := p.client.PollRecords(polling, limit)
+	cancel()
+	if fetched.IsClientClosed() {
+		return nil, kgo.ErrClientClosed
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err() // its offsets are not kept, so it comes again
+	}
+	for _, e := range fetched.Errors() {
+		if !errors.Is(e.Err, context.DeadlineExceeded) && !errors.Is(e.Err, context.Canceled) {
+			return nil, fmt.Errorf("read %s: %w", e.Topic, e.Err)
+		}
+	}
+	return p.sort(fetched.Records()), nil
+}
+
+func (p *place) nextDue() (next time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, waiting := range p.early {
+		if due := dueOf(waiting[0]); next.IsZero() || due.Before(next) {
+			next = due
+		}
+	}
+	return next
+}
+
+// sort returns what is due, and keeps the rest until it is.
+func (p *place) sort(fetched []*kgo.Record) []broker.Taken {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	var batch []broker.Taken
+	for at, waiting := range p.early {
+		n := 0
+		for n < len(waiting) && !dueOf(waiting[n]).After(now) {
+			batch = append(batch, taken(waiting[n]))
+			n++
+		}
+		if p.early[at] = waiting[n:]; n == len(waiting) {
+			delete(p.early, at)
+			p.client.ResumeFetchPartitions(map[string][]int32{at.topic: {at.number}})
+		}
+	}
+	for _, r := range fetched {
+		at := partition{r.Topic, r.Partition}
+		if len(p.early[at]) == 0 && !dueOf(r).After(now) {
+			batch = append(batch, taken(r))
+			continue
+		}
+		if len(p.early[at]) == 0 {
+			p.client.PauseFetchPartitions(map[string][]int32{at.topic: {at.number}})
+		}
+		p.early[at] = append(p.early[at], r)
+	}
+	return batch
+}
+
+func header(r *kgo.Record, name string) (int64, bool) {
+	for _, h := range r.Headers {
+		if h.Key == name {
+			n, err := strconv.ParseInt(string(h.Value), 10, 64)
+			return n, err == nil
+		}
+	}
+	return 0, false
+}
+
+// dueOf returns until when a record waits; a moment long past for one that does not.
+func dueOf(r *kgo.Record) time.Time {
+	due, _ := header(r, headerDue)
+	return time.UnixMilli(due)
+}
+
+func taken(r *kgo.Record) broker.Taken {
+	t := broker.Taken{Token: r}
+	t.Message = bus.Message{Key: string(r.Key), Payload: r.Value}
+	for _, h := range r.Headers {
+		if h.Key == headerType {
+			t.Type = string(h.Value)
+		}
+	}
+	number, hasID := header(r, headerID)
+	at, hasAt := header(r, headerAt)
+	t.ID, t.At, t.Try = number, time.UnixMilli(at).UTC(), 1
+	if try, ok := header(r, headerTry); ok {
+		t.Try = int(try)
+	}
+	if !hasID || !hasAt {
+		t.ID, t.At = r.Offset, r.Timestamp.UTC()
+		t.Unreadable = fmt.Sprintf("the record %d of partition %d of %s has not the headers of a message", r.Offset, r.Partition, r.Topic)
+	}
+	return t
+}
+
+// Settle implements broker.Source. What is to be tried again is in the topic of its pause before the offsets are kept.
+func (p *place) Settle(ctx context.Context, batch []broker.Taken, verdicts []bus.Verdict) error {
+	var again []*kgo.Record
+	last := map[partition]*kgo.Record{}
+	for i, v := range verdicts {
+		t := &batch[i]
+		r := t.Token.(*kgo.Record)
+		if at := (partition{r.Topic, r.Partition}); last[at] == nil || last[at].Offset < r.Offset {
+			last[at] = r
+		}
+		if v.Outcome != bus.Again && v.Outcome != bus.Held {
+			continue
+		}
+		try := t.Try
+		if v.Outcome == bus.Again {
+			try++
+		}
+		pause := p.group.Delay(min(t.Try, max(p.group.TriesMax-1, 1)))
+		next := record(p.bus.waiting(p.topic, p.group.Name, pause), &t.Message)
+		next.Headers = append(next.Headers, number(headerTry, int64(try)), number(headerDue, time.Now().Add(pause).UnixMilli()))
+		again = append(again, next)
+	}
+	if err := p.bus.produce(ctx, again); err != nil {
+		return err
+	}
+	keep := make([]*kgo.Record, 0, len(last))
+	for _, r := range last {
+		keep = append(keep, r)
+	}
+	return p.client.CommitRecords(ctx, keep...)
+}
+
+// Hold implements broker.Source: the library's heartbeats do that.
+func (p *place) Hold([]broker.Taken) {}
+
+// Close implements broker.Source.
+func (p *place) Close() { p.client.CloseAllowingRebalance() }

@@ -64,6 +64,7 @@ type Draft struct {
 	Claim       inventory.Claim
 	SaleVersion int64      // the terms it was priced by
 	Refusal     fault.Code // of a queued draft that the shop no longer takes: only its refusal is written
+	SettledAt   time.Time  // of a queued draft: when it was its turn
 	Late        bool       // of a queued draft: its reservation was unknown to the gate, and was made again to settle it
 	LinesJSON   []byte     // as LinesJSON, encoded by the waiting goroutine rather than the writer
 	Fingerprint uint64     // as Fingerprint with the claim's key, likewise

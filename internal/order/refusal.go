@@ -42,6 +42,8 @@ func (r *Refusal) Reason() *fault.Error {
 func RefusalOf(d *Draft, out Outcome, at time.Time) (Refusal, bool) {
 	r := Refusal{Order: d.Order.ID, Sale: d.Order.Sale, Customer: d.Order.Customer, At: at}
 	switch {
+	case out.Result == Accepted:
+		return Refusal{}, false
 	case d.Refusal != fault.Internal:
 		r.Code = d.Refusal
 	case out.Result == SoldOut:

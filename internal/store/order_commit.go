@@ -54,9 +54,16 @@ func (s *Store) CommitOrders(ctx context.Context, drafts []*order.Draft, mint *i
 	err := s.write(ctx, orders, func(tx *Tx) error {
 		b := &batch{tx: tx, mint: mint, drafts: drafts, outcomes: make([]order.Outcome, len(drafts)), terms: map[id.Sale]terms{}}
 		outcomes = b.outcomes
-		whole, err := b.together()
+		apart, err := b.declined()
 		if err != nil {
 			return err
+		}
+		whole := false
+		if !apart {
+			whole, err = b.together()
+			if err != nil {
+				return err
+			}
 		}
 		if !whole {
 			if err := tx.restart(); err != nil {
@@ -66,7 +73,10 @@ func (s *Store) CommitOrders(ctx context.Context, drafts []*order.Draft, mint *i
 				return err
 			}
 		}
-		return b.record()
+		if err := b.record(); err != nil {
+			return err
+		}
+		return b.decline()
 	})
 	if err != nil {
 		return nil, err
@@ -153,11 +163,17 @@ func comparePools(x, y inventory.Pool) int {
 
 // oneByOne decides each draft by itself.
 func (b *batch) oneByOne() error {
+	if err := b.readTerms(); err != nil {
+		return err
+	}
 	b.taken = map[inventory.Pool]int64{}
 	if err := b.lockBuyers(); err != nil {
 		return err
 	}
 	for i, d := range b.drafts {
+		if b.outcomes[i].Result == order.Declined {
+			continue
+		}
 		if _, err := b.tx.Exec("SAVEPOINT draft"); err != nil {
 			return err
 		}
@@ -244,6 +260,9 @@ func (b *batch) insert(i int) error {
 		default:
 			// Asked after the key: who repeats an accepted order gets it, whatever became of the sale.
 			b.outcomes[i].Result = b.termsOf(d).refuse(d)
+			if d.Refusal != fault.Internal {
+				b.outcomes[i].Result = order.SaleChanged
+			}
 		}
 		return nil
 	})

@@ -29,7 +29,7 @@ func RabbitMQ(t testing.TB) *RabbitMQNode {
 	// The program in the path changes to a user of its own; this one runs as who we are.
 	n := &RabbitMQNode{Address: FreeAddress(t), t: t, program: "/usr/lib/rabbitmq/bin/rabbitmq-server", folder: t.TempDir()}
 	if _, err := os.Stat(n.program); err != nil {
-		missing(t, "RabbitMQ is not installed as its Debian package does: %v", err)
+		Missing(t, "RabbitMQ is not installed as its Debian package does: %v", err)
 	}
 	for name, text := range map[string]string{"rabbitmq.conf": "", "plugins": "[]."} {
 		if err := os.WriteFile(filepath.Join(n.folder, name), []byte(text), 0o600); err != nil {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -41,8 +42,12 @@ type Bus struct {
 	topics  []bus.Topic
 	letters bus.DeadLetters
 	log     *slog.Logger
-	client  *kgo.Client // publishes and asks; consumers have clients of their own
+	client  *kgo.Client // asks; consumers have clients of their own
 	admin   *kadm.Client
+
+	mu       sync.Mutex
+	producer *kgo.Client // nil until it is needed, and after a failure
+	closed   bool
 }
 
 const (
@@ -62,12 +67,7 @@ func Open(ctx context.Context, c Config, topics []bus.Topic, letters bus.DeadLet
 	}
 	c.Partitions, c.Replicas = max(c.Partitions, 1), max(c.Replicas, 1)
 	b := &Bus{config: c, topics: topics, letters: letters, log: log}
-	// The producer is idempotent and waits for all replicas in sync: both are the library's defaults, said here because the
-	// shop relies on them.
-	b.client, err = kgo.NewClient(b.options(
-		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.RecordDeliveryTimeout(publishMax), kgo.ProducerLinger(0), kgo.AllowIdempotentProduceCancellation(),
-	)...)
-	if err != nil {
+	if b.client, err = kgo.NewClient(b.options()...); err != nil {
 		return nil, fmt.Errorf("the connection to Kafka cannot be configured: %w", err)
 	}
 	b.admin = kadm.NewClient(b.client)
@@ -168,8 +168,43 @@ func (b *Bus) Features() bus.Features { return bus.Features{} }
 
 // Close implements bus.Bus.
 func (b *Bus) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	if b.producer != nil {
+		b.producer.Close()
+	}
 	b.client.Close()
 	return nil
+}
+
+// sender returns the client that publishes, making one where there is none. It is idempotent and waits for all replicas in
+// sync: both are the library's defaults, said here because the shop relies on them.
+func (b *Bus) sender() (*kgo.Client, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, kgo.ErrClientClosed
+	}
+	if b.producer != nil {
+		return b.producer, nil
+	}
+	var err error
+	b.producer, err = kgo.NewClient(b.options(
+		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.RecordDeliveryTimeout(publishMax), kgo.ProducerLinger(0), kgo.AllowIdempotentProduceCancellation(),
+	)...)
+	return b.producer, err
+}
+
+// abandon gives up a client with which a publish failed: the next one begins a session of its own, and owes the broker no
+// explanation of what became of that one's records.
+func (b *Bus) abandon(c *kgo.Client) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.producer == c {
+		b.producer = nil
+		go c.Close() // it may wait for a broker that is away
+	}
 }
 
 const (
@@ -226,7 +261,12 @@ func (b *Bus) produce(ctx context.Context, records []*kgo.Record) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishMax)
 	defer cancel()
-	if err := b.client.ProduceSync(ctx, records...).FirstErr(); err != nil {
+	c, err := b.sender()
+	if err != nil {
+		return broker.Refused(false, err)
+	}
+	if err := c.ProduceSync(ctx, records...).FirstErr(); err != nil {
+		b.abandon(c)
 		return broker.Refused(true, err)
 	}
 	return nil

@@ -131,5 +131,15 @@ func Codes() []Code {
 	return all
 }
 
+// Parse returns the code of a slug; false where there is none.
+func Parse(slug string) (Code, bool) {
+	for c := range codes {
+		if table[c].Slug == slug {
+			return c, true
+		}
+	}
+	return Internal, false
+}
+
 // String returns the code's slug.
 func (c Code) String() string { return c.Row().Slug }

@@ -73,6 +73,7 @@ func (w *Worker) prepare(ctx context.Context, d *order.Draft) error {
 	if waited := now.Sub(d.Order.CreatedAt); waited > 0 {
 		d.Order.ExpiresAt = d.Order.ExpiresAt.Add(waited)
 	}
+	d.SettledAt = now
 	d.Encode()
 	if w.intake.knows(d.Order.ID) {
 		return nil

@@ -1,0 +1,162 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/order"
+)
+
+// Refusal reads why a queued order was refused. It returns fault.NotFound.
+func (s *Store) Refusal(ctx context.Context, o id.Order) (order.Refusal, error) {
+	r := order.Refusal{Order: o}
+	var code string
+	var at int64
+	err := s.queryRow(ctx, `
+		SELECT sale_id, customer_id, code, sku_id, instead_id, at
+		FROM refusal
+		WHERE order_id = ?`, []any{o}, &r.Sale, &r.Customer, &code, &r.SKU, &r.Instead, &at)
+	if err != nil {
+		return r, none(readError(err), "refused order", o)
+	}
+	r.At = moment(at)
+	var known bool
+	if r.Code, known = fault.Parse(code); !known {
+		return r, fmt.Errorf("the refusal of order %s says %q, which is no code", o, code)
+	}
+	return r, nil
+}
+
+// Fates returns those of the orders that have a row, or were refused, in no order.
+func (s *Store) Fates(ctx context.Context, wanted []id.Order) ([]id.Order, error) {
+	if len(wanted) == 0 {
+		return nil, nil
+	}
+	list := idList(wanted)
+	rows, err := s.query(ctx, `
+		SELECT id
+		FROM orders
+		WHERE id IN (`+list+`)
+		UNION
+		SELECT order_id
+		FROM refusal
+		WHERE order_id IN (`+list+`)`)
+	return collect(rows, err, scanID)
+}
+
+func scanID(rows *sql.Rows) (o id.Order, err error) { return o, rows.Scan(&o) }
+
+// idList writes ids as they stand in an IN (...): they are numbers, and as many as there are.
+func idList(ids []id.Order) string {
+	var b strings.Builder
+	for i, o := range ids {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.FormatInt(int64(o), 10))
+	}
+	return b.String()
+}
+
+// declined marks the queued drafts that were refused before: nothing of them is tried again. It reports whether there are
+// any, or any whose refusal is all that is to be written.
+func (b *batch) declined() (bool, error) {
+	queued := b.queued(func(order.Outcome) bool { return true })
+	if len(queued) == 0 {
+		return false, nil
+	}
+	some := false
+	known, err := b.refusedBefore(queued)
+	if err != nil {
+		return false, err
+	}
+	for i, d := range b.drafts {
+		switch {
+		case known[d.Order.ID]:
+			b.outcomes[i].Result = order.Declined
+			some = true
+		case d.Refusal != fault.Internal:
+			some = true
+		}
+	}
+	return some, nil
+}
+
+// queued returns the queued drafts whose outcome is one of these.
+func (b *batch) queued(which func(order.Outcome) bool) []id.Order {
+	var all []id.Order
+	for i, d := range b.drafts {
+		if d.Claim.Queued && which(b.outcomes[i]) {
+			all = append(all, d.Order.ID)
+		}
+	}
+	return all
+}
+
+func (b *batch) refusedBefore(wanted []id.Order) (map[id.Order]bool, error) {
+	rows, err := b.tx.w.conn.QueryContext(context.Background(), `
+		SELECT order_id
+		FROM refusal
+		WHERE order_id IN (`+idList(wanted)+`)`)
+	found, err := collect(rows, err, scanID)
+	known := make(map[id.Order]bool, len(found))
+	for _, o := range found {
+		known[o] = true
+	}
+	return known, err
+}
+
+// again tells what became of a queued draft whose order was not inserted: one that was committed before is accepted again.
+func (b *batch) again(i int) error {
+	d, out := b.drafts[i], &b.outcomes[i]
+	if !d.Claim.Queued {
+		return nil
+	}
+	switch out.Result {
+	case order.Replayed:
+		if out.Existing.ID == d.Order.ID {
+			*out = order.Outcome{Result: order.Accepted, Again: true}
+		}
+	case order.Collision:
+		found, err := b.tx.order(d.Order.ID)
+		if err != nil && !errors.Is(err, fault.NotFound) {
+			return err
+		}
+		if err == nil && found.Customer == d.Order.Customer && found.Sale == d.Order.Sale && found.CreatedAt.Equal(d.Order.CreatedAt) {
+			*out = order.Outcome{Result: order.Accepted, Again: true}
+		}
+	}
+	return nil
+}
+
+// decline writes the refusals of queued drafts whose outcome is final and is no order, and accepts again what was committed
+// before.
+func (b *batch) decline() error {
+	for i, d := range b.drafts {
+		if !d.Claim.Queued || b.outcomes[i].Result == order.Declined {
+			continue
+		}
+		if err := b.again(i); err != nil {
+			return err
+		}
+		refusal, final := order.RefusalOf(d, b.outcomes[i], d.SettledAt)
+		if !final {
+			continue
+		}
+		_, err := b.tx.Exec(`
+			INSERT INTO refusal (order_id, sale_id, customer_id, code, sku_id, instead_id, at)
+			VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			refusal.Order, refusal.Sale, refusal.Customer, refusal.Code.String(), refusal.SKU, refusal.Instead, millis(refusal.At))
+		if err != nil {
+			return err
+		}
+		b.outcomes[i].Result = order.Declined
+	}
+	return nil
+}

@@ -802,6 +802,9 @@ type OrderTicket struct {
 	// Id Example: 7240126464000001
 	Id     OrderId      `json:"id"`
 	Status TicketStatus `json:"status"`
+
+	// Ticket Example: AQB6n9K1
+	Ticket Ticket `json:"ticket,omitempty,omitzero"`
 }
 
 // Payment defines model for Payment.
@@ -1351,6 +1354,9 @@ type Stock struct {
 	SkuId SKUId `json:"sku_id"`
 }
 
+// Ticket Example: AQB6n9K1
+type Ticket = string
+
 // TicketStatus defines model for TicketStatus.
 type TicketStatus string
 
@@ -1640,6 +1646,15 @@ type PlaceOrderParams struct {
 type GetOrderParams struct {
 	// Wait How long to wait for a decision, at most 30s.
 	Wait string `form:"wait,omitempty" json:"wait,omitempty,omitzero"`
+
+	// Ticket What the 202 said.
+	Ticket Ticket `form:"ticket,omitempty" json:"ticket,omitempty,omitzero"`
+}
+
+// FollowOrderParams defines parameters for FollowOrder.
+type FollowOrderParams struct {
+	// Ticket What the 202 said.
+	Ticket Ticket `form:"ticket" json:"ticket"`
 }
 
 // ReceiveNotificationJSONBody defines parameters for ReceiveNotification.
@@ -2303,8 +2318,10 @@ type ClientInterface interface {
 
 	// GetOrder Read one of my orders
 	//
-	// With `wait`, the answer to an undecided order is held back until it is decided or the time is up. Another customer's
-	// order is answered as if it did not exist.
+	// With `wait`, the answer to an order that is queued or undecided is held back until it is decided or the time is up.
+	// With the `ticket` of its 202 that works in every process of the shop, and while the database is away. A queued order
+	// that could not be had is answered with why, as its request would have been. Another customer's order is answered
+	// as if it did not exist.
 	//
 	// Corresponds with GET /v1/orders/{id} (the `GetOrder` operationId).
 	GetOrder(ctx context.Context, id OrderPath, params *GetOrderParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2315,6 +2332,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/orders/{id}/cancel (the `CancelOrder` operationId).
 	CancelOrder(ctx context.Context, id OrderPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FollowOrder Follow a queued order
+	//
+	// A stream of server-sent events for a page that waits: `queued` or `undecided` with what is known, at once and every
+	// few seconds, then `decided` with the order or `refused` with a problem, after which the stream ends. The ticket is all
+	// that is asked for, because a browser's EventSource sends no headers; it opens nothing else.
+	//
+	// Corresponds with GET /v1/orders/{id}/events (the `FollowOrder` operationId).
+	FollowOrder(ctx context.Context, id OrderPath, params *FollowOrderParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListPayments List the payment attempts of one of my orders
 	//
@@ -3624,8 +3650,10 @@ func (c *Client) PlaceOrder(ctx context.Context, params *PlaceOrderParams, body 
 
 // GetOrder Read one of my orders
 //
-// With `wait`, the answer to an undecided order is held back until it is decided or the time is up. Another customer's
-// order is answered as if it did not exist.
+// With `wait`, the answer to an order that is queued or undecided is held back until it is decided or the time is up.
+// With the `ticket` of its 202 that works in every process of the shop, and while the database is away. A queued order
+// that could not be had is answered with why, as its request would have been. Another customer's order is answered
+// as if it did not exist.
 //
 // Corresponds with GET /v1/orders/{id} (the `GetOrder` operationId).
 func (c *Client) GetOrder(ctx context.Context, id OrderPath, params *GetOrderParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3647,6 +3675,25 @@ func (c *Client) GetOrder(ctx context.Context, id OrderPath, params *GetOrderPar
 // Corresponds with POST /v1/orders/{id}/cancel (the `CancelOrder` operationId).
 func (c *Client) CancelOrder(ctx context.Context, id OrderPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCancelOrderRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FollowOrder Follow a queued order
+//
+// A stream of server-sent events for a page that waits: `queued` or `undecided` with what is known, at once and every
+// few seconds, then `decided` with the order or `refused` with a problem, after which the stream ends. The ticket is all
+// that is asked for, because a browser's EventSource sends no headers; it opens nothing else.
+//
+// Corresponds with GET /v1/orders/{id}/events (the `FollowOrder` operationId).
+func (c *Client) FollowOrder(ctx context.Context, id OrderPath, params *FollowOrderParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFollowOrderRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -6243,6 +6290,14 @@ func NewGetOrderRequest(server string, id OrderPath, params *GetOrderParams) (*h
 			}
 		}
 
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ticket", params.Ticket, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -6284,6 +6339,63 @@ func NewCancelOrderRequest(server string, id OrderPath) (*http.Request, error) {
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewFollowOrderRequest constructs an http.Request for the FollowOrder method
+func NewFollowOrderRequest(server string, id OrderPath, params *FollowOrderParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/orders/%s/events", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ticket", params.Ticket, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -7491,8 +7603,10 @@ type ClientWithResponsesInterface interface {
 
 	// GetOrderWithResponse Read one of my orders
 	//
-	// With `wait`, the answer to an undecided order is held back until it is decided or the time is up. Another customer's
-	// order is answered as if it did not exist.
+	// With `wait`, the answer to an order that is queued or undecided is held back until it is decided or the time is up.
+	// With the `ticket` of its 202 that works in every process of the shop, and while the database is away. A queued order
+	// that could not be had is answered with why, as its request would have been. Another customer's order is answered
+	// as if it did not exist.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7507,6 +7621,17 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/orders/{id}/cancel (the `CancelOrder` operationId).
 	CancelOrderWithResponse(ctx context.Context, id OrderPath, reqEditors ...RequestEditorFn) (*CancelOrderResponse, error)
+
+	// FollowOrderWithResponse Follow a queued order
+	//
+	// A stream of server-sent events for a page that waits: `queued` or `undecided` with what is known, at once and every
+	// few seconds, then `decided` with the order or `refused` with a problem, after which the stream ends. The ticket is all
+	// that is asked for, because a browser's EventSource sends no headers; it opens nothing else.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/orders/{id}/events (the `FollowOrder` operationId).
+	FollowOrderWithResponse(ctx context.Context, id OrderPath, params *FollowOrderParams, reqEditors ...RequestEditorFn) (*FollowOrderResponse, error)
 
 	// ListPaymentsWithResponse List the payment attempts of one of my orders
 	//
@@ -10101,6 +10226,11 @@ type PlaceOrderResponse201Headers struct {
 	IdempotentReplayed string
 }
 
+// PlaceOrderResponse202Headers the declared response headers of an HTTP 202 response for PlaceOrder
+type PlaceOrderResponse202Headers struct {
+	IdempotentReplayed string
+}
+
 // PlaceOrderResponse503Headers the declared response headers of an HTTP 503 response for PlaceOrder
 type PlaceOrderResponse503Headers struct {
 	RetryAfter int
@@ -10138,6 +10268,8 @@ type PlaceOrderResponse struct {
 	ApplicationproblemJSONDefault *OtherProblem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *PlaceOrderResponse201Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *PlaceOrderResponse202Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PlaceOrderResponse503Headers
 	// HeadersDefault the parsed response headers for an HTTP default response
@@ -10184,6 +10316,8 @@ type GetOrderResponse struct {
 	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Invalid
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -10267,6 +10401,48 @@ func (r CancelOrderResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CancelOrderResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// FollowOrderResponseDefaultHeaders the declared response headers of an HTTP default response for FollowOrder
+type FollowOrderResponseDefaultHeaders struct {
+	RetryAfter int
+}
+
+type FollowOrderResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *FollowOrderResponseDefaultHeaders
+}
+
+// Status returns HTTPResponse.Status
+func (r FollowOrderResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FollowOrderResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FollowOrderResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -10724,6 +10900,11 @@ type PlaceSaleOrderResponse201Headers struct {
 	IdempotentReplayed string
 }
 
+// PlaceSaleOrderResponse202Headers the declared response headers of an HTTP 202 response for PlaceSaleOrder
+type PlaceSaleOrderResponse202Headers struct {
+	IdempotentReplayed string
+}
+
 // PlaceSaleOrderResponse503Headers the declared response headers of an HTTP 503 response for PlaceSaleOrder
 type PlaceSaleOrderResponse503Headers struct {
 	RetryAfter int
@@ -10761,6 +10942,8 @@ type PlaceSaleOrderResponse struct {
 	ApplicationproblemJSONDefault *OtherProblem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *PlaceSaleOrderResponse201Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *PlaceSaleOrderResponse202Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PlaceSaleOrderResponse503Headers
 	// HeadersDefault the parsed response headers for an HTTP default response
@@ -11913,8 +12096,10 @@ func (c *ClientWithResponses) PlaceOrderWithResponse(ctx context.Context, params
 
 // GetOrderWithResponse Read one of my orders
 //
-// With `wait`, the answer to an undecided order is held back until it is decided or the time is up. Another customer's
-// order is answered as if it did not exist.
+// With `wait`, the answer to an order that is queued or undecided is held back until it is decided or the time is up.
+// With the `ticket` of its 202 that works in every process of the shop, and while the database is away. A queued order
+// that could not be had is answered with why, as its request would have been. Another customer's order is answered
+// as if it did not exist.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -11940,6 +12125,23 @@ func (c *ClientWithResponses) CancelOrderWithResponse(ctx context.Context, id Or
 		return nil, err
 	}
 	return ParseCancelOrderResponse(rsp)
+}
+
+// FollowOrderWithResponse Follow a queued order
+//
+// A stream of server-sent events for a page that waits: `queued` or `undecided` with what is known, at once and every
+// few seconds, then `decided` with the order or `refused` with a problem, after which the stream ends. The ticket is all
+// that is asked for, because a browser's EventSource sends no headers; it opens nothing else.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/orders/{id}/events (the `FollowOrder` operationId).
+func (c *ClientWithResponses) FollowOrderWithResponse(ctx context.Context, id OrderPath, params *FollowOrderParams, reqEditors ...RequestEditorFn) (*FollowOrderResponse, error) {
+	rsp, err := c.FollowOrder(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFollowOrderResponse(rsp)
 }
 
 // ListPaymentsWithResponse List the payment attempts of one of my orders
@@ -15996,6 +16198,16 @@ func ParsePlaceOrderResponse(rsp *http.Response) (*PlaceOrderResponse, error) {
 			headers.IdempotentReplayed = value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 202:
+		var headers PlaceOrderResponse202Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = value
+		}
+		response.Headers202 = &headers
 	case rsp.StatusCode == 503:
 		var headers PlaceOrderResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -16062,6 +16274,13 @@ func ParseGetOrderResponse(rsp *http.Response) (*GetOrderResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Invalid
@@ -16173,6 +16392,59 @@ func ParseCancelOrderResponse(rsp *http.Response) (*CancelOrderResponse, error) 
 		response.Headers503 = &headers
 	case true:
 		var headers CancelOrderResponseDefaultHeaders
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
+// ParseFollowOrderResponse parses an HTTP response from a FollowOrderWithResponse call
+func ParseFollowOrderResponse(rsp *http.Response) (*FollowOrderResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FollowOrderResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case true:
+		var headers FollowOrderResponseDefaultHeaders
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -16933,6 +17205,16 @@ func ParsePlaceSaleOrderResponse(rsp *http.Response) (*PlaceSaleOrderResponse, e
 			headers.IdempotentReplayed = value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 202:
+		var headers PlaceSaleOrderResponse202Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = value
+		}
+		response.Headers202 = &headers
 	case rsp.StatusCode == 503:
 		var headers PlaceSaleOrderResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -17365,6 +17647,9 @@ type ServerInterface interface {
 	// CancelOrder Cancel one of my orders that is not paid yet
 	// (POST /v1/orders/{id}/cancel)
 	CancelOrder(w http.ResponseWriter, r *http.Request, id OrderPath)
+	// FollowOrder Follow a queued order
+	// (GET /v1/orders/{id}/events)
+	FollowOrder(w http.ResponseWriter, r *http.Request, id OrderPath, params FollowOrderParams)
 	// ListPayments List the payment attempts of one of my orders
 	// (GET /v1/orders/{id}/payments)
 	ListPayments(w http.ResponseWriter, r *http.Request, id OrderPath)
@@ -19005,6 +19290,19 @@ func (siw *ServerInterfaceWrapper) GetOrder(w http.ResponseWriter, r *http.Reque
 		return
 	}
 
+	// ------------- Optional query parameter "ticket" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ticket", r.URL.Query(), &params.Ticket, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "ticket"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "ticket", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetOrder(w, r, id, params)
 	}))
@@ -19033,6 +19331,48 @@ func (siw *ServerInterfaceWrapper) CancelOrder(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.CancelOrder(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// FollowOrder operation middleware
+func (siw *ServerInterfaceWrapper) FollowOrder(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id OrderPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params FollowOrderParams
+
+	// ------------- Required query parameter "ticket" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "ticket", r.URL.Query(), &params.Ticket, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "ticket"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "ticket", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.FollowOrder(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -19651,6 +19991,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/orders", wrapper.ListOrders)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders", wrapper.PlaceOrder)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/orders/{id}", wrapper.GetOrder)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/orders/{id}/events", wrapper.FollowOrder)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{id}/cancel", wrapper.CancelOrder)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/orders/{id}/payments", wrapper.ListPayments)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{id}/payments", wrapper.StartPayment)

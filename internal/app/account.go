@@ -18,15 +18,15 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// newAccount reads the signing keys, making one where there is none, and returns the module and what signs without a
-// session.
-func (a *App) newAccount() (*account.Service, *account.Tokens, error) {
+// newAccount reads the signing keys, making one where there is none, and returns the module, what signs without a
+// session, and what signs the tickets of queued orders.
+func (a *App) newAccount() (*account.Service, *account.Tokens, *account.Signer, error) {
 	ring, err := account.OpenKeyring(signingKeyPath(a.config, a.folder.path))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	service, err := account.NewService(a.config.Account, a.store, ring, a.clock, a.mint)
-	return service, account.NewTokens(ring, a.config.Account, a.clock), err
+	return service, account.NewTokens(ring, a.config.Account, a.clock), account.NewSigner(ring, "ticket"), err
 }
 
 // NeedsKey reports, after Ready, whether there was no admin key at the start: nobody could steer the shop from elsewhere.

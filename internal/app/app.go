@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 
+	"github.com/tidegate/tidegate/internal/bus"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/lease"
@@ -140,8 +141,10 @@ func (a *App) Close() error {
 	if a.metrics != nil {
 		errs = append(errs, a.metrics.Close(context.Background()))
 	}
-	if a.bus != nil {
-		errs = append(errs, a.bus.Close())
+	for _, b := range []bus.Bus{a.bus, a.outbox, a.queue.log} {
+		if b != nil {
+			errs = append(errs, b.Close())
+		}
 	}
 	a.closeRedis()
 	if a.store != nil {

@@ -2,11 +2,11 @@ package app
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/bus"
-	"github.com/tidegate/tidegate/internal/bus/embedded"
 	"github.com/tidegate/tidegate/internal/delivery"
 	"github.com/tidegate/tidegate/internal/kernel/event"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -15,11 +15,26 @@ import (
 
 // BusConfig is how events reach those who follow them.
 type BusConfig struct {
-	Retention time.Duration `koanf:"retention" help:"how long events are kept after every group of consumers has had them, 1h to 8760h"`
+	Address    string        `koanf:"address" secret:"true" help:"broker that carries events and queued orders: amqp://user:password@host:5672 (RabbitMQ), nats://host:4222 (NATS JetStream) or kafka://host:9092,host:9092; empty is the embedded bus, which needs none"`
+	Prefix     string        `koanf:"prefix" help:"what the names of queues, streams and topics begin with, 1 to 40 lower-case letters, digits and hyphens; two shops on one broker need two"`
+	Replicas   int           `koanf:"replicas" help:"copies of each message in NATS and in Kafka topics that are made, 1 to 7"`
+	Partitions int           `koanf:"partitions" help:"partitions of Kafka topics that are made, 1 to 1000: so many processes of a group can work at once"`
+	Retention  time.Duration `koanf:"retention" help:"how long events are kept after every group of consumers has had them, 1h to 8760h"`
 }
 
 // Validate returns what is out of range.
 func (c BusConfig) Validate() error {
+	if _, err := brokerName(c.Address); err != nil {
+		return err
+	}
+	switch {
+	case c.Prefix == "" || len(c.Prefix) > 40 || strings.Trim(c.Prefix, "abcdefghijklmnopqrstuvwxyz0123456789-") != "":
+		return fault.Bad("prefix", "1 to 40 lower-case letters, digits and hyphens, not %q", c.Prefix)
+	case c.Replicas < 1 || c.Replicas > 7:
+		return fault.Bad("replicas", "a number from 1 to 7, not %d", c.Replicas)
+	case c.Partitions < 1 || c.Partitions > 1000:
+		return fault.Bad("partitions", "a number from 1 to 1000, not %d", c.Partitions)
+	}
 	if c.Retention < time.Hour || c.Retention > 8760*time.Hour {
 		return fault.Bad("retention", "a duration from 1h to 8760h, not %s", c.Retention)
 	}
@@ -41,11 +56,8 @@ func (a *App) newBus(ctx context.Context, consumers []consumer) error {
 	}
 	var err error
 	a.consumers = consumers
-	a.bus, err = embedded.Open(ctx, embedded.Parts{
-		Store: a.store, Letters: letters{a.store}, Topics: []bus.Topic{events}, Holder: a.holder(),
-		Clock: a.clock, Log: a.log, Rest: a.restOfConsumers,
-	})
-	a.letters = delivery.NewService(a.store, redelivery{a.bus})
+	err = a.openBuses(ctx, events)
+	a.letters = delivery.NewService(a.store, redelivery{a.bus, a.queue.log})
 	return err
 }
 
@@ -87,6 +99,13 @@ func (a *App) subscribe(ctx context.Context) *subscriptions {
 			}
 		})
 	}
+	if a.outbox != nil {
+		s.running.Go(func() {
+			if err := a.outbox.Subscribe(ctx, bus.Events, relay.Name, a.relayBatch); err != nil {
+				a.log.ErrorContext(ctx, "the relay does not run", "error", err)
+			}
+		})
+	}
 	return s
 }
 
@@ -125,11 +144,15 @@ func (l letters) Bury(ctx context.Context, all []bus.DeadLetter) error {
 }
 
 // redelivery implements delivery.Bus over the bus.
-type redelivery struct{ bus bus.Bus }
+type redelivery struct{ events, intents bus.Bus }
 
 // Redeliver implements delivery.Bus.
 func (r redelivery) Redeliver(ctx context.Context, topic, group string, m delivery.Message) error {
-	return r.bus.Redeliver(ctx, topic, group, []bus.Message{bus.Message(m)})
+	to := r.events
+	if topic == bus.Intents && r.intents != nil {
+		to = r.intents
+	}
+	return to.Redeliver(ctx, topic, group, []bus.Message{bus.Message(m)})
 }
 
 // How often the bus is looked after.
@@ -147,10 +170,7 @@ func (a *App) busLoops() []loop {
 
 // trimEvents deletes events that every group has passed and whose time is over.
 func (a *App) trimEvents(ctx context.Context) (int, error) {
-	groups := make([]string, len(a.consumers))
-	for i, c := range a.consumers {
-		groups[i] = c.group.Name
-	}
+	groups := a.outboxGroups()
 	if len(groups) == 0 {
 		return 0, nil
 	}
@@ -160,6 +180,7 @@ func (a *App) trimEvents(ctx context.Context) (int, error) {
 // lags remembers how far each group is behind, for the metrics. Safe for concurrent use.
 type lags struct {
 	bus    bus.Bus
+	outbox bus.Bus // of the relay
 	groups []string
 	now    func() time.Time
 
@@ -172,7 +193,11 @@ type lags struct {
 // step reads the backlog of every group.
 func (l *lags) step(ctx context.Context) (int, error) {
 	for _, g := range l.groups {
-		left, err := l.bus.Backlog(ctx, bus.Events, g)
+		from := l.bus
+		if g == relay.Name {
+			from = l.outbox
+		}
+		left, err := from.Backlog(ctx, bus.Events, g)
 		if err != nil {
 			return 0, err
 		}
@@ -212,9 +237,12 @@ func (l *lags) deadLetters() int64 {
 
 // observeBus gives the metrics how far the consumers are behind.
 func (a *App) observeBus() error {
-	a.lags = &lags{bus: a.bus, now: a.clock.Now, behind: map[string]bus.Backlog{}, count: a.store.CountLetters}
+	a.lags = &lags{bus: a.bus, outbox: a.outbox, now: a.clock.Now, behind: map[string]bus.Backlog{}, count: a.store.CountLetters}
 	for _, c := range a.consumers {
 		a.lags.groups = append(a.lags.groups, c.group.Name)
+	}
+	if a.outbox != nil {
+		a.lags.groups = append(a.lags.groups, relay.Name)
 	}
 	if err := a.metrics.ObserveConsumers(a.lags.each); err != nil {
 		return err

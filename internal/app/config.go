@@ -114,7 +114,7 @@ func DefaultConfig() Config {
 		Orders:   order.DefaultConfig(),
 		Payments: payment.DefaultConfig(),
 		Sandbox:  sandbox.DefaultConfig(),
-		Bus:      BusConfig{Retention: 7 * 24 * time.Hour},
+		Bus:      BusConfig{Prefix: "tidegate", Replicas: 1, Partitions: 12, Retention: 7 * 24 * time.Hour},
 		Web:      site.DefaultConfig(),
 	}
 }

@@ -36,7 +36,7 @@ func TestGateIsRebuiltBesideOrders(t *testing.T) {
 				return
 			default:
 			}
-			switch err := (gateCheck{a.follower, a.intake, a.orders}).Load(context.Background()); {
+			switch err := (gateCheck{a.follower, a, a.orders}).Load(context.Background()); {
 			case err == nil:
 				rebuilds++
 			case !errors.Is(err, fault.Overloaded):

@@ -37,6 +37,9 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = ops.Close() }()
+	if err := a.settleFirst(ctx); err != nil {
+		return fmt.Errorf("queued orders cannot be settled: %w", err)
+	}
 	if err := a.load(ctx); err != nil {
 		return fmt.Errorf("the shop cannot be loaded: %w", err)
 	}
@@ -169,6 +172,7 @@ type work struct {
 	app                *App
 	background, commit *loops
 	consumers          *subscriptions
+	settling           *settling
 	finished           bool
 	stopBackground     context.CancelFunc
 	stopCommit         context.CancelFunc
@@ -184,6 +188,10 @@ func (a *App) startWork(ctx context.Context) *work {
 	for _, one := range a.loops() {
 		w.background.start(backgroundCtx, one)
 	}
+	for _, one := range a.appendingLoops() {
+		w.commit.start(commitCtx, one)
+	}
+	w.settling = a.startSettling(ctx)
 	w.consumers = a.subscribe(ctx)
 	return w
 }
@@ -199,6 +207,8 @@ func (w *work) finish(grace context.Context) error {
 	w.finished = true
 	w.stopBackground()
 	w.consumers.stop()
+	w.app.keepQueued(grace)
+	w.settling.end()
 	w.app.intake.Close()
 	for w.app.intake.Depth() > 0 && grace.Err() == nil {
 		rest(grace, drainEvery, nil)
@@ -226,6 +236,7 @@ func (w *work) abandon() {
 	}
 	w.stopBackground()
 	w.consumers.stop()
+	w.settling.end()
 	w.stopCommit()
 	w.background.wait()
 	w.commit.wait()

@@ -39,6 +39,8 @@ type shop struct {
 	rehearsals *rehearsal.Service
 	auditor    *audit.Service
 	bus        bus.Bus
+	outbox     bus.Bus // what the relay reads; nil where the bus is the outbox itself
+	queue      queueing
 	consumers  []consumer
 	letters    *delivery.Service
 	lags       *lags
@@ -50,7 +52,8 @@ func (a *App) wire(ctx context.Context) error {
 	s.clock = a.clock
 	var err error
 	var tokens *account.Tokens
-	if s.account, tokens, err = a.newAccount(); err != nil {
+	var signer *account.Signer
+	if s.account, tokens, signer, err = a.newAccount(); err != nil {
 		return err
 	}
 	a.localKey = s.account.AddLocalKey()
@@ -68,8 +71,11 @@ func (a *App) wire(ctx context.Context) error {
 	s.follower = inventory.NewFollower(a.store, s.gate, s.refreshSale)
 
 	s.intake = order.NewCommitter(a.store, s.gate, a.mint, c.Orders, a.metrics.Batch)
+	if err := a.newQueue(ctx); err != nil {
+		return err
+	}
 	s.orders = order.NewService(order.Parts{
-		Store: a.store, Gate: s.gate, Intake: s.intake, Sales: s.book, Prices: s.reader,
+		Store: a.store, Gate: s.gate, Intake: a.orderIntake(), Sales: s.book, Prices: s.reader, Signer: signer,
 		Clock: a.clock, Mint: a.mint, Config: c.Orders,
 	})
 	if s.payments, s.sandbox, err = a.newPayments(); err != nil {
@@ -79,7 +85,7 @@ func (a *App) wire(ctx context.Context) error {
 		Store: a.store, Catalogue: s.catalog, Stock: s.stock, Sales: s.sales, Tokens: tokens, Clock: a.clock,
 		Currency: money.Currency(c.Catalog.Currency), TokenLifetimeMax: account.TestTokenLifetimeMax,
 	})
-	s.auditor = audit.NewService(a.store, gateCheck{s.follower, s.intake, s.orders}, a.clock)
+	s.auditor = audit.NewService(a.store, gateCheck{s.follower, a, s.orders}, a.clock)
 	if err := a.newBus(ctx, nil); err != nil {
 		return err
 	}
@@ -112,6 +118,7 @@ func (a *App) serveContract() error {
 		Letters:    a.letters,
 
 		PaymentWindow: a.config.Orders.PaymentWindow,
+		Stopping:      func() bool { return !a.serving.Load() },
 
 		Clock:   a.clock,
 		Log:     a.log,
@@ -126,7 +133,7 @@ func (a *App) serveContract() error {
 // gateCheck compares the gate with the database when no order is under way.
 type gateCheck struct {
 	*inventory.Follower
-	intake *order.Committer
+	app    *App
 	orders *order.Service
 }
 
@@ -143,7 +150,7 @@ func (g gateCheck) Load(ctx context.Context) error {
 	for range loadTries {
 		var err error
 		done := g.orders.WhileQuiet(func() bool {
-			if g.intake.Depth() > 0 {
+			if g.app.underWay() > 0 || !g.app.quietQueue(ctx) {
 				return false
 			}
 			err = g.Follower.Load(ctx)
@@ -161,11 +168,11 @@ func (g gateCheck) Load(ctx context.Context) error {
 
 // Compare implements audit.Gate.
 func (g gateCheck) Compare(ctx context.Context) ([]inventory.Difference, bool, error) {
-	if g.intake.Depth() > 0 {
+	if g.app.underWay() > 0 || !g.app.quietQueue(ctx) {
 		return nil, false, nil
 	}
 	found, quiet, err := g.Follower.Compare(ctx)
-	return found, quiet && g.intake.Depth() == 0, err
+	return found, quiet && g.app.underWay() == 0, err
 }
 
 // countedOrders counts attempts to place an order by their outcome.
@@ -181,7 +188,7 @@ func (o countedOrders) Place(ctx context.Context, r order.Request) (order.Placed
 	case err != nil:
 		o.count(fault.CodeOf(err).String())
 	case placed.Undecided:
-		o.count("undecided")
+		o.count(string(placed.Order.Status)) // queued or undecided
 	case placed.Replayed:
 		o.count("replayed")
 	default:

@@ -51,7 +51,7 @@ func init() {
 		b, err := io.ReadAll(body)
 		return string(b), err
 	}
-	for _, plain := range []string{"text/html", "text/csv", "application/yaml"} {
+	for _, plain := range []string{"text/html", "text/csv", "text/event-stream", "application/yaml"} {
 		openapi3filter.RegisterBodyDecoder(plain, whole)
 	}
 	// The contract's schema is that of one line: each is held to it here, the last of them by the caller.

@@ -31,6 +31,8 @@ type Callers interface {
 type Orders interface {
 	Place(ctx context.Context, r order.Request) (order.Placed, error)
 	Get(ctx context.Context, c id.Customer, o id.Order, wait time.Duration) (order.Placed, error)
+	Ticket(text string) (order.Ticket, error)
+	Follow(ctx context.Context, t order.Ticket, wait time.Duration) (order.Placed, error)
 	List(ctx context.Context, c id.Customer, before id.Order, limit int) ([]order.Order, error)
 	Find(ctx context.Context, o id.Order) (order.Order, error)
 	Search(ctx context.Context, f order.Filter) ([]order.Order, error)

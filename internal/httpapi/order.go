@@ -71,7 +71,12 @@ func (s *Server) GetOrder(w http.ResponseWriter, r *http.Request, o api.OrderPat
 		s.fail(w, r, err)
 		return
 	}
-	found, err := s.Orders.Get(r.Context(), principal(w).Customer, o, wait)
+	var found order.Placed
+	if params.Ticket == "" {
+		found, err = s.Orders.Get(r.Context(), principal(w).Customer, o, wait)
+	} else {
+		found, err = s.follow(r.Context(), params.Ticket, o, principal(w).Customer, wait)
+	}
 	if err != nil {
 		s.fail(w, r, err)
 		return

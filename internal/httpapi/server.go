@@ -37,6 +37,9 @@ type Parts struct {
 	// PaymentWindow is how long an order of a sale that says nothing of it is held for payment.
 	PaymentWindow time.Duration
 
+	// Stopping, where set, reports that the process is about to end: what streams without an end of its own stops then.
+	Stopping func() bool
+
 	Clock  clock.Clock
 	Log    *slog.Logger
 	Config Config
@@ -99,6 +102,7 @@ type route struct {
 
 // patientRoutes work as long as there is data.
 var patientRoutes = map[string]bool{
+	"GET /v1/orders/{id}/events":           true,
 	"POST /v1/admin/products/import":       true,
 	"GET /v1/admin/products/export":        true,
 	"POST /v1/admin/rehearsals":            true,

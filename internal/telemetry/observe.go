@@ -95,6 +95,40 @@ func (m *Metrics) ObserveConsumers(lags func(yield func(group string, events int
 	return err
 }
 
+// QueueMetrics records what the queue intake does. Safe for concurrent use.
+type QueueMetrics struct {
+	intents metric.Int64Histogram
+	appends metric.Float64Histogram
+	settled metric.Int64Counter
+}
+
+// Queue returns the instruments of the queue intake. Call it once.
+func (m *Metrics) Queue() (*QueueMetrics, error) {
+	q := &QueueMetrics{}
+	var errs [3]error
+	q.intents, errs[0] = m.meter.Int64Histogram("tidegate.queue.message.intents",
+		metric.WithDescription("Intents of orders in one message to the broker."), metric.WithExplicitBucketBoundaries(batchOrders...))
+	q.appends, errs[1] = m.meter.Float64Histogram("tidegate.queue.append.duration", metric.WithUnit("s"),
+		metric.WithDescription("Time until the broker has confirmed a message of intents, by result."), metric.WithExplicitBucketBoundaries(latencySeconds...))
+	q.settled, errs[2] = m.meter.Int64Counter("tidegate.queue.settled",
+		metric.WithDescription("Queued orders that were decided, by result: accepted or refused."))
+	return q, errors.Join(errs[:]...)
+}
+
+// Appended records one message of intents.
+func (q *QueueMetrics) Appended(intents int, took time.Duration, err error) {
+	ctx := context.Background()
+	q.intents.Record(ctx, int64(intents))
+	q.appends.Record(ctx, took.Seconds(), metric.WithAttributes(attribute.String("result", result(err))))
+}
+
+// Settled counts queued orders that were decided.
+func (q *QueueMetrics) Settled(accepted, refused int) {
+	ctx := context.Background()
+	q.settled.Add(ctx, int64(accepted), metric.WithAttributes(attribute.String("result", "accepted")))
+	q.settled.Add(ctx, int64(refused), metric.WithAttributes(attribute.String("result", "refused")))
+}
+
 // ObserveExpiryLag reads, at every scrape, how long the oldest unpaid order is past its time; zero where none is.
 func (m *Metrics) ObserveExpiryLag(lag func() time.Duration) error {
 	return m.ObserveSeconds("tidegate.expiry.lag", "How long the oldest unpaid order is past its time.", lag)

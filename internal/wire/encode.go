@@ -10,6 +10,7 @@ const (
 	TypeJSON    = "application/json"
 	TypeProblem = "application/problem+json"
 	TypeLines   = "application/x-ndjson"
+	TypeEvents  = "text/event-stream"
 	TypeCSV     = "text/csv; charset=utf-8"
 )
 

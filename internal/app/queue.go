@@ -1,0 +1,219 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/bus"
+	"github.com/tidegate/tidegate/internal/order"
+	"github.com/tidegate/tidegate/internal/order/queue"
+)
+
+// intents is the group that settles what is queued. Its limits are in messages, each of which holds up to
+// orders.batch_orders_max intents. A message of intents is never given up because the database is away for long: only one
+// that cannot be read becomes a dead letter, at once.
+var intents = bus.Group{Name: "orders", AnyOrder: true, BatchMax: 8, InFlightMax: 32, TriesMax: 2, HandleMax: 30 * time.Second}
+
+// queueing is the queue intake of this process. Where there is no broker its parts are nil.
+type queueing struct {
+	log    bus.Bus
+	intake *queue.Intake
+	worker *queue.Worker
+}
+
+// newQueue opens the queue where the configuration names a broker. It is opened whatever orders.intake says: what an earlier
+// process has queued is settled also by one that takes orders directly.
+func (a *App) newQueue(ctx context.Context) error {
+	if err := a.checkBroker(); err != nil || a.config.Bus.Address == "" {
+		return err
+	}
+	var err error
+	q, s := &a.queue, &a.shop
+	if q.log, err = a.openBroker(ctx, []bus.Topic{{Name: bus.Intents, Groups: []bus.Group{intents}}}); err != nil {
+		return err
+	}
+	observer, err := a.metrics.Queue()
+	if err != nil {
+		return err
+	}
+	if err := a.metrics.ObserveCount("tidegate.queue.backlog.orders", "Queued orders of this process that are not decided.",
+		func() int64 { return int64(q.intake.Backlog()) }); err != nil {
+		return err
+	}
+	q.intake = queue.New(queue.Parts{
+		Log: intentLog{q.log}, Committer: s.intake, Gate: s.gate, Store: a.store, Clock: a.clock, Mint: a.mint, Config: a.config.Orders,
+		Observer: observer,
+	})
+	q.worker = queue.NewWorker(q.intake, s.book)
+	return nil
+}
+
+// orderIntake is what takes orders between their reservation and their commit.
+func (a *App) orderIntake() order.Intake {
+	if a.queue.intake == nil {
+		return a.intake
+	}
+	return a.queue.intake
+}
+
+// underWay returns how many orders of this process are accepted and not decided.
+func (a *App) underWay() int {
+	if a.queue.intake == nil {
+		return a.intake.Depth()
+	}
+	return a.queue.intake.Depth()
+}
+
+// intentLog implements queue.Log over a broker.
+type intentLog struct{ bus bus.Bus }
+
+// Append implements queue.Log.
+func (l intentLog) Append(ctx context.Context, number int64, body []byte, at time.Time) error {
+	err := l.bus.Publish(ctx, bus.Intents, []bus.Message{{ID: number, Type: queue.MessageType, Payload: body, At: at}})
+	if errors.Is(err, bus.ErrUnavailable) {
+		return fmt.Errorf("%w: %w", queue.ErrNotAppended, err)
+	}
+	return err
+}
+
+// Waiting implements queue.Log.
+func (l intentLog) Waiting(ctx context.Context) (int64, error) {
+	left, err := l.bus.Backlog(ctx, bus.Intents, intents.Name)
+	return left.Messages, err
+}
+
+// settleIntents implements bus.Handler.
+func (a *App) settleIntents(ctx context.Context, batch []bus.Delivery) error {
+	messages := make([][]byte, len(batch))
+	for i, d := range batch {
+		messages[i] = d.Payload
+	}
+	switch err := a.queue.worker.Settle(ctx, messages); {
+	case err == nil:
+		return nil
+	case errors.Is(err, queue.ErrMalformed) && len(batch) == 1:
+		return bus.Poison(err)
+	case errors.Is(err, queue.ErrMalformed):
+		return err // the batch is cut, until the message stands alone
+	default:
+		return bus.NotNow(err)
+	}
+}
+
+// appendLoops is how many messages of intents may be on their way to the broker at once: while one is confirmed the next
+// is gathered, and more would only make them smaller.
+const appendLoops = 4
+
+const (
+	// appendEvery only matters where a wake was lost.
+	appendEvery = time.Second
+	// appendRetryMax keeps the wait short for shoppers whose append was not confirmed.
+	appendRetryMax = 500 * time.Millisecond
+	fatesEvery     = 100 * time.Millisecond
+	switchEvery    = 20 * time.Millisecond
+)
+
+// appendingLoops drive the appends; they end with the group commit, after everything that was taken is kept.
+func (a *App) appendingLoops() []loop {
+	if a.queue.intake == nil {
+		return nil
+	}
+	var all []loop
+	for n := range appendLoops {
+		all = append(all, loop{
+			name: fmt.Sprintf("append_%d", n+1), every: appendEvery, wake: a.queue.intake.Wake(), retryMax: appendRetryMax, step: a.queue.intake.AppendStep,
+		})
+	}
+	return all
+}
+
+func (a *App) queueLoops() []loop {
+	if a.queue.intake == nil {
+		return nil
+	}
+	return []loop{
+		{name: "look_for_fates", every: fatesEvery, step: a.queue.intake.LookStep},
+		{name: "switch_intake", every: switchEvery, step: a.queue.intake.SwitchStep},
+	}
+}
+
+// settling is the worker's subscription.
+type settling struct {
+	running sync.WaitGroup
+	stop    context.CancelFunc
+}
+
+// startSettling subscribes the worker; without a broker it does nothing.
+func (a *App) startSettling(ctx context.Context) *settling {
+	s := &settling{}
+	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	if a.queue.intake != nil {
+		s.running.Go(func() {
+			if err := a.queue.log.Subscribe(ctx, bus.Intents, intents.Name, a.settleIntents); err != nil {
+				a.log.ErrorContext(ctx, "queued orders are not settled", "error", err)
+			}
+		})
+	}
+	return s
+}
+
+// end stops the subscription when the batch under way is settled.
+func (s *settling) end() {
+	s.stop()
+	s.running.Wait()
+}
+
+// settleFirst settles what an earlier process has queued, before the gate is read from the database: a gate that is rebuilt
+// while intents wait would sell their units again. It returns ctx's error where that ended first.
+func (a *App) settleFirst(ctx context.Context) error {
+	if a.queue.intake == nil {
+		return nil
+	}
+	log := intentLog{a.queue.log}
+	left, err := log.Waiting(ctx)
+	if err != nil || left == 0 {
+		return err
+	}
+	a.log.InfoContext(ctx, "orders that were queued are settled first", "messages", left)
+	if err := a.book.Load(ctx); err != nil { // whether a sale is still open
+		return err
+	}
+	commits := a.newLoops()
+	working, stop := context.WithCancel(context.WithoutCancel(ctx))
+	commits.start(working, a.commitLoop())
+	settling := a.startSettling(ctx)
+	for left > 0 && ctx.Err() == nil {
+		rest(ctx, fatesEvery, nil)
+		if left, err = log.Waiting(ctx); err != nil {
+			left = 1 // a broker that does not answer for a moment is asked again
+		}
+	}
+	settling.end()
+	stop()
+	commits.wait()
+	return ctx.Err()
+}
+
+// keepQueued refuses further intents and waits until the log has those that were taken. What it has is settled by whoever
+// comes next.
+func (a *App) keepQueued(grace context.Context) {
+	if a.queue.intake == nil {
+		return
+	}
+	a.queue.intake.Close()
+	for a.queue.intake.Unkept() > 0 && grace.Err() == nil {
+		rest(grace, drainEvery, nil)
+	}
+}
+
+// quietQueue reports whether nothing is queued, by any process.
+func (a *App) quietQueue(ctx context.Context) bool {
+	if a.queue.intake == nil {
+		return true
+	}
+	left, err := intentLog{a.queue.log}.Waiting(ctx)
+	return err == nil && left == 0
+}

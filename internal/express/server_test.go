@@ -153,7 +153,7 @@ func TestOrderOwnsItsMemory(t *testing.T) {
 	var kept []order.Request
 	s := &shop{place: func(r order.Request) (order.Placed, error) {
 		kept = append(kept, r)
-		return order.Placed{Order: order.Order{ID: 5}, Undecided: true}, nil
+		return order.Placed{Order: order.Order{ID: 5, Status: order.Undecided}, Undecided: true}, nil
 	}}
 	c := dial(t, serving(t, newServer(s)))
 	const orders = 50

@@ -124,11 +124,11 @@ func TestAStormOfFaultsIsAFewLines(t *testing.T) {
 type undecided struct{ httpapi.Orders }
 
 func (undecided) Place(context.Context, order.Request) (order.Placed, error) {
-	return order.Placed{Order: order.Order{ID: 77}, Undecided: true}, nil
+	return order.Placed{Order: order.Order{ID: 77, Status: order.Undecided}, Undecided: true}, nil
 }
 
 func (undecided) Get(context.Context, id.Customer, id.Order, time.Duration) (order.Placed, error) {
-	return order.Placed{Order: order.Order{ID: 77}, Undecided: true}, nil
+	return order.Placed{Order: order.Order{ID: 77, Status: order.Undecided}, Undecided: true}, nil
 }
 
 func TestAnUndecidedOrderIsNoFailure(t *testing.T) {

@@ -5,8 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
+	"math/bits"
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
@@ -38,30 +37,28 @@ func (s *Store) Fates(ctx context.Context, wanted []id.Order) ([]id.Order, error
 	if len(wanted) == 0 {
 		return nil, nil
 	}
-	list := idList(wanted)
+	places, args := inListOfOrders(wanted)
 	rows, err := s.query(ctx, `
 		SELECT id
 		FROM orders
-		WHERE id IN (`+list+`)
+		WHERE id IN (`+places+`)
 		UNION
 		SELECT order_id
 		FROM refusal
-		WHERE order_id IN (`+list+`)`)
+		WHERE order_id IN (`+places+`)`, append(args, args...)...)
 	return collect(rows, err, scanID)
 }
 
 func scanID(rows *sql.Rows) (o id.Order, err error) { return o, rows.Scan(&o) }
 
-// idList writes ids as they stand in an IN (...): they are numbers, and as many as there are.
-func idList(ids []id.Order) string {
-	var b strings.Builder
-	for i, o := range ids {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(strconv.FormatInt(int64(o), 10))
+// inListOfOrders returns the places and values of an IN (...). Their number is rounded up, so that few texts are prepared.
+func inListOfOrders(wanted []id.Order) (places string, args []any) {
+	n := 1 << bits.Len(uint(len(wanted)-1))
+	args = make([]any, n)
+	for i := range args {
+		args[i] = wanted[min(i, len(wanted)-1)]
 	}
-	return b.String()
+	return marks(n), args
 }
 
 // declined marks the queued drafts that were refused before: nothing of them is tried again. It reports whether there are
@@ -100,12 +97,17 @@ func (b *batch) queued(which func(order.Outcome) bool) []id.Order {
 }
 
 func (b *batch) refusedBefore(wanted []id.Order) (map[id.Order]bool, error) {
-	rows, err := b.tx.w.conn.QueryContext(context.Background(), `
+	known := map[id.Order]bool{}
+	if len(wanted) == 0 {
+		return known, nil
+	}
+	places, args := inListOfOrders(wanted)
+	rows, err := b.tx.Query(`
 		SELECT order_id
 		FROM refusal
-		WHERE order_id IN (`+idList(wanted)+`)`)
+		WHERE order_id IN (`+places+`)
+		FOR UPDATE`, args...)
 	found, err := collect(rows, err, scanID)
-	known := make(map[id.Order]bool, len(found))
 	for _, o := range found {
 		known[o] = true
 	}
@@ -149,14 +151,48 @@ func (b *batch) decline() error {
 		if !final {
 			continue
 		}
-		_, err := b.tx.Exec(`
-			INSERT INTO refusal (order_id, sale_id, customer_id, code, sku_id, instead_id, at)
-			VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			refusal.Order, refusal.Sale, refusal.Customer, refusal.Code.String(), refusal.SKU, refusal.Instead, millis(refusal.At))
+		err := b.insertRefusal(refusal)
 		if err != nil {
 			return err
 		}
 		b.outcomes[i].Result = order.Declined
 	}
-	return nil
+	return b.neitherMeanwhile()
+}
+
+// errMeanwhile says that another process has decided an intent that was delivered to both: the batch is tried again, and
+// finds what that one wrote.
+var errMeanwhile = fmt.Errorf("an intent was decided meanwhile: %w", errTerms)
+
+// neitherMeanwhile makes sure that no order of the batch was refused, and no refused one was made, by another process at the
+// same moment. Each writes its own row first and looks for the other's then, so one of them sees it.
+func (b *batch) neitherMeanwhile() error {
+	if b.tx.my == nil {
+		return nil // there is one writer
+	}
+	made := b.queued(func(o order.Outcome) bool { return o.Result == order.Accepted && !o.Again })
+	refused, err := b.refusedBefore(made)
+	if err == nil && len(refused) > 0 {
+		err = errMeanwhile
+	}
+	return err
+}
+
+func (b *batch) insertRefusal(refusal order.Refusal) error {
+	_, err := b.tx.Exec(`
+			INSERT INTO refusal (order_id, sale_id, customer_id, code, sku_id, instead_id, at)
+			VALUES (?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (order_id) DO NOTHING`,
+		refusal.Order, refusal.Sale, refusal.Customer, refusal.Code.String(), refusal.SKU, refusal.Instead, millis(refusal.At))
+	if err != nil || b.tx.my == nil {
+		return err
+	}
+	made, err := b.tx.order(refusal.Order)
+	switch {
+	case errors.Is(err, fault.NotFound):
+		return nil
+	case err == nil && made.Customer == refusal.Customer:
+		return errMeanwhile
+	}
+	return err
 }

@@ -106,6 +106,11 @@ func (s *Store) OrderByKey(_ context.Context, sl id.Sale, c id.Customer, key str
 	return s.orders[o].Order, s.orders[o].body, nil
 }
 
+// Refusal implements order.Store: nothing is queued here.
+func (s *Store) Refusal(_ context.Context, o id.Order) (order.Refusal, error) {
+	return order.Refusal{}, fault.New(fault.NotFound, "There is no refused order %s.", o)
+}
+
 // OrdersOf implements order.Store.
 func (s *Store) OrdersOf(ctx context.Context, c id.Customer, before id.Order, limit int) ([]order.Order, error) {
 	return s.Orders(ctx, order.Filter{Customer: c, Before: before, Limit: limit})

@@ -1,0 +1,616 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/money"
+	"github.com/tidegate/tidegate/internal/order"
+	"github.com/tidegate/tidegate/internal/order/queue"
+	"github.com/tidegate/tidegate/internal/sale"
+	"github.com/tidegate/tidegate/internal/store"
+)
+
+// patience bounds every wait for something that must come.
+const patience = 60 * time.Second
+
+// shop is the order path with its queue, over the real store and gate.
+type shop struct {
+	t        testing.TB
+	clock    *clock.Manual
+	mint     *id.Mint
+	store    *store.Store
+	gate     *inventory.Memory
+	follower *inventory.Follower
+	book     *sale.Book
+	sales    *sale.Service
+	stock    *inventory.Service
+	log      *memoryLog
+	intake   *queue.Intake
+	worker   *queue.Worker
+	orders   *order.Service
+}
+
+type products struct{}
+
+func (products) KnowsSKU(context.Context, id.SKU) error { return nil }
+func (p products) Offer(ctx context.Context, sku id.SKU) (id.Product, money.Amount, error) {
+	price, err := p.Price(ctx, sku)
+	return 1, price, err
+}
+func (products) Price(context.Context, id.SKU) (money.Amount, error) {
+	return money.Of(1250, "GBP"), nil
+}
+
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		check(t, err)
+		return v
+	}
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newShop(t testing.TB, change ...func(*order.Config)) *shop {
+	t.Helper()
+	s := &shop{t: t, clock: clock.NewManual(time.Date(2026, 11, 27, 19, 0, 0, 0, time.UTC)), log: &memoryLog{}}
+	c := store.DefaultConfig()
+	c.Path = filepath.Join(t.TempDir(), "shop.db")
+	s.store = must(store.Open(t.Context(), c))(t)
+	t.Cleanup(func() { check(t, s.store.Close()) })
+	_, _, err := s.store.Migrate(t.Context())
+	check(t, err)
+	s.mint = must(id.NewMint(s.clock, 1))(t)
+	s.open(change...)
+	return s
+}
+
+// open makes the modules as a process that starts does, with the gate as the database has it.
+func (s *shop) open(change ...func(*order.Config)) {
+	s.t.Helper()
+	t, config := s.t, order.DefaultConfig()
+	config.Intake = order.IntakeQueue
+	for _, f := range change {
+		f(&config)
+	}
+	s.gate = inventory.NewMemory()
+	s.book = sale.NewBook(s.store, s.clock)
+	check(t, s.book.Load(t.Context()))
+	s.sales = sale.NewService(s.store, s.book, products{}, s.clock, s.mint, "GBP")
+	s.stock = inventory.NewService(s.store, products{}, s.clock, s.mint)
+	s.follower = inventory.NewFollower(s.store, s.gate, func(ctx context.Context, sl id.Sale) error {
+		_, err := s.book.Refresh(ctx, sl)
+		return err
+	})
+	check(t, s.follower.Load(t.Context()))
+	committer := order.NewCommitter(s.store, s.gate, s.mint, config, func(int, time.Duration, error) {})
+	s.intake = queue.New(queue.Parts{
+		Log: s.log, Committer: committer, Gate: s.gate, Store: s.store, Clock: s.clock, Mint: s.mint, Config: config, Observer: quiet{},
+	})
+	s.worker = queue.NewWorker(s.intake, s.book)
+	s.orders = order.NewService(order.Parts{
+		Store: s.store, Gate: s.gate, Intake: s.intake, Sales: s.book, Prices: products{}, Signer: account.NewSigner(account.NewKeyring(), "ticket"),
+		Clock: s.clock, Mint: s.mint, Config: config,
+	})
+	s.drive(committer.Wake(), committer.Step)
+	for range 2 {
+		s.drive(s.intake.Wake(), s.intake.AppendStep)
+	}
+}
+
+// drive repeats a step until the test ends.
+func (s *shop) drive(wake <-chan struct{}, step func(context.Context) (int, error)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			n, err := step(ctx)
+			if n > 0 {
+				continue
+			}
+			pause := time.Second
+			if err != nil {
+				pause = 2 * time.Millisecond
+			}
+			select {
+			case <-wake:
+			case <-time.After(pause):
+			case <-ctx.Done():
+			}
+		}
+	}()
+	s.t.Cleanup(func() { cancel(); <-done })
+}
+
+// sale opens a sale of units of SKU 1 at 9.99 GBP.
+func (s *shop) sale(units, limit int64) id.Sale {
+	s.t.Helper()
+	_, err := s.stock.Adjust(s.t.Context(), inventory.Adjustment{SKU: 1, Kind: inventory.Receive, Units: units, Reason: "delivery", Actor: "test", Key: fmt.Sprint("r", s.mint.Next())})
+	check(s.t, err)
+	made := must(s.sales.Create(s.t.Context(), sale.Sale{
+		Title: "Drop", StartsAt: s.clock.Now(), EndsAt: s.clock.Now().Add(time.Hour), Limit: limit, PaymentWindow: 10 * time.Minute,
+		Items: []sale.Item{{SKU: 1, Price: money.Of(999, "GBP"), Allocation: units}},
+	}))(s.t)
+	must(s.sales.Move(s.t.Context(), made.ID, sale.Scheduled, "test"))(s.t)
+	must(s.sales.Step(s.t.Context()))(s.t)
+	s.follow()
+	return made.ID
+}
+
+func (s *shop) follow() {
+	s.t.Helper()
+	for n := 1; n > 0; {
+		n = must(s.follower.Step(s.t.Context()))(s.t)
+	}
+}
+
+func (s *shop) place(sl id.Sale, c id.Customer, key string) (order.Placed, error) {
+	return s.orders.Place(s.t.Context(), order.Request{Customer: c, Sale: sl, Key: key, Lines: []inventory.Line{{SKU: 1, Units: 1}}})
+}
+
+// queued places an order that must be queued.
+func (s *shop) queued(sl id.Sale, c id.Customer, key string) order.Placed {
+	s.t.Helper()
+	p := must(s.place(sl, c, key))(s.t)
+	if !p.Undecided || p.Order.Status != order.Queued || p.Ticket == "" {
+		s.t.Fatalf("got %+v, want queued with a ticket", p)
+	}
+	return p
+}
+
+// settle settles everything in the log, each message by itself.
+func (s *shop) settle() {
+	s.t.Helper()
+	for _, m := range s.log.all() {
+		check(s.t, s.worker.Settle(s.t.Context(), [][]byte{m}))
+	}
+	s.follow()
+}
+
+// fate follows a ticket.
+func (s *shop) fate(p order.Placed, wait time.Duration) (order.Placed, error) {
+	s.t.Helper()
+	return s.orders.Follow(s.t.Context(), must(s.orders.Ticket(p.Ticket))(s.t), wait)
+}
+
+// agrees checks the pool's row, and that the gate has the same available units.
+func (s *shop) agrees(sl id.Sale, reserved int64) {
+	s.t.Helper()
+	s.follow()
+	for _, p := range must(s.store.Pools(s.t.Context(), 1))(s.t) {
+		level, held := s.gate.Level(p.Pool)
+		if !held || level != p.Available() {
+			s.t.Errorf("pool %+v: %d at the gate (%t), %d in the database", p.Pool, level, held, p.Available())
+		}
+		if p.Sale == sl && p.Reserved != reserved {
+			s.t.Errorf("%d units are reserved, want %d", p.Reserved, reserved)
+		}
+	}
+}
+
+func TestAQueuedOrder(t *testing.T) {
+	s := newShop(t)
+	drop := s.sale(5, 1)
+	p := s.queued(drop, 7, "k")
+	if again := s.queued(drop, 7, "k"); again.Order.ID != p.Order.ID || !again.Replayed {
+		t.Errorf("the same key again: %+v", again)
+	}
+	if _, err := s.place(drop, 7, "other"); !errors.Is(err, fault.LimitReached) {
+		t.Errorf("a queued order uses the allowance: %v", err)
+	}
+	if f := must(s.fate(p, 0))(t); f.Order.Status != order.Queued {
+		t.Errorf("before its turn: %+v", f)
+	}
+	if f := must(s.orders.Get(t.Context(), 7, p.Order.ID, 0))(t); f.Order.Status != order.Queued || f.Ticket == "" {
+		t.Errorf("read by its id: %+v", f)
+	}
+	s.clock.Advance(3 * time.Minute)
+	got := make(chan order.Placed, 1)
+	go func() {
+		f, _ := s.fate(p, 30*time.Second)
+		got <- f
+	}()
+	time.Sleep(20 * time.Millisecond)
+	s.settle()
+	select {
+	case f := <-got:
+		if f.Undecided || f.Order.ID != p.Order.ID || f.Order.Status != order.Pending {
+			t.Errorf("after its turn: %+v", f)
+		}
+		// Its hold begins when it can be paid.
+		if hold := f.Order.ExpiresAt.Sub(s.clock.Now()); hold != 10*time.Minute {
+			t.Errorf("it is held for another %s, want ten minutes", hold)
+		}
+	case <-time.After(patience):
+		t.Fatal("whoever waits is not told")
+	}
+	if again := must(s.place(drop, 7, "k"))(t); !again.Replayed || again.Undecided || again.Order.ID != p.Order.ID {
+		t.Errorf("the same key after its turn: %+v", again)
+	}
+	s.agrees(drop, 1)
+}
+
+// The gate promises more than there is; the guard refuses what cannot be had, and its row says why.
+func TestARefusedIntent(t *testing.T) {
+	s := newShop(t)
+	drop := s.sale(2, 0)
+	snap := must(s.store.GateSnapshot(t.Context()))(t)
+	for i := range snap.Stock {
+		if snap.Stock[i].Sale == drop {
+			snap.Stock[i].OnHand = 3
+		}
+	}
+	check(t, s.gate.Load(t.Context(), snap))
+	var all []order.Placed
+	for c := range id.Customer(3) {
+		all = append(all, s.queued(drop, c+1, "k"))
+	}
+	s.settle()
+	refused := 0
+	for i, p := range all {
+		f, err := s.fate(p, 0)
+		if err == nil && !f.Undecided {
+			continue
+		}
+		if refused++; !errors.Is(err, fault.SoldOut) {
+			t.Errorf("%+v, %v, want sold_out", f, err)
+		}
+		if _, err := s.orders.Get(t.Context(), id.Customer(i+1), p.Order.ID, 0); !errors.Is(err, fault.SoldOut) {
+			t.Errorf("read by its id: %v", err)
+		}
+		if _, err := s.orders.Get(t.Context(), 99, p.Order.ID, 0); !errors.Is(err, fault.NotFound) {
+			t.Errorf("read by another: %v", err)
+		}
+	}
+	if refused != 1 {
+		t.Errorf("%d were refused, want 1", refused)
+	}
+	if level, _ := s.gate.Level(inventory.Pool{Sale: drop, SKU: 1}); level != 1 {
+		t.Errorf("%d units at the gate, want the one that was given back", level)
+	}
+}
+
+// overload loads a gate that thinks that a pool has more than it has.
+func (s *shop) overload(sl id.Sale, units int64) {
+	s.t.Helper()
+	snap := must(s.store.GateSnapshot(s.t.Context()))(s.t)
+	for i := range snap.Stock {
+		if snap.Stock[i].Sale == sl {
+			snap.Stock[i].OnHand = units + snap.Stock[i].Reserved
+		}
+	}
+	check(s.t, s.gate.Load(s.t.Context(), snap))
+}
+
+// receive puts units of SKU 1 into general stock.
+func (s *shop) receive(units int64) {
+	s.t.Helper()
+	_, err := s.stock.Adjust(s.t.Context(), inventory.Adjustment{SKU: 1, Kind: inventory.Receive, Units: units, Reason: "delivery", Actor: "test", Key: fmt.Sprint("r", s.mint.Next())})
+	check(s.t, err)
+	s.follow()
+}
+
+func (s *shop) placed() int {
+	s.t.Helper()
+	return len(must(s.store.Orders(s.t.Context(), order.Filter{Limit: 200}))(s.t))
+}
+
+// P8: an intent that comes three times, in one batch and out of order, to another process, and again the next day makes one
+// order; a refused one stays refused when there would be stock for it.
+func TestRedelivery(t *testing.T) {
+	s := newShop(t)
+	drop := s.sale(5, 0)
+	s.receive(1)
+	for c := range id.Customer(3) {
+		s.queued(drop, c+1, "k")
+	}
+	s.overload(0, 2)
+	first, second := s.queued(0, 8, "k"), s.queued(0, 9, "k")
+	s.settle()
+	again := func(why string) {
+		t.Helper()
+		messages := s.log.all()
+		for i := range messages {
+			check(t, s.worker.Settle(t.Context(), [][]byte{messages[len(messages)-1-i], messages[i]}))
+		}
+		if n := s.placed(); n != 4 {
+			t.Errorf("%s: %d orders, want 4", why, n)
+		}
+	}
+	again("once more")
+	if f, err := s.fate(first, 0); err != nil || f.Undecided {
+		t.Errorf("the first of two: %+v, %v", f, err)
+	}
+	if _, err := s.fate(second, 0); !errors.Is(err, fault.SoldOut) {
+		t.Errorf("the second of two: %v, want sold_out", err)
+	}
+	check(t, s.follower.Load(t.Context()))
+	again("with a gate that was rebuilt")
+	s.agrees(drop, 3)
+	s.receive(10)
+	s.open()
+	again("in another process, with stock for the refused one")
+	s.agrees(drop, 3)
+	if _, err := s.fateOf(second); !errors.Is(err, fault.SoldOut) {
+		t.Errorf("a refused order became another: %v", err)
+	}
+	s.clock.Advance(25 * time.Hour)
+	must(s.sales.Step(t.Context()))(t)
+	s.follow()
+	again("the next day")
+	s.agrees(drop, 3)
+}
+
+// fateOf reads an order of another process's ticket by its owner.
+func (s *shop) fateOf(p order.Placed) (order.Placed, error) {
+	return s.orders.Get(s.t.Context(), 9, p.Order.ID, 0)
+}
+
+// P1, P7: an append whose confirm does not come is undecided, and not given back; the same key asks again and gets the truth,
+// whichever it is.
+func TestALostConfirm(t *testing.T) {
+	for name, keeps := range map[string]bool{"the log has it": true, "the log has it not": false} {
+		t.Run(name, func(t *testing.T) {
+			s := newShop(t, func(c *order.Config) { c.AnswerWithin = 200 * time.Millisecond })
+			drop := s.sale(1, 1)
+			s.log.fails(func() (bool, error) { return keeps, errNoConfirm })
+			p := must(s.place(drop, 7, "k"))(t)
+			if !p.Undecided || p.Order.Status != order.Undecided || p.Ticket == "" {
+				t.Fatalf("got %+v, want undecided with a ticket", p)
+			}
+			if level, _ := s.gate.Level(inventory.Pool{Sale: drop, SKU: 1}); level != 0 {
+				t.Errorf("its unit was given back")
+			}
+			if again := must(s.place(drop, 7, "k"))(t); again.Order.ID != p.Order.ID || again.Order.Status != order.Undecided {
+				t.Errorf("the same key, while nobody knows: %+v", again)
+			}
+			s.log.fails(nil)
+			s.until("the append is confirmed", func() bool { return s.intake.Unkept() == 0 })
+			if again := must(s.place(drop, 7, "k"))(t); again.Order.ID != p.Order.ID || again.Order.Status != order.Queued {
+				t.Errorf("the same key, once it is kept: %+v", again)
+			}
+			s.settle()
+			if f := must(s.fate(p, 0))(t); f.Undecided || f.Order.ID != p.Order.ID {
+				t.Errorf("its fate: %+v", f)
+			}
+			if s.placed() != 1 {
+				t.Errorf("%d orders", s.placed())
+			}
+			s.agrees(drop, 1)
+		})
+	}
+}
+
+func (s *shop) until(what string, holds func() bool) {
+	s.t.Helper()
+	for end := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			s.t.Fatalf("not within %s: %s", patience, what)
+		}
+	}
+}
+
+// A log that says that it has nothing taken is believed: the unit goes back, and the shopper is told to come again.
+func TestALogThatIsAway(t *testing.T) {
+	s := newShop(t)
+	drop := s.sale(1, 0)
+	s.log.fails(func() (bool, error) { return false, fmt.Errorf("away: %w", queue.ErrNotAppended) })
+	_, err := s.place(drop, 7, "k")
+	if f := fault.As(err); f.Code != fault.Overloaded || f.RetryAfter == 0 {
+		t.Errorf("got %v, want overloaded with a time to come again", err)
+	}
+	s.agrees(drop, 0)
+	s.log.fails(nil)
+	s.queued(drop, 8, "k")
+}
+
+// P4: what dies between any two steps of settling is delivered again, and nothing is lost or done twice.
+func TestAnIntentOfAnEarlierLife(t *testing.T) {
+	s := newShop(t)
+	drop := s.sale(4, 0)
+	for c := range id.Customer(3) {
+		s.queued(drop, c+1, "k")
+	}
+	// The process dies before anything was settled. The next one reads the gate too early, as it would where the broker
+	// delivered a message that it had said not to have.
+	s.open()
+	if level, _ := s.gate.Level(inventory.Pool{Sale: drop, SKU: 1}); level != 4 {
+		t.Fatalf("%d units at the gate", level)
+	}
+	s.settle()
+	s.agrees(drop, 3)
+	if again := must(s.place(drop, 1, "k"))(t); again.Undecided || !again.Replayed {
+		t.Errorf("the key of an order of the earlier life: %+v", again)
+	}
+}
+
+// away is a database that does not take commits.
+type away struct {
+	order.Store
+	mu   sync.Mutex
+	gone bool
+}
+
+func (a *away) CommitOrders(ctx context.Context, batch []*order.Draft, mint *id.Mint) ([]order.Outcome, error) {
+	a.mu.Lock()
+	gone := a.gone
+	a.mu.Unlock()
+	if gone {
+		return nil, fault.New(fault.StoreUnavailable, "The database is away.")
+	}
+	return a.Store.CommitOrders(ctx, batch, mint)
+}
+
+func (a *away) set(gone bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.gone = gone
+}
+
+// A backlog has a bound, and says from the measured rate when to come again; a database that is away settles nothing and
+// refuses nothing.
+func TestABacklog(t *testing.T) {
+	db := &away{}
+	s := newShop(t, func(c *order.Config) { c.BacklogOrdersMax = 50 })
+	drop := s.sale(100, 0)
+	db.Store = s.store
+	committer := order.NewCommitter(db, s.gate, s.mint, order.DefaultConfig(), func(int, time.Duration, error) {})
+	s.rewire(committer)
+	db.set(true)
+	for c := range id.Customer(50) {
+		s.queued(drop, c+1, "k")
+	}
+	_, err := s.place(drop, 51, "k")
+	if f := fault.As(err); f.Code != fault.Overloaded || f.RetryAfter < time.Second {
+		t.Errorf("the 51st: %v, want overloaded with a time to come again", err)
+	}
+	settled := make(chan error, 1)
+	go func() { settled <- s.worker.Settle(context.Background(), s.log.all()) }()
+	select {
+	case err := <-settled:
+		t.Fatalf("settled without a database: %v", err)
+	case <-time.After(300 * time.Millisecond):
+	}
+	db.set(false)
+	check(t, <-settled)
+	s.agrees(drop, 50)
+	s.queued(drop, 51, "k")
+}
+
+// rewire makes the intake and the orders anew over another committer.
+func (s *shop) rewire(committer *order.Committer) {
+	config := order.DefaultConfig()
+	config.Intake, config.BacklogOrdersMax = order.IntakeQueue, 50
+	s.intake = queue.New(queue.Parts{
+		Log: s.log, Committer: committer, Gate: s.gate, Store: s.store, Clock: s.clock, Mint: s.mint, Config: config, Observer: quiet{},
+	})
+	s.worker = queue.NewWorker(s.intake, s.book)
+	s.orders = order.NewService(order.Parts{
+		Store: s.store, Gate: s.gate, Intake: s.intake, Sales: s.book, Prices: products{}, Signer: account.NewSigner(account.NewKeyring(), "ticket"),
+		Clock: s.clock, Mint: s.mint, Config: config,
+	})
+	s.drive(committer.Wake(), committer.Step)
+	s.drive(s.intake.Wake(), s.intake.AppendStep)
+}
+
+// The terms may change while an order waits: another limit does not concern it, another price and an end do.
+func TestTermsThatChangeMeanwhile(t *testing.T) {
+	two := int64(2)
+	for _, c := range []struct {
+		name   string
+		change func(s *shop, sl id.Sale) error
+		want   error
+	}{
+		{"another limit", func(s *shop, sl id.Sale) error {
+			_, err := s.store.ChangeSale(t.Context(), sale.Change{Sale: sl, Limit: &two, At: s.clock.Now()})
+			return err
+		}, nil},
+		{"the end", func(s *shop, sl id.Sale) error {
+			_, err := s.sales.Move(t.Context(), sl, sale.Ended, "test")
+			return err
+		}, fault.SaleEnded},
+		{"a pause", func(s *shop, sl id.Sale) error {
+			_, err := s.sales.Move(t.Context(), sl, sale.Paused, "test")
+			return err
+		}, fault.SalePaused},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newShop(t)
+			drop := s.sale(2, 0)
+			p := s.queued(drop, 7, "k")
+			check(t, c.change(s, drop))
+			s.follow()
+			s.settle()
+			f, err := s.fate(p, 0)
+			if !errors.Is(err, c.want) || f.Undecided {
+				t.Errorf("got %+v, %v; want %v", f, err, c.want)
+			}
+		})
+	}
+}
+
+func TestATicketIsNotMadeUp(t *testing.T) {
+	s := newShop(t)
+	p := s.queued(s.sale(1, 0), 7, "k")
+	for _, bad := range []string{"", "x", p.Ticket + "A", "B" + p.Ticket[1:], p.Ticket[:len(p.Ticket)-1]} {
+		if _, err := s.orders.Ticket(bad); !errors.Is(err, fault.Invalid) {
+			t.Errorf("the ticket %q: %v", bad, err)
+		}
+	}
+	s.clock.Advance(49 * time.Hour)
+	if _, err := s.orders.Ticket(p.Ticket); !errors.Is(err, fault.Invalid) {
+		t.Errorf("after two days: %v", err)
+	}
+}
+
+func TestAMessageThatIsNotOurs(t *testing.T) {
+	s := newShop(t)
+	for _, m := range [][]byte{{1, 2, 3}, []byte("{}"), make([]byte, 100)} {
+		if err := s.worker.Settle(t.Context(), [][]byte{m}); !errors.Is(err, queue.ErrMalformed) {
+			t.Errorf("%v: %v, want ErrMalformed", m, err)
+		}
+	}
+}
+
+// While commits are slow orders are queued, and they are answered directly again when that is over for good.
+func TestAuto(t *testing.T) {
+	db := &away{}
+	s := newShop(t)
+	drop := s.sale(100, 0)
+	db.Store = s.store
+	config := order.DefaultConfig()
+	config.Intake, config.QueueAfter = order.IntakeAuto, 30*time.Millisecond
+	committer := order.NewCommitter(db, s.gate, s.mint, config, func(int, time.Duration, error) {})
+	s.intake = queue.New(queue.Parts{
+		Log: s.log, Committer: committer, Gate: s.gate, Store: s.store, Clock: s.clock, Mint: s.mint, Config: config, Observer: quiet{},
+	})
+	s.worker = queue.NewWorker(s.intake, s.book)
+	s.orders = order.NewService(order.Parts{
+		Store: s.store, Gate: s.gate, Intake: s.intake, Sales: s.book, Prices: products{}, Signer: account.NewSigner(account.NewKeyring(), "ticket"),
+		Clock: s.clock, Mint: s.mint, Config: config,
+	})
+	s.drive(committer.Wake(), committer.Step)
+	s.drive(s.intake.Wake(), s.intake.AppendStep)
+	turn := func() { must(s.intake.SwitchStep(t.Context()))(t) }
+	turn()
+	if p := must(s.place(drop, 1, "k"))(t); p.Undecided {
+		t.Fatalf("a fast commit is queued: %+v", p)
+	}
+	db.set(true)
+	if _, err := s.place(drop, 2, "k"); !errors.Is(err, fault.StoreUnavailable) {
+		t.Fatalf("the first that fails: %v", err)
+	}
+	s.until("it queues", func() bool { turn(); return s.intake.Queues() })
+	p := s.queued(drop, 2, "k")
+	db.set(false)
+	s.settle()
+	if f := must(s.fate(p, 0))(t); f.Undecided {
+		t.Errorf("its fate: %+v", f)
+	}
+	turn()
+	if !s.intake.Queues() {
+		t.Error("it flutters: one fast commit is not calm")
+	}
+	s.until("it is direct again", func() bool { turn(); return !s.intake.Queues() })
+	if p := must(s.place(drop, 3, "k"))(t); p.Undecided {
+		t.Errorf("got %+v", p)
+	}
+	s.agrees(drop, 3)
+}

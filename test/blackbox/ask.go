@@ -269,5 +269,11 @@ func (s *Shop) Tokens(first int64, n int) []string {
 	if code != 0 || len(tokens) != n {
 		s.T.Fatalf("tidegate token: exit %d, %d tokens of %d: %s", code, len(tokens), n, stderr)
 	}
+	for _, token := range tokens[:min(len(tokens), secretTokensMax)] {
+		s.Secret(token)
+	}
 	return tokens
 }
+
+// secretTokensMax bounds the tokens that logs are searched for.
+const secretTokensMax = 50

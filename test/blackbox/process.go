@@ -28,6 +28,7 @@ type Shop struct {
 	process *Process
 	at      atomic.Pointer[Running]
 	client  *http.Client
+	secrets secrets
 }
 
 // Running is what a process says of itself in running.json.
@@ -110,6 +111,7 @@ func (s *Shop) Spawn(args ...string) *Process {
 	s.T.Cleanup(func() {
 		_ = p.Process.Kill()
 		<-p.Ended
+		s.checkLog(p)
 		if s.T.Failed() {
 			s.T.Logf("tidegate %v logged:\n%s", args, tail(p.Stderr.String()))
 		}

@@ -1,0 +1,222 @@
+package main
+
+// The tests that catch more than one bug.
+const (
+	simulation = "./test/simulation"
+	seeds      = "TestSeeds"
+)
+
+// bugs are what is planted. Each names the invariant or the pitfall that it breaks.
+var bugs = []bug{
+	{
+		name: "I1 P9: the guard of the stock is gone",
+		edits: []edit{{"internal/store/stock.go", `		UPDATE stock
+		SET reserved = reserved + ?
+		WHERE sale_id = ?
+		  AND sku_id = ?
+		  AND on_hand - reserved >= ?`, `		UPDATE stock
+		SET reserved = reserved + ?
+		WHERE sale_id = ?
+		  AND sku_id = ?
+		  AND 0 < ?`}},
+		folder: "./internal/store", run: "TestOrder",
+	},
+	{
+		name:   "P9: the gate counts below zero",
+		edits:  []edit{{"internal/inventory/memory.go", "		if n < units {\n			return false", "		if n < 0 {\n			return false"}},
+		folder: "./test/history", run: "TestGateBySKU", env: []string{"TORTURE_COUNT=50000"},
+	},
+	{
+		name: "I2 P1: the log is not synced",
+		edits: []edit{
+			{"internal/store/write.go", `"synchronous(FULL)"`, `"synchronous(OFF)"`},
+			{"internal/store/write.go", "sync < 2", "sync < 0"},
+		},
+		folder: "./test/crash", run: "TestEvery201FollowsTheSyncOfItsCommit",
+	},
+	{
+		name:   "I2 P1: the answer does not wait for the commit",
+		edits:  []edit{{"internal/order/committer.go", "	return t.wait(ctx)\n}\n\nfunc (c *Committer) enqueue", "	return Outcome{Result: Accepted}, nil\n}\n\nfunc (c *Committer) enqueue"}},
+		folder: "./test/crash", run: "TestEvery201FollowsTheSyncOfItsCommit",
+	},
+	{
+		name: "I3 P20: the unique key of orders is on the wrong columns",
+		edits: []edit{
+			{"internal/store/migrations/sqlite/00003_trade.sql", "UNIQUE (sale_id, customer_id, idem_key)", "UNIQUE (sale_id, customer_id, idem_key, id)"},
+			{"internal/store/order_commit.go", "ON CONFLICT (sale_id, customer_id, idem_key) DO NOTHING", "ON CONFLICT (sale_id, customer_id, idem_key, id) DO NOTHING"},
+		},
+		folder: "./internal/store", run: "TestOrder",
+	},
+	{
+		name:   "P20: the body under a key is not compared by the gate",
+		edits:  []edit{{"internal/inventory/memory.go", "if k.body != c.Body {", "if false {"}},
+		folder: "./internal/inventory", run: "TestMemoryGate",
+	},
+	{
+		name:   "P20: the body under a key is not compared by the database",
+		edits:  []edit{{"internal/store/order_commit.go", "case digest != c.Body:", "case digest != c.Body && c.Order == 0:"}},
+		folder: "./internal/store", run: "TestOrder",
+	},
+	{
+		name:   "P10 P22: the key comes after the refusal",
+		edits:  []edit{{"internal/inventory/memory.go", "return sh.refuse(c, refusal), nil", "return refusal, nil"}},
+		folder: "./internal/inventory", run: "TestMemoryGate",
+	},
+	{
+		name:   "I7 P19: the limit is not in the inserting statement",
+		edits:  []edit{{"internal/store/order_commit.go", "		  ) <= ?\n		THEN 'pending'", "		  ) <= ? + 1000000\n		THEN 'pending'"}},
+		folder: "./internal/store", run: "TestOrder",
+	},
+	{
+		name: "I7 P14: the limit is checked before the transaction",
+		edits: []edit{
+			{"internal/store/order_commit.go", "		  ) <= ?\n		THEN 'pending'", "		  ) <= ? + 1000000\n		THEN 'pending'"},
+			{"internal/store/order_commit.go", "	var outcomes []order.Outcome\n	err := s.write(ctx, orders,", `	var outcomes []order.Outcome
+	late := map[int]bool{}
+	for i, d := range drafts {
+		var used, most int64
+		if err := s.queryRow(ctx, "SELECT COALESCE(SUM(units), 0) FROM orders WHERE sale_id = ? AND customer_id = ? AND status NOT IN ('expired', 'cancelled')", []any{d.Claim.Sale, d.Claim.Customer}, &used); err != nil {
+			return nil, err
+		}
+		if err := s.queryRow(ctx, "SELECT COALESCE(MAX(limit_per_customer), 0) FROM sale WHERE id = ?", []any{d.Claim.Sale}, &most); err != nil {
+			return nil, err
+		}
+		late[i] = most > 0 && used+d.Order.Units > most
+	}
+	err := s.write(ctx, orders,`},
+			{"internal/store/order_commit.go", "		return b.record()\n	})", "		for i := range late {\n			if late[i] && b.outcomes[i].Result == order.Accepted {\n				return errApart\n			}\n		}\n		return b.record()\n	})"},
+		},
+		folder: "./internal/store", run: "TestOrder",
+	},
+	{
+		name:   "P15: two lines of one SKU are checked each by itself",
+		edits:  []edit{{"internal/order/order.go", "	if len(lines) < 2 {\n		return lines\n	}", "	if len(lines) > 0 {\n		return lines\n	}"}},
+		folder: "./internal/order", run: "TestPlace",
+	},
+	{
+		name:   "P21: the list price is taken in a sale",
+		edits:  []edit{{"internal/order/service.go", "o.add(i, l, item.Price, r)", "o.add(i, l, item.ListPrice, r)"}},
+		folder: "./internal/order", run: "TestPlace",
+	},
+	{
+		name:   "P21: X-Forwarded-For is believed of anybody",
+		edits:  []edit{{"internal/httpapi/client.go", "	if !c.trusts(peer) {\n		return peer\n	}", ""}},
+		folder: "./internal/httpapi", run: "TestClientAddress",
+	},
+	{
+		name:   "P17: a reservation is given back twice",
+		edits:  []edit{{"internal/inventory/memory.go", "	if !sh.forget(c) || committed {", "	if sh.forget(c); committed {"}},
+		folder: "./internal/inventory", run: "TestMemoryGate",
+	},
+	{
+		name:   "I8 P3: a refused order does not give its reservation back",
+		edits:  []edit{{"internal/order/committer.go", "kept := t.outcome.Err == nil && t.outcome.Result == Accepted", "kept := t.outcome.Err == nil"}},
+		folder: simulation, run: seeds,
+	},
+	{
+		name:   "I11 P7: a client that goes away gives its reservation back",
+		edits:  []edit{{"internal/order/committer.go", "	return t.wait(ctx)\n}\n\nfunc (c *Committer) enqueue", "	out, err := t.wait(ctx)\n	if errors.Is(err, ErrUndecided) {\n		_ = c.gate.Settle(ctx, &d.Claim, false)\n	}\n	return out, err\n}\n\nfunc (c *Committer) enqueue"}},
+		folder: "./internal/order", run: "TestClientThatGoesAway|TestAnswerUndecidedInTime|TestUnknownOutcome",
+	},
+	{
+		name:   "I11 P7: an unknown outcome of a commit is taken for a failure",
+		edits:  []edit{{"internal/order/committer.go", "	if errors.Is(err, fault.OutcomeUnknown) {", "	if false {"}},
+		folder: "./internal/order", run: "TestUnknownOutcome",
+	},
+	{
+		name:   "I11: an outcome that is not known in time is told as a failure",
+		edits:  []edit{{"internal/order/service.go", "	if errors.Is(err, ErrUndecided) {\n		return undecided(d.Order.ID), false, nil", "	if errors.Is(err, ErrUndecided) {\n		return Placed{}, false, soldOut(0)"}},
+		folder: "./internal/order", run: "TestAnswerUndecidedInTime",
+	},
+	{
+		name:   "I10: the gate carries out a change twice",
+		edits:  []edit{{"internal/inventory/memory.go", "	m.ensure(changes)\n	for _, ch := range changes {\n		if ch.Position <= m.position {", "	m.ensure(changes)\n	for _, ch := range changes {\n		if false {"}},
+		folder: "./internal/inventory", run: "TestMemoryGate",
+	},
+	{
+		name:   "I10: the follower passes over a change",
+		edits:  []edit{{"internal/inventory/follower.go", "f.position.Store(changes[len(changes)-1].Position)", "f.position.Store(changes[len(changes)-1].Position + 1)"}},
+		folder: simulation, run: seeds,
+	},
+	{
+		name:   "I10: a release has no row in the outbox",
+		edits:  []edit{{"internal/store/stock.go", "	if d.OnHand == d.Reserved && allowance == 0 {", "	if d.OnHand == d.Reserved || m.Kind == inventory.Release {"}},
+		folder: "./test/simulation/model", run: "TestTheModelIsTheDatabase",
+	},
+	{
+		name:   "I4: an order's movement is not in the ledger",
+		edits:  []edit{{"internal/store/stock.go", "	if err := tx.ledger(m); err != nil {\n		return err\n	}\n	if d.OnHand", "	if d.OnHand"}},
+		folder: "./internal/store", run: "TestStock|TestOrder|TestSale",
+	},
+	{
+		name: "I5 P26: expiry does not ask the provider",
+		edits: []edit{
+			{"internal/store/expiry.go", "	if err != nil || live {\n		return false, err", "	if err != nil || live && now.IsZero() {\n		return false, err"},
+			{"internal/store/expiry.go", "			  AND a.status IN ('starting', 'open')\n", "			  AND a.status = 'none'\n"},
+		},
+		folder: "./internal/store", run: "TestPayment",
+	},
+	{
+		name:   "I5 P23: a late payment is dropped",
+		edits:  []edit{{"internal/store/payment.go", "		return tx.requestSurplus(a, &o, s)", "		return nil"}},
+		folder: "./internal/payment", run: "TestLate|TestDoublePayment",
+	},
+	{
+		name:   "I5 P24: a refund is asked for under another key each time",
+		edits:  []edit{{"internal/payment/refund.go", `return r.ID.String() + "-" + strconv.Itoa(r.Round)`, `return r.ID.String() + "-" + strconv.FormatInt(r.LookAt.UnixMilli(), 10)`}},
+		folder: simulation, run: seeds,
+	},
+	{
+		name: "I6 P17: a cancelled order is cancelled once more",
+		edits: []edit{
+			{"internal/order/order.go", "	Expired:   {Paid},", "	Expired:   {Paid},\n	Cancelled: {Cancelled},"},
+			{"internal/store/hold.go", "	if current.Status != order.Pending {\n		return current, false, nil\n	}\n", ""},
+		},
+		folder: "./test/simulation/model", run: "TestTheModelIsTheDatabase",
+	},
+	{
+		name:   "I6: the end of a sale returns what is held",
+		edits:  []edit{{"internal/store/sale.go", "units, reason = -st.Available(), \"ended\"", "units, reason = -st.OnHand, \"ended\""}},
+		folder: "./internal/store", run: "TestSale",
+	},
+	{
+		name:   "I7: a late payment is honoured beyond the limit",
+		edits:  []edit{{"internal/store/hold.go", "	if limit > 0 && used+o.Units > limit {", "	if false {"}},
+		folder: "./internal/store", run: "TestOrder",
+	},
+	{
+		name:   "I7 P22: a rebuilt gate does not know who has bought",
+		edits:  []edit{{"internal/inventory/memory.go", "		known.keys = append(known.keys, keyed{KeyDigest(h.Key), h.Body, h.Order})\n	}\n	m.sales.Store(&sales)", "	}\n	m.sales.Store(&sales)"}},
+		folder: "./internal/inventory", run: "TestMemoryGate",
+	},
+	{
+		name:   "P25: the amount of a notification is not compared",
+		edits:  []edit{{"internal/payment/payment.go", "	case r.Amount.Minor != a.Amount.Minor:", "	case false:"}},
+		folder: simulation, run: seeds,
+	},
+	{
+		name:   "P25: any signature of a notification is good",
+		edits:  []edit{{"internal/payment/sandbox/signature.go", "!ok || err != nil || !hmac.Equal(got, mac(p.secret, stamp, body))", "!ok || err != nil || hmac.Equal(got, []byte(stamp))"}},
+		folder: "./internal/payment", run: "TestNotifications",
+	},
+	{
+		name:   "security: any signature of a token is good",
+		edits:  []edit{{"internal/account/token_own.go", "ok := hmac.Equal(mac.Sum(sum[:0]), given[:sha256.Size])", "ok := len(mac.Sum(sum[:0])) == sha256.Size"}},
+		folder: "./internal/account", run: "TestVerifyRefusesForgeries|TestOwnForm",
+	},
+	{
+		name:   "security: an ended session is let in",
+		edits:  []edit{{"internal/account/revoked.go", "		return true\n	}\n	floor", "		return false\n	}\n	floor"}},
+		folder: "./internal/account", run: "TestAuthenticateRefusesAnEndedSession",
+	},
+	{
+		name:   "security: any admin key opens every admin route",
+		edits:  []edit{{"internal/httpapi/auth.go", "	if !x.admin.May(n.role) {", "	if false {"}},
+		folder: "./test/security", run: "TestEveryRouteByEveryCaller",
+	},
+	{
+		name:   "security: another customer's order can be read",
+		edits:  []edit{{"internal/order/read.go", "	if err == nil && found.Customer != c {", "	if false {"}},
+		folder: "./test/security", run: "TestEveryRouteByEveryCaller",
+	},
+}

@@ -31,6 +31,7 @@ func (a *App) newPayments() (*payment.Service, *sandbox.Provider, error) {
 	provider := sandbox.New(sandbox.Parts{
 		Ledger: a.store, Secret: secret, Base: func() string { return a.Addresses().Public },
 		Clock: a.clock, Mint: a.mint, Log: a.log, Config: a.config.Sandbox,
+		Return: a.orderPage(),
 	})
 	service := payment.NewService(payment.Parts{
 		Store: a.store, Providers: []payment.Provider{provider},

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/tidegate/tidegate/internal/httpapi"
+	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/payment/sandbox"
 	"github.com/tidegate/tidegate/internal/web"
 	"github.com/tidegate/tidegate/internal/web/site"
@@ -44,4 +45,12 @@ func cashierOrigin(c sandbox.Config) []string {
 		return nil
 	}
 	return []string{c.PublicURL}
+}
+
+// orderPage returns where shoppers find the page of an order; nil where there are no pages.
+func (a *App) orderPage() func(id.Order) string {
+	if !a.config.Web.Enabled {
+		return nil
+	}
+	return func(o id.Order) string { return a.config.Web.PublicURL + "/orders/" + o.String() }
 }

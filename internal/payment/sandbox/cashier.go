@@ -3,7 +3,6 @@ package sandbox
 import (
 	"bytes"
 	"embed"
-	"errors"
 	"html/template"
 	"io"
 	"net/http"
@@ -44,13 +43,18 @@ func style(w http.ResponseWriter, r *http.Request) {
 	http.ServeFileFS(w, r, files, "cashier.css")
 }
 
-// view is what the page shows.
+// view is what the page shows. Title and Text are keys of its words.
 type view struct {
+	Lang        string
 	Title, Text string
 	Payment     *Payment
 	Expires     string
 	Action      string
+	Return      string // where the shop shows the order; empty: nowhere
 }
+
+// T returns words in the page's language.
+func (v view) T(key string) string { return words.words[v.Lang][key] }
 
 // show answers with the page of a payment.
 func (p *Provider) show(w http.ResponseWriter, r *http.Request) {
@@ -65,15 +69,18 @@ func (p *Provider) show(w http.ResponseWriter, r *http.Request) {
 // view says how a payment stands.
 func (p *Provider) view(one *Payment) view {
 	v := view{Payment: one, Expires: one.ExpiresAt.UTC().Format("15:04:05 UTC")}
+	if p.back != nil {
+		v.Return = p.back(one.Order)
+	}
 	switch {
 	case one.Status == payment.Paid:
-		v.Title, v.Text = "Paid", "The shop has been told. You may close this page."
+		v.Title, v.Text = "title.paid", "text.paid"
 	case one.Status == payment.Declined:
-		v.Title, v.Text = "Declined", "No money has moved. Go back to the shop to try again."
+		v.Title, v.Text = "title.declined", "text.declined"
 	case !p.open(one):
-		v.Title, v.Text = "Too late", "This payment is closed. No money has moved."
+		v.Title, v.Text = "title.late", "text.late"
 	default:
-		v.Title, v.Text, v.Action = "Pay", "This is a sandbox: no money moves.", pathPay+one.Token
+		v.Title, v.Text, v.Action = "title.pay", "text.pay", pathPay+one.Token
 	}
 	return v
 }
@@ -119,23 +126,28 @@ func (p *Provider) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if status >= http.StatusInternalServerError {
 		p.log.ErrorContext(r.Context(), "the sandbox's cashier failed", "error", err)
 	}
-	v := view{Title: f.Code.Row().Title, Text: f.Detail}
-	if errors.Is(err, fault.NotFound) {
-		v.Text = "There is no payment at this address."
+	v := view{Title: "title.problem", Text: "text.problem"}
+	switch f.Code {
+	case fault.NotFound:
+		v.Text = "text.missing"
+	case fault.Invalid:
+		v.Text = "text.invalid"
 	}
 	p.render(w, r, status, v)
 }
 
 // headers forbid the page everything that it does not need. See https://www.w3.org/TR/CSP3/.
 func headers(h http.Header) {
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "no-referrer") // the address is the key
 	h.Set("Cache-Control", "no-store")
+	h.Set("Vary", "Accept-Language, Cookie")
 	h.Set("X-Content-Type-Options", "nosniff")
 }
 
 func (p *Provider) render(w http.ResponseWriter, r *http.Request, status int, v view) {
 	var b bytes.Buffer
+	v.Lang = words.of(r)
 	if err := page.Execute(&b, v); err != nil {
 		p.log.ErrorContext(r.Context(), "the sandbox's cashier failed", "error", err)
 		w.WriteHeader(http.StatusInternalServerError)

@@ -28,6 +28,7 @@ type Provider struct {
 	mint   *id.Mint
 	log    *slog.Logger
 	client *http.Client
+	back   func(id.Order) string
 }
 
 // Parts is what a Provider is made of.
@@ -39,12 +40,14 @@ type Parts struct {
 	Mint   *id.Mint
 	Log    *slog.Logger
 	Config Config
+	// Return says where the shop shows an order, for the way back from the cashier; nil: it shows none.
+	Return func(id.Order) string
 }
 
 // New returns a sandbox over its parts.
 func New(p Parts) *Provider {
 	return &Provider{
-		ledger: p.Ledger, secret: p.Secret, clock: p.Clock, mint: p.Mint, log: p.Log,
+		ledger: p.Ledger, secret: p.Secret, clock: p.Clock, mint: p.Mint, log: p.Log, back: p.Return,
 		cash: address(p.Config.PublicURL, p.Base), notify: address(p.Config.NotifyURL, p.Base),
 		client: &http.Client{Timeout: deliveryTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}

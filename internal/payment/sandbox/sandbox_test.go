@@ -54,6 +54,7 @@ func newDesk(t *testing.T) *desk {
 	mint, err := id.NewMint(d.clock, 1)
 	d.must(err)
 	d.parts = sandbox.Parts{
+		Return: func(o id.Order) string { return "/orders/" + o.String() },
 		Ledger: s, Secret: "sixteen characters", Base: func() string { return d.shop.URL }, Clock: d.clock, Mint: mint, Log: slog.New(slog.DiscardHandler),
 	}
 	d.Provider = sandbox.New(d.parts)
@@ -105,12 +106,13 @@ func TestCashier(t *testing.T) {
 		says         string
 	}{
 		{"the page", "GET", page, "", 200, `value="pay"`},
-		{"no such payment", "GET", "/sandbox/pay/guess", "", 404, "no payment at this address"},
-		{"no such payment to pay", "POST", "/sandbox/pay/guess", "action=pay", 404, "no payment at this address"},
-		{"no action", "POST", page, "", 422, "pay or decline"},
-		{"another action", "POST", page, "action=steal", 422, "pay or decline"},
-		{"the action in the address", "POST", page + "?action=pay", "", 422, "pay or decline"},
-		{"a form without end", "POST", page, "action=" + strings.Repeat("x", 1<<16), 422, "pay or decline"},
+		{"no such payment", "GET", "/sandbox/pay/guess", "", 404, "There is no payment at this address"},
+		{"no such payment to pay", "POST", "/sandbox/pay/guess", "action=pay", 404, "There is no payment at this address"},
+		{"no action", "POST", page, "", 422, "Press pay or decline"},
+		{"another action", "POST", page, "action=steal", 422, "Press pay or decline"},
+		{"the action in the address", "POST", page + "?action=pay", "", 422, "Press pay or decline"},
+		{"a form without end", "POST", page, "action=" + strings.Repeat("x", 1<<16), 422, "Press pay or decline"},
+		{"the page of a shop with pages", "GET", page, "", 200, `href="/orders/5"`},
 		{"pay", "POST", page, "action=pay", 303, "paid"},
 		{"pay again", "POST", page, "action=pay", 303, "paid"},
 		{"decline what is paid", "POST", page, "action=decline", 409, "Paid"},
@@ -315,5 +317,26 @@ func TestConfig(t *testing.T) {
 		if (err == nil) != (tt.field == "") || err != nil && fault.As(err).Field != tt.field {
 			t.Errorf("%s: %v, want %q", name, err, tt.field)
 		}
+	}
+}
+
+// The cashier says everything in every language, and chooses by the shop's switch before the browser's preference.
+func TestWords(t *testing.T) {
+	d := newDesk(t)
+	page := d.start(1)
+	for _, tt := range []struct{ accepted, cookie, want string }{
+		{"", "", `lang="en"`}, {"zh-CN,zh;q=0.9", "", "收银台"}, {"zh", "tg_lang=en", "Sandbox cashier"}, {"en", "tg_lang=zh", "收银台"}, {"en", "tg_lang=xx", "Sandbox cashier"},
+	} {
+		r := httptest.NewRequest("GET", page, nil)
+		r.Header.Set("Accept-Language", tt.accepted)
+		r.Header.Set("Cookie", tt.cookie)
+		w := httptest.NewRecorder()
+		d.Handler().ServeHTTP(w, r)
+		if !strings.Contains(w.Body.String(), tt.want) {
+			t.Errorf("%q, %q: no %s in %s", tt.accepted, tt.cookie, tt.want, w.Body)
+		}
+	}
+	if err := sandbox.CheckWords(); err != nil {
+		t.Error(err)
 	}
 }

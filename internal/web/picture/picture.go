@@ -95,7 +95,9 @@ func drawVessel(b *strings.Builder, r *rand.Rand, x, foot, height, crowd int, co
 		return d.String()
 	}
 	fmt.Fprintf(b, `<path fill="%s" d="M%s %s%sH%s%sz"/>`, colour, at(float64(x+lip)), at(top), side(1), at(float64(x-base)), side(-1))
-	fmt.Fprintf(b, `<ellipse cx="%d" cy="%s" rx="%d" ry="%s" opacity=".3"/>`, x, at(top), lip, at(math.Max(2, float64(lip)/7)))
+	fmt.Fprintf(b, `<ellipse cx="%d" cy="%d" rx="%d" ry="%s" fill="%s"/>`, x, foot, base, at(float64(base)/9), colour)
+	mouth := fmt.Sprintf(`<ellipse cx="%d" cy="%s" rx="%d" ry="%s"`, x, at(top), lip, at(math.Max(2, float64(lip)/8)))
+	fmt.Fprintf(b, `%s fill="%s"/>%s opacity=".28"/>`, mouth, colour, mouth)
 	fmt.Fprintf(b, `<ellipse cx="%s" cy="%s" rx="%s" ry="%s" fill="%s" opacity=".22"/>`,
 		at(float64(x)-float64(widest)*0.45), at(y(2)+float64(height)*0.08), at(float64(widest)*0.14), at(float64(height)*0.22), light)
 }

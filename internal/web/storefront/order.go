@@ -113,8 +113,15 @@ func (s *Storefront) name(ctx context.Context, l *orderLine) error {
 
 // ordersPage is a page of a shopper's orders.
 type ordersPage struct {
-	Orders []order.Order
+	Orders []orderRow
 	Next   id.Order
+}
+
+// orderRow is an order in short.
+type orderRow struct {
+	order.Order
+	First orderLine
+	More  int // further lines
 }
 
 func (s *Storefront) showOrders(v *site.Visit) error {
@@ -132,10 +139,17 @@ func (s *Storefront) showOrders(v *site.Visit) error {
 	if err != nil {
 		return err
 	}
-	page := ordersPage{Orders: found}
+	var page ordersPage
 	if len(found) > ordersOnPage {
-		page.Orders = found[:ordersOnPage]
-		page.Next = page.Orders[ordersOnPage-1].ID
+		found = found[:ordersOnPage]
+		page.Next = found[ordersOnPage-1].ID
+	}
+	for _, o := range found {
+		row := orderRow{Order: o, First: orderLine{Line: o.Lines[0]}, More: len(o.Lines) - 1}
+		if err := s.name(v.Request.Context(), &row.First); err != nil {
+			return err
+		}
+		page.Orders = append(page.Orders, row)
 	}
 	v.TellTime()
 	return v.Show(http.StatusOK, s.orders, v.Lang.T("orders.title"), page)

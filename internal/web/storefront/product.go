@@ -19,6 +19,7 @@ type productPage struct {
 	Any   bool
 	Sales []productSale
 	Words []string // the description's paragraphs, as text
+	Path  []catalog.Category
 }
 
 // productSale is a sale that has the product.
@@ -49,6 +50,11 @@ func (s *Storefront) showProduct(v *site.Visit) error {
 	}
 	cards, open := s.openSales(ctx)
 	source.WriteString(open)
+	categories, err := s.Products.Categories(ctx)
+	if err != nil {
+		return err
+	}
+	source.WriteString(categories.ETag)
 	return v.Keep("/products/"+handle, source.String(), s.product, func() (string, any, error) {
 		var err error
 		if page.View, err = read[catalog.View](found, nil); err != nil {
@@ -64,6 +70,13 @@ func (s *Storefront) showProduct(v *site.Visit) error {
 			}
 		}
 		page.Words = paragraphs(page.Description)
+		if len(page.Categories) > 0 {
+			all, err := read[list[catalog.Category]](categories, nil)
+			if err != nil {
+				return "", nil, err
+			}
+			page.Path = pathTo(all.Items, page.Categories[0])
+		}
 		return page.Title, page, nil
 	})
 }

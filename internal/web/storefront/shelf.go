@@ -78,22 +78,28 @@ func (s *Storefront) showShelf(v *site.Visit, q catalog.ListQuery, address strin
 
 // place finds where a category stands, and what is below it.
 func (p *shelfPage) place(all []catalog.Category, handle string) {
-	i := slices.IndexFunc(all, func(c catalog.Category) bool { return c.Handle == handle })
 	above := id.Category(0)
-	if i >= 0 {
-		p.Category, above = &all[i], all[i].ID
-		for at := p.Category; at != nil; {
-			p.Path = append([]catalog.Category{*at}, p.Path...)
-			j := slices.IndexFunc(all, func(c catalog.Category) bool { return c.ID == at.Parent })
-			at = nil
-			if j >= 0 {
-				at = &all[j]
-			}
-		}
+	if p.Path = pathTo(all, handle); len(p.Path) > 0 {
+		p.Category = &p.Path[len(p.Path)-1]
+		above = p.Category.ID
 	}
 	for _, c := range all {
 		if c.Parent == above {
 			p.Below = append(p.Below, c)
 		}
+	}
+}
+
+// pathTo returns the categories from the root down to the one with the handle; none where there is no such one.
+func pathTo(all []catalog.Category, handle string) (path []catalog.Category) {
+	is := func(c catalog.Category) bool { return c.Handle == handle }
+	for {
+		i := slices.IndexFunc(all, is)
+		if i < 0 {
+			return path
+		}
+		at := all[i]
+		path = append([]catalog.Category{at}, path...)
+		is = func(c catalog.Category) bool { return c.ID == at.Parent }
 	}
 }

@@ -3,7 +3,8 @@
 (() => {
   "use strict";
   const all = (selector, of = document) => of.querySelectorAll(selector);
-  const language = document.documentElement.lang;
+  // The page's language, as this shopper's country writes it where that is known.
+  const language = navigator.languages.find((l) => l.split("-")[0] === document.documentElement.lang) || document.documentElement.lang;
 
   // How far the shop's clock is ahead of this machine's, from the moment at which the page was answered.
   const navigation = performance.getEntriesByType("navigation")[0];
@@ -15,7 +16,8 @@
   const span = (ms) => {
     const s = Math.max(0, Math.ceil(ms / 1000));
     const days = Math.floor(s / 86400);
-    const rest = [Math.floor(s / 3600) % 24, Math.floor(s / 60) % 60, s % 60].map(twoDigits).join(":");
+    const parts = [Math.floor(s / 3600) % 24, Math.floor(s / 60) % 60, s % 60].map(twoDigits);
+    const rest = (s < 3600 ? parts.slice(1) : parts).join(":");
     return days > 0 ? new Intl.NumberFormat(language, { style: "unit", unit: "day", unitDisplay: "narrow" }).format(days) + " " + rest : rest;
   };
 
@@ -55,6 +57,7 @@
     const m = JSON.parse(text);
     paused = m.phase === "paused";
     over = m.phase === "ended";
+    sale.dataset.heard = "";
     sale.dataset.starts = m.starts;
     sale.dataset.ends = m.ends;
     for (const item of items) {

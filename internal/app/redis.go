@@ -2,11 +2,13 @@ package app
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/redis"
 	"github.com/tidegate/tidegate/internal/redis/cache"
+	"github.com/tidegate/tidegate/internal/store"
 	"github.com/tidegate/tidegate/internal/telemetry"
 )
 
@@ -38,10 +40,27 @@ func (a *App) connectRedis(ctx context.Context) (err error) {
 
 // aids lists what the shop works without, slower, for /readyz to tell.
 func (a *App) aids() []check {
-	if a.redis == nil {
-		return nil
+	var all []check
+	if a.redis != nil {
+		all = append(all, check{"redis", a.redis.Ping})
 	}
-	return []check{{"redis", a.redis.Ping}}
+	a.store.Replicas(func(address string, _ bool) {
+		all = append(all, check{"replica " + address, func(context.Context) error { return a.replicaUsed(address) }})
+	})
+	return all
+}
+
+// errReplicaOut is why lists are not read from a replica.
+var errReplicaOut = errors.New("it does not answer, or is further behind than store.replica_lag_max")
+
+func (a *App) replicaUsed(address string) error {
+	err := errReplicaOut
+	a.store.Replicas(func(one string, used bool) {
+		if one == address && used {
+			err = nil
+		}
+	})
+	return err
 }
 
 // sharedCache returns the cache that the shop's processes share, nil where each has its own.
@@ -58,7 +77,7 @@ func (a *App) listenForChanges(ctx context.Context) error {
 	if a.cache == nil {
 		return nil
 	}
-	a.cache.Listen(a.reader)
+	a.cache.Listen(catalogueListener{a.reader, a.store})
 	_, err := a.cache.WatchStep(ctx)
 	return err
 }
@@ -99,4 +118,23 @@ func (a *App) observeCache() error {
 			Hits: s.Hits, Loads: s.Loads, Waits: s.Waits, Refused: s.Refused, Failed: s.Failed, Live: a.cache.Live(),
 		}
 	})
+}
+
+// catalogueListener hears for the cache, and for the database: what another process has changed is not read from a replica
+// that may not have it yet.
+type catalogueListener struct {
+	*catalog.Reader
+	store *store.Store
+}
+
+// Forgotten implements cache.Listener.
+func (l catalogueListener) Forgotten(key string) {
+	l.store.CatalogueChanged()
+	l.Reader.Forgotten(key)
+}
+
+// Hears implements cache.Listener.
+func (l catalogueListener) Hears() {
+	l.store.CatalogueChanged()
+	l.Reader.Hears()
 }

@@ -39,6 +39,7 @@ func (a *App) sharedLoops() []loop {
 	return append(node,
 		a.alone(loop{name: "stamp", every: stampEvery, wake: a.store.StampWake(), step: a.store.StampStep}),
 		a.alone(loop{name: "forget_markers", every: cleanEvery, step: a.store.ForgetStep}),
+		loop{name: "replicas", every: a.store.PulseEvery(), step: a.store.PulseStep},
 	)
 }
 

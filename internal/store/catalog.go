@@ -70,9 +70,9 @@ SELECT product_id
 func (s *Store) Products(ctx context.Context, q catalog.Query) ([]catalog.Product, error) {
 	text, args := pageOfProducts(q)
 	var page []catalog.Product
-	err := s.catalogSnapshot(ctx, func(run querier) error {
+	err := s.listSnapshot(ctx, catalogueTopic, func(now view) error {
 		var err error
-		page, err = loadProducts(run, text, args...)
+		page, err = loadProducts(now.querier(ctx), text, args...)
 		return err
 	})
 	return page, err
@@ -199,9 +199,11 @@ SELECT product_id
 
 // catalogSnapshot gives fn a querier that sees one moment: a product is never read half before and half after a change.
 func (s *Store) catalogSnapshot(ctx context.Context, fn func(q querier) error) error {
-	return s.snapshot(ctx, func(now view) error {
-		return fn(func(text string, args ...any) (*sql.Rows, error) { return now.query(ctx, text, args...) })
-	})
+	return s.snapshot(ctx, func(now view) error { return fn(now.querier(ctx)) })
+}
+
+func (v view) querier(ctx context.Context) querier {
+	return func(text string, args ...any) (*sql.Rows, error) { return v.query(ctx, text, args...) }
 }
 
 // loadProducts runs a SELECT of productColumns and completes each product with its variants and categories, in the

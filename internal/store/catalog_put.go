@@ -19,6 +19,7 @@ var errDryRun = errors.New("dry run")
 func (s *Store) PutProducts(ctx context.Context, b catalog.Batch) ([]catalog.Change, error) {
 	changes := make([]catalog.Change, len(b.Puts))
 	err := s.write(ctx, jobs, func(tx *Tx) error {
+		tx.wrote(catalogueTopic)
 		shelves := shelves{tx: tx, newID: b.NewID}
 		for i := range b.Puts {
 			var err error
@@ -230,6 +231,7 @@ UPDATE sku
 func (s *Store) RetireProduct(ctx context.Context, product id.Product, version int64, now time.Time) (catalog.Product, error) {
 	var before catalog.Product
 	err := s.write(ctx, jobs, func(tx *Tx) error {
+		tx.wrote(catalogueTopic)
 		found, err := loadProducts(tx.Query, `
 SELECT `+productColumns+`
   FROM product p

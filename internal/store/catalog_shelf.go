@@ -24,14 +24,12 @@ SELECT id, handle, title
 
 // Categories implements catalog.Store. A parent's id is older than its children's, so the order of ids is that of the tree.
 func (s *Store) Categories(ctx context.Context) ([]catalog.Category, error) {
-	rows, err := s.query(ctx, selectCategories)
-	return collect(rows, err, scanCategory)
+	return list(ctx, s, catalogueTopic, scanCategory, selectCategories)
 }
 
 // Brands implements catalog.Store.
 func (s *Store) Brands(ctx context.Context) ([]catalog.Brand, error) {
-	rows, err := s.query(ctx, selectBrands)
-	return collect(rows, err, scanBrand)
+	return list(ctx, s, catalogueTopic, scanBrand, selectBrands)
 }
 
 func scanCategory(r *sql.Rows) (c catalog.Category, err error) {
@@ -45,6 +43,7 @@ func scanBrand(r *sql.Rows) (b catalog.Brand, err error) {
 // AddCategory implements catalog.Store.
 func (s *Store) AddCategory(ctx context.Context, c catalog.Category) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
+		tx.wrote(catalogueTopic)
 		shelves := shelves{tx: tx}
 		if err := shelves.load(); err != nil {
 			return err
@@ -56,6 +55,7 @@ func (s *Store) AddCategory(ctx context.Context, c catalog.Category) error {
 // AddBrand implements catalog.Store.
 func (s *Store) AddBrand(ctx context.Context, b catalog.Brand) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
+		tx.wrote(catalogueTopic)
 		shelves := shelves{tx: tx}
 		if err := shelves.load(); err != nil {
 			return err

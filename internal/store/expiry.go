@@ -76,6 +76,7 @@ func (tx *Tx) expire(o id.Order, now time.Time, mint *id.Mint) (bool, error) {
 // CancelOrder implements payment.Store.
 func (s *Store) CancelOrder(ctx context.Context, o id.Order, actor string, now time.Time, mint *id.Mint) (after order.Order, live bool, err error) {
 	err = s.write(ctx, jobs, func(tx *Tx) error {
+		tx.wrote(ordersTopic)
 		if err := tx.lockOrder(o); err != nil {
 			return err
 		}

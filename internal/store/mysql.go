@@ -44,6 +44,8 @@ type mysqlWriter struct {
 	// announced is called after each commit that wrote an event.
 	announced func()
 	ids       rowIDs
+	// recent remembers what was written; nil where there are no replicas.
+	recent *recent
 	// askMax is unknownMax, but for tests.
 	askMax time.Duration
 
@@ -365,6 +367,12 @@ func openMySQL(ctx context.Context, c Config) (_ *Store, err error) {
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
+	}
+	if len(c.Replicas) > 0 {
+		w.recent = newRecent(c.ownWritesFor())
+		if s.replicas, err = mysql.OpenReplicas(ctx, c.Replicas, c.ReadersMax, c.ReplicaLagMax); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
 	}
 	s.engine, s.warnings = version.Product+" "+version.Text+" at "+at.String(), unsafe
 	return s, nil

@@ -79,18 +79,22 @@ func scanKeyed(row scanner) (order.Order, inventory.Digest, error) {
 	return found, digest, none(readError(err), "order with that", "key")
 }
 
+// everyPlace lists where a customer may have orders: general stock, and each sale.
+const everyPlace = `
+		WITH places (sale_id) AS (
+			SELECT 0
+			UNION ALL
+			SELECT id FROM sale
+		)
+		`
+
 // OrdersOf lists a customer's orders, newest first. It walks the sales, probing the unique key of each: the hot insert
 // then needs no index by customer. One probe costs a few microseconds; a shop has hundreds of sales, not millions.
 func (s *Store) OrdersOf(ctx context.Context, c id.Customer, before id.Order, limit int) ([]order.Order, error) {
 	if before == 0 {
 		before = 1<<63 - 1
 	}
-	rows, err := s.query(ctx, `
-		WITH places (sale_id) AS (
-			SELECT 0
-			UNION ALL
-			SELECT id FROM sale
-		)
+	return list(ctx, s, c, scanOrders, everyPlace+`
 		SELECT `+prefixed("o", orderColumns)+`
 		FROM places
 		CROSS JOIN orders AS o
@@ -99,7 +103,6 @@ func (s *Store) OrdersOf(ctx context.Context, c id.Customer, before id.Order, li
 		  AND o.id < ?
 		ORDER BY o.id DESC
 		LIMIT ?`, c, before, limit)
-	return collect(rows, err, scanOrders)
 }
 
 func prefixed(table, columns string) string {
@@ -113,26 +116,27 @@ func (s *Store) Orders(ctx context.Context, f order.Filter) ([]order.Order, erro
 	if before == 0 {
 		before = 1<<63 - 1
 	}
+	with, from := "", "orders"
 	where := []string{"id < ?"}
 	args := []any{before}
 	if f.Customer != 0 {
-		where = append(where, "customer_id = ?", "sale_id IN (SELECT 0 UNION ALL SELECT id FROM sale)")
+		with, from = everyPlace, "places CROSS JOIN orders"
+		where = append(where, "orders.sale_id = places.sale_id", "customer_id = ?")
 		args = append(args, f.Customer)
 	}
 	if f.Sale != 0 {
-		where, args = append(where, "sale_id = ?"), append(args, f.Sale)
+		where, args = append(where, "orders.sale_id = ?"), append(args, f.Sale)
 	} else {
-		where = append(where, "sale_id NOT IN (SELECT id FROM sale WHERE rehearsal = 1)")
+		where = append(where, "orders.sale_id NOT IN (SELECT id FROM sale WHERE rehearsal = 1)")
 	}
 	if f.Status != "" {
 		where, args = append(where, "status = ?"), append(args, string(f.Status))
 	}
-	rows, err := s.query(ctx, "SELECT "+orderColumns+`
-		FROM orders
+	return list(ctx, s, ordersTopic, scanOrders, with+"SELECT "+prefixed("orders", orderColumns)+`
+		FROM `+from+`
 		WHERE `+strings.Join(where, " AND ")+`
 		ORDER BY id DESC
 		LIMIT ?`, append(args, f.Limit)...)
-	return collect(rows, err, scanOrders)
 }
 
 // FulfilOrder moves a paid order to fulfilled; one that is fulfilled is returned as it is. It returns fault.NotFound or
@@ -140,6 +144,7 @@ func (s *Store) Orders(ctx context.Context, f order.Filter) ([]order.Order, erro
 func (s *Store) FulfilOrder(ctx context.Context, o id.Order, at time.Time) (order.Order, error) {
 	var after order.Order
 	err := s.write(ctx, jobs, func(tx *Tx) error {
+		tx.wrote(ordersTopic)
 		current, err := tx.order(o)
 		if err != nil || current.Status == order.Fulfilled {
 			after = current
@@ -192,6 +197,7 @@ func (tx *Tx) setStatus(o *order.Order, to order.Status, at time.Time) (bool, er
 	if err := tx.announceRaw(order.EventOf(to), int64(o.ID), next.AppendJSON(nil, true), at); err != nil {
 		return false, err
 	}
+	tx.wrote(o.Customer)
 	*o = next
 	return true, nil
 }

@@ -165,10 +165,10 @@ func (b *batch) recordMySQL(accepted int, at int64, pools []inventory.Pool, payl
 	if err := b.termsHold(); err != nil {
 		return err
 	}
-	for i := range b.outcomes {
+	for i, d := range b.drafts {
 		if b.outcomes[i].Result == order.Accepted {
-			b.tx.my.witness = witness{orderWitness, b.drafts[i].Order.ID}
-			break
+			b.tx.my.witness = witness{orderWitness, d.Order.ID}
+			b.tx.wrote(d.Claim.Customer)
 		}
 	}
 	args := make([]any, 0, 9*len(pools))

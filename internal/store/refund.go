@@ -31,6 +31,7 @@ func (tx *Tx) refund(r id.Refund) (payment.Refund, error) {
 }
 
 func (tx *Tx) insertRefund(r *payment.Refund) error {
+	tx.wrote(refundsTopic)
 	_, err := tx.Exec("INSERT INTO refund ("+refundColumns+`)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		r.ID, r.Order, r.Attempt, r.Provider, string(r.Kind), string(r.Status), r.Amount.Minor, string(r.Amount.Currency), r.Restock,
@@ -126,6 +127,7 @@ func (tx *Tx) requestAgain(r *payment.Refund, o *order.Order, req *payment.Refun
 	if r.Kind == payment.OfOrder {
 		r.Restock, r.Reason, r.Actor = restock(o, req), req.Reason, req.Actor
 	}
+	tx.wrote(refundsTopic)
 	_, err := tx.Exec(`
 		UPDATE refund
 		SET status = ?,
@@ -225,6 +227,7 @@ func (s *Store) SettleRefund(ctx context.Context, r id.Refund, to payment.Refund
 			return err
 		}
 		current.Status, current.Refusal, current.SettledAt = to, refusal, at.Truncate(time.Millisecond)
+		tx.wrote(refundsTopic)
 		_, err = tx.Exec(`
 			UPDATE refund
 			SET status = ?,
@@ -278,10 +281,9 @@ func (s *Store) Refunds(ctx context.Context, f payment.RefundFilter) ([]payment.
 	if f.Status != "" {
 		where, args = append(where, "status = ?"), append(args, string(f.Status))
 	}
-	rows, err := s.query(ctx, "SELECT "+refundColumns+`
+	return list(ctx, s, refundsTopic, scanRefunds, "SELECT "+refundColumns+`
 		FROM refund
 		WHERE `+strings.Join(where, " AND ")+`
 		ORDER BY id DESC
 		LIMIT ?`, append(args, f.Limit)...)
-	return collect(rows, err, scanRefunds)
 }

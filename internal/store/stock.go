@@ -108,6 +108,7 @@ func (s *Store) AdjustStocks(ctx context.Context, all []inventory.Adjustment, mo
 }
 
 func (tx *Tx) adjust(a inventory.Adjustment, movement id.Movement, at time.Time) error {
+	tx.wrote(stockTopic)
 	repeated, err := tx.adjustedBefore(a)
 	if err != nil || repeated {
 		return err
@@ -176,7 +177,7 @@ func (s *Store) Movements(ctx context.Context, sku id.SKU, before id.Movement, l
 	if before == 0 {
 		before = 1<<63 - 1
 	}
-	rows, err := s.query(ctx, `
+	return list(ctx, s, stockTopic, scanMovement, `
 		SELECT id, sale_id, sku_id, kind, units, order_id, actor, reason, at
 		FROM movement
 		WHERE sku_id = ?
@@ -185,7 +186,6 @@ func (s *Store) Movements(ctx context.Context, sku id.SKU, before id.Movement, l
 		  AND id < ?
 		ORDER BY id DESC
 		LIMIT ?`, sku, before, limit)
-	return collect(rows, err, scanMovement)
 }
 
 func scanMovement(rows *sql.Rows) (m inventory.Movement, err error) {

@@ -22,24 +22,26 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/store/mysql"
 )
 
 // Config is the store's part of the configuration.
 type Config struct {
-	Path          string   `koanf:"path" help:"SQLite file; a relative path is inside the data folder"`
-	ReadersMax    int      `koanf:"readers_max" help:"connections that read at the same time, 1 to 64"`
-	CacheMiB      int      `koanf:"cache_mib" help:"page cache of the writing connection in MiB, 1 to 4096"`
-	JobOrdersMax  int      `koanf:"job_orders_max" help:"orders that one background transaction may change, 1 to 5000; it bounds how long a shopper's order waits behind it"`
-	Primary       string   `koanf:"primary" secret:"true" help:"MySQL instead of the SQLite file: user:password@tcp(host:3306)/database"`
-	Replicas      []string `koanf:"replicas" secret:"true" help:"MySQL servers that follow the primary and answer lists, each an address like the primary's"`
-	WritersMax    int      `koanf:"writers_max" help:"transactions that MySQL carries out at the same time beside the orders, 1 to 256"`
-	AllowUnsafe   bool     `koanf:"allow_unsafe" help:"serve although MySQL's settings could lose a commit; say so in the log"`
-	CheckpointMiB int      `koanf:"checkpoint_mib" help:"size in MiB at which the write-ahead log is copied into the database file, 1 to 1024"`
+	Path          string        `koanf:"path" help:"SQLite file; a relative path is inside the data folder"`
+	ReadersMax    int           `koanf:"readers_max" help:"connections that read at the same time, 1 to 64"`
+	CacheMiB      int           `koanf:"cache_mib" help:"page cache of the writing connection in MiB, 1 to 4096"`
+	JobOrdersMax  int           `koanf:"job_orders_max" help:"orders that one background transaction may change, 1 to 5000; it bounds how long a shopper's order waits behind it"`
+	Primary       string        `koanf:"primary" secret:"true" help:"MySQL instead of the SQLite file: user:password@tcp(host:3306)/database"`
+	Replicas      []string      `koanf:"replicas" secret:"true" help:"MySQL servers that follow the primary and answer lists, each an address like the primary's"`
+	ReplicaLagMax time.Duration `koanf:"replica_lag_max" help:"how far a replica may be behind and still answer lists, 500ms to 1m"`
+	WritersMax    int           `koanf:"writers_max" help:"transactions that MySQL carries out at the same time beside the orders, 1 to 256"`
+	AllowUnsafe   bool          `koanf:"allow_unsafe" help:"serve although MySQL's settings could lose a commit; say so in the log"`
+	CheckpointMiB int           `koanf:"checkpoint_mib" help:"size in MiB at which the write-ahead log is copied into the database file, 1 to 1024"`
 }
 
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
-	return Config{Path: "tidegate.db", ReadersMax: 4, CacheMiB: 32, WritersMax: 16, JobOrdersMax: 500, CheckpointMiB: 32}
+	return Config{Path: "tidegate.db", ReadersMax: 4, CacheMiB: 32, ReplicaLagMax: time.Second, WritersMax: 16, JobOrdersMax: 500, CheckpointMiB: 32}
 }
 
 // Validate returns a fault.Invalid for the first value that is out of range.
@@ -53,6 +55,8 @@ func (c Config) Validate() error {
 		return fault.Bad("cache_mib", "a number from 1 to 4096, not %d", c.CacheMiB)
 	case c.WritersMax < 1 || c.WritersMax > 256:
 		return fault.Bad("writers_max", "a number from 1 to 256, not %d", c.WritersMax)
+	case c.ReplicaLagMax < 500*time.Millisecond || c.ReplicaLagMax > time.Minute:
+		return fault.Bad("replica_lag_max", "a duration from 500ms to 1m, not %s", c.ReplicaLagMax)
 	case len(c.Replicas) > 0 && c.Primary == "":
 		return fault.Bad("replicas", "nothing, or the servers that follow a primary: store.primary names none")
 	case c.JobOrdersMax < 1 || c.JobOrdersMax > 5000:
@@ -74,6 +78,8 @@ type Store struct {
 	my      *mysqlWriter // MySQL's; nil on SQLite
 	db      *sql.DB      // readers: query_only on SQLite
 	reads   sync.Map
+	// replicas answer lists; nil where there are none.
+	replicas *mysql.Replicas
 	// engine and warnings are for Engine and Warnings.
 	engine   string
 	warnings []string
@@ -133,7 +139,11 @@ func (s *Store) Close() error {
 		return true
 	})
 	if s.my != nil {
-		return errors.Join(s.db.Close(), s.my.close())
+		errs := []error{s.db.Close(), s.my.close()}
+		if s.replicas != nil {
+			errs = append(errs, s.replicas.Close())
+		}
+		return errors.Join(errs...)
 	}
 	return errors.Join(s.db.Close(), s.writer.close())
 }
@@ -204,11 +214,15 @@ func (s *Store) prepared(ctx context.Context, text string) (*sql.Stmt, error) {
 
 // snapshot runs fn in one read transaction: every query in it sees the same moment, and it delays no writer.
 func (s *Store) snapshot(ctx context.Context, fn func(now view) error) error {
+	return s.snapshotOf(ctx, s.db, fn)
+}
+
+func (s *Store) snapshotOf(ctx context.Context, db *sql.DB, fn func(now view) error) error {
 	var how *sql.TxOptions
 	if s.my != nil {
 		how = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 	}
-	tx, err := s.db.BeginTx(ctx, how)
+	tx, err := db.BeginTx(ctx, how)
 	if err != nil {
 		return readError(err)
 	}

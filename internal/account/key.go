@@ -57,46 +57,61 @@ func errBadKey() error {
 // admins remembers who holds a key. It is bounded and safe for concurrent use.
 type admins struct {
 	mu    sync.RWMutex
-	known map[Hash]knownAdmin
-	local map[Hash]Admin
+	known map[id.AdminKey]knownAdmin
+	local map[id.AdminKey]knownAdmin // good as long as the process
 }
 
 type knownAdmin struct {
 	admin Admin
+	hash  Hash
 	until time.Time
 }
 
 func newAdmins() *admins {
-	return &admins{known: map[Hash]knownAdmin{}, local: map[Hash]Admin{}}
+	return &admins{known: map[id.AdminKey]knownAdmin{}, local: map[id.AdminKey]knownAdmin{}}
 }
 
-func (a *admins) get(hash Hash, now time.Time) (Admin, bool) {
+func (a *admins) get(key id.AdminKey, now time.Time) (knownAdmin, bool) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	if admin, found := a.local[hash]; found {
-		return admin, true
+	if own, found := a.local[key]; found {
+		return own, true
 	}
-	known, found := a.known[hash]
-	return known.admin, found && now.Before(known.until)
+	known, found := a.known[key]
+	return known, found && now.Before(known.until)
 }
 
-func (a *admins) put(hash Hash, admin Admin, until time.Time) {
+func (a *admins) put(key id.AdminKey, known knownAdmin) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.known) >= keysRememberedMax {
 		clear(a.known) // each comes back with one read
 	}
-	a.known[hash] = knownAdmin{admin: admin, until: until}
+	a.known[key] = known
 }
 
 func (a *admins) forget(key id.AdminKey) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for hash, known := range a.known {
-		if known.admin.Key == key {
-			delete(a.known, hash)
-		}
+	delete(a.known, key)
+}
+
+// holder returns who holds a key that is good. It returns an Unauthenticated fault where it is not, and what Store returns.
+func (s *Service) holder(ctx context.Context, key id.AdminKey) (knownAdmin, error) {
+	asked := s.clock.Now() // before the read: what is revoked during it must not be believed a moment longer
+	if known, found := s.admins.get(key, asked); found {
+		return known, nil
 	}
+	row, hash, err := s.store.KeyWithHash(ctx, key)
+	if errors.Is(err, fault.NotFound) || err == nil && !row.RevokedAt.IsZero() {
+		return knownAdmin{}, errBadKey()
+	}
+	if err != nil {
+		return knownAdmin{}, err
+	}
+	known := knownAdmin{admin: Admin{Key: row.ID, Name: row.Name, Roles: row.Roles}, hash: hash, until: asked.Add(keyRememberedFor)}
+	s.admins.put(key, known)
+	return known, nil
 }
 
 // AuthenticateAdmin returns the holder of a key. A key is believed for half a second without asking the store again, so
@@ -107,33 +122,24 @@ func (s *Service) AuthenticateAdmin(ctx context.Context, text string) (Admin, er
 	if err != nil {
 		return Admin{}, err
 	}
-	hash := Hash(sha256.Sum256([]byte(text)))
-	asked := s.clock.Now() // before the read: what is revoked during it must not be believed a moment longer
-	if admin, found := s.admins.get(hash, asked); found {
-		return admin, nil
-	}
-	row, want, err := s.store.KeyWithHash(ctx, key)
-	if errors.Is(err, fault.NotFound) {
-		return Admin{}, errBadKey()
-	}
+	known, err := s.holder(ctx, key)
 	if err != nil {
 		return Admin{}, err
 	}
-	if !want.equals(hash) || !row.RevokedAt.IsZero() {
+	if !known.hash.equals(sha256.Sum256([]byte(text))) {
 		return Admin{}, errBadKey()
 	}
-	admin := Admin{Key: row.ID, Name: row.Name, Roles: row.Roles}
-	s.admins.put(hash, admin, asked.Add(keyRememberedFor))
-	return admin, nil
+	return known.admin, nil
 }
 
 // AddLocalKey makes a key with every role that is good in this process, until it ends, and is written nowhere by it. It
 // returns the key's text.
 func (s *Service) AddLocalKey() string {
-	text := newKeyText(id.New[id.AdminKey](s.mint))
+	key := id.New[id.AdminKey](s.mint)
+	text := newKeyText(key)
 	s.admins.mu.Lock()
 	defer s.admins.mu.Unlock()
-	s.admins.local[sha256.Sum256([]byte(text))] = Admin{Name: "local", Roles: Roles{RoleAll}}
+	s.admins.local[key] = knownAdmin{admin: Admin{Name: "local", Roles: Roles{RoleAll}}, hash: sha256.Sum256([]byte(text))}
 	return text
 }
 

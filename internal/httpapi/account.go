@@ -22,7 +22,6 @@ type Accounts interface {
 	CreateKey(ctx context.Context, name string, roles []string) (account.Key, string, error)
 	Keys(ctx context.Context, after id.AdminKey, limit int) ([]account.Key, error)
 	RevokeKey(ctx context.Context, key id.AdminKey) (account.Key, error)
-	Acting(ctx context.Context, who account.Admin, verb, subject, reason string) context.Context
 	Log(ctx context.Context, f auditlog.Filter) ([]auditlog.Entry, error)
 }
 

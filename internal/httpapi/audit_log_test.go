@@ -19,7 +19,7 @@ func TestAuditLog(t *testing.T) {
 	}
 	read := func(query string) (p page) {
 		t.Helper()
-		s.do(t, call{as: "local", do: "GET /v1/admin/audit-log" + query}).is(200, 0, "").in(&p)
+		s.do(t, call{as: "all", do: "GET /v1/admin/audit-log" + query}).is(200, 0, "").in(&p)
 		return p
 	}
 	before := len(read("").Items)
@@ -30,14 +30,14 @@ func TestAuditLog(t *testing.T) {
 	s.do(t, call{as: "sales", do: "POST " + admin + "/resume", head: map[string]string{"Audit-Reason": "refused"}}).is(409, fault.BadTransition, "")
 	s.do(t, call{as: "sales", do: "POST " + admin + "/allocations", head: map[string]string{"Audit-Reason": "the header's"},
 		body: `{"sku_id":"11","units":2,"reason":"the body's"}`}).is(201, 0, "")
-	s.do(t, call{as: "sales", do: "POST " + admin + "/pause", head: map[string]string{"Audit-Reason": "100 %"}}).is(200, 0, "")
+	s.do(t, call{as: "sales", do: "POST " + admin + "/end", head: map[string]string{"Audit-Reason": "100 %"}}).is(200, 0, "")
 
 	got := read("").Items
 	if len(got) != before+4 {
 		t.Fatalf("%d entries for four deeds: %+v", len(got)-before, got)
 	}
 	for i, want := range []struct{ operation, subject, reason string }{
-		{"pauseSale", sl.ID.String(), "100 %"},
+		{"endSale", sl.ID.String(), "100 %"},
 		{"changeAllocation", sl.ID.String(), "the body's"},
 		{"scheduleSale", sl.ID.String(), "the night of the 27th: 浪"},
 		{"createSale", "", ""},
@@ -53,5 +53,5 @@ func TestAuditLog(t *testing.T) {
 		t.Errorf("in pages: %+v", first)
 	}
 	s.do(t, call{as: "sales", do: "GET /v1/admin/audit-log"}).is(403, fault.Forbidden, "")
-	s.do(t, call{as: "local", do: "GET /v1/admin/audit-log?cursor=x"}).is(422, fault.Invalid, "cursor")
+	s.do(t, call{as: "all", do: "GET /v1/admin/audit-log?cursor=x"}).is(422, fault.Invalid, "cursor")
 }

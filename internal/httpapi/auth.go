@@ -134,5 +134,5 @@ func (s *Server) acting(x *exchange, r *http.Request) *http.Request {
 // because returns the request's context with another reason: the one that its body gave.
 func (s *Server) because(r *http.Request, x *exchange, reason string) context.Context {
 	n := x.route.need
-	return s.Accounts.Acting(r.Context(), x.admin, n.operation, r.PathValue(n.subject), reason)
+	return s.Callers.Acting(r.Context(), x.admin, n.operation, r.PathValue(n.subject), reason)
 }

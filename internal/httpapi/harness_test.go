@@ -82,7 +82,7 @@ func newShop(t testing.TB, change ...func(*httpapi.Parts)) *shop {
 	s.signIn()
 	s.takePayments()
 	s.parts = httpapi.Parts{
-		Callers: s.accounts, Orders: s.orders, Closer: s.payments, Payments: s.payments, Sales: s.sales, Stock: s.stock, Levels: s.gate,
+		Callers: s.accounts, Accounts: s.accounts, Orders: s.orders, Closer: s.payments, Payments: s.payments, Sales: s.sales, Stock: s.stock, Levels: s.gate,
 		PaymentWindow: config.PaymentWindow, Clock: s.clock, Config: httpapi.DefaultConfig(), Record: s.done.of,
 		Log: slog.New(slog.NewTextHandler(s.log, nil)),
 	}

@@ -19,12 +19,14 @@ import (
 	"github.com/tidegate/tidegate/internal/sale"
 )
 
-// Callers says who is asking. Both methods return fault.Unauthenticated.
+// Callers says who is asking. The first two methods return fault.Unauthenticated.
 type Callers interface {
 	// Authenticate checks a customer's access token, without I/O.
 	Authenticate(token string) (account.Principal, error)
 	// AuthenticateAdmin checks an admin key.
 	AuthenticateAdmin(ctx context.Context, key string) (account.Admin, error)
+	// Acting puts what an admin does into the audit log, with what is written under the context.
+	Acting(ctx context.Context, who account.Admin, verb, subject, reason string) context.Context
 }
 
 // Orders is what the order routes need: see order.Service.

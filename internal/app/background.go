@@ -38,7 +38,7 @@ func (a *App) commitLoop() loop {
 // loops lists what repeats in the background beside the group commit.
 func (a *App) loops() []loop {
 	s := &a.shop
-	return slices.Concat(a.paymentLoops(), a.busLoops(), a.queueLoops(), a.redisLoops(), a.sharedLoops(), []loop{
+	return slices.Concat(a.paymentLoops(), a.busLoops(), a.queueLoops(), a.redisLoops(), a.gateLoops(), a.sharedLoops(), []loop{
 		{name: "gate", every: a.followEvery(), wake: a.store.GateWake(), step: s.follower.Step},
 		{name: "sale_clock", every: saleClockEvery, step: s.sales.Step},
 		{name: "revocations", every: revocationEvery, step: s.account.RevocationStep},
@@ -79,13 +79,19 @@ const keysKept = 10 * time.Minute
 // forgetSales lets the gate drop the sales that ended a while ago, and returns how many.
 func (s *shop) forgetSales(ctx context.Context) (int, error) {
 	dropped := 0
-	for _, loaded := range s.gate.Sales() {
+	sales, err := s.gate.Sales(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, loaded := range sales {
 		sl, err := s.book.Sale(ctx, loaded)
 		if err != nil {
 			return dropped, err
 		}
 		if sl.Status == sale.Ended && s.clock.Now().Sub(sl.UpdatedAt) > keysKept {
-			s.gate.Drop(loaded)
+			if err := s.gate.Drop(ctx, loaded); err != nil {
+				return dropped, err
+			}
 			dropped++
 		}
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/tidegate/tidegate/internal/payment"
 	"github.com/tidegate/tidegate/internal/payment/sandbox"
 	"github.com/tidegate/tidegate/internal/redis"
+	"github.com/tidegate/tidegate/internal/redis/gate"
 	"github.com/tidegate/tidegate/internal/store"
 	"github.com/tidegate/tidegate/internal/telemetry"
 	"github.com/tidegate/tidegate/internal/web/site"
@@ -38,6 +39,7 @@ type Config struct {
 	Ops      OpsConfig           `koanf:"ops"`
 	Store    store.Config        `koanf:"store"`
 	Redis    redis.Config        `koanf:"redis"`
+	Gate     gate.Config         `koanf:"gate"`
 	Catalog  catalog.Config      `koanf:"catalog"`
 	Account  account.Config      `koanf:"account"`
 	Orders   order.Config        `koanf:"orders"`
@@ -109,6 +111,7 @@ func DefaultConfig() Config {
 		Ops:      OpsConfig{Address: "127.0.0.1:9090"},
 		Store:    store.DefaultConfig(),
 		Redis:    redis.DefaultConfig(),
+		Gate:     gate.DefaultConfig(),
 		Catalog:  catalog.DefaultConfig(),
 		Account:  account.DefaultConfig(),
 		Orders:   order.DefaultConfig(),

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"time"
 
 	"github.com/tidegate/tidegate/internal/account"
 	"github.com/tidegate/tidegate/internal/audit"
@@ -17,6 +16,7 @@ import (
 	"github.com/tidegate/tidegate/internal/order"
 	"github.com/tidegate/tidegate/internal/payment"
 	"github.com/tidegate/tidegate/internal/payment/sandbox"
+	"github.com/tidegate/tidegate/internal/redis/gate"
 	"github.com/tidegate/tidegate/internal/rehearsal"
 	"github.com/tidegate/tidegate/internal/sale"
 )
@@ -27,7 +27,8 @@ type shop struct {
 	reader     *catalog.Reader
 	catalog    *catalog.Service
 	account    *account.Service
-	gate       *inventory.Memory
+	gate       gateway
+	front      *gate.Front // the same gate, where it is in Redis; else nil
 	follower   *inventory.Follower
 	stock      *inventory.Service
 	book       *sale.Book
@@ -64,7 +65,7 @@ func (a *App) wire(ctx context.Context) error {
 	s.reader = catalog.NewReader(c.Catalog, a.store, a.sharedCache(), a.clock, a.log)
 	s.catalog = catalog.New(c.Catalog, a.store, s.reader, a.mint, a.clock)
 
-	s.gate = inventory.NewMemory()
+	a.newGate()
 	s.stock = inventory.NewService(a.store, s.reader, a.clock, a.mint)
 	s.book = sale.NewBook(a.store, a.clock)
 	s.sales = sale.NewService(a.store, s.book, s.reader, a.clock, a.mint, money.Currency(c.Catalog.Currency))
@@ -85,7 +86,7 @@ func (a *App) wire(ctx context.Context) error {
 		Store: a.store, Catalogue: s.catalog, Stock: s.stock, Sales: s.sales, Tokens: tokens, Clock: a.clock,
 		Currency: money.Currency(c.Catalog.Currency), TokenLifetimeMax: account.TestTokenLifetimeMax,
 	})
-	s.auditor = audit.NewService(a.store, gateCheck{s.follower, a, s.orders}, a.clock)
+	s.auditor = audit.NewService(a.store, a.gateCheck(), a.clock)
 	if err := a.newBus(ctx, nil); err != nil {
 		return err
 	}
@@ -130,51 +131,6 @@ func (a *App) serveContract() error {
 	return err
 }
 
-// gateCheck compares the gate with the database when no order is under way.
-type gateCheck struct {
-	*inventory.Follower
-	app    *App
-	orders *order.Service
-}
-
-// How often a rebuild of the gate looks for a moment without an order under way, and how long it waits in between.
-const (
-	loadTries = 400
-	loadPause = 5 * time.Millisecond
-)
-
-// Load implements audit.Gate. It rebuilds the gate while no reservation is under way, and none can be made: one that was
-// made before and committed after the rebuild has read the database would be missing from the gate for good, and its key
-// with it. It returns fault.Overloaded where orders were under way all the time.
-func (g gateCheck) Load(ctx context.Context) error {
-	for range loadTries {
-		var err error
-		done := g.orders.WhileQuiet(func() bool {
-			if g.app.underWay() > 0 || !g.app.quietQueue(ctx) {
-				return false
-			}
-			err = g.Follower.Load(ctx)
-			return true
-		})
-		if done {
-			return err
-		}
-		if rest(ctx, loadPause, nil); ctx.Err() != nil {
-			break
-		}
-	}
-	return fault.New(fault.Overloaded, "Orders were under way all the time, so the gate was not rebuilt: try again, or pause the sale first.").After(time.Second)
-}
-
-// Compare implements audit.Gate.
-func (g gateCheck) Compare(ctx context.Context) ([]inventory.Difference, bool, error) {
-	if g.app.underWay() > 0 || !g.app.quietQueue(ctx) {
-		return nil, false, nil
-	}
-	found, quiet, err := g.Follower.Compare(ctx)
-	return found, quiet && g.app.underWay() == 0, err
-}
-
 // countedOrders counts attempts to place an order by their outcome.
 type countedOrders struct {
 	*order.Service
@@ -205,7 +161,7 @@ func (a *App) load(ctx context.Context) error {
 		return err
 	}
 	// The gate before the book: the follower then goes on from a position that the book cannot be behind.
-	for _, read := range []func(context.Context) error{s.follower.Load, s.book.Load, s.account.Load, s.reader.Open} {
+	for _, read := range []func(context.Context) error{s.loadGate, s.book.Load, s.account.Load, s.reader.Open} {
 		if err := read(ctx); err != nil {
 			return err
 		}

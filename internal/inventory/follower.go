@@ -51,6 +51,20 @@ func (f *Follower) Load(ctx context.Context) error {
 	return nil
 }
 
+// Resumer is a gate that other processes rebuild, too: it may have to be brought on from further back than its follower is.
+type Resumer interface {
+	// Resume returns where to go on, for a follower that is at a position: there, or further back.
+	Resume(at int64) int64
+}
+
+// Follow begins at a position of the outbox, for a gate that was loaded elsewhere.
+func (f *Follower) Follow(position int64) {
+	f.moving.Lock()
+	defer f.moving.Unlock()
+	f.position.Store(position)
+	f.loaded.Store(true)
+}
+
 // Loaded reports whether the gate has been rebuilt: before that the doors stay closed.
 func (f *Follower) Loaded() bool { return f.loaded.Load() }
 
@@ -59,6 +73,9 @@ func (f *Follower) Loaded() bool { return f.loaded.Load() }
 func (f *Follower) Step(ctx context.Context) (int, error) {
 	f.moving.Lock()
 	defer f.moving.Unlock()
+	if r, ok := f.gate.(Resumer); ok {
+		f.position.Store(r.Resume(f.position.Load()))
+	}
 	changes, err := f.store.GateChanges(ctx, f.position.Load(), changesMax)
 	if err != nil || len(changes) == 0 {
 		return 0, err

@@ -31,6 +31,9 @@ type Claim struct {
 	// Queued says that the order goes through a queue. Only settling its intent decides such a reservation: it has no
 	// deadline, and a gate is not rebuilt before the queue is empty.
 	Queued bool
+	// Deadline is when the reservation ends, in milliseconds since 1970 by the database's clock: the guard commits nothing
+	// after it, and the sweeper gives back what was not committed. Zero: it never ends, where one process sells alone.
+	Deadline int64
 }
 
 // Units returns the sum of the lines.
@@ -54,11 +57,12 @@ const (
 	SoldOut                     // not enough of Answer.SKU
 	LimitReached                // the customer has had their share, or has placed OrdersMax orders
 	Closed                      // the sale takes no orders
+	Unguarded                   // the gate cannot be asked, and the database's guard decides alone: go on as if it were reserved
 )
 
 // String returns the verdict's name.
 func (v Verdict) String() string {
-	return [...]string{"not_loaded", "reserved", "same", "other_body", "sold_out", "limit_reached", "closed"}[v]
+	return [...]string{"not_loaded", "reserved", "same", "other_body", "sold_out", "limit_reached", "closed", "unguarded"}[v]
 }
 
 // Answer is a verdict and what belongs to it.
@@ -127,6 +131,9 @@ type Snapshot struct {
 	Stock    []Stock
 	Terms    []Terms
 	Holders  []Holder
+	// Ahead are the orders that the snapshot holds though order.placed.v1 will tell them after Position: where several processes
+	// write, an event gets its position a moment after its commit.
+	Ahead []id.Order
 }
 
 // Holder is an order whose key the gate must know.

@@ -314,23 +314,24 @@ func (m *Memory) terms(t Terms) {
 }
 
 // Sales returns the sales that are loaded, in no order.
-func (m *Memory) Sales() []id.Sale {
+func (m *Memory) Sales(context.Context) ([]id.Sale, error) {
 	var all []id.Sale
 	for s := range *m.sales.Load() {
 		if s != 0 {
 			all = append(all, s)
 		}
 	}
-	return all
+	return all, nil
 }
 
 // Drop forgets a sale: its claims are answered not_loaded from now on.
-func (m *Memory) Drop(s id.Sale) {
+func (m *Memory) Drop(_ context.Context, s id.Sale) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	next := maps.Clone(*m.sales.Load())
 	delete(next, s)
 	m.sales.Store(&next)
+	return nil
 }
 
 // add makes the gate of a sale; the caller holds m.mu.

@@ -27,7 +27,9 @@ func TestMemoryDroppedSale(t *testing.T) {
 	if a, err := m.Find(t.Context(), claim); err != nil || a.Verdict != Same || !m.Holds(drop) {
 		t.Fatalf("after the end the key must still be known: %v, %v", a, err)
 	}
-	m.Drop(drop)
+	if err := m.Drop(t.Context(), drop); err != nil {
+		t.Fatal(err)
+	}
 	apply(Change{Position: 4, Moved: &Moved{Sale: drop, SKU: 1, Available: 2}})
 	if m.Holds(drop) {
 		t.Error("a movement brought a dropped sale back without its keys")

@@ -85,11 +85,12 @@ const (
 	Collision           // the order's id exists: mint another
 	Enqueued            // it is kept, and will be committed or refused without its shopper
 	Declined            // a queued draft that was refused for good, now or before: its Refusal is written
+	Lapsed              // its reservation's deadline is over: reserve again
 )
 
 // String returns the result's name.
 func (r Result) String() string {
-	return [...]string{"accepted", "replayed", "other_body", "sold_out", "limit_reached", "sale_closed", "sale_changed", "collision", "enqueued", "declined"}[r]
+	return [...]string{"accepted", "replayed", "other_body", "sold_out", "limit_reached", "sale_closed", "sale_changed", "collision", "enqueued", "declined", "lapsed"}[r]
 }
 
 // Outcome is what became of a draft, and the order that its key had before. A queued draft that was committed before is

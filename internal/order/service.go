@@ -217,7 +217,7 @@ func (s *Service) try(ctx context.Context, until time.Time, d *Draft) (placed Pl
 		return Placed{}, false, err
 	}
 	switch a.Verdict {
-	case inventory.Reserved:
+	case inventory.Reserved, inventory.Unguarded:
 		crashpoint.Pass(crashpoint.ReserveAfter)
 		return s.commit(ctx, until, d)
 	case inventory.Same:
@@ -273,7 +273,7 @@ func (s *Service) decided(c *inventory.Claim, d *Draft, out Outcome) (placed Pla
 	case LimitReached:
 		return Placed{}, false, limitReached()
 	}
-	// The sale closed or changed, or the id collided: price it anew, which says why.
+	// The sale closed or changed, the id collided, or the reservation lapsed: price it anew, which says why.
 	return Placed{}, true, nil
 }
 

@@ -4,9 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/order"
 )
 
 // The events that the gate follows. The index outbox_gate names them.
@@ -46,7 +49,8 @@ func (s *Store) GateChanges(ctx context.Context, after int64, limit int) ([]inve
 }
 
 // GateSnapshot reads what a gate must hold, and the outbox position it was true at, from one moment: the general pools,
-// and of every sale that has not ended its pools, terms and the keys of its orders.
+// and of every sale that has not ended its pools, terms and the keys of its orders. What the gate follows has its position; of
+// orders that were placed and have none yet it says so.
 func (s *Store) GateSnapshot(ctx context.Context) (inventory.Snapshot, error) {
 	var snap inventory.Snapshot
 	err := s.settled(ctx, func(now view) error {
@@ -86,9 +90,34 @@ func (s *Store) GateSnapshot(ctx context.Context) (inventory.Snapshot, error) {
 			}
 			snap.Holders = append(snap.Holders, holders...)
 		}
-		return nil
+		snap.Ahead, err = s.ahead(ctx, now)
+		return err
 	})
 	return snap, err
+}
+
+// ahead reads the orders whose event has no position yet.
+func (s *Store) ahead(ctx context.Context, now view) ([]id.Order, error) {
+	if !s.dialect.stamps {
+		return nil, nil
+	}
+	rows, err := now.query(ctx, `
+		SELECT count, type, payload
+		FROM outbox
+		WHERE position IS NULL
+		  AND type = ?`, order.EventPlaced)
+	waiting, err := collect(rows, err, func(rows *sql.Rows) (r outboxRow, err error) {
+		return r, rows.Scan(&r.count, &r.Type, &r.Payload)
+	})
+	var all []id.Order
+	for i := range waiting {
+		placed, unread := waiting[i].placed()
+		err = errors.Join(err, unread)
+		for _, p := range placed {
+			all = append(all, p.Order)
+		}
+	}
+	return all, err
 }
 
 func scanTerms(rows *sql.Rows) (t inventory.Terms, err error) {

@@ -39,6 +39,7 @@ type batch struct {
 	drafts   []*order.Draft
 	outcomes []order.Outcome
 	terms    map[id.Sale]terms
+	now      int64                    // by the database's clock, where a draft has a deadline
 	taken    map[inventory.Pool]int64 // units that the accepted drafts have reserved
 	used     map[buyer]int64          // units that customers have had of a sale with a limit; on SQLite the statement adds them up
 }
@@ -90,9 +91,12 @@ func (b *batch) together() (bool, error) {
 	if err := b.readTerms(); err != nil {
 		return false, err
 	}
+	if err := b.readClock(); err != nil {
+		return false, err
+	}
 	b.taken = map[inventory.Pool]int64{}
 	for _, d := range b.drafts {
-		if b.termsOf(d).refuse(d) != order.Accepted {
+		if b.refuse(d) != order.Accepted {
 			return false, nil
 		}
 		for _, l := range d.Claim.Lines {
@@ -259,7 +263,7 @@ func (b *batch) insert(i int) error {
 			b.outcomes[i].Result = order.Replayed
 		default:
 			// Asked after the key: who repeats an accepted order gets it, whatever became of the sale.
-			b.outcomes[i].Result = b.termsOf(d).refuse(d)
+			b.outcomes[i].Result = b.refuse(d)
 			if d.Refusal != fault.Internal {
 				b.outcomes[i].Result = order.SaleChanged
 			}
@@ -295,9 +299,12 @@ type terms struct {
 	limit   int64
 }
 
-// refuse says why a draft cannot be had of a sale with these terms; Accepted: it can.
-func (t terms) refuse(d *order.Draft) order.Result {
+// refuse says why a draft cannot be had, of the terms of its sale and its own deadline; Accepted: it can.
+func (b *batch) refuse(d *order.Draft) order.Result {
+	t := b.termsOf(d)
 	switch {
+	case d.Claim.Deadline != 0 && d.Claim.Deadline < b.now:
+		return order.Lapsed
 	case !t.open:
 		return order.SaleClosed
 	case t.version != d.SaleVersion:
@@ -307,6 +314,14 @@ func (t terms) refuse(d *order.Draft) order.Result {
 }
 
 func (b *batch) termsOf(d *order.Draft) terms { return b.terms[d.Claim.Sale] }
+
+// readClock reads the database's clock, where a reservation of the batch ends.
+func (b *batch) readClock() error {
+	if !slices.ContainsFunc(b.drafts, func(d *order.Draft) bool { return d.Claim.Deadline != 0 }) {
+		return nil
+	}
+	return b.tx.QueryRow("SELECT "+clockMillis, nil, &b.now)
+}
 
 // readTerms reads the terms of every sale of the batch. General stock is always open and has no limit.
 func (b *batch) readTerms() error {

@@ -155,7 +155,7 @@ func (b *batch) insertMySQL(i int) error {
 	case err != nil:
 		return err
 	default:
-		b.outcomes[i].Result = b.termsOf(d).refuse(d)
+		b.outcomes[i].Result = b.refuse(d)
 	}
 	return nil
 }

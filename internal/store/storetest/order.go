@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -45,6 +46,7 @@ func Order(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"several lines, all or nothing", orderAllOrNothing},
 		{"general stock has no limit and no terms", orderGeneral},
 		{"an order's id that exists is a collision, and no replay", orderCollision},
+		{"a reservation past its deadline is not committed", orderLapsed},
 		{"a sale that is closed, changed or unknown", orderTerms},
 		{"batches at once do not sell a unit twice", orderBatchesAtOnce},
 		{"every accepted order writes its movements and its event, in the order of commits", orderRecords},
@@ -282,6 +284,23 @@ func orderCollision(tr *Trade) {
 	tr.wantAll([]*order.Draft{first, second, third}, order.Accepted, order.Collision, order.Accepted)
 	same(tr.T, "customer", tr.Read(first.Order.ID).Customer, id.Customer(7))
 	tr.Pool(s.ID, mug, 9, 2, 0)
+}
+
+func orderLapsed(tr *Trade) {
+	s := tr.Sale(9, 0, mug)
+	now, err := tr.Store.Now(tr.T.Context())
+	must(tr.T, err)
+	draft := func(c id.Customer, in time.Duration) *order.Draft {
+		d := tr.Order(s, c, "a", Line(mug, 1))
+		d.Claim.Deadline = now.Add(in).UnixMilli()
+		return d
+	}
+	late, timely := draft(1, -time.Millisecond), draft(2, time.Hour)
+	tr.wantAll([]*order.Draft{late, timely, tr.Order(s, 3, "a", Line(mug, 1))}, order.Lapsed, order.Accepted, order.Accepted)
+	tr.absent(late)
+	tr.Pool(s.ID, mug, 9, 2, 0)
+	again := draft(2, -time.Hour)
+	tr.want(tr.Commit(again)[0], order.Replayed) // the key comes before every refusal
 }
 
 func orderTerms(tr *Trade) {

@@ -1,0 +1,147 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/audit"
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/order"
+	"github.com/tidegate/tidegate/internal/redis/gate"
+)
+
+// gateway is the gate as the shop keeps it: in this process's memory, or in Redis for all processes.
+type gateway interface {
+	inventory.Gate
+	// Sales returns the sales that are loaded, in no order.
+	Sales(ctx context.Context) ([]id.Sale, error)
+	// Drop forgets a sale.
+	Drop(ctx context.Context, s id.Sale) error
+}
+
+// newGate makes the gate: in Redis where there is one.
+func (a *App) newGate() {
+	if a.redis == nil {
+		a.gate = inventory.NewMemory()
+		return
+	}
+	a.front = gate.NewFront(gate.New(gate.Parts{
+		Client: a.redis, Store: a.store, Log: a.log, Config: a.config.Gate,
+		Prefix: a.redis.Key("gate"), Holder: a.holder(), Cluster: a.config.Redis.Cluster,
+		Drained: a.quietQueue,
+	}))
+	a.gate = a.front
+}
+
+// How often the steps of a gate in Redis look when they have found nothing to do.
+const (
+	// gateLookEvery bounds how long a gate that was lost without an error is believed: a server that was emptied, or promoted.
+	gateLookEvery = 500 * time.Millisecond
+	// gateConfirmEvery is how long a reservation may stay one though its order is committed; nobody waits for it.
+	gateConfirmEvery = 100 * time.Millisecond
+	// gateBackEvery only matters where a wake was lost.
+	gateBackEvery  = time.Second
+	gateSweepEvery = 5 * time.Second
+	// gateRetryMax keeps the time short in which orders go on without a gate that is there again.
+	gateRetryMax = time.Second
+)
+
+// gateLoops drive a gate in Redis; none where it is in memory.
+func (a *App) gateLoops() []loop {
+	if a.front == nil {
+		return nil
+	}
+	return []loop{
+		{name: "gate_look", every: gateLookEvery, wake: a.front.Wake(), retryMax: gateRetryMax, step: a.front.Step},
+		{name: "gate_give_back", every: gateBackEvery, wake: a.front.GiveBackWake(), retryMax: gateRetryMax, step: a.front.GiveBackStep},
+		{name: "gate_keep", every: gate.KeepEvery, step: a.front.KeepStep},
+		{name: "gate_confirm", every: gateConfirmEvery, retryMax: gateRetryMax, step: a.front.ConfirmStep},
+		{name: "gate_sweep", every: gateSweepEvery, step: a.front.SweepStep},
+	}
+}
+
+// loadGate reads the gate into memory; one in Redis is taken up as it is, or rebuilt where it cannot be trusted.
+func (s *shop) loadGate(ctx context.Context) error {
+	if s.front == nil {
+		return s.follower.Load(ctx)
+	}
+	position, err := s.front.Open(ctx)
+	if err != nil {
+		return fmt.Errorf("the gate in Redis cannot be loaded: %w", err)
+	}
+	s.follower.Follow(position)
+	return nil
+}
+
+// gateCheck returns what compares and rebuilds the gate for the audit.
+func (a *App) gateCheck() audit.Gate {
+	if a.front == nil {
+		return gateCheck{a.follower, a, a.orders}
+	}
+	return sharedCheck{a.front, a}
+}
+
+// sharedCheck compares a gate in Redis with the database.
+type sharedCheck struct {
+	*gate.Front
+	app *App
+}
+
+// Load implements audit.Gate. It rebuilds the gate in a new epoch, beside orders that are under way in any process.
+func (g sharedCheck) Load(ctx context.Context) error { return g.Renew(ctx) }
+
+// Compare implements audit.Gate.
+func (g sharedCheck) Compare(ctx context.Context) ([]inventory.Difference, bool, error) {
+	if g.app.underWay() > 0 || !g.app.quietQueue(ctx) {
+		return nil, false, nil
+	}
+	return g.Gate.Compare(ctx)
+}
+
+// gateCheck compares the gate with the database when no order is under way.
+type gateCheck struct {
+	*inventory.Follower
+	app    *App
+	orders *order.Service
+}
+
+// How often a rebuild of the gate looks for a moment without an order under way, and how long it waits in between.
+const (
+	loadTries = 400
+	loadPause = 5 * time.Millisecond
+)
+
+// Load implements audit.Gate. It rebuilds the gate while no reservation is under way, and none can be made: one that was
+// made before and committed after the rebuild has read the database would be missing from the gate for good, and its key
+// with it. It returns fault.Overloaded where orders were under way all the time.
+func (g gateCheck) Load(ctx context.Context) error {
+	for range loadTries {
+		var err error
+		done := g.orders.WhileQuiet(func() bool {
+			if g.app.underWay() > 0 || !g.app.quietQueue(ctx) {
+				return false
+			}
+			err = g.Follower.Load(ctx)
+			return true
+		})
+		if done {
+			return err
+		}
+		if rest(ctx, loadPause, nil); ctx.Err() != nil {
+			break
+		}
+	}
+	return fault.New(fault.Overloaded, "Orders were under way all the time, so the gate was not rebuilt: try again, or pause the sale first.").After(time.Second)
+}
+
+// Compare implements audit.Gate.
+func (g gateCheck) Compare(ctx context.Context) ([]inventory.Difference, bool, error) {
+	if g.app.underWay() > 0 || !g.app.quietQueue(ctx) {
+		return nil, false, nil
+	}
+	found, quiet, err := g.Follower.Compare(ctx)
+	return found, quiet && g.app.underWay() == 0, err
+}

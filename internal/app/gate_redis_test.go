@@ -1,0 +1,236 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/order"
+	"github.com/tidegate/tidegate/test/engine"
+)
+
+// sharedNight is a sale over a gate in Redis.
+type sharedNight struct {
+	t    *testing.T
+	app  *App
+	sale id.Sale
+	sku  id.SKU
+
+	mu       sync.Mutex
+	placed   map[id.Order]string // accepted orders and their keys
+	soldOut  atomic.Int64
+	slowest  atomic.Int64 // nanoseconds of the slowest answer
+	customer atomic.Int64
+}
+
+// newSharedNight opens a shop with its gate at an address, and puts units on sale.
+func newSharedNight(t *testing.T, address string, units int64) *sharedNight {
+	t.Helper()
+	c := testConfig(t)
+	c.Redis.Addresses = []string{address}
+	c.Gate.Hold = 5 * time.Second // what a fault leaves behind is found soon
+	return sharedNightOf(t, c, units)
+}
+
+func sharedNightOf(t *testing.T, c Config, units int64) *sharedNight {
+	t.Helper()
+	a, err := New(t.Context(), c, Options{Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, stop := running(t, a)
+	t.Cleanup(func() {
+		if err := errors.Join(stop(), a.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	n := &sharedNight{t: t, app: a, placed: map[id.Order]string{}}
+	n.sale, n.sku = stocked(t, a, units)
+	n.until("the gate has the sale", func() bool {
+		level, ok := a.front.Gate.Level(inventory.Pool{Sale: n.sale, SKU: n.sku})
+		return ok && level == units
+	})
+	return n
+}
+
+// until waits for a condition.
+func (n *sharedNight) until(what string, holds func() bool) {
+	n.t.Helper()
+	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			n.t.Fatalf("not within a minute: %s; %d orders, %d sold out", what, n.orders(), n.soldOut.Load())
+		}
+	}
+}
+
+// buy places an order of one unit and asks again with the same key while it is told to come back.
+func (n *sharedNight) buy(c id.Customer, key string) (order.Placed, error) {
+	for {
+		began := time.Now()
+		p, err := n.app.orders.Place(context.Background(), order.Request{Customer: c, Sale: n.sale, Key: key, Lines: []inventory.Line{{SKU: n.sku, Units: 1}}})
+		for took := int64(time.Since(began)); ; {
+			slowest := n.slowest.Load()
+			if took <= slowest || n.slowest.CompareAndSwap(slowest, took) {
+				break
+			}
+		}
+		if fault.CodeOf(err) == fault.Overloaded || err == nil && p.Undecided {
+			time.Sleep(5 * time.Millisecond)
+			continue
+		}
+		return p, err
+	}
+}
+
+// crowd lets shoppers buy, a unit each, until n orders were placed or the sale is sold out for every one of them.
+func (n *sharedNight) crowd(shoppers int, orders int64) *sync.WaitGroup {
+	var wg sync.WaitGroup
+	for range shoppers {
+		wg.Go(func() {
+			for {
+				c := n.customer.Add(1)
+				if c > orders {
+					return
+				}
+				p, err := n.buy(id.Customer(c), "first")
+				switch {
+				case errors.Is(err, fault.SoldOut):
+					n.soldOut.Add(1)
+				case err != nil:
+					n.t.Errorf("customer %d: %v", c, err)
+				default:
+					n.mu.Lock()
+					n.placed[p.Order.ID] = fmt.Sprint(c)
+					n.mu.Unlock()
+				}
+			}
+		})
+	}
+	return &wg
+}
+
+func (n *sharedNight) orders() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.placed)
+}
+
+// ends checks the night: every accepted order is there, as many as there were units, the audit is clean, and the gate is the
+// database.
+func (n *sharedNight) ends(units int64) {
+	n.t.Helper()
+	if got := int64(n.orders()); got != units {
+		n.t.Errorf("%d orders were accepted for %d units", got, units)
+	}
+	for o := range n.placed {
+		if _, err := n.app.store.Order(n.t.Context(), o); err != nil {
+			n.t.Fatalf("accepted order %s: %v", o, err)
+		}
+	}
+	var differ []inventory.Difference
+	n.until("the gate is the database", func() bool {
+		found, quiet, err := n.app.gateCheck().Compare(n.t.Context())
+		differ = found
+		return err == nil && quiet && len(found) == 0
+	})
+	if len(differ) > 0 {
+		n.t.Errorf("the gate differs: %v", differ)
+	}
+	report, err := n.app.auditor.Run(n.t.Context(), nil)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	if !report.OK {
+		n.t.Errorf("the audit found: %+v", report)
+	}
+	// The key comes before every refusal, whoever decided about the order.
+	for c := id.Customer(1); c <= 5; c++ {
+		if p, err := n.buy(c, "first"); err != nil || !p.Replayed {
+			n.t.Errorf("customer %s asks again: %+v, %v", c, p, err)
+		}
+	}
+	if most := n.app.config.Orders.AnswerWithin + 5*time.Second; time.Duration(n.slowest.Load()) > most {
+		n.t.Errorf("an answer took %s", time.Duration(n.slowest.Load()))
+	}
+}
+
+// redisDo sends a command of an operator to a server.
+func redisDo(t *testing.T, address string, words ...string) {
+	t.Helper()
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{address}, ForceSingleClient: true, DisableCache: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if err := client.Do(t.Context(), client.B().Arbitrary(words...).Build()).Error(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What happens to Redis in mid-sale, each with the night's end as if nothing had.
+func TestGateInRedisLosesNothing(t *testing.T) {
+	const units, shoppers, customers = 1500, 16, 2000
+	for _, c := range []struct {
+		name string
+		harm func(*sharedNight, *engine.RedisServer, *engine.Proxy)
+	}{
+		{"nothing", func(*sharedNight, *engine.RedisServer, *engine.Proxy) {}},
+		{"FLUSHALL", func(n *sharedNight, r *engine.RedisServer, _ *engine.Proxy) { redisDo(n.t, r.Address, "FLUSHALL") }},
+		{"killed and started empty", func(_ *sharedNight, r *engine.RedisServer, _ *engine.Proxy) { r.Kill(); r.Start() }},
+		{"killed and started empty later", func(n *sharedNight, r *engine.RedisServer, _ *engine.Proxy) {
+			r.Kill()
+			more := n.orders() + 200
+			n.until("orders go on without Redis", func() bool { return n.orders() >= more })
+			r.Start()
+		}},
+		{"paused past every timeout", func(n *sharedNight, r *engine.RedisServer, _ *engine.Proxy) {
+			r.Pause()
+			more := n.orders() + 200
+			n.until("orders go on without Redis", func() bool { return n.orders() >= more })
+			time.Sleep(2 * time.Second)
+			r.Resume()
+		}},
+		{"replies lost after the script ran", func(n *sharedNight, _ *engine.RedisServer, p *engine.Proxy) {
+			p.LoseReplies()
+			more := n.orders() + 100
+			n.until("orders go on without Redis", func() bool { return n.orders() >= more })
+			p.Mend()
+		}},
+		{"connections cut", func(n *sharedNight, _ *engine.RedisServer, p *engine.Proxy) {
+			for range 5 {
+				p.Cut()
+				more := n.orders() + 50
+				n.until("orders go on", func() bool { return n.orders() >= more })
+			}
+		}},
+		{"half-open", func(n *sharedNight, _ *engine.RedisServer, p *engine.Proxy) {
+			p.Freeze()
+			more := n.orders() + 200
+			n.until("orders go on without Redis", func() bool { return n.orders() >= more })
+			p.Mend()
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := engine.Redis(t)
+			p := engine.NewProxy(t, r.Address)
+			n := newSharedNight(t, p.Address, units)
+			crowd := n.crowd(shoppers, customers)
+			n.until("a first part is sold", func() bool { return n.orders() >= units/10 })
+			c.harm(n, r, p)
+			crowd.Wait()
+			n.until("the gate is trusted", n.app.front.Trusted)
+			n.ends(units)
+		})
+	}
+}

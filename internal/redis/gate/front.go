@@ -1,0 +1,253 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go/adaptivelimiter"
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+)
+
+var (
+	_ inventory.Gate    = (*Front)(nil)
+	_ inventory.Resumer = (*Front)(nil)
+)
+
+// Front is what orders ask: the gate, as long as it can be trusted and answers; without it they go on by the database's guard
+// alone, as many at a time as the database can bear. It is safe for concurrent use.
+type Front struct {
+	*Gate
+	breaker circuitbreaker.CircuitBreaker[any]
+	limiter adaptivelimiter.AdaptiveLimiter[any]
+	permits sync.Map // id.Order to adaptivelimiter.Permit: orders that go on without the gate
+
+	trouble error // of the last Step, which one loop drives
+
+	mu   sync.Mutex
+	back []*inventory.Claim // to be given back
+	more chan struct{}
+}
+
+// The breaker opens when so many questions have failed within a time, whatever others have answered, and is tried again after
+// a pause.
+const (
+	failuresMax    = 5
+	failuresWithin = time.Second
+	openFor        = time.Second
+)
+
+// How many orders may be under way without the gate: the limiter moves between these by how long they take. Each is at most
+// one row of a batch, so even the least is a crowd that a database answers within its deadline.
+const (
+	unguardedLeast = 16
+	unguardedFirst = 128
+	unguardedMost  = 2000
+)
+
+// backMax is how many claims wait to be given back. What does not fit, the sweeper gives back after the deadline.
+const backMax = 50_000
+
+// NewFront returns the front of a gate. Step, GiveBackStep and the gate's own steps are to be driven.
+func NewFront(g *Gate) *Front {
+	f := &Front{Gate: g, more: make(chan struct{}, 1)}
+	f.breaker = circuitbreaker.NewBuilder[any]().
+		WithFailureThresholdPeriod(failuresMax, failuresWithin).
+		WithSuccessThreshold(1).
+		WithDelay(openFor).
+		OnOpen(func(circuitbreaker.StateChangedEvent) { g.lose(g.term.Load(), "Redis is slow or gone") }).
+		Build()
+	f.limiter = adaptivelimiter.NewBuilder[any]().WithLimits(unguardedLeast, unguardedMost, unguardedFirst).Build()
+	return f
+}
+
+// Step looks after the trust in the gate: see Gate.Step. While the breaker is open it rests, and then it is the one question
+// that decides whether the breaker closes. One loop drives it.
+func (f *Front) Step(ctx context.Context) (int, error) {
+	if !f.breaker.TryAcquirePermit() {
+		return 0, f.trouble // the same trouble still
+	}
+	n, err := f.Gate.Step(ctx)
+	f.trouble = err
+	switch {
+	case err == nil && f.Trusted():
+		f.breaker.RecordSuccess()
+	case f.breaker.IsHalfOpen():
+		f.breaker.RecordFailure()
+	}
+	return n, err
+}
+
+// openTries and openPause bound how long Open waits for the gate: another process may be rebuilding it.
+const (
+	openTries = 600
+	openPause = 50 * time.Millisecond
+)
+
+// Open waits until the gate can be trusted, rebuilding it where nobody else does, and returns the position of the outbox up to
+// which it is true. It returns the last error, or fault.Overloaded where there was none.
+func (f *Front) Open(ctx context.Context) (position int64, err error) {
+	for range openTries {
+		_, err = f.Gate.Step(ctx)
+		if t := f.term.Load(); t != nil {
+			return t.position, nil
+		}
+		select {
+		case <-time.After(openPause):
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return 0, fault.New(fault.Overloaded, "Another process rebuilds the gate and has not ended.").After(time.Second)
+}
+
+// Renew rebuilds the gate in a new epoch. Orders that are under way go on; those that come meanwhile go on by the database's
+// guard alone. It returns what Open returns.
+func (f *Front) Renew(ctx context.Context) error {
+	f.lose(f.term.Load(), "an operator wants it rebuilt")
+	_, err := f.Open(ctx)
+	return err
+}
+
+// Reserve implements inventory.Gate. Where the gate cannot be asked the verdict is Unguarded, and at most fault.Overloaded:
+// more orders than the database can bear are under way.
+func (f *Front) Reserve(ctx context.Context, c *inventory.Claim) (inventory.Answer, error) {
+	if !c.Queued {
+		c.Deadline = f.Deadline()
+	}
+	if !f.Trusted() {
+		return f.unguarded(c)
+	}
+	a, err := f.Gate.Reserve(ctx, c)
+	switch {
+	case err == nil && a.Verdict == inventory.NotLoaded && (c.Sale != 0 || !f.Trusted()):
+		return f.unguarded(c) // a sale that has not come to the gate yet, or a gate that was lost meanwhile
+	case err == nil:
+		return a, nil
+	case ctx.Err() != nil: // the shopper left
+		f.giveBackLater(c)
+		return inventory.Answer{}, fault.Wrap(fault.TimedOut, err, "The reservation was not answered in time; try again with the same key.").After(time.Second)
+	}
+	f.breaker.RecordFailure()
+	return f.unguarded(c)
+}
+
+// unguarded lets an order go on by the database's guard alone, where there is room for one more.
+//
+// One that would go through a queue is told to come back: what is queued has to be decided before the gate can be rebuilt.
+func (f *Front) unguarded(c *inventory.Claim) (inventory.Answer, error) {
+	if c.Queued {
+		return inventory.Answer{}, fault.New(fault.Overloaded, "The sale is being loaded; try again.").After(time.Second)
+	}
+	permit, ok := f.limiter.TryAcquirePermit()
+	if !ok {
+		return inventory.Answer{}, fault.New(fault.Overloaded, "Too many orders are under way; try again.").After(time.Second)
+	}
+	f.permits.Store(c.Order, permit)
+	return inventory.Answer{Verdict: inventory.Unguarded}, nil
+}
+
+// Find implements inventory.Gate. What cannot be asked is not known: the database says it then.
+func (f *Front) Find(ctx context.Context, c *inventory.Claim) (inventory.Answer, error) {
+	a, err := f.Gate.Find(ctx, c)
+	if err == nil || ctx.Err() != nil {
+		return a, err
+	}
+	f.breaker.RecordFailure()
+	return inventory.Answer{}, nil
+}
+
+// Settle implements inventory.Gate. That an order was committed the gate hears from the outbox; what is to be given back waits
+// for GiveBackStep, so that a batch of orders waits for neither.
+func (f *Front) Settle(_ context.Context, c *inventory.Claim, committed bool) error {
+	if permit, ok := f.permits.LoadAndDelete(c.Order); ok {
+		permit.(adaptivelimiter.Permit).Record()
+	}
+	if !committed {
+		f.giveBackLater(c)
+	}
+	return nil
+}
+
+func (f *Front) giveBackLater(c *inventory.Claim) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.back) < backMax && f.Trusted() {
+		f.back = append(f.back, c)
+	}
+	select {
+	case f.more <- struct{}{}:
+	default:
+	}
+}
+
+// GiveBackWake is signalled when GiveBackStep has something to do.
+func (f *Front) GiveBackWake() <-chan struct{} { return f.more }
+
+// giveBackPage is how many claims one GiveBackStep gives back.
+const giveBackPage = 1000
+
+// GiveBackStep gives back what was not committed, and returns how many claims. What a failure keeps from it, the sweeper
+// finds after the deadline.
+func (f *Front) GiveBackStep(ctx context.Context) (int, error) {
+	f.mu.Lock()
+	n := min(len(f.back), giveBackPage)
+	page := f.back[:n:n]
+	if f.back = f.back[n:]; len(f.back) == 0 {
+		f.back = nil
+	}
+	f.mu.Unlock()
+	t := f.term.Load()
+	if t == nil || n == 0 {
+		return n, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, keepTimeout)
+	defer cancel()
+	byRoom := map[*room][]id.Order{}
+	for _, c := range page {
+		for _, s := range t.shares(c.Sale, c.Lines) {
+			byRoom[s.room] = append(byRoom[s.room], c.Order)
+		}
+	}
+	var errs []error
+	for r, orders := range byRoom {
+		for len(orders) > 0 {
+			part := orders[:min(len(orders), sweepPage)]
+			orders = orders[len(part):]
+			done, err := f.giveBack(ctx, t, r, part...)
+			if err == nil && done < 0 {
+				err = f.absent(ctx, t, r, done)
+			}
+			errs = append(errs, err)
+		}
+	}
+	return n, errors.Join(errs...)
+}
+
+// Level implements inventory.Gate, from what Step saw last: half a second ago, and no question to Redis. It is for sales
+// alone.
+func (f *Front) Level(p inventory.Pool) (int64, bool) {
+	levels := f.mirror.Load()
+	if levels == nil {
+		return 0, false
+	}
+	units, ok := (*levels)[p]
+	return units, ok
+}
+
+// Levels implements inventory.Gate, as Level does.
+func (f *Front) Levels(fn func(inventory.Pool, int64)) {
+	if levels := f.mirror.Load(); levels != nil {
+		for p, units := range *levels {
+			fn(p, units)
+		}
+	}
+}

@@ -1,0 +1,298 @@
+package gate
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+)
+
+// keepLease is held by the process that looks after the gate for all: ConfirmStep and SweepStep. Two that do so at the same
+// time only do it twice.
+const (
+	keepLease = "gate_keep"
+	keepTTL   = 10 * time.Second
+)
+
+// KeepEvery is how often KeepStep should be called.
+const KeepEvery = keepTTL / 3
+
+// KeepStep takes or prolongs the lease of the one process that looks after the gate, and gives it free where this process
+// cannot ask the gate: another one may be able to. It returns 1 where the lease is new to this process.
+func (g *Gate) KeepStep(ctx context.Context) (int, error) {
+	if g.term.Load() == nil {
+		return 0, g.keeper.Release(ctx)
+	}
+	return g.keeper.Step(ctx)
+}
+
+// keepTimeout bounds one step of looking after the gate.
+const keepTimeout = 10 * time.Second
+
+// placedMax is how many orders one ConfirmStep reads, or a little more.
+const placedMax = 1000
+
+// ConfirmStep carries out in the gate that orders were placed, as the outbox says it: their reservations cannot be given back
+// any more. An order that the gate does not know, because the database's guard decided alone or the gate was rebuilt
+// meanwhile, is taken from what is available. It returns how far it went, in positions.
+func (g *Gate) ConfirmStep(ctx context.Context) (int, error) {
+	t := g.term.Load()
+	if _, held := g.keeper.Held(); t == nil || !held {
+		return 0, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, keepTimeout)
+	defer cancel()
+	from, err := g.reached(ctx, t, "placed")
+	if err != nil {
+		return 0, lost(err)
+	}
+	placed, to, err := g.store.GatePlaced(ctx, from, placedMax)
+	if err != nil {
+		return 0, err
+	}
+	// A sale comes before its orders, though it comes by another stream: not further than that has been carried out.
+	followed, err := g.reached(ctx, t, "position")
+	if err != nil {
+		return 0, lost(err)
+	}
+	ahead, err := g.store.GateChanges(ctx, followed, 1)
+	if err != nil {
+		return 0, err
+	}
+	if len(ahead) > 0 {
+		to = min(to, ahead[0].Position-1)
+	}
+	for len(placed) > 0 && placed[len(placed)-1].Position > to {
+		placed = placed[:len(placed)-1]
+	}
+	if to <= from {
+		return 0, nil
+	}
+	if _, err := g.confirm(ctx, t, placed); err != nil {
+		return 0, err
+	}
+	if g.term.Load() != t {
+		return 0, nil
+	}
+	return int(to - from), g.markReached(ctx, t, "placed", from, to)
+}
+
+// lost turns the end of an epoch into nothing to do.
+func lost(err error) error {
+	if err == errOvertaken {
+		return nil
+	}
+	return err
+}
+
+// SweepStep looks for reservations that are past their deadline, by the database's clock, and as long again for a commit that
+// was under way: what never became an order is given back. It returns how many were.
+func (g *Gate) SweepStep(ctx context.Context) (int, error) {
+	t := g.term.Load()
+	if _, held := g.keeper.Held(); t == nil || !held {
+		return 0, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, keepTimeout)
+	defer cancel()
+	rooms, err := g.rooms(ctx, t)
+	if err != nil {
+		return 0, err
+	}
+	swept := 0
+	for _, r := range rooms {
+		n, err := g.sweep(ctx, t, r)
+		swept += n
+		if err != nil {
+			return swept, err
+		}
+	}
+	return swept, nil
+}
+
+// rooms lists the rooms of the epoch.
+func (g *Gate) rooms(ctx context.Context, t *term) ([]*room, error) {
+	sales, err := g.Sales(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rooms := append([]*room(nil), t.parts[:]...)
+	for _, s := range sales {
+		rooms = append(rooms, t.sale(s))
+	}
+	return rooms, nil
+}
+
+// sweepPage is how many reservations one question reads, and one script gives back.
+const sweepPage = 500
+
+func (g *Gate) sweep(ctx context.Context, t *term, r *room) (int, error) {
+	due := g.now().Add(-g.config.Hold)
+	swept := 0
+	for cursor := uint64(0); ; {
+		page, err := g.client.Do(ctx, g.client.B().Hscan().Key(r.reservations).Cursor(cursor).Count(sweepPage).Build()).AsScanEntry()
+		if err != nil {
+			return swept, err
+		}
+		var over []id.Order
+		for i := 0; i+1 < len(page.Elements); i += 2 {
+			if o, ok := overdue(page.Elements[i], page.Elements[i+1], due); ok {
+				over = append(over, o)
+			}
+		}
+		n, err := g.sweepOrders(ctx, t, r, over)
+		swept += n
+		if cursor = page.Cursor; err != nil || cursor == 0 {
+			return swept, err
+		}
+	}
+}
+
+// overdue reads a reservation and reports whether its deadline was before due. One without a deadline never is.
+func overdue(order, record string, due time.Time) (id.Order, bool) {
+	deadline, _, reserved := strings.Cut(record, " ")
+	if !reserved {
+		return 0, false // confirmed
+	}
+	millis, err := strconv.ParseInt(deadline, 10, 64)
+	if err != nil || millis == 0 || !time.UnixMilli(millis).Before(due) {
+		return 0, false
+	}
+	o, err := strconv.ParseInt(order, 10, 64)
+	return id.Order(o), err == nil
+}
+
+func (g *Gate) sweepOrders(ctx context.Context, t *term, r *room, over []id.Order) (int, error) {
+	if len(over) == 0 {
+		return 0, nil
+	}
+	known, err := g.store.KnownOrders(ctx, over)
+	if err != nil {
+		return 0, err
+	}
+	var back, orders []id.Order
+	for _, o := range over {
+		if known[o] {
+			orders = append(orders, o)
+		} else {
+			back = append(back, o)
+		}
+	}
+	if r.sale == 0 {
+		twice, err := g.twice(ctx, t, r, orders)
+		if err != nil {
+			return 0, err
+		}
+		back = append(back, twice...)
+	}
+	if len(back) == 0 {
+		return 0, nil
+	}
+	n, err := g.giveBack(ctx, t, r, back...)
+	if err != nil {
+		return 0, err
+	}
+	if n < 0 {
+		return 0, g.absent(ctx, t, r, n)
+	}
+	if n > 0 {
+		g.log.InfoContext(ctx, "reservations without an order were given back", "orders", n, "room", r.head)
+	}
+	return int(n), nil
+}
+
+// twice returns which reservations of orders were made after the order had been confirmed, by a question that was repeated
+// late: a general room has forgotten the key by then. An order whose confirmation is still to come is none of them.
+func (g *Gate) twice(ctx context.Context, t *term, r *room, orders []id.Order) ([]id.Order, error) {
+	if len(orders) == 0 {
+		return nil, nil
+	}
+	from, err := g.reached(ctx, t, "placed")
+	if err != nil {
+		return nil, lost(err)
+	}
+	if _, to, err := g.store.GatePlaced(ctx, from, 1); err != nil || to > from {
+		return nil, err
+	}
+	names := make([]string, len(orders))
+	for i, o := range orders {
+		names[i] = o.String()
+	}
+	records, err := g.client.Do(ctx, g.client.B().Hmget().Key(r.reservations).Field(names...).Build()).ToArray()
+	if err != nil {
+		return nil, err
+	}
+	var twice []id.Order
+	for i, m := range records {
+		if text, err := m.ToString(); err == nil && text != "confirmed" {
+			twice = append(twice, orders[i])
+		}
+	}
+	return twice, nil
+}
+
+// Quiet reports whether the gate has everything that the database has decided, and holds no reservation that is still to be
+// decided: then its levels are the database's.
+func (g *Gate) Quiet(ctx context.Context) (bool, error) {
+	t := g.term.Load()
+	if t == nil {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, keepTimeout)
+	defer cancel()
+	position, err := g.reached(ctx, t, "position")
+	if err != nil {
+		return false, lost(err)
+	}
+	placed, err := g.reached(ctx, t, "placed")
+	if err != nil {
+		return false, lost(err)
+	}
+	if changes, err := g.store.GateChanges(ctx, position, 1); err != nil || len(changes) > 0 {
+		return false, err
+	}
+	if _, to, err := g.store.GatePlaced(ctx, placed, 1); err != nil || to > placed {
+		return false, err
+	}
+	rooms, err := g.rooms(ctx, t)
+	if err != nil {
+		return false, err
+	}
+	cmds := make(rueidis.Commands, len(rooms))
+	for i, r := range rooms {
+		cmds[i] = g.client.B().Hvals().Key(r.reservations).Build()
+	}
+	for _, answer := range g.client.DoMulti(ctx, cmds...) {
+		records, err := answer.AsStrSlice()
+		if err != nil {
+			return false, err
+		}
+		for _, one := range records {
+			if one != "confirmed" {
+				return false, nil
+			}
+		}
+	}
+	return g.term.Load() == t, nil
+}
+
+// Compare returns the pools whose level is not the database's. quiet is false where something is still on its way, so that a
+// difference says nothing.
+func (g *Gate) Compare(ctx context.Context) (found []inventory.Difference, quiet bool, err error) {
+	before, err := g.Quiet(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	snap, err := g.store.GateSnapshot(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	levels := map[inventory.Pool]int64{}
+	g.Levels(func(p inventory.Pool, units int64) { levels[p] = units })
+	after, err := g.Quiet(ctx)
+	return inventory.Differences(snap, levels), before && after, err
+}

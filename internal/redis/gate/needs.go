@@ -1,0 +1,57 @@
+package gate
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/lease"
+)
+
+// Store is what the gate needs of the database.
+type Store interface {
+	inventory.SharedStore
+	lease.Store
+}
+
+// Config is the gate's part of the configuration, where the gate is in Redis.
+type Config struct {
+	AskTimeout time.Duration `koanf:"ask_timeout" help:"how long an order waits for the gate in Redis before it goes on by the database's guard alone, 10ms to 10s"`
+	Hold       time.Duration `koanf:"hold" help:"how long a reservation in Redis stands before its order must have been committed, 5s to 10m; after twice that, what was not is given back"`
+}
+
+// DefaultConfig returns the defaults.
+func DefaultConfig() Config {
+	return Config{AskTimeout: 250 * time.Millisecond, Hold: 30 * time.Second}
+}
+
+// Validate returns a fault.Invalid for the first value that is out of range.
+func (c Config) Validate() error {
+	switch {
+	case c.AskTimeout < 10*time.Millisecond || c.AskTimeout > 10*time.Second:
+		return fault.Bad("ask_timeout", "a duration from 10ms to 10s, not %s", c.AskTimeout)
+	case c.Hold < 5*time.Second || c.Hold > 10*time.Minute:
+		return fault.Bad("hold", "a duration from 5s to 10m, not %s", c.Hold)
+	}
+	return nil
+}
+
+// Parts is what a Gate is made of.
+type Parts struct {
+	Client rueidis.Client
+	Store  Store
+	Log    *slog.Logger
+	Config Config
+	// Prefix begins the names of the gate's keys.
+	Prefix string
+	// Holder names this process among those that share the gate.
+	Holder string
+	// Cluster says that the servers are a Redis Cluster.
+	Cluster bool
+	// Drained reports whether no order is queued, in any process; nil where there is no queue. A rebuild waits for it.
+	Drained func(context.Context) bool
+}

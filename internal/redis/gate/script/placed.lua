@@ -1,0 +1,41 @@
+-- Carries out that orders were placed, in the order of the outbox, each once: a reservation becomes an order, and an order
+-- without one, of the database's guard alone, is taken from what is available.
+-- KEYS: head, customers, reservations, list of holders. ARGV: epoch, 1 for a sale or 0 for a general room, then of each order
+-- position, id, customer, key, body, units of the whole order, and its lines in this room as 'sku:units,sku:units,'.
+-- Returns how many had no reservation; -1 without the room; -2 in another epoch.
+local head = redis.call('HMGET', KEYS[1], 'epoch', 'placed')
+if not head[1] then return -1 end
+if head[1] ~= ARGV[1] then return -2 end
+local reached, late = tonumber(head[2]), 0
+for i = 3, #ARGV, 7 do
+  local position, order, who, key, body = tonumber(ARGV[i]), ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
+  if position > reached then
+    reached = position
+    local record = redis.call('HGET', KEYS[3], order)
+    local known = redis.call('HGET', KEYS[2], who .. ':' .. key)
+    local its = known and string.sub(known, 17) == order
+    if record then
+      redis.call('HDEL', KEYS[3], order)
+      if its and ARGV[2] == '0' then redis.call('HDEL', KEYS[2], who .. ':' .. key) end
+    elseif not its then
+      late = late + 1
+      for sku, n in string.gmatch(ARGV[i + 6], '(%d+):(%d+),') do
+        redis.call('HINCRBY', KEYS[1], 's' .. sku, '-' .. n)
+      end
+      if ARGV[2] == '1' then
+        local used, count = 0, 0
+        local was = redis.call('HGET', KEYS[2], who)
+        if was then
+          local u, c = string.match(was, '^(%S+) (%S+)$')
+          used, count = tonumber(u), tonumber(c)
+        else
+          redis.call('RPUSH', KEYS[4], who)
+        end
+        redis.call('HSET', KEYS[2], who, string.format('%.0f %.0f', used + tonumber(ARGV[i + 5]), count + 1), who .. ':' .. key, body .. order)
+      end
+    end
+  end
+end
+redis.call('HSET', KEYS[1], 'placed', string.format('%.0f', reached))
+if late > 0 then redis.call('HINCRBY', KEYS[1], 'version', 1) end
+return late

@@ -1,0 +1,163 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/order"
+)
+
+var _ inventory.SharedStore = (*Store)(nil)
+
+// GateEpoch reads the epoch of a gate that several processes share.
+func (s *Store) GateEpoch(ctx context.Context) (e inventory.Epoch, err error) {
+	err = s.queryRow(ctx, `
+		SELECT number, ready, position, engine
+		FROM gate_epoch
+		WHERE id = 1`, nil, &e.Number, &e.Ready, &e.Position, &e.Engine)
+	return e, err
+}
+
+// BeginGateEpoch replaces the epoch of the given number by the next one, which is not ready. It returns false where the
+// number is no longer the newest.
+func (s *Store) BeginGateEpoch(ctx context.Context, after int64) (bool, error) {
+	return s.changeEpoch(ctx, `
+		UPDATE gate_epoch
+		SET number = number + 1, ready = 0, position = 0, engine = ''
+		WHERE id = 1
+		  AND number = ?`, after)
+}
+
+// OpenGateEpoch says that the epoch is ready. It returns false where it is no longer the newest.
+func (s *Store) OpenGateEpoch(ctx context.Context, e inventory.Epoch) (bool, error) {
+	return s.changeEpoch(ctx, `
+		UPDATE gate_epoch
+		SET ready = 1, position = ?, engine = ?
+		WHERE id = 1
+		  AND number = ?
+		  AND ready = 0`, e.Position, e.Engine, e.Number)
+}
+
+func (s *Store) changeEpoch(ctx context.Context, text string, args ...any) (bool, error) {
+	var changed int64
+	err := s.write(ctx, jobs, func(tx *Tx) (err error) {
+		changed, err = tx.Exec(text, args...)
+		return err
+	})
+	return changed == 1 && err == nil, err
+}
+
+// Now reads the database's clock, to the millisecond.
+func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	var now int64
+	err := s.queryRow(ctx, "SELECT "+clockMillis, nil, &now)
+	return moment(now), err
+}
+
+// GatePlaced reads the orders that were placed after a position, in the order of commits, from rows of the outbox that stand
+// for about limit events, a row as a whole. reached is the position of the last row read, of any type; after itself where
+// there was none.
+func (s *Store) GatePlaced(ctx context.Context, after int64, limit int) (placed []inventory.Placed, reached int64, err error) {
+	rows, err := s.outboxRows(ctx, after, 0, limit, nil)
+	if err != nil {
+		return nil, after, err
+	}
+	reached = after
+	for i := range rows {
+		r := &rows[i]
+		reached = r.Position
+		if r.Type != order.EventPlaced {
+			continue
+		}
+		if !r.several() {
+			placed = append(placed, inventory.Placed{Position: r.Position, Order: id.Order(r.Subject)})
+			continue
+		}
+		entries, err := r.placed()
+		if err != nil {
+			return nil, after, err
+		}
+		for n, e := range entries {
+			placed = append(placed, inventory.Placed{Position: r.Position - r.count + 1 + int64(n), Order: e.Order})
+		}
+	}
+	return placed, reached, s.fillPlaced(ctx, placed)
+}
+
+// fillPlaced reads what the gate must know of orders, placedMax at once.
+func (s *Store) fillPlaced(ctx context.Context, placed []inventory.Placed) error {
+	for len(placed) > 0 {
+		part := placed[:min(len(placed), placedMax)]
+		placed = placed[len(part):]
+		rows, err := s.query(ctx, `
+			SELECT id, sale_id, customer_id, idem_key, body_hash, lines
+			FROM orders
+			WHERE id IN (`+marks(placedMax)+`)`, idList(part, func(p inventory.Placed) id.Order { return p.Order })...)
+		found, err := collect(rows, err, scanPlaced)
+		if err != nil {
+			return err
+		}
+		byID := make(map[id.Order]inventory.Placed, len(found))
+		for _, f := range found {
+			byID[f.Order] = f
+		}
+		for i, p := range part {
+			f, ok := byID[p.Order]
+			if !ok {
+				return fmt.Errorf("event %d tells of order %d, which is not there", p.Position, p.Order)
+			}
+			f.Position = p.Position
+			part[i] = f
+		}
+	}
+	return nil
+}
+
+func scanPlaced(rows *sql.Rows) (p inventory.Placed, err error) {
+	var digest []byte
+	var text string
+	if err := rows.Scan(&p.Order, &p.Sale, &p.Customer, &p.Key, &digest, &text); err != nil {
+		return p, err
+	}
+	copy(p.Body[:], digest)
+	lines, err := parseLines(text)
+	for _, l := range lines {
+		p.Lines = append(p.Lines, inventory.Line{SKU: l.SKU, Units: l.Units})
+	}
+	return p, err
+}
+
+// KnownOrders returns which of the orders are in the database.
+func (s *Store) KnownOrders(ctx context.Context, orders []id.Order) (map[id.Order]bool, error) {
+	known := map[id.Order]bool{}
+	for len(orders) > 0 {
+		part := orders[:min(len(orders), placedMax)]
+		orders = orders[len(part):]
+		rows, err := s.query(ctx, `
+			SELECT id
+			FROM orders
+			WHERE id IN (`+marks(placedMax)+`)`, idList(part, func(o id.Order) id.Order { return o })...)
+		found, err := collect(rows, err, func(rows *sql.Rows) (o id.Order, err error) { return o, rows.Scan(&o) })
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range found {
+			known[o] = true
+		}
+	}
+	return known, nil
+}
+
+// idList returns the arguments of a list of placedMax ids. One statement serves every number of them: the last is asked for
+// again.
+func idList[T any](part []T, of func(T) id.Order) []any {
+	args := make([]any, placedMax)
+	for i := range args {
+		args[i] = of(part[min(i, len(part)-1)])
+	}
+	return args
+}

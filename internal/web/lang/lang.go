@@ -9,6 +9,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -60,7 +62,13 @@ type Set struct {
 	All     []*Language
 	byTag   map[string]*Language
 	matcher language.Matcher
+	// accepted remembers what was found for the headers that browsers send: there are few, and reading one is dear.
+	accepted sync.Map
+	headers  atomic.Int64
 }
+
+// headersMax bounds what is remembered, for anyone can make headers up.
+const headersMax = 1000
 
 // Load reads the files. It returns an error for one that cannot be read.
 func Load() (*Set, error) {
@@ -118,7 +126,15 @@ func (s *Set) Find(chosen, accepted string) *Language {
 	if accepted == "" {
 		return s.All[0]
 	}
+	if l, ok := s.accepted.Load(accepted); ok {
+		return l.(*Language)
+	}
 	_, i := language.MatchStrings(s.matcher, accepted)
+	if s.headers.Load() < headersMax {
+		if _, known := s.accepted.LoadOrStore(strings.Clone(accepted), s.All[i]); !known {
+			s.headers.Add(1)
+		}
+	}
 	return s.All[i]
 }
 

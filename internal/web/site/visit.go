@@ -42,8 +42,6 @@ func (s *Site) newVisit(w http.ResponseWriter, r *http.Request) *Visit {
 	var b [64]byte
 	v := &Visit{ResponseWriter: w, Request: r, site: s, recorder: s.unknown, requestID: string(wire.AppendRequestID(b[:0], given))}
 	v.Lang = s.Langs.Find(v.cookie(languageCookie), r.Header.Get("Accept-Language"))
-	h := w.Header()
-	h["X-Request-Id"] = []string{v.requestID}
 	if r.Method != http.MethodGet {
 		v.Request = r.WithContext(telemetry.WithRequestID(r.Context(), v.requestID))
 		v.Request.Body = http.MaxBytesReader(w, r.Body, formBytesMax)

@@ -3,6 +3,7 @@ package storefront
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -121,8 +122,9 @@ func (s *Storefront) tellAlways(v *site.Visit) error {
 		}
 		return c.Flush()
 	}
-	// Whoever loses the line comes back in two to five seconds, not all at once.
-	if err := send([]byte("retry: " + strconv.Itoa(2000+rand.IntN(3000)) + "\n\n")); err != nil {
+	// Whoever loses the line comes back in two to five seconds, not all at once. The first thing told is the time.
+	hello := fmt.Sprintf("retry: %d\nevent: clock\ndata: %d\n\n", 2000+rand.IntN(3000), s.Clock.Now().UnixMilli())
+	if err := send([]byte(hello)); err != nil {
 		return nil
 	}
 	language := v.Lang.Index

@@ -125,7 +125,6 @@ func (s *Storefront) showSale(v *site.Visit) error {
 	if err != nil {
 		return err
 	}
-	v.TellTime()
 	page := salePage{Moment: m, Key: keyAfter(nil), Told: toldOf(v.Query("told"))}
 	if who, ok := v.Who(); ok {
 		if page.Mine, err = s.mineOf(v.Request.Context(), who.Customer, saleID); err != nil {

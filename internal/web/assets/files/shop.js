@@ -6,10 +6,11 @@
   // The page's language, as this shopper's country writes it where that is known.
   const language = navigator.languages.find((l) => l.split("-")[0] === document.documentElement.lang) || document.documentElement.lang;
 
-  // How far the shop's clock is ahead of this machine's, from the moment at which the page was answered.
+  // How far the shop's clock is ahead of this machine's: a page made for one shopper says it by its Server-Timing, and the
+  // live line of a sale before anything else.
   const navigation = performance.getEntriesByType("navigation")[0];
   const stamp = navigation && navigation.serverTiming && [...navigation.serverTiming].find((t) => t.name === "now");
-  const ahead = stamp ? stamp.duration - (performance.timeOrigin + navigation.responseStart) : 0;
+  let ahead = stamp ? stamp.duration - (performance.timeOrigin + navigation.responseStart) : 0;
   const now = () => Date.now() + ahead;
 
   const twoDigits = (n) => String(n).padStart(2, "0");
@@ -72,13 +73,17 @@
   };
   const listen = (address) => {
     const source = new EventSource(address + "/live");
+    source.addEventListener("clock", (e) => { ahead = Number(e.data) - Date.now(); });
     source.onmessage = (e) => hear(e.data);
     source.onerror = () => {
       if (source.readyState !== EventSource.CLOSED) return; // it comes back by itself
       const ask = async () => {
         try {
           const answer = await fetch(address + "/now");
-          if (answer.ok) hear(await answer.text());
+          if (answer.ok) {
+            ahead = Number((answer.headers.get("Server-Timing") || "").split("dur=")[1]) - Date.now() || ahead;
+            hear(await answer.text());
+          }
         } catch { /* away for the moment: asked again */ }
         setTimeout(ask, 4000 + Math.random() * 4000);
       };

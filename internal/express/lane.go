@@ -115,6 +115,10 @@ func (s *Server) finish(x *exchange) {
 
 // answer finds the route and answers; the error is what to refuse with.
 func (s *Server) answer(x *exchange, unread error) error {
+	if err := checkFraming(x.ctx.Request.Header.RawHeaders()); err != nil {
+		x.ctx.SetConnectionClose() // what follows on it may be a part of this request
+		return err
+	}
 	if err := s.limitClient(x); err != nil {
 		return err
 	}

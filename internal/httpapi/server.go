@@ -161,6 +161,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	x := newExchange(w, r)
 	defer s.finish(x, r, began)
+	if len(r.TransferEncoding) > 0 {
+		// net/http drops a length that came beside the chunks, so it cannot be told here whether a proxy may think that the
+		// request ends elsewhere: what follows on the connection is not read (RFC 9112, section 6.3).
+		x.Header().Set("Connection", "close")
+	}
 	if err := s.limitClient(r); err != nil {
 		s.fail(x, r, err)
 		return

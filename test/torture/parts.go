@@ -1,5 +1,7 @@
 package main
 
+import "time"
+
 // parts are what a full run does, in its order.
 var parts = []part{
 	{name: "simulation", folder: "./test/simulation", run: "^TestSeeds$", count: 100_000, units: "seeds"},
@@ -7,4 +9,16 @@ var parts = []part{
 	{name: "gate-histories", folder: "./test/history", run: "^TestGateBy", count: 20_000, units: "histories by SKU, and as many by key"},
 	{name: "server-histories", folder: "./test/history", run: "^TestServer$", count: 500, units: "histories"},
 	{name: "matrix", folder: "./test/matrix", run: "^TestMatrix$", count: 220, units: "moments in each configuration"},
+
+	// Ten minutes of fuzzing in all.
+	{name: "fuzz-order", folder: "./internal/wire", run: "^FuzzDecodeOrder$", fuzz: 90 * time.Second},
+	{name: "fuzz-order-handler", folder: "./internal/httpapi", run: "^FuzzOrderBody$", fuzz: 90 * time.Second},
+	{name: "fuzz-notification", folder: "./internal/httpapi", run: "^FuzzNotification$", fuzz: time.Minute},
+	{name: "fuzz-cursor", folder: "./internal/httpapi", run: "^FuzzCursor$", fuzz: 30 * time.Second},
+	{name: "fuzz-money", folder: "./internal/kernel/money", run: "^FuzzParse$", fuzz: 30 * time.Second},
+	{name: "fuzz-id", folder: "./internal/kernel/id", run: "^FuzzParse$", fuzz: 30 * time.Second},
+	{name: "fuzz-import", folder: "./internal/catalog/productcsv", run: "^FuzzImport$", fuzz: 90 * time.Second},
+	{name: "fuzz-token", folder: "./internal/account", run: "^FuzzToken$", fuzz: time.Minute},
+	{name: "fuzz-cashier", folder: "./internal/payment/sandbox", run: "^FuzzCommand$", fuzz: 30 * time.Second},
+	{name: "fuzz-settings", folder: "./internal/app/settings", run: "^FuzzFile$", fuzz: time.Minute},
 }

@@ -58,7 +58,7 @@ func newRoot(t *tool) *cobra.Command {
 	}
 	t.addSettingFlags(root.PersistentFlags())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{withSuggestion(err)} })
-	root.AddCommand(newServe(t), newConfig(t), newMigrate(t), newStock(t), newSale(t), newImport(t), newExport(t), newDrill(t), newToken(t), newKey(t), newDeadLetter(t),
+	root.AddCommand(newServe(t), newConfig(t), newMigrate(t), newStock(t), newSale(t), newImport(t), newExport(t), newDrill(t), newToken(t), newKey(t), newDeadLetter(t), newWebhook(t),
 		newAudit(t), newReconcile(t), newVersion())
 	return root
 }

@@ -81,8 +81,11 @@ func New(ctx context.Context, c Config, o Options) (_ *App, err error) {
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
-	if o.Demo && c.Express.Address == "" {
-		a.config.Express.Address = demoExpress(c.HTTP)
+	if o.Demo {
+		a.config.demonstrate()
+		if c.Express.Address == "" {
+			a.config.Express.Address = demoExpress(c.HTTP)
+		}
 	}
 	defer func() {
 		if err != nil {

@@ -38,7 +38,7 @@ func (a *App) commitLoop() loop {
 // loops lists what repeats in the background beside the group commit.
 func (a *App) loops() []loop {
 	s := &a.shop
-	return slices.Concat(a.paymentLoops(), a.busLoops(), a.queueLoops(), a.redisLoops(), a.gateLoops(), a.sharedLoops(), []loop{
+	return slices.Concat(a.paymentLoops(), a.busLoops(), a.consumerLoops(), a.queueLoops(), a.redisLoops(), a.gateLoops(), a.sharedLoops(), []loop{
 		{name: "gate", every: a.followEvery(), wake: a.store.GateWake(), step: s.follower.Step},
 		{name: "sale_clock", every: saleClockEvery, step: s.sales.Step},
 		{name: "revocations", every: revocationEvery, step: s.account.RevocationStep},

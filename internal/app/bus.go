@@ -163,7 +163,7 @@ const (
 
 func (a *App) busLoops() []loop {
 	return []loop{
-		{name: "trim_events", every: trimEvery, step: a.trimEvents},
+		a.alone(loop{name: "trim_events", every: trimEvery, step: a.trimEvents}),
 		{name: "consumer_lag", every: lagEvery, step: onceAndRest(a.lags.step)},
 	}
 }

@@ -19,14 +19,17 @@ import (
 	"github.com/tidegate/tidegate/internal/httpapi"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/notify"
 	"github.com/tidegate/tidegate/internal/order"
 	"github.com/tidegate/tidegate/internal/payment"
 	"github.com/tidegate/tidegate/internal/payment/sandbox"
+	"github.com/tidegate/tidegate/internal/points"
 	"github.com/tidegate/tidegate/internal/redis"
 	"github.com/tidegate/tidegate/internal/redis/gate"
 	"github.com/tidegate/tidegate/internal/store"
 	"github.com/tidegate/tidegate/internal/telemetry"
 	"github.com/tidegate/tidegate/internal/web/site"
+	"github.com/tidegate/tidegate/internal/webhook"
 )
 
 // Config is the whole tree. Each part is owned by its component, which says its defaults and its rules.
@@ -47,6 +50,9 @@ type Config struct {
 	Sandbox  sandbox.Config      `koanf:"sandbox"`
 	Bus      BusConfig           `koanf:"bus"`
 	Web      site.Config         `koanf:"web"`
+	Webhooks webhook.Config      `koanf:"webhooks"`
+	Notify   notify.Config       `koanf:"notify"`
+	Points   points.Config       `koanf:"points"`
 }
 
 // ProcessConfig is what concerns the process itself.
@@ -119,6 +125,9 @@ func DefaultConfig() Config {
 		Sandbox:  sandbox.DefaultConfig(),
 		Bus:      BusConfig{Prefix: "tidegate", Replicas: 1, Partitions: 12, Retention: 7 * 24 * time.Hour},
 		Web:      site.DefaultConfig(),
+		Webhooks: webhook.DefaultConfig(),
+		Notify:   notify.DefaultConfig(),
+		Points:   points.DefaultConfig(),
 	}
 }
 

@@ -45,23 +45,28 @@ func (a *App) sharedLoops() []loop {
 
 // alone has one process at a time run the loop's step: the others would do the same work once more, without harm and
 // without use. The lease is no lock; what the steps change is guarded by itself.
-func (a *App) alone(l loop) loop {
+func (a *App) alone(l loop) loop { return a.together(l.name, l)[0] }
+
+// together is alone for loops that one and the same process has to run.
+func (a *App) together(name string, all ...loop) []loop {
 	if !a.store.Shared() {
-		return l
+		return all
 	}
-	k := lease.NewKeeper(a.store, "loop "+l.name, a.holder(), aloneLease)
+	k := lease.NewKeeper(a.store, "loop "+name, a.holder(), aloneLease)
 	a.leases = append(a.leases, k)
-	step := l.step
-	l.step = func(ctx context.Context) (int, error) {
-		if err := k.Keep(ctx); err != nil {
-			return 0, err
+	for i := range all {
+		step := all[i].step
+		all[i].step = func(ctx context.Context) (int, error) {
+			if err := k.Keep(ctx); err != nil {
+				return 0, err
+			}
+			if _, held := k.Held(); !held {
+				return 0, nil
+			}
+			return step(ctx)
 		}
-		if _, held := k.Held(); !held {
-			return 0, nil
-		}
-		return step(ctx)
 	}
-	return l
+	return all
 }
 
 // releaseLeases gives this process's leases free, so that the next one need not wait for their end.

@@ -13,12 +13,15 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/money"
+	"github.com/tidegate/tidegate/internal/notify"
 	"github.com/tidegate/tidegate/internal/order"
 	"github.com/tidegate/tidegate/internal/payment"
 	"github.com/tidegate/tidegate/internal/payment/sandbox"
+	"github.com/tidegate/tidegate/internal/points"
 	"github.com/tidegate/tidegate/internal/redis/gate"
 	"github.com/tidegate/tidegate/internal/rehearsal"
 	"github.com/tidegate/tidegate/internal/sale"
+	"github.com/tidegate/tidegate/internal/webhook"
 )
 
 // shop is the modules, wired.
@@ -45,6 +48,9 @@ type shop struct {
 	consumers  []consumer
 	letters    *delivery.Service
 	lags       *lags
+	webhooks   *webhook.Service
+	points     *points.Service
+	notices    *notify.Service // nil where shoppers are told nothing
 }
 
 // wire makes the modules over the store. Nothing is read yet: see load.
@@ -87,7 +93,7 @@ func (a *App) wire(ctx context.Context) error {
 		Currency: money.Currency(c.Catalog.Currency), TokenLifetimeMax: account.TestTokenLifetimeMax,
 	})
 	s.auditor = audit.NewService(a.store, a.gateCheck(), a.clock)
-	if err := a.newBus(ctx, nil); err != nil {
+	if err := a.newBus(ctx, a.newConsumers()); err != nil {
 		return err
 	}
 	a.warmer = warmer{book: s.book, reader: s.reader, clock: a.clock}
@@ -117,6 +123,8 @@ func (a *App) serveContract() error {
 		Rehearsals: a.rehearsals,
 		Limits:     a.requests,
 		Letters:    a.letters,
+		Webhooks:   a.webhooks,
+		Points:     a.points,
 
 		PaymentWindow: a.config.Orders.PaymentWindow,
 		Stopping:      func() bool { return !a.serving.Load() },

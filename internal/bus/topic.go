@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,6 +25,9 @@ type Group struct {
 	// AnyOrder says that the order by key is of no use to the group: several processes may then work at the same time where
 	// the engine would otherwise keep to one.
 	AnyOrder bool
+	// TypesNow, where set, returns which of Types any message is wanted of at the moment. An engine may ask it before it reads,
+	// to save reading what would be applied to nothing, or leave it unasked.
+	TypesNow func(context.Context) ([]string, error)
 	// BatchMax bounds the messages of one call of the handler.
 	BatchMax int
 	// InFlightMax bounds the messages that one process has taken and not settled, those that wait for another try

@@ -150,6 +150,7 @@ func (s *shop) signIn() {
 	foreign, _, err := account.NewTokens(account.NewKeyring(), config, s.clock).SignTest(customers["ada"], tokenLifetime)
 	check(s.t, err)
 	s.bearer["foreign"] = foreign
+	s.bearer["local"] = s.accounts.AddLocalKey()
 	for _, role := range account.AllRoles() {
 		_, key, err := s.accounts.CreateKey(s.t.Context(), "the "+string(role)+" desk", []string{string(role)})
 		check(s.t, err)

@@ -15,8 +15,10 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/money"
 	"github.com/tidegate/tidegate/internal/order"
 	"github.com/tidegate/tidegate/internal/payment"
+	"github.com/tidegate/tidegate/internal/points"
 	"github.com/tidegate/tidegate/internal/rehearsal"
 	"github.com/tidegate/tidegate/internal/sale"
+	"github.com/tidegate/tidegate/internal/webhook"
 )
 
 // Callers says who is asking. The first two methods return fault.Unauthenticated.
@@ -90,6 +92,22 @@ type Letters interface {
 	Letter(ctx context.Context, number int64) (delivery.Letter, error)
 	Replay(ctx context.Context, number int64) error
 	Drop(ctx context.Context, number int64) error
+}
+
+// Webhooks is what the webhook routes need: see webhook.Service.
+type Webhooks interface {
+	Create(ctx context.Context, in webhook.Input) (webhook.Endpoint, error)
+	Endpoints(ctx context.Context) ([]webhook.Endpoint, error)
+	Endpoint(ctx context.Context, e id.Endpoint) (webhook.Endpoint, error)
+	Delete(ctx context.Context, e id.Endpoint) error
+	Resume(ctx context.Context, e id.Endpoint) (webhook.Endpoint, error)
+	Deliveries(ctx context.Context, e id.Endpoint, state webhook.State, before int64, limit int) ([]webhook.Delivery, error)
+	Retry(ctx context.Context, e id.Endpoint, number int64) error
+}
+
+// Points is what the points route needs: see points.Service.
+type Points interface {
+	Points(ctx context.Context, c id.Customer, before id.Order, limit int) (points.Balance, error)
 }
 
 // Stock is what the stock routes need: see inventory.Service.

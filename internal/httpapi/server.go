@@ -30,6 +30,8 @@ type Parts struct {
 	Stock      Stock
 	Rehearsals Rehearsals
 	Letters    Letters
+	Webhooks   Webhooks
+	Points     Points
 	Levels     sale.Levels
 	Auditor    Auditor
 	Limits     Limits // nil: requests are not limited

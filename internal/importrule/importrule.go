@@ -32,6 +32,9 @@ var (
 		"account":   {"limit"},
 		"limit":     {},
 		"delivery":  {},
+		"webhook":   {},
+		"points":    {},
+		"notify":    {},
 		"audit":     {"catalog", "inventory", "sale", "order", "payment"},
 	}
 	adapters = []string{"store", "redis", "bus", "httpapi", "express", "rpc", "web"}

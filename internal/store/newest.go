@@ -14,6 +14,7 @@ func (s *Store) NewestID(ctx context.Context) (int64, error) {
 			COALESCE((SELECT MAX(id) FROM payment_attempt), 0),
 			COALESCE((SELECT MAX(id) FROM refund), 0),
 			COALESCE((SELECT MAX(id) FROM sandbox_notification), 0),
+			COALESCE((SELECT MAX(id) FROM webhook_endpoint), 0),
 			COALESCE((SELECT MAX(id) FROM customer), 0),
 			COALESCE((SELECT MAX(id) FROM session), 0),
 			COALESCE((SELECT MAX(id) FROM admin_key), 0),

@@ -186,7 +186,11 @@ func (r *reader) fresh(ctx context.Context) (int, error) {
 	if room <= 0 {
 		return 0, nil
 	}
-	events, upTo, err := r.Store.EventsOf(ctx, r.position, int(min(room, int64(r.group.BatchMax))), r.group.Types)
+	types, err := r.types(ctx)
+	if err != nil {
+		return 0, err
+	}
+	events, upTo, err := r.Store.EventsOf(ctx, r.position, int(min(room, int64(r.group.BatchMax))), types)
 	if err != nil {
 		return 0, err
 	}
@@ -207,6 +211,18 @@ func (r *reader) fresh(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	return len(events), nil
+}
+
+// types returns the types that are read; all of them where it is empty.
+func (r *reader) types(ctx context.Context) ([]string, error) {
+	if r.group.TypesNow == nil {
+		return r.group.Types, nil
+	}
+	types, err := r.group.TypesNow(ctx)
+	if len(types) == 0 {
+		types = []string{"none"} // no event has this type, so all are passed over
+	}
+	return types, err
 }
 
 // pass moves the cursor over what the group does not want, and records it from time to time.

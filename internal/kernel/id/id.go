@@ -29,6 +29,7 @@ type (
 	refund       struct{}
 	notification struct{}
 	auditEntry   struct{}
+	endpoint     struct{}
 )
 
 // The kinds of identifier. They are different types: an Order cannot be passed for a SKU.
@@ -61,6 +62,8 @@ type (
 	Notification = ID[notification]
 	// AuditEntry identifies an entry of the audit log: what an operator did.
 	AuditEntry = ID[auditEntry]
+	// Endpoint identifies an address that is told of events.
+	Endpoint = ID[endpoint]
 )
 
 // ErrMalformed says that a text is not an id: decimal digits without sign or leading zero, from 1 to 2^63-1.

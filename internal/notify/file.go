@@ -1,0 +1,27 @@
+package notify
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+)
+
+// File is a Sender that puts mails into a folder, one file each, for a shop that is tried out. A mail that is sent again
+// replaces itself.
+type File struct{ Folder string }
+
+// Send implements Sender.
+func (f File) Send(_ context.Context, m *Mail) error {
+	text, err := m.Bytes()
+	if err != nil {
+		return &Refused{err}
+	}
+	if err := os.MkdirAll(f.Folder, 0o700); err != nil {
+		return err
+	}
+	whole := filepath.Join(f.Folder, m.ID+".eml")
+	if err := os.WriteFile(whole+".part", text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(whole+".part", whole)
+}

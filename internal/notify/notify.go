@@ -1,0 +1,193 @@
+// Package notify owns what shoppers are told of their orders: placed, paid, expired, refunded. It does not own how mail
+// travels: that is a Sender's.
+//
+// A notification is told at least once. Its Message-ID is the same on every try, so a mail program shows one of two.
+package notify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/mail"
+	"strings"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/event"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/money"
+)
+
+// The senders there are.
+const (
+	SendNone = "none"
+	SendFile = "file"
+	SendSMTP = "smtp"
+)
+
+// Config is the module's part of the configuration.
+type Config struct {
+	Sender   string `koanf:"sender" help:"how shoppers are told of their orders: none, smtp, or file (mails in the folder mail of the data folder)"`
+	From     string `koanf:"from" help:"whom mails come from, such as Shop <orders@shop.example>"`
+	ShopName string `koanf:"shop_name" help:"how mails call the shop"`
+	SMTP     SMTP   `koanf:"smtp"`
+}
+
+// SMTP is how mail leaves.
+type SMTP struct {
+	Address  string `koanf:"address" help:"host and port of the mail server, such as smtp.example.com:587"`
+	User     string `koanf:"user" help:"log-in, where the server asks for one; sent over TLS only"`
+	Password string `koanf:"password" help:"of the log-in" secret:"true"`
+	TLS      string `koanf:"tls" help:"starttls (refused where the server has none), tls (from the first byte), or none (for a server on this machine)"`
+}
+
+// DefaultConfig returns the defaults: nobody is told anything.
+func DefaultConfig() Config {
+	return Config{Sender: SendNone, From: "shop@localhost", ShopName: "Tidegate", SMTP: SMTP{Address: "127.0.0.1:25", TLS: "starttls"}}
+}
+
+// Validate returns every value that is not allowed.
+func (c Config) Validate() error {
+	var wrong []error
+	if c.Sender != SendNone && c.Sender != SendFile && c.Sender != SendSMTP {
+		wrong = append(wrong, fault.Bad("sender", "none, smtp or file, not %q", c.Sender))
+	}
+	if _, err := mail.ParseAddress(c.From); err != nil {
+		wrong = append(wrong, fault.Bad("from", "an address such as Shop <orders@shop.example>, not %q", c.From))
+	}
+	if c.ShopName == "" || len(c.ShopName) > 100 || strings.ContainsAny(c.ShopName, "\r\n") {
+		wrong = append(wrong, fault.Bad("shop_name", "a name of 1 to 100 bytes on one line"))
+	}
+	if t := c.SMTP.TLS; t != "starttls" && t != "tls" && t != "none" {
+		wrong = append(wrong, fault.Bad("smtp.tls", "starttls, tls or none, not %q", t))
+	}
+	return errors.Join(wrong...)
+}
+
+// Types are the events that the module follows.
+func Types() []string {
+	return []string{"order.placed.v1", "order.paid.v1", "order.expired.v1", "order.refunded.v1"}
+}
+
+// State is where a notification stands.
+type State string
+
+// The states.
+const (
+	Waiting State = "waiting"
+	Sent    State = "sent"
+	// Failed was tried for a day in vain.
+	Failed State = "failed"
+	// Nobody is there to be told: a shopper without an account, such as a rehearsal's.
+	Nobody State = "nobody"
+)
+
+// Notification is something that a shopper is to be told, once for an event.
+type Notification struct {
+	// Position is the event's, Type its type and Payload its payload.
+	Position int64
+	Type     string
+	Order    id.Order
+	Customer id.Customer
+	Payload  []byte
+	State    State
+	Tries    int
+	DueAt    time.Time
+	// LastError is how the last try failed.
+	LastError string
+	SettledAt time.Time
+	// Email is the shopper's address as it is now; empty where there is none.
+	Email string
+}
+
+// line and placed are what a mail says of an order: the payload of its events.
+type line struct {
+	SKU   id.SKU       `json:"sku_id"`
+	Units int64        `json:"units"`
+	Total money.Amount `json:"total"`
+}
+
+type told struct {
+	ID        id.Order     `json:"id"`
+	Customer  id.Customer  `json:"customer_id"`
+	Lines     []line       `json:"lines"`
+	Total     money.Amount `json:"total"`
+	ExpiresAt time.Time    `json:"expires_at"`
+}
+
+// of returns what a shopper is to be told of an event. It returns fault.Invalid for one that cannot be read.
+func of(e event.Event, now time.Time) (Notification, error) {
+	var o told
+	if err := json.Unmarshal(e.Payload, &o); err != nil || o.ID.IsZero() || o.Customer.IsZero() {
+		return Notification{}, fault.Wrap(fault.Invalid, err, "Event %d (%s) does not tell of an order and its customer.", e.Position, e.Type)
+	}
+	return Notification{
+		Position: e.Position, Type: e.Type, Order: o.ID, Customer: o.Customer, Payload: e.Payload, State: Waiting, DueAt: now,
+	}, nil
+}
+
+// delays are the pauses after each try that failed: about a day in all.
+var delays = []time.Duration{
+	10 * time.Second, time.Minute, 5 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour, 8 * time.Hour,
+}
+
+// after returns the notification after a try that ended so.
+func (n Notification) after(err error, now time.Time) Notification {
+	n.Tries++
+	switch {
+	case err == nil:
+		n.State, n.SettledAt, n.LastError = Sent, now, ""
+	case errors.As(err, new(*Refused)) || n.Tries > len(delays):
+		n.State, n.SettledAt, n.LastError = Failed, now, reason(err)
+	default:
+		n.DueAt, n.LastError = now.Add(delays[n.Tries-1]), reason(err)
+	}
+	return n
+}
+
+// reasonBytesMax bounds what is kept of an error.
+const reasonBytesMax = 500
+
+func reason(err error) string {
+	text := err.Error()
+	return text[:min(len(text), reasonBytesMax)]
+}
+
+// Refused says of an error that no further try would end differently: the address does not exist.
+type Refused struct{ Err error }
+
+// Error implements error.
+func (r *Refused) Error() string { return "refused: " + r.Err.Error() }
+
+// Unwrap returns the cause.
+func (r *Refused) Unwrap() error { return r.Err }
+
+// Mail is a message to one shopper.
+type Mail struct {
+	// ID is the Message-ID without its angle brackets.
+	ID         string
+	From, To   mail.Address
+	Subject    string
+	Text, HTML string
+	At         time.Time
+}
+
+// Sender takes mail on its way. Safe for concurrent use.
+type Sender interface {
+	// Send returns when the mail has been taken. It returns a *Refused where no further try makes sense.
+	Send(ctx context.Context, m *Mail) error
+}
+
+// Store is what notifications need of the database. Safe for concurrent use.
+type Store interface {
+	// AddNotifications records notifications in one transaction, each once for its event.
+	AddNotifications(ctx context.Context, all []Notification) error
+	// DueNotifications lists up to limit that are due, oldest first, with the shoppers' addresses.
+	DueNotifications(ctx context.Context, now time.Time, limit int) ([]Notification, error)
+	// SettleNotifications records how tries ended, in one transaction.
+	SettleNotifications(ctx context.Context, all []Notification) error
+	// CleanNotifications deletes up to limit of those that were settled before a moment.
+	CleanNotifications(ctx context.Context, before time.Time, limit int) (int, error)
+	// SKUTitles reads what SKUs are called.
+	SKUTitles(ctx context.Context, skus []id.SKU) (map[id.SKU]string, error)
+}

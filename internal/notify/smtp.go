@@ -1,0 +1,112 @@
+package notify
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/smtp"
+	"net/textproto"
+	"time"
+)
+
+// Server is a Sender over SMTP (RFC 5321), a connection a mail.
+type Server struct {
+	Config SMTP
+	// Trust, where set, is how the server's certificate is checked: for tests.
+	Trust *tls.Config
+}
+
+// Send implements Sender. A recipient or a content that the server refuses for good (5xx) is a *Refused.
+func (s Server) Send(ctx context.Context, m *Mail) (err error) {
+	text, err := m.Bytes()
+	if err != nil {
+		return &Refused{err}
+	}
+	c, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	if err := c.Mail(m.From.Address); err != nil {
+		return err // the server does not like us: that can be mended
+	}
+	if err := c.Rcpt(m.To.Address); err != nil {
+		return forGood(err)
+	}
+	w, err := c.Data()
+	if err != nil {
+		return forGood(err)
+	}
+	if _, err := w.Write(text); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return forGood(err)
+	}
+	_ = c.Quit() // the mail has been taken
+	return nil
+}
+
+// connect opens a connection, encrypted and logged in as the configuration says.
+func (s Server) connect(ctx context.Context) (*smtp.Client, error) {
+	host, _, err := net.SplitHostPort(s.Config.Address)
+	if err != nil {
+		return nil, err
+	}
+	trust := &tls.Config{MinVersion: tls.VersionTLS12}
+	if s.Trust != nil {
+		trust = s.Trust.Clone()
+	}
+	trust.ServerName = host
+	var conn net.Conn
+	if s.Config.TLS == "tls" {
+		conn, err = (&tls.Dialer{Config: trust}).DialContext(ctx, "tcp", s.Config.Address)
+	} else {
+		conn, err = (&net.Dialer{}).DialContext(ctx, "tcp", s.Config.Address)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the mail server cannot be reached: %w", err)
+	}
+	if until, ok := ctx.Deadline(); ok {
+		err = conn.SetDeadline(until)
+	} else {
+		err = conn.SetDeadline(time.Now().Add(sendTimeout))
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	c, err := smtp.NewClient(conn, host)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	if err := s.greet(c, host, trust); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+func (s Server) greet(c *smtp.Client, host string, trust *tls.Config) error {
+	if s.Config.TLS == "starttls" {
+		if ok, _ := c.Extension("STARTTLS"); !ok {
+			return errors.New("the mail server has no STARTTLS; notify.smtp.tls says what else there is")
+		}
+		if err := c.StartTLS(trust); err != nil {
+			return err
+		}
+	}
+	if s.Config.User == "" {
+		return nil
+	}
+	return c.Auth(smtp.PlainAuth("", s.Config.User, s.Config.Password, host)) // which refuses without TLS, but to this machine
+}
+
+// forGood tells a refusal that stays from one that may pass.
+func forGood(err error) error {
+	var said *textproto.Error
+	if errors.As(err, &said) && said.Code >= 500 {
+		return &Refused{err}
+	}
+	return err
+}

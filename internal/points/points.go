@@ -1,0 +1,135 @@
+// Package points owns what customers earn with their orders: points when an order is paid, taken back when it is refunded.
+// It is a ledger, once each for an order. It does not own the orders, and hears of them by their events alone.
+package points
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/event"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/money"
+)
+
+// Config is the module's part of the configuration.
+type Config struct {
+	Enabled       bool  `koanf:"enabled" help:"customers earn points with paid orders"`
+	MinorPerPoint int64 `koanf:"minor_per_point" help:"minor units of money that earn one point, 1 to 1000000; what is left over earns nothing"`
+}
+
+// DefaultConfig returns the defaults: a point for each whole pound, euro or dollar.
+func DefaultConfig() Config { return Config{Enabled: true, MinorPerPoint: 100} }
+
+// Validate returns what is out of range.
+func (c Config) Validate() error {
+	if c.MinorPerPoint < 1 || c.MinorPerPoint > 1_000_000 {
+		return fault.Bad("minor_per_point", "a number from 1 to 1000000, not %d", c.MinorPerPoint)
+	}
+	return nil
+}
+
+// Kind says what an entry is for.
+type Kind string
+
+// The kinds.
+const (
+	Earned    Kind = "earned"
+	TakenBack Kind = "taken_back"
+)
+
+// Entry is a row of the ledger.
+type Entry struct {
+	Order    id.Order
+	Kind     Kind
+	Customer id.Customer
+	// Points are negative where they were taken back.
+	Points int64
+	At     time.Time
+}
+
+// Balance is what a customer has.
+type Balance struct {
+	Points int64
+	// Orders are those that it comes from, newest first.
+	Orders []OfOrder
+}
+
+// OfOrder is what one order earned, and what was taken back of it.
+type OfOrder struct {
+	Order             id.Order
+	Earned, TakenBack int64
+	// At is when the first of it was recorded as having happened.
+	At time.Time
+}
+
+// Types are the events that the module follows.
+func Types() []string { return []string{orderPaid, orderRefunded} }
+
+const (
+	orderPaid     = "order.paid.v1"
+	orderRefunded = "order.refunded.v1"
+)
+
+// Store is what points need of the database. Safe for concurrent use.
+type Store interface {
+	// AddPoints records entries in one transaction, each once for its order and kind. What is taken back is what the order
+	// earned, where that is recorded.
+	AddPoints(ctx context.Context, entries []Entry) error
+	// Points reads a customer's balance with up to limit of the latest orders before one, unless that is zero.
+	Points(ctx context.Context, c id.Customer, before id.Order, limit int) (Balance, error)
+}
+
+// Service is the module. Safe for concurrent use.
+type Service struct {
+	store  Store
+	config Config
+}
+
+// NewService returns the module.
+func NewService(s Store, c Config) *Service { return &Service{store: s, config: c} }
+
+// Points returns a customer's balance with up to limit of the latest orders before one, unless that is zero.
+func (s *Service) Points(ctx context.Context, c id.Customer, before id.Order, limit int) (Balance, error) {
+	return s.store.Points(ctx, c, before, limit)
+}
+
+// Apply applies events in one transaction, each once however often it comes. It returns fault.Invalid for an event that
+// cannot be read.
+func (s *Service) Apply(ctx context.Context, events []event.Event) error {
+	entries := make([]Entry, 0, len(events))
+	for _, e := range events {
+		entry, err := s.entry(e)
+		if err != nil {
+			return err
+		}
+		if entry.Points != 0 {
+			entries = append(entries, entry)
+		}
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	return s.store.AddPoints(ctx, entries)
+}
+
+// entry returns what an event is worth; no points where it is worth none.
+func (s *Service) entry(e event.Event) (Entry, error) {
+	if e.Type != orderPaid && e.Type != orderRefunded {
+		return Entry{}, nil
+	}
+	var o struct {
+		ID       id.Order     `json:"id"`
+		Customer id.Customer  `json:"customer_id"`
+		Total    money.Amount `json:"total"`
+	}
+	if err := json.Unmarshal(e.Payload, &o); err != nil || o.ID.IsZero() || o.Customer.IsZero() {
+		return Entry{}, fault.Wrap(fault.Invalid, err, "Event %d (%s) does not tell of an order and its customer.", e.Position, e.Type)
+	}
+	entry := Entry{Order: o.ID, Kind: Earned, Customer: o.Customer, Points: o.Total.Minor / s.config.MinorPerPoint, At: e.At}
+	if e.Type == orderRefunded {
+		entry.Kind, entry.Points = TakenBack, -entry.Points
+	}
+	return entry, nil
+}

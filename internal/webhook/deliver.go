@@ -1,0 +1,141 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// How much is told at once.
+const (
+	// deliveriesMax bounds one step: with an endpoint that answers within 50 ms it takes a fifth of a second.
+	deliveriesMax = 32
+	// perEndpoint bounds the requests to one endpoint under way.
+	perEndpoint = 8
+	// answerBytesMax bounds what is read of an answer, so that its connection can be used again.
+	answerBytesMax = 64 << 10
+	// slowAfter is when an endpoint counts as slow.
+	slowAfter = 2 * time.Second
+)
+
+// DeliverStep tells one endpoint what is due, and returns how much. As many workers as the configuration says drive it.
+func (s *Service) DeliverStep(ctx context.Context) (int, error) {
+	due, err := s.Store.DueEndpoints(ctx, s.Clock.Now())
+	if err != nil {
+		return 0, err
+	}
+	e, ok := s.turns.take(due, s.Config.Workers)
+	if !ok {
+		return 0, nil
+	}
+	slow := false
+	defer func() { s.turns.leave(e.ID, slow) }()
+	limit := deliveriesMax
+	if !e.FailingSince.IsZero() {
+		limit = 1 // one knock, until it opens
+	}
+	waiting, err := s.Store.DueDeliveries(ctx, e.ID, s.Clock.Now(), limit)
+	if err != nil || len(waiting) == 0 {
+		return 0, err
+	}
+	began := time.Now()
+	results := s.tell(ctx, &e, waiting)
+	slow = time.Since(began) > slowAfter
+	settled := make([]Delivery, len(results))
+	for i := range results {
+		settled[i] = results[i].settle()
+	}
+	after := e.after(results)
+	if after.Status == Paused {
+		s.Log.WarnContext(ctx, "a webhook endpoint is paused", "endpoint", e.ID.String(), "reason", after.PausedReason)
+	}
+	if len(results) == 0 {
+		return 0, ctx.Err()
+	}
+	// What was told was told: the record of it is not given up because the process stops.
+	return len(results), s.Store.SettleDeliveries(context.WithoutCancel(ctx), after, settled)
+}
+
+// tell tries deliveries, perEndpoint of them at a time, and returns how each ended, in their order. One that was cut off
+// because the process stops is not among them: it is tried again, under the same id.
+func (s *Service) tell(ctx context.Context, e *Endpoint, waiting []Delivery) []Result {
+	all := make([]Result, len(waiting))
+	var working sync.WaitGroup
+	places := make(chan struct{}, perEndpoint)
+	for i := range waiting {
+		places <- struct{}{}
+		working.Go(func() {
+			defer func() { <-places }()
+			all[i] = s.try(ctx, e, waiting[i])
+		})
+	}
+	working.Wait()
+	ended := all[:0]
+	for _, r := range all {
+		if r.Error == "" || ctx.Err() == nil {
+			ended = append(ended, r)
+		}
+	}
+	return ended
+}
+
+// try makes one request.
+func (s *Service) try(ctx context.Context, e *Endpoint, d Delivery) Result {
+	ctx, cancel := context.WithTimeout(ctx, s.Config.Timeout)
+	defer cancel()
+	r := Result{Delivery: d}
+	answer, err := s.send(ctx, e, &d)
+	r.At = s.Clock.Now()
+	if err != nil {
+		r.Error = reasonOf(err)
+		return r
+	}
+	defer func() { _ = answer.Body.Close() }()
+	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, answerBytesMax)) // what it says is not asked for
+	r.Status = answer.StatusCode
+	switch {
+	case answer.StatusCode >= 200 && answer.StatusCode < 300:
+		return r
+	case answer.StatusCode >= 300 && answer.StatusCode < 400:
+		r.Error = fmt.Sprintf("it answered %d: redirects are not followed, register the address itself", answer.StatusCode)
+	default:
+		r.Error = fmt.Sprintf("it answered %d", answer.StatusCode)
+	}
+	r.Gone = answer.StatusCode == http.StatusGone
+	if seconds, err := strconv.Atoi(answer.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		r.RetryAfter = time.Duration(min(seconds, 24*3600)) * time.Second
+	}
+	return r
+}
+
+func (s *Service) send(ctx context.Context, e *Endpoint, d *Delivery) (*http.Response, error) {
+	key, err := secretKey(e.Secret)
+	if err != nil {
+		return nil, err
+	}
+	to, err := url.Parse(e.URL)
+	if err != nil {
+		return nil, err
+	}
+	text := body(d)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, e.URL, bytes.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	now, name := s.Clock.Now(), MessageID(d.Position)
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("User-Agent", "Tidegate-Webhooks/1")
+	r.Header.Set(headerID, name)
+	r.Header.Set(headerTimestamp, strconv.FormatInt(now.Unix(), 10))
+	r.Header.Set(headerSignature, sign(key, name, now, text))
+	if to.Scheme == "http" {
+		return s.plain.Do(r)
+	}
+	return s.encrypted.Do(r)
+}

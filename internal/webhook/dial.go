@@ -1,0 +1,134 @@
+package webhook
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// errInside is why an address is not dialled.
+var errInside = errors.New("it is at an address inside, which webhooks.allow_networks does not allow")
+
+// inside are the networks that no stranger may have the shop talk to: what is not the public internet. See
+// https://www.iana.org/assignments/iana-ipv4-special-registry and its IPv6 twin; the metadata addresses of clouds are among
+// them (169.254.169.254, fd00:ec2::254, 100.100.100.200).
+var inside = prefixes(
+	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+	"192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+	"::/128", "::1/128", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+)
+
+// carriers are networks whose addresses hold an IPv4 address: NAT64 and 6to4. What they lead to is what is checked.
+var carriers = []struct {
+	network netip.Prefix
+	at      int // the first of the four bytes
+}{
+	{netip.MustParsePrefix("64:ff9b::/96"), 12},
+	{netip.MustParsePrefix("2002::/16"), 2},
+}
+
+func prefixes(texts ...string) []netip.Prefix {
+	all := make([]netip.Prefix, len(texts))
+	for i, t := range texts {
+		all[i] = netip.MustParsePrefix(t)
+	}
+	return all
+}
+
+// public reports whether an address is on the public internet.
+func public(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	for _, c := range carriers {
+		if c.network.Contains(a) {
+			b := a.As16()
+			return public(netip.AddrFrom4([4]byte(b[c.at : c.at+4])))
+		}
+	}
+	return !slices.ContainsFunc(inside, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// guard decides which addresses are dialled. It is asked with the address that the connection goes to, after every look-up
+// of a name, so a name that changes what it stands for gains nothing.
+type guard struct {
+	allowed []netip.Prefix
+	// plain asks for an allowed network: what is not encrypted stays inside.
+	plain bool
+}
+
+func (g guard) check(a netip.Addr) error {
+	a = a.Unmap().WithZone("")
+	if slices.ContainsFunc(g.allowed, func(p netip.Prefix) bool { return p.Contains(a) }) {
+		return nil
+	}
+	if !public(a) {
+		return fmt.Errorf("%s: %w", a, errInside)
+	}
+	if g.plain {
+		return fmt.Errorf("%s is told nothing over http, which anyone on the way can read: use https", a)
+	}
+	return nil
+}
+
+// control implements net.Dialer.Control.
+func (g guard) control(_, address string, _ syscall.RawConn) error {
+	to, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("the address %q cannot be read: %w", address, err)
+	}
+	return g.check(to.Addr())
+}
+
+// How the clients use connections.
+const (
+	idlePerEndpointMax = perEndpoint
+	idleMax            = 256
+	idleTimeout        = 30 * time.Second
+	headerBytesMax     = 16 << 10
+)
+
+// newTransport returns a transport that dials what the guard allows. It knows no proxy: that would dial for it. Redirects
+// are the client's business, which follows none.
+func newTransport(g guard, timeout time.Duration, trust *tls.Config) *http.Transport {
+	dialer := &net.Dialer{Timeout: timeout, Control: g.control}
+	return &http.Transport{
+		DialContext:            dialer.DialContext,
+		TLSClientConfig:        trust,
+		ForceAttemptHTTP2:      true,
+		TLSHandshakeTimeout:    timeout,
+		ResponseHeaderTimeout:  timeout,
+		MaxIdleConns:           idleMax,
+		MaxIdleConnsPerHost:    idlePerEndpointMax,
+		MaxConnsPerHost:        perEndpoint,
+		IdleConnTimeout:        idleTimeout,
+		MaxResponseHeaderBytes: headerBytesMax,
+	}
+}
+
+// noRedirect keeps what is signed for one address from being told to another.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// reasonOf says of a failed try what the people of the endpoint can act on.
+func reasonOf(err error) string {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer in time"
+	case errors.Is(err, errInside):
+		return errInside.Error()
+	}
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return "its name cannot be looked up"
+	}
+	text := err.Error()
+	if len(text) > 300 {
+		text = text[:300]
+	}
+	return text
+}

@@ -1,0 +1,246 @@
+package webhook
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/event"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+)
+
+// Limits of what is registered.
+const (
+	endpointsMax        = 200
+	urlBytesMax         = 2000
+	descriptionBytesMax = 200
+)
+
+// Parts is what a Service is made of.
+type Parts struct {
+	Store  Store
+	Config Config
+	Clock  clock.Clock
+	Mint   *id.Mint
+	Log    *slog.Logger
+	// Types are the events there are.
+	Types []string
+	// Trust, where set, is how certificates are checked: for tests.
+	Trust *tls.Config
+}
+
+// Service registers endpoints, records what they are to be told, and tells them. Safe for concurrent use.
+type Service struct {
+	Parts
+	encrypted, plain *http.Client
+	turns            turns
+}
+
+// NewService returns the module. Nothing is told before DeliverStep is driven.
+func NewService(p Parts) *Service {
+	client := func(plain bool) *http.Client {
+		g := guard{allowed: p.Config.networks(), plain: plain}
+		return &http.Client{Transport: newTransport(g, p.Config.Timeout, p.Trust), CheckRedirect: noRedirect}
+	}
+	return &Service{Parts: p, encrypted: client(false), plain: client(true), turns: turns{busy: map[id.Endpoint]bool{}, slow: map[id.Endpoint]bool{}, last: map[id.Endpoint]int{}}}
+}
+
+// Input is what somebody registers.
+type Input struct {
+	URL, Description string
+	Types            []string
+	// Secret may be empty: then one is made.
+	Secret string
+}
+
+// Create registers an endpoint and returns it with its secret, which is shown this once. It returns fault.Invalid, and
+// fault.Conflict where there are too many.
+func (s *Service) Create(ctx context.Context, in Input) (Endpoint, error) {
+	e := Endpoint{
+		ID: id.New[id.Endpoint](s.Mint), URL: in.URL, Description: strings.TrimSpace(in.Description), Types: in.Types, Secret: in.Secret,
+		Status: Active, CreatedAt: s.Clock.Now().UTC().Truncate(time.Millisecond),
+	}
+	if e.Secret == "" {
+		e.Secret = newSecret()
+	}
+	if err := s.check(&e); err != nil {
+		return e, err
+	}
+	all, err := s.Store.Endpoints(ctx, false)
+	if err != nil {
+		return e, err
+	}
+	if len(all) >= endpointsMax {
+		return e, fault.New(fault.Conflict, "There are %d endpoints already; delete one first.", endpointsMax)
+	}
+	return e, s.Store.InsertEndpoint(ctx, e)
+}
+
+// check returns a fault.Invalid for the first thing that is wrong with an endpoint.
+func (s *Service) check(e *Endpoint) error {
+	to, err := url.Parse(e.URL)
+	switch {
+	case err != nil || to.Host == "" || to.Scheme != "https" && to.Scheme != "http" || len(e.URL) > urlBytesMax:
+		return fault.Bad("url", "It must be an address such as https://example.com/hooks, at most %d bytes.", urlBytesMax)
+	case to.User != nil || to.Fragment != "":
+		return fault.Bad("url", "It must not hold a password or a fragment.")
+	case to.Scheme == "http" && len(s.Config.AllowNetworks) == 0:
+		return fault.Bad("url", "It must be https: over http anyone on the way reads what is said.")
+	case len(e.Description) > descriptionBytesMax:
+		return fault.Bad("description", "It must be at most %d bytes.", descriptionBytesMax)
+	case len(e.Types) == 0:
+		return fault.Bad("types", "Name the events that it wants, or %s for all.", Every)
+	}
+	for i, t := range e.Types {
+		if t != Every && !slices.Contains(s.Types, t) || slices.Contains(e.Types[:i], t) {
+			return fault.Bad("types", "%q is no event, or stands there twice; there are %s, and %s for all.", t, strings.Join(s.Types, ", "), Every)
+		}
+	}
+	_, err = secretKey(e.Secret)
+	return err
+}
+
+// Endpoints lists every endpoint, oldest first, with how much waits for it.
+func (s *Service) Endpoints(ctx context.Context) ([]Endpoint, error) {
+	return s.Store.Endpoints(ctx, true)
+}
+
+// Endpoint reads one. It returns fault.NotFound.
+func (s *Service) Endpoint(ctx context.Context, e id.Endpoint) (Endpoint, error) {
+	return s.Store.Endpoint(ctx, e)
+}
+
+// Delete ends an endpoint; what waits for it is told to nobody. It returns fault.NotFound.
+func (s *Service) Delete(ctx context.Context, e id.Endpoint) error {
+	return s.Store.DeleteEndpoint(ctx, e)
+}
+
+// Resume has a paused endpoint told again, beginning with what has waited. It returns fault.NotFound.
+func (s *Service) Resume(ctx context.Context, e id.Endpoint) (Endpoint, error) {
+	return s.Store.ResumeEndpoint(ctx, e, s.Clock.Now())
+}
+
+// Deliveries lists up to limit deliveries of an endpoint, newest first. It returns fault.NotFound.
+func (s *Service) Deliveries(ctx context.Context, e id.Endpoint, state State, before int64, limit int) ([]Delivery, error) {
+	if _, err := s.Store.Endpoint(ctx, e); err != nil {
+		return nil, err
+	}
+	return s.Store.Deliveries(ctx, e, state, before, limit)
+}
+
+// Retry has a delivery tried again as new, under the id it has. It returns fault.NotFound.
+func (s *Service) Retry(ctx context.Context, e id.Endpoint, number int64) error {
+	return s.Store.RetryDelivery(ctx, e, number, s.Clock.Now())
+}
+
+// Wanted returns the types of events that any endpoint wants.
+func (s *Service) Wanted(ctx context.Context) ([]string, error) {
+	all, err := s.Store.Endpoints(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	var wanted []string
+	for i := range all {
+		for _, t := range all[i].Types {
+			if t == Every {
+				return s.Types, nil
+			}
+			if !slices.Contains(wanted, t) {
+				wanted = append(wanted, t)
+			}
+		}
+	}
+	return wanted, nil
+}
+
+// Apply records what endpoints are to be told of events, in one transaction, once for each endpoint and event.
+func (s *Service) Apply(ctx context.Context, events []event.Event) error {
+	endpoints, err := s.Store.Endpoints(ctx, false)
+	if err != nil {
+		return err
+	}
+	now := s.Clock.Now()
+	var all []Delivery
+	for _, e := range events {
+		for i := range endpoints {
+			if endpoints[i].Wants(e.Type) {
+				all = append(all, of(e, endpoints[i].ID, now))
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return s.Store.AddDeliveries(ctx, all)
+}
+
+// settledKept is how long deliveries are kept after they were settled: longer than any bus keeps an event, so that one that
+// comes again finds that it was told.
+const settledKept = 31 * 24 * time.Hour
+
+// cleanMax bounds one step of cleaning.
+const cleanMax = 1000
+
+// CleanStep deletes deliveries that were settled long ago, and returns how many.
+func (s *Service) CleanStep(ctx context.Context) (int, error) {
+	return s.Store.CleanDeliveries(ctx, s.Clock.Now().Add(-settledKept), cleanMax)
+}
+
+// turns decides whose turn it is: an endpoint is served by one worker at a time, the one that was served longest ago first,
+// and those that fail or are slow by half of the workers at most.
+type turns struct {
+	mu   sync.Mutex
+	busy map[id.Endpoint]bool
+	slow map[id.Endpoint]bool
+	last map[id.Endpoint]int
+	turn int
+}
+
+// take gives a worker the next endpoint that is due.
+func (t *turns) take(due []Endpoint, workers int) (Endpoint, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	slow := 0
+	for e := range t.busy {
+		if t.slow[e] {
+			slow++
+		}
+	}
+	best := -1
+	for i := range due {
+		e := &due[i]
+		if t.busy[e.ID] || slow >= workers/2 && (t.slow[e.ID] || !e.FailingSince.IsZero()) {
+			continue
+		}
+		if best < 0 || t.last[e.ID] < t.last[due[best].ID] {
+			best = i
+		}
+	}
+	if best < 0 {
+		return Endpoint{}, false
+	}
+	e := due[best]
+	t.turn++
+	t.busy[e.ID], t.last[e.ID] = true, t.turn
+	t.slow[e.ID] = t.slow[e.ID] || !e.FailingSince.IsZero()
+	return e, true
+}
+
+// leave ends a worker's turn.
+func (t *turns) leave(e id.Endpoint, slow bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.busy, e)
+	delete(t.slow, e)
+	if slow {
+		t.slow[e] = true
+	}
+}

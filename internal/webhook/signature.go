@@ -1,0 +1,73 @@
+package webhook
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+)
+
+// The headers of Standard Webhooks.
+const (
+	headerID        = "webhook-id"
+	headerTimestamp = "webhook-timestamp"
+	headerSignature = "webhook-signature"
+)
+
+// secretPrefix tells a secret from other texts. Its bytes are 24 to 64, as the specification says.
+const (
+	secretPrefix   = "whsec_"
+	secretBytes    = 32
+	secretBytesMin = 24
+	secretBytesMax = 64
+)
+
+// newSecret returns a secret of 256 random bits.
+func newSecret() string {
+	b := make([]byte, secretBytes)
+	_, _ = rand.Read(b) // never fails
+	return secretPrefix + base64.StdEncoding.EncodeToString(b)
+}
+
+// secretKey returns the bytes of a secret, or a fault.Invalid.
+func secretKey(secret string) ([]byte, error) {
+	text, ok := strings.CutPrefix(secret, secretPrefix)
+	key, err := base64.StdEncoding.DecodeString(text)
+	if !ok || err != nil || len(key) < secretBytesMin || len(key) > secretBytesMax {
+		return nil, fault.Bad("secret", "It must be %s and %d to %d bytes in base64.", secretPrefix, secretBytesMin, secretBytesMax)
+	}
+	return key, nil
+}
+
+// sign returns the signature header: HMAC-SHA256 of "id.seconds.body".
+func sign(key []byte, messageID string, at time.Time, body []byte) string {
+	mac := hmac.New(sha256.New, key)
+	_, _ = mac.Write([]byte(messageID + "." + strconv.FormatInt(at.Unix(), 10) + "."))
+	_, _ = mac.Write(body)
+	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// MessageID names an event to every endpoint, and is the same on every try: a receiver knows by it what it has had.
+func MessageID(position int64) string { return "evt_" + strconv.FormatInt(position, 10) }
+
+// body is what an endpoint is told.
+func body(d *Delivery) []byte {
+	b := make([]byte, 0, 128+len(d.Payload))
+	b = append(b, `{"type":`...)
+	name, _ := json.Marshal(d.Type) // a text always can be
+	b = append(b, name...)
+	b = append(b, `,"timestamp":`...)
+	b = clock.AppendJSON(b, d.At)
+	b = append(b, `,"position":`...)
+	b = strconv.AppendInt(b, d.Position, 10)
+	b = append(b, `,"data":`...)
+	b = append(b, d.Payload...)
+	return append(b, '}')
+}

@@ -117,9 +117,12 @@ func TestRememberedTokensAreBounded(t *testing.T) {
 		wg.Go(func() {
 			for i := range 50 {
 				customer := id.Customer(1 + worker*50 + i)
-				p, err := s.Authenticate(sign(t, s, customer, 1, noon.Add(time.Hour)))
-				if err != nil || p.Customer != customer {
-					t.Errorf("customer %s: %+v, %v", customer, p, err)
+				token := sign(t, s, customer, 1, noon.Add(time.Hour))
+				for range 3 {
+					p, err := s.Authenticate(token)
+					if err != nil || p.Customer != customer {
+						t.Errorf("customer %s: %+v, %v", customer, p, err)
+					}
 				}
 			}
 		})
@@ -134,6 +137,11 @@ func TestAuthenticateHitDoesNotAllocate(t *testing.T) {
 	s, _ := newService(t, nil)
 	token := sign(t, s, 1, 2, noon.Add(time.Minute))
 	s.refuse([]id.Session{77}, noon)
+	for range 2 { // the first time it is noted, the second time remembered
+		if _, err := s.Authenticate(token); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if n := testing.AllocsPerRun(100, func() { _, _ = s.Authenticate(token) }); n != 0 {
 		t.Errorf("%v allocations, want none", n)
 	}
@@ -146,8 +154,10 @@ func BenchmarkAuthenticate(b *testing.B) {
 	tokens := make([]string, shoppers)
 	for i := range tokens {
 		tokens[i] = sign(b, s, id.Customer(i+1), id.Session(i+100), time.Now().Add(time.Hour))
-		if _, err := s.Authenticate(tokens[i]); err != nil {
-			b.Fatal(err)
+		for range 2 {
+			if _, err := s.Authenticate(tokens[i]); err != nil {
+				b.Fatal(err)
+			}
 		}
 	}
 	b.Run("hit", func(b *testing.B) {

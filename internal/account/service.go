@@ -75,13 +75,13 @@ func (s *Service) now() time.Time { return s.clock.Now().Truncate(time.Milliseco
 // signature nor allocates. It returns an Unauthenticated fault: not ours, expired, or its session has ended.
 func (s *Service) Authenticate(token string) (Principal, error) {
 	now := s.clock.Now()
-	known := s.remembered.get(token)
+	known, hash := s.remembered.get(token)
 	if known == nil {
 		fresh, err := s.tokens.verify(token)
 		if err != nil {
 			return Principal{}, err
 		}
-		s.remembered.put(token, fresh, now)
+		s.remembered.put(token, hash, fresh, now)
 		known = &fresh
 	}
 	if !now.Before(known.principal.Expires) {

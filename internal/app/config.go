@@ -60,7 +60,7 @@ type ProcessConfig struct {
 	Node          int           `koanf:"node" help:"number of this process, 0 to 1023, part of every id it makes; -1: 0 where the process is alone with its SQLite file, else leased from the database, so that no two processes have one"`
 	ShutdownGrace time.Duration `koanf:"shutdown_grace" help:"how long a stop may take to finish what was accepted, 1s to 10m"`
 	// GCPercent and MemoryLimitMiB are for TuneMemory.
-	GCPercent      int `koanf:"gc_percent" help:"garbage collected when the heap has grown by so many percent, 50 to 1000; GOGC in the environment goes over it"`
+	GCPercent      int `koanf:"gc_percent" help:"garbage collected when the heap has grown by so many percent, and by 64 MiB at least, 50 to 1000; GOGC in the environment goes over it"`
 	MemoryLimitMiB int `koanf:"memory_limit_mib" help:"heap beyond which it is collected harder; 0 is half of the machine's memory, or of the container's; GOMEMLIMIT in the environment goes over it"`
 }
 

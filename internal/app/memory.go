@@ -3,21 +3,42 @@ package app
 import (
 	"math"
 	"os"
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
 	"strings"
 )
 
-// TuneMemory sets how the collector works, unless GOGC and GOMEMLIMIT in the environment say so already: at a percentage,
-// and harder near a limit, so that a crowd of connections slows the shop down before the machine kills it. It is for a
-// process that serves, and acts on the whole process.
+// TuneMemory sets how the collector works, unless GOGC and GOMEMLIMIT in the environment say so already: at a percentage, but
+// not before gcHeadroomMiB have gathered; and harder near a limit, so that a crowd of connections slows the shop down before
+// the machine kills it. It is for a process that serves, and acts on the whole process.
 func TuneMemory(c ProcessConfig) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(c.GCPercent)
+		afterEachCollection(c.GCPercent)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit(c.MemoryLimitMiB, os.ReadFile))
 	}
+}
+
+// gcHeadroomMiB is how much garbage may gather where the percentage of what is alive would be less: a crowd on a shop that
+// holds little makes as much garbage as on one that holds a lot, and would have it collected ten times a second.
+const gcHeadroomMiB = 64
+
+// afterEachCollection sets the collector's percentage by what has been found alive, now and after every collection. A
+// finalizer is how Go tells that there was one.
+func afterEachCollection(percent int) {
+	alive := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(alive)
+	debug.SetGCPercent(gcPercent(percent, alive[0].Value.Uint64()))
+	type collected struct{ _ *byte } // not too small to be finalized by itself
+	runtime.SetFinalizer(new(collected), func(*collected) { afterEachCollection(percent) })
+}
+
+// gcPercent returns the percentage at which garbage of gcHeadroomMiB at least may gather beside what is alive, in bytes.
+func gcPercent(percent int, alive uint64) int {
+	return max(percent, int(gcHeadroomMiB<<20*100/max(alive, 1<<20)))
 }
 
 // memoryShare is the part of the machine's memory that the heap may have where nothing is said: the rest is for the page

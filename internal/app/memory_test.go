@@ -6,6 +6,25 @@ import (
 	"testing"
 )
 
+func TestGCPercent(t *testing.T) {
+	for _, c := range []struct {
+		percent int
+		alive   uint64
+		want    int
+	}{
+		{50, 0, 6400},
+		{50, 16 << 20, 400},
+		{50, 64 << 20, 100},
+		{50, 128 << 20, 50},
+		{50, 1 << 30, 50},
+		{200, 64 << 20, 200},
+	} {
+		if got := gcPercent(c.percent, c.alive); got != c.want {
+			t.Errorf("%d percent of %d bytes: %d, want %d", c.percent, c.alive, got, c.want)
+		}
+	}
+}
+
 func TestMemoryLimit(t *testing.T) {
 	const meminfo, cgroup = "/proc/meminfo", "/sys/fs/cgroup/memory.max"
 	for _, c := range []struct {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"time"
@@ -43,7 +44,8 @@ func (s *Server) place(x *exchange, r *http.Request, saleID id.Sale) {
 		s.fail(x, r, err)
 		return
 	}
-	placed, err := s.Orders.Place(r.Context(), req)
+	// A client that leaves does not take its order along, and to learn of it would cost every order a registration.
+	placed, err := s.Orders.Place(context.WithoutCancel(r.Context()), req)
 	if err != nil {
 		s.fail(x, r, err)
 		return

@@ -89,13 +89,20 @@ func (p *Placed) AppendJSON(b []byte) []byte {
 
 // Encode sets what the writer will insert, in the goroutine of whoever waits for it rather than the writer's.
 func (d *Draft) Encode() {
-	d.LinesJSON = d.Order.LinesJSON()
+	d.LinesJSON = d.Order.AppendLinesJSON(d.json[:0])
 	d.Fingerprint = d.Order.Fingerprint(d.Claim.Key)
 }
 
-// LinesJSON returns the lines as they are stored: [[sku, units, unit price], ...].
+// lineJSONBytes fits one line of AppendLinesJSON, mostly.
+const lineJSONBytes = 40
+
+// LinesJSON returns the lines as they are stored.
 func (o *Order) LinesJSON() []byte {
-	b := make([]byte, 0, 8+len(o.Lines)*40)
+	return o.AppendLinesJSON(make([]byte, 0, 8+len(o.Lines)*lineJSONBytes))
+}
+
+// AppendLinesJSON appends the lines as they are stored: [[sku, units, unit price], ...].
+func (o *Order) AppendLinesJSON(b []byte) []byte {
 	b = append(b, '[')
 	for i, l := range o.Lines {
 		if i > 0 {

@@ -66,8 +66,12 @@ type Draft struct {
 	Refusal     fault.Code // of a queued draft that the shop no longer takes: only its refusal is written
 	SettledAt   time.Time  // of a queued draft: when it was its turn
 	Late        bool       // of a queued draft: its reservation was unknown to the gate, and was made again to settle it
-	LinesJSON   []byte     // as LinesJSON, encoded by the waiting goroutine rather than the writer
+	LinesJSON   []byte     // as AppendLinesJSON, encoded by the waiting goroutine rather than the writer
 	Fingerprint uint64     // as Fingerprint with the claim's key, likewise
+
+	// Room for the one line that most orders have.
+	line [1]Line
+	json [lineJSONBytes]byte
 }
 
 // Result is what became of a draft.
@@ -97,7 +101,7 @@ func (r Result) String() string {
 // Accepted again; one that was refused is Declined.
 type Outcome struct {
 	Result   Result
-	Existing Order
+	Existing *Order // of Replayed
 	SKU      id.SKU // of SoldOut
 	Again    bool   // of Accepted: a queued draft that had been committed before
 	Err      error  // why the batch as a whole was not committed; Result says nothing then

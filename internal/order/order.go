@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/inventory"
@@ -125,14 +126,8 @@ func CheckKey(key string) error {
 	if key == "" {
 		return fault.New(fault.MissingKey, "Send an Idempotency-Key header, such as a UUID, and the same one when you repeat the request.").In("Idempotency-Key")
 	}
-	e := fault.New(fault.BadRequest, "Must be 1 to %d characters of visible ASCII.", KeyMax).In("Idempotency-Key")
-	if len(key) > KeyMax {
-		return e
-	}
-	for i := range len(key) {
-		if key[i] < 0x21 || key[i] > 0x7e {
-			return e
-		}
+	if len(key) > KeyMax || strings.ContainsFunc(key, func(r rune) bool { return r < 0x21 || r > 0x7e }) {
+		return fault.New(fault.BadRequest, "Must be 1 to %d characters of visible ASCII.", KeyMax).In("Idempotency-Key")
 	}
 	return nil
 }

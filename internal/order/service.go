@@ -27,6 +27,7 @@ type Service struct {
 	config Config
 	// reserving is read-held from a reservation until its answer: see WhileQuiet.
 	reserving *sync.RWMutex
+	bounds    *bounds
 }
 
 // Parts is what a Service is made of.
@@ -44,7 +45,7 @@ type Parts struct {
 
 // NewService returns a service over its parts.
 func NewService(p Parts) *Service {
-	return &Service{p.Store, p.Gate, p.Intake, p.Sales, p.Prices, p.Signer, p.Clock, p.Mint, p.Config, new(sync.RWMutex)}
+	return &Service{p.Store, p.Gate, p.Intake, p.Sales, p.Prices, p.Signer, p.Clock, p.Mint, p.Config, new(sync.RWMutex), new(bounds)}
 }
 
 // WhileQuiet runs fn while no order is between its reservation and its answer, and none can begin; it returns what fn
@@ -126,7 +127,10 @@ func (s *Service) price(ctx context.Context, r *Request, body inventory.Digest) 
 	d := &Draft{Claim: inventory.Claim{Sale: r.Sale, Customer: r.Customer, Key: r.Key, Body: body, Lines: r.Lines}}
 	now := s.clock.Now().Truncate(time.Millisecond)
 	o := &d.Order
-	*o = Order{Sale: r.Sale, Customer: r.Customer, Status: Pending, Lines: make([]Line, len(r.Lines)), CreatedAt: now}
+	*o = Order{Sale: r.Sale, Customer: r.Customer, Status: Pending, CreatedAt: now}
+	if o.Lines = d.line[:]; len(r.Lines) != 1 {
+		o.Lines = make([]Line, len(r.Lines))
+	}
 	var err error
 	if r.Sale == 0 {
 		err = s.priceList(ctx, r, o)
@@ -233,8 +237,8 @@ func (s *Service) commit(ctx context.Context, until time.Time, d *Draft) (placed
 	if !d.Claim.Queued {
 		d.Encode() // a queued one is encoded by whoever settles it
 	}
-	ctx, cancel := context.WithDeadline(ctx, until)
-	defer cancel()
+	ctx, release := s.bounds.before(ctx, until)
+	defer release()
 	out, err := s.intake.Submit(ctx, d)
 	if errors.Is(err, ErrUndecided) {
 		return s.undecided(&d.Claim, d.Order.ID), false, nil

@@ -266,7 +266,8 @@ func BenchmarkPlace(b *testing.B) {
 				for pb.Next() {
 					i := n.Add(1)
 					c := id.Customer(i * 7919)
-					if _, err := s.place(drop, c, "key", inventory.Line{SKU: list[i%int64(skus)], Units: 1}); err != nil {
+					r := order.Request{Customer: c, Sale: drop, Key: "key", Lines: []inventory.Line{{SKU: list[i%int64(skus)], Units: 1}}}
+					if _, err := s.orders.Place(context.Background(), r); err != nil {
 						b.Error(err)
 						return
 					}

@@ -288,7 +288,7 @@ func (b *batch) existing(i int) error {
 		b.outcomes[i].Result = order.OtherBody
 		return nil
 	}
-	b.outcomes[i] = order.Outcome{Result: order.Replayed, Existing: found}
+	b.outcomes[i] = order.Outcome{Result: order.Replayed, Existing: &found}
 	return nil
 }
 

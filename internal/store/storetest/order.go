@@ -117,7 +117,7 @@ func orderReplayed(tr *Trade) {
 	again := tr.Order(s, 7, "key", Line(mug, 2))
 	out := tr.Commit(again)[0]
 	tr.want(out, order.Replayed)
-	same(tr.T, "existing", out.Existing, first.Order)
+	same(tr.T, "existing", *out.Existing, first.Order)
 	tr.absent(again)
 	tr.Pool(s.ID, mug, 9, 2, 0)
 }

@@ -39,7 +39,8 @@ func (s *Store) place(d *order.Draft, mint *id.Mint) order.Outcome {
 	k := keyed{c.Sale, c.Customer, c.Key}
 	if existing, known := s.keys[k]; known {
 		if r := s.orders[existing]; r.body == c.Body {
-			return order.Outcome{Result: order.Replayed, Existing: r.Order}
+			found := r.Order
+			return order.Outcome{Result: order.Replayed, Existing: &found}
 		}
 		return order.Outcome{Result: order.OtherBody}
 	}

@@ -23,17 +23,23 @@ type gateway interface {
 }
 
 // newGate makes the gate: in Redis where there is one.
-func (a *App) newGate() {
+func (a *App) newGate() error {
 	if a.redis == nil {
 		a.gate = inventory.NewMemory()
-		return
+		return nil
 	}
+	tracking, err := a.redis.Tracking()
+	if err != nil {
+		return err
+	}
+	a.tracking = tracking
 	a.front = gate.NewFront(gate.New(gate.Parts{
-		Client: a.redis, Store: a.store, Log: a.log, Config: a.config.Gate,
+		Client: a.redis, Tracking: tracking, Store: a.store, Log: a.log, Config: a.config.Gate,
 		Prefix: a.redis.Key("gate"), Holder: a.holder(), Cluster: a.config.Redis.Cluster,
 		Drained: a.quietQueue,
 	}))
 	a.gate = a.front
+	return nil
 }
 
 // How often the steps of a gate in Redis look when they have found nothing to do.

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/rueidis"
-
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
@@ -164,19 +162,6 @@ func (n *sharedNight) ends(units int64) {
 	}
 }
 
-// redisDo sends a command of an operator to a server.
-func redisDo(t *testing.T, address string, words ...string) {
-	t.Helper()
-	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{address}, ForceSingleClient: true, DisableCache: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	if err := client.Do(t.Context(), client.B().Arbitrary(words...).Build()).Error(); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // What happens to Redis in mid-sale, each with the night's end as if nothing had.
 func TestGateInRedisLosesNothing(t *testing.T) {
 	const units, shoppers, customers = 1500, 16, 2000
@@ -185,7 +170,9 @@ func TestGateInRedisLosesNothing(t *testing.T) {
 		harm func(*sharedNight, *engine.RedisServer, *engine.Proxy)
 	}{
 		{"nothing", func(*sharedNight, *engine.RedisServer, *engine.Proxy) {}},
-		{"FLUSHALL", func(n *sharedNight, r *engine.RedisServer, _ *engine.Proxy) { redisDo(n.t, r.Address, "FLUSHALL") }},
+		{"FLUSHALL", func(n *sharedNight, r *engine.RedisServer, _ *engine.Proxy) {
+			engine.RedisDo(n.t, r.Address, "FLUSHALL")
+		}},
 		{"killed and started empty", func(_ *sharedNight, r *engine.RedisServer, _ *engine.Proxy) { r.Kill(); r.Start() }},
 		{"killed and started empty later", func(n *sharedNight, r *engine.RedisServer, _ *engine.Proxy) {
 			r.Kill()
@@ -233,4 +220,31 @@ func TestGateInRedisLosesNothing(t *testing.T) {
 			n.ends(units)
 		})
 	}
+}
+
+// A replica that lacks the last second is promoted: it has the epoch, and not the last reservations.
+func TestGateSurvivesAFailover(t *testing.T) {
+	t.Parallel()
+	const units = 1500
+	set := engine.RedisSentinel(t)
+	c := testConfig(t)
+	c.Redis.Addresses, c.Redis.SentinelMaster = []string{set.Sentinel}, set.Name
+	c.Gate.Hold = 5 * time.Second
+	n := sharedNightOf(t, c, units)
+	crowd := n.crowd(8, 2000)
+	n.until("a first part is sold", func() bool { return n.orders() >= units/10 })
+	set.FailOver(time.Second)
+	crowd.Wait()
+	n.until("the gate is trusted", n.app.front.Trusted)
+	n.ends(units)
+}
+
+// A Cluster of three: a sale lies on one of them, the general pools on all.
+func TestGateInACluster(t *testing.T) {
+	t.Parallel()
+	c := testConfig(t)
+	c.Redis.Addresses, c.Redis.Cluster = engine.RedisCluster(t), true
+	n := sharedNightOf(t, c, 300)
+	n.crowd(8, 500).Wait()
+	n.ends(300)
 }

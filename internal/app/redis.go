@@ -98,6 +98,9 @@ func (a *App) closeRedis() {
 	if a.cache != nil {
 		a.cache.Unwatch()
 	}
+	if a.tracking != nil {
+		a.tracking.Close()
+	}
 	if a.redis != nil {
 		a.redis.Close()
 	}

@@ -31,7 +31,8 @@ type shop struct {
 	catalog    *catalog.Service
 	account    *account.Service
 	gate       gateway
-	front      *gate.Front // the same gate, where it is in Redis; else nil
+	front      *gate.Front          // the same gate, where it is in Redis; else nil
+	tracking   interface{ Close() } // what the gate in Redis hears of changes by; else nil
 	follower   *inventory.Follower
 	stock      *inventory.Service
 	book       *sale.Book
@@ -71,7 +72,9 @@ func (a *App) wire(ctx context.Context) error {
 	s.reader = catalog.NewReader(c.Catalog, a.store, a.sharedCache(), a.clock, a.log)
 	s.catalog = catalog.New(c.Catalog, a.store, s.reader, a.mint, a.clock)
 
-	a.newGate()
+	if err := a.newGate(); err != nil {
+		return err
+	}
 	s.stock = inventory.NewService(a.store, s.reader, a.clock, a.mint)
 	s.book = sale.NewBook(a.store, a.clock)
 	s.sales = sale.NewService(a.store, s.book, s.reader, a.clock, a.mint, money.Currency(c.Catalog.Currency))

@@ -81,6 +81,27 @@ func (c Config) options() (rueidis.ClientOption, error) {
 	return o, err
 }
 
+// trackedBytesMax bounds what a tracking client keeps for each connection: a few numbers for each sale that is sold out.
+const trackedBytesMax = 1 << 20
+
+// Tracking connects to the same servers once more, over one connection each. Its DoCache answers from memory until Redis has
+// said that the key was changed, or the connection is lost. Close ends it.
+func (c *Client) Tracking() (rueidis.Client, error) {
+	o, err := c.config.options()
+	if err != nil {
+		return nil, err
+	}
+	o.DisableCache, o.CacheSizeEachConn, o.PipelineMultiplex = false, trackedBytesMax, 0
+	if !c.config.Cluster {
+		o.PipelineMultiplex = -1 // there 0 is the default of four
+	}
+	client, err := rueidis.NewClient(o)
+	if err != nil {
+		return nil, c.config.explain(err)
+	}
+	return client, nil
+}
+
 // Key returns the name of a key of the shop: its prefix and the parts, parted by colons. A part in braces is what a Cluster
 // chooses the slot by.
 func (c *Client) Key(parts ...string) string {

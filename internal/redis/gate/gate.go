@@ -24,6 +24,7 @@ var _ inventory.Gate = (*Gate)(nil)
 // concurrent use.
 type Gate struct {
 	client  rueidis.Client
+	tracked rueidis.Client
 	store   Store
 	log     *slog.Logger
 	config  Config
@@ -49,7 +50,7 @@ type Gate struct {
 // New returns a gate that holds no epoch yet: see Step.
 func New(p Parts) *Gate {
 	return &Gate{
-		client: p.Client, store: p.Store, log: p.Log, config: p.Config, prefix: p.Prefix, holder: p.Holder, cluster: p.Cluster, drained: p.Drained,
+		client: p.Client, tracked: p.Tracking, store: p.Store, log: p.Log, config: p.Config, prefix: p.Prefix, holder: p.Holder, cluster: p.Cluster, drained: p.Drained,
 		wake: make(chan struct{}, 1), keeper: lease.NewKeeper(p.Store, keepLease, p.Holder, keepTTL),
 	}
 }

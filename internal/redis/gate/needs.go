@@ -43,9 +43,11 @@ func (c Config) Validate() error {
 // Parts is what a Gate is made of.
 type Parts struct {
 	Client rueidis.Client
-	Store  Store
-	Log    *slog.Logger
-	Config Config
+	// Tracking is a client that Redis tells of changed keys: see redis.Client.Tracking.
+	Tracking rueidis.Client
+	Store    Store
+	Log      *slog.Logger
+	Config   Config
 	// Prefix begins the names of the gate's keys.
 	Prefix string
 	// Holder names this process among those that share the gate.

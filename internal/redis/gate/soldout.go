@@ -72,7 +72,7 @@ func (g *Gate) soldOut(ctx context.Context, r *room, c *inventory.Claim) id.SKU 
 		g.readHolders(ctx, r)
 		return 0 // this one asks
 	}
-	newest, err := g.client.DoCache(ctx, g.client.B().Hget().Key(r.head).Field("version").Cache(), versionKept).ToString()
+	newest, err := g.tracked.DoCache(ctx, g.tracked.B().Hget().Key(r.head).Field("version").Cache(), versionKept).ToString()
 	if err != nil || newest != version {
 		return 0
 	}

@@ -1,0 +1,356 @@
+package gate_test
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/redis"
+	"github.com/tidegate/tidegate/internal/redis/gate"
+	"github.com/tidegate/tidegate/test/engine"
+)
+
+const (
+	drop id.Sale = 7
+	shoe id.SKU  = 100
+	hat  id.SKU  = 101
+)
+
+// house is several processes' gates over one database.
+type house struct {
+	t      testing.TB
+	server *engine.RedisServer
+	client *redis.Client
+	book   *book
+	gates  []*gate.Gate
+	order  atomic.Int64
+}
+
+// newHouse opens n gates over a database with so many units of each SKU in the drop and in general stock.
+func newHouse(t testing.TB, n int, units, limit int64) *house {
+	t.Helper()
+	stock := func(s id.Sale, sku id.SKU) inventory.Stock {
+		return inventory.Stock{Pool: inventory.Pool{Sale: s, SKU: sku}, OnHand: units}
+	}
+	h := &house{t: t, server: engine.Redis(t), book: &book{snapshot: inventory.Snapshot{
+		Position: 10,
+		Stock:    []inventory.Stock{stock(drop, shoe), stock(drop, hat), stock(0, shoe), stock(0, hat)},
+		Terms:    []inventory.Terms{{Sale: drop, Limit: limit, Open: true}},
+	}}}
+	h.client = connect(t, redis.Config{Addresses: []string{h.server.Address}})
+	for range n {
+		g := opened(t, h.client, h.book, "test", false)
+		h.gates = append(h.gates, g)
+		h.step(g)
+	}
+	return h
+}
+
+// step has a gate look, until it is trusted.
+func (h *house) step(g *gate.Gate) {
+	h.t.Helper()
+	for range 3 {
+		if _, err := g.Step(h.t.Context()); err != nil {
+			h.t.Fatal(err)
+		}
+		if g.Trusted() {
+			return
+		}
+	}
+	h.t.Fatal("the gate is not trusted")
+}
+
+func (h *house) claim(s id.Sale, c id.Customer, lines ...inventory.Line) *inventory.Claim {
+	return &inventory.Claim{
+		Order: id.Order(h.order.Add(1)), Sale: s, Customer: c, Key: "k", Body: inventory.KeyDigest(fmt.Sprint(lines)), Lines: lines, Deadline: time.Now().Add(time.Minute).UnixMilli(),
+	}
+}
+
+func (h *house) want(v inventory.Verdict, g *gate.Gate, c *inventory.Claim) inventory.Answer {
+	h.t.Helper()
+	a, err := g.Reserve(h.t.Context(), c)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if a.Verdict != v {
+		h.t.Errorf("order %s: %s, want %s", c.Order, a.Verdict, v)
+	}
+	return a
+}
+
+func (h *house) level(s id.Sale, sku id.SKU, want int64) {
+	h.t.Helper()
+	for i, g := range h.gates {
+		if got, ok := g.Level(inventory.Pool{Sale: s, SKU: sku}); !ok || got != want {
+			h.t.Errorf("gate %d: %d units of SKU %s in sale %s, %v; want %d", i, got, sku, s, ok, want)
+		}
+	}
+}
+
+// keep drives the steps of the process that looks after the gate.
+func (h *house) keep(g *gate.Gate) {
+	h.t.Helper()
+	for _, step := range []func() (int, error){
+		func() (int, error) { return g.KeepStep(h.t.Context()) },
+		func() (int, error) { return g.ConfirmStep(h.t.Context()) },
+		func() (int, error) { return g.SweepStep(h.t.Context()) },
+	} {
+		if _, err := step(); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+}
+
+func line(sku id.SKU, units int64) inventory.Line { return inventory.Line{SKU: sku, Units: units} }
+
+func TestSeveralProcessesNeverReserveMoreThanThereIs(t *testing.T) {
+	h := newHouse(t, 4, 300, 1)
+	var reserved atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 2000 {
+		wg.Go(func() {
+			a, err := h.gates[i%4].Reserve(t.Context(), h.claim(drop, id.Customer(i%1000+1), line(shoe, 1)))
+			if err != nil {
+				t.Error(err)
+			}
+			if a.Verdict == inventory.Reserved {
+				reserved.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if reserved.Load() != 300 {
+		t.Errorf("%d reservations of 300 units", reserved.Load())
+	}
+	h.level(drop, shoe, 0)
+}
+
+func TestAnEpochThatHasEndedIsRefused(t *testing.T) {
+	h := newHouse(t, 2, 5, 0)
+	before := h.claim(drop, 1, line(shoe, 1))
+	h.want(inventory.Reserved, h.gates[0], before)
+	if err := h.gates[0].Load(t.Context(), h.book.snapshot); err != nil {
+		t.Fatal(err)
+	}
+	h.want(inventory.NotLoaded, h.gates[1], h.claim(drop, 2, line(shoe, 1)))
+	h.step(h.gates[1])
+	h.want(inventory.Reserved, h.gates[1], h.claim(drop, 2, line(shoe, 1)))
+	// The reservation of the epoch before was committed after the snapshot: its event takes the units. Given back late it changes
+	// nothing.
+	h.book.place(before)
+	h.keep(h.gates[1])
+	h.level(drop, shoe, 3)
+	if a := h.want(inventory.Same, h.gates[1], h.claim(drop, 1, line(shoe, 1))); a.Order != before.Order {
+		t.Errorf("the key's order is %s, want %s", a.Order, before.Order)
+	}
+	if err := h.gates[1].Settle(t.Context(), before, false); err != nil {
+		t.Fatal(err)
+	}
+	h.level(drop, shoe, 3)
+}
+
+func TestALostGateIsNeverSoldOut(t *testing.T) {
+	h := newHouse(t, 2, 1, 0)
+	h.want(inventory.Reserved, h.gates[0], h.claim(drop, 1, line(shoe, 1)))
+	h.want(inventory.SoldOut, h.gates[0], h.claim(drop, 2, line(shoe, 1)))
+	engine.RedisDo(t, h.server.Address, "FLUSHALL")
+	for _, s := range []id.Sale{drop, 0} {
+		h.want(inventory.NotLoaded, h.gates[1], h.claim(s, 3, line(shoe, 1)))
+	}
+	h.step(h.gates[0])
+	h.step(h.gates[1])
+	h.level(drop, shoe, 1) // its order was never committed
+}
+
+func TestAQuestionThatIsRepeatedTakesOnce(t *testing.T) {
+	h := newHouse(t, 1, 5, 0)
+	for _, s := range []id.Sale{drop, 0} {
+		c := h.claim(s, 1, line(shoe, 1), line(hat, 2))
+		h.want(inventory.Reserved, h.gates[0], c)
+		h.want(inventory.Reserved, h.gates[0], c)
+		h.level(s, shoe, 4)
+		h.level(s, hat, 3)
+	}
+}
+
+func TestWhatNeverBecameAnOrderIsGivenBack(t *testing.T) {
+	h := newHouse(t, 2, 5, 0)
+	g := h.gates[0]
+	for _, s := range []id.Sale{drop, 0} {
+		lost, placed := h.claim(s, 1, line(shoe, 1)), h.claim(s, 2, line(shoe, 1), line(hat, 1))
+		h.want(inventory.Reserved, g, lost)
+		h.want(inventory.Reserved, g, placed)
+		h.book.place(placed)
+		h.book.place(h.claim(s, 3, line(hat, 1))) // by the guard alone
+	}
+	h.keep(g)
+	h.level(drop, shoe, 3) // the deadline is to come
+	if quiet, err := g.Quiet(t.Context()); err != nil || quiet {
+		t.Errorf("quiet with a reservation under way: %v, %v", quiet, err)
+	}
+	h.book.late = time.Hour
+	h.step(g)
+	h.keep(g)
+	h.keep(g)
+	for _, s := range []id.Sale{drop, 0} {
+		h.level(s, shoe, 4)
+		h.level(s, hat, 3)
+	}
+	if quiet, err := g.Quiet(t.Context()); err != nil || !quiet {
+		t.Errorf("not quiet after the sweep: %v, %v", quiet, err)
+	}
+	// A question that comes after its order was confirmed, in a room that has forgotten the key.
+	again := &inventory.Claim{Order: h.book.placed[2].Order, Customer: 2, Key: "k", Body: h.book.placed[2].Body, Lines: h.book.placed[2].Lines, Deadline: 1}
+	h.want(inventory.Reserved, g, again)
+	h.level(0, shoe, 3)
+	h.keep(g)
+	h.level(0, shoe, 4)
+}
+
+func TestAnOrderOfSeveralRoomsIsAllOrNothing(t *testing.T) {
+	h := newHouse(t, 1, 2, 0)
+	h.want(inventory.Reserved, h.gates[0], h.claim(0, 1, line(hat, 2)))
+	for range 2 {
+		h.want(inventory.SoldOut, h.gates[0], h.claim(0, 2, line(shoe, 1), line(hat, 1)))
+		h.level(0, shoe, 2)
+	}
+}
+
+var scripts = regexp.MustCompile(`cmdstat_(?:evalsha|eval|hget|lrange):calls=(\d+)`)
+
+// asked counts the questions that Redis was asked.
+func (h *house) asked() (n int64) {
+	for _, m := range scripts.FindAllStringSubmatch(engine.RedisDo(h.t, h.server.Address, "INFO", "commandstats"), -1) {
+		calls, err := strconv.ParseInt(m[1], 10, 64)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		n += calls
+	}
+	return n
+}
+
+func TestSoldOutNeedsNoQuestion(t *testing.T) {
+	h := newHouse(t, 2, 3, 1)
+	var holders []*inventory.Claim
+	for i := range 3 {
+		c := h.claim(drop, id.Customer(i+1), line(shoe, 1))
+		h.want(inventory.Reserved, h.gates[i%2], c)
+		holders = append(holders, c)
+	}
+	for _, g := range h.gates {
+		for range 3 { // the first hears it, reads who holds something, and asks for the version
+			h.want(inventory.SoldOut, g, h.claim(drop, 9, line(shoe, 1)))
+		}
+	}
+	before := h.asked()
+	for i := range 1000 {
+		h.want(inventory.SoldOut, h.gates[i%2], h.claim(drop, id.Customer(i+10), line(shoe, 1)))
+	}
+	if asked := h.asked() - before; asked > 20 {
+		t.Errorf("1,000 refusals asked Redis %d times", asked)
+	}
+	// Whoever holds something is told so, at the process that has not reserved it, too.
+	for _, c := range holders {
+		for _, g := range h.gates {
+			h.want(inventory.Same, g, h.claim(drop, c.Customer, line(shoe, 1)))
+		}
+	}
+	// What comes free in one process is seen in the other.
+	if err := h.gates[0].Settle(t.Context(), holders[0], false); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		a, err := h.gates[1].Reserve(t.Context(), h.claim(drop, 5000, line(shoe, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.Verdict == inventory.Reserved {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("a unit that came free was never sold")
+		}
+	}
+}
+
+func TestWithoutRedisTheGuardDecides(t *testing.T) {
+	h := newHouse(t, 1, 5, 0)
+	f := gate.NewFront(h.gates[0])
+	h.server.Kill()
+	verdicts := map[inventory.Verdict]int{}
+	var under []*inventory.Claim
+	refused := 0
+	for i := range 5000 {
+		c := h.claim(drop, id.Customer(i+1), line(shoe, 1))
+		a, err := f.Reserve(t.Context(), c)
+		switch {
+		case fault.CodeOf(err) == fault.Overloaded:
+			refused++
+		case err != nil:
+			t.Fatal(err)
+		default:
+			verdicts[a.Verdict]++
+			under = append(under, c)
+		}
+	}
+	if n := verdicts[inventory.Unguarded]; n == 0 || n != len(under) || refused == 0 {
+		t.Errorf("verdicts %v, %d refused: want a bounded number without the gate, and the rest told to come back", verdicts, refused)
+	}
+	for _, c := range under {
+		if err := f.Settle(t.Context(), c, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a, err := f.Reserve(t.Context(), h.claim(drop, 1, line(shoe, 1))); err != nil || a.Verdict != inventory.Unguarded {
+		t.Errorf("after they were settled: %s, %v", a.Verdict, err)
+	}
+	queued := h.claim(drop, 1, line(shoe, 1))
+	queued.Queued = true
+	if _, err := f.Reserve(t.Context(), queued); fault.CodeOf(err) != fault.Overloaded {
+		t.Errorf("an order for the queue without a gate: %v", err)
+	}
+	h.server.Start()
+	for deadline := time.Now().Add(time.Minute); !f.Trusted(); time.Sleep(10 * time.Millisecond) {
+		_, _ = f.Step(t.Context()) // the server may need a moment
+		if time.Now().After(deadline) {
+			t.Fatal("the gate is not trusted again")
+		}
+	}
+	h.level(drop, shoe, 5)
+}
+
+func BenchmarkReserve(b *testing.B) {
+	h := newHouse(b, 1, 1<<40, 0)
+	b.ReportAllocs()
+	b.SetParallelism(64)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			c := h.claim(drop, id.Customer(h.order.Add(1)), line(shoe, 1))
+			if a, err := h.gates[0].Reserve(b.Context(), c); err != nil || a.Verdict != inventory.Reserved {
+				b.Fatal(a.Verdict, err)
+			}
+		}
+	})
+}
+
+func BenchmarkSoldOut(b *testing.B) {
+	h := newHouse(b, 1, 0, 0)
+	c := h.claim(drop, 1, line(shoe, 1))
+	b.ReportAllocs()
+	b.SetParallelism(64)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if a, err := h.gates[0].Reserve(b.Context(), c); err != nil || a.Verdict != inventory.SoldOut {
+				b.Fatal(a.Verdict, err)
+			}
+		}
+	})
+}

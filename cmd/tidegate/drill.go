@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,8 +22,8 @@ const drillHelp = `Rehearses the sale night: lets a crowd loose on a shop, remem
 the shop's database: was one unit too many sold, was an order lost that had been answered for, did a key get two orders.
 
 Alone it starts a private shop, with data that is thrown away, in a process of its own. With --target it rehearses with a
-running one: it makes its own products, stock, sale and shoppers there, told apart as a rehearsal and left out of every
-list. They stay, because the ledger forgets nothing.
+running one, or with several processes of one shop, --target A,B. It makes its own products, stock, sale and shoppers there,
+told apart as a rehearsal and left out of every list. They stay, because the ledger forgets nothing.
 
 A night is described by flags, by a YAML file (--night), or is the default: a drop of 5,000 units for 20,000 shoppers.
 Flags go over the file. The fields of the file are the flags' names with _ for -, and some are groups:
@@ -162,9 +163,11 @@ func (t *tool) drill(cmd *cobra.Command, f drillFlags, given night.Night) (err e
 	defer func() { err = errors.Join(err, page.Close()) }()
 
 	at := t.target(cmd)
+	targets := strings.Split(at.URL, ",")
 	o := drill.Options{
+		Also:  targets[1:],
 		Night: n, Lane: f.lane, KillAfter: f.killAfter, Measure: f.measure, Version: version(),
-		Target:   drill.Address{Public: at.URL, Express: f.express, Ops: f.ops, AdminKey: at.AdminKey},
+		Target:   drill.Address{Public: targets[0], Express: f.express, Ops: f.ops, AdminKey: at.AdminKey},
 		Progress: t.stderr, Terminal: isTerminal(t.stderr),
 	}
 	if f.ceiling {

@@ -32,7 +32,9 @@ type Options struct {
 	Lane string
 	// Target is the running shop to rehearse with. Where its Public is empty, Start starts a private one.
 	Target Address
-	Start  Starter
+	// Also are the public addresses of further processes of the target, on which the load is spread.
+	Also  []string
+	Start Starter
 	// StartBare starts the ceiling, machine.ServeBare, in a process of its own; nil measures neither it nor the shop's rates.
 	StartBare func(ctx context.Context) (*Process, error)
 	// KillAfter kills a private shop so long after the night began, without warning, and starts it again; zero does not.
@@ -103,15 +105,31 @@ func (o *Options) check() error {
 		return fmt.Errorf("measure: 100ms to 10m, not %s", o.Measure)
 	case o.KillAfter > 0 && o.Target.Public != "":
 		return errors.New("only a private shop can be killed: leave out the target, or --kill-after")
+	case len(o.Also) > 0 && o.Lane != Main:
+		return errors.New("several targets are rehearsed on the main lane alone")
 	case o.Target.Public != "" && o.Target.AdminKey == "":
 		return errors.New("a target needs an admin key with the role sales")
 	}
 	if o.Target.Public != "" {
-		if _, err := load.NewTarget(o.Target.Public); err != nil {
+		if _, err := o.target(o.Target.Public); err != nil {
 			return err
 		}
 	}
 	return machine.AllowConnections(o.Night.Connections + o.Night.Readers.Connections)
+}
+
+// target is the shop at the address, and the target's further processes.
+func (o *Options) target(base string) (*load.Target, error) {
+	t, err := load.NewTarget(base)
+	if err != nil {
+		return nil, err
+	}
+	for _, also := range o.Also {
+		if err := t.Also(also); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
 }
 
 // lane runs the drill on one lane.
@@ -122,7 +140,7 @@ func (d *drill) lane(ctx, work context.Context, lane string) (*Result, error) {
 	}
 	cpu, began := machine.OwnCPU(), time.Now()
 	before := d.client.usage(work, d.pid())
-	target, err := load.NewTarget(d.base(lane))
+	target, err := d.target(d.base(lane))
 	if err != nil {
 		return nil, err
 	}

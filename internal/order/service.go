@@ -314,6 +314,9 @@ func (s *Service) replay(ctx context.Context, until time.Time, c *inventory.Clai
 		if err == nil {
 			return Placed{Order: found.AsCreated(), Replayed: true}, false, nil
 		}
+		if ctx.Err() != nil {
+			return s.undecided(c, o), false, nil // the time was over while the database was asked
+		}
 		if !errors.Is(err, fault.NotFound) {
 			return Placed{}, false, err
 		}

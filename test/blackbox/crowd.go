@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Purchase is one thing that a shopper wants. Every try of it has the same key and body.
@@ -213,6 +214,10 @@ func (s *Shop) Settle(b *Book) {
 	s.T.Helper()
 	Each(checkersMax, slices.Collect(maps.Values(b.Lost)), func(p Purchase) {
 		a := s.Buy(p)
+		// What a process that died had reserved in a gate outside it is undecided until its time is over.
+		for deadline := time.Now().Add(Patience); a.Status == 202 && time.Now().Before(deadline); a = s.Buy(p) {
+			time.Sleep(pollEvery)
+		}
 		if a.Status != 201 && a.Status/100 != 4 {
 			b.mu.Lock()
 			b.Broken = append(b.Broken, fmt.Sprintf("key %s, asked again by a shopper who had no answer: %s", p.Key, a))

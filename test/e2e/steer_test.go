@@ -14,6 +14,10 @@ import (
 // orders, all while a crowd buys. Nothing is oversold, no unit is lost between the pools, and the gate agrees in the end.
 func TestASaleIsSteeredAmongBuyers(t *testing.T) {
 	t.Parallel()
+	blackbox.EachEngines(t, steered)
+}
+
+func steered(t *testing.T, env []string) {
 	const (
 		seed           = 3
 		stock, at1     = 6000, 400
@@ -24,7 +28,7 @@ func TestASaleIsSteeredAmongBuyers(t *testing.T) {
 	)
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 1))
-	shop := blackbox.New(t)
+	shop := blackbox.New(t, env...)
 	shop.Start()
 	sku := shop.Stocked("MUG", stock)
 	sale := shop.Open(blackbox.Terms{SKUs: []string{sku}, Allocation: at1, Limit: lowest, PaymentSeconds: 3600})

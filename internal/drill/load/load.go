@@ -37,6 +37,24 @@ type Target struct {
 	mu      sync.Mutex
 	address string
 	tls     *tls.Config
+	also    []string // further addresses of the same shop
+	dials   int
+}
+
+// Also adds a base address of another process of the same shop, with the same scheme: connections are made to one after the
+// other. It returns an error for what is no such address.
+func (t *Target) Also(base string) error {
+	other, err := NewTarget(base)
+	if err != nil {
+		return err
+	}
+	if t.plain() != other.plain() {
+		return fmt.Errorf("%s and %s do not speak the same: http, or https", t.Host(), base)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.also = append(t.also, other.address)
+	return nil
 }
 
 // NewTarget returns the target of a base address such as http://127.0.0.1:8080.
@@ -84,6 +102,14 @@ const dialTimeout = 5 * time.Second
 func (t *Target) dial(ctx context.Context) (net.Conn, error) {
 	t.mu.Lock()
 	address, config := t.address, t.tls
+	if at := t.dials % (1 + len(t.also)); at > 0 {
+		address = t.also[at-1]
+		if config != nil {
+			config = config.Clone()
+			config.ServerName, _, _ = net.SplitHostPort(address)
+		}
+	}
+	t.dials++
 	t.mu.Unlock()
 	d := &net.Dialer{Timeout: dialTimeout, KeepAlive: -1}
 	if config == nil {

@@ -20,6 +20,7 @@ const (
 	Closed              // the sale has ended, or rests
 	Failed              // 5xx or 429 as often as it was asked
 	Undecided           // 202 to the end
+	Queued              // 202 with the promise that it will be decided, and not decided yet
 	Refused             // anything else: the drill and the shop do not understand each other
 	outcomes            // how many there are
 	outcomeMask = 0x0f

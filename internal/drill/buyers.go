@@ -154,6 +154,8 @@ func (s *buyers) Answer(t load.Ticket, a load.Answer, now, took time.Duration) {
 		s.created(purchase, kind, a, now)
 	case a.Status == 409:
 		s.refused(purchase, kind, tries, a, now)
+	case a.Status == 202 && bytes.Contains(a.Body, []byte(`"status":"queued"`)):
+		s.queued(purchase, kind, tries, now)
 	case a.Status == 202:
 		c.undecided.Add(1)
 		s.repeat(purchase, kind, tries, Undecided, now, 20*time.Millisecond)
@@ -175,6 +177,19 @@ func (s *buyers) settle(purchase, kind int, o Outcome) {
 	if kind == first {
 		s.books.set(purchase, o)
 	}
+}
+
+// queuedPause is how long a shopper whose order is queued waits before they ask for it again, once all have come: their page
+// follows a stream meanwhile, which costs the shop next to nothing.
+const queuedPause = 2 * time.Second
+
+// queued takes a 202 that says that the order is kept. Its shopper asks again with the same key until it is decided.
+func (s *buyers) queued(purchase, kind, tries int, now time.Duration) {
+	if o := s.books.Outcome(purchase); kind == first && o != Queued && o != Accepted {
+		s.counts.queued.Add(1)
+		s.lastQueued = now
+	}
+	s.repeat(purchase, kind, tries, Queued, now, max(s.until-now, 0)+queuedPause)
 }
 
 // created takes a 201.

@@ -112,6 +112,7 @@ func (g *stage) phase(connections int, left *levels) Phase {
 	p := Phase{Name: g.name, Load: g.load, Connections: connections}
 	all := hdrhistogram.New(1, latencyMax.Microseconds(), 3)
 	var curves [][]Point
+	queuedFor := 0.0
 	for _, one := range g.parts {
 		if one.follows {
 			continue
@@ -122,12 +123,17 @@ func (g *stage) phase(connections int, left *levels) Phase {
 		p.Answers += g.counts(&t.counts)
 		p.Errors += t.counts.fives.Load() + t.counts.lost.Load() + t.counts.other.Load()
 		p.Seconds = max(p.Seconds, t.last.Seconds())
+		p.Queued += t.counts.queued.Load()
+		queuedFor = max(queuedFor, t.lastQueued.Seconds())
 		all.Merge(t.all)
 		curves = append(curves, t.curves())
 	}
 	p.Latency = latencyOf(all)
 	p.Points = sumPoints(curves...)
 	left.fill(p.Points)
+	if queuedFor > 0 {
+		p.QueuedPerSecond = float64(p.Queued) / queuedFor
+	}
 	if p.Seconds > 0 {
 		p.PerSecond = float64(p.Answers) / p.Seconds
 	}

@@ -36,6 +36,9 @@ func (d *drill) measure(ctx, work context.Context, target *load.Target, r *Resul
 		return all, err
 	}
 	r.DurableOrdersPerSecond = number(phase.PerSecond)
+	if phase.Queued > 0 {
+		r.QueuedOrdersPerSecond = number(phase.QueuedPerSecond)
+	}
 	r.commits(before, d.client.usage(work, d.pid()))
 	if ctx.Err() != nil {
 		return all, nil

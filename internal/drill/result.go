@@ -27,16 +27,19 @@ type Result struct {
 	Violations
 
 	DurableOrdersPerSecond *float64 `json:"durable_orders_per_s"`
-	SoldOutPerSecond       *float64 `json:"sold_out_per_s"`
-	ProductReadsPerSecond  *float64 `json:"product_reads_per_s"`
-	P50                    float64  `json:"p50_ms"`
-	P99                    float64  `json:"p99_ms"`
-	P999                   float64  `json:"p999_ms"`
-	CommitsPerSecond       *float64 `json:"commits_per_s"`
+	// QueuedOrdersPerSecond is the rate at which a shop with a queue has kept orders, while the durable ones were measured.
+	QueuedOrdersPerSecond *float64 `json:"queued_orders_per_s"`
+	SoldOutPerSecond      *float64 `json:"sold_out_per_s"`
+	ProductReadsPerSecond *float64 `json:"product_reads_per_s"`
+	P50                   float64  `json:"p50_ms"`
+	P99                   float64  `json:"p99_ms"`
+	P999                  float64  `json:"p999_ms"`
+	CommitsPerSecond      *float64 `json:"commits_per_s"`
 
 	CeilingPerSecond *float64 `json:"ceiling_per_s"`
 	// Ratio is that of durable orders to the ceiling; the other two are told beside it.
 	Ratio             *float64 `json:"ratio"`
+	QueuedRatio       *float64 `json:"queued_ratio"`
 	SoldOutRatio      *float64 `json:"sold_out_ratio"`
 	ProductReadsRatio *float64 `json:"product_reads_ratio"`
 
@@ -90,6 +93,9 @@ type Phase struct {
 	Answers   int64   `json:"answers"`
 	PerSecond float64 `json:"per_s"`
 	Errors    int64   `json:"errors"`
+	// Queued counts new orders that were queued, QueuedPerSecond their rate until the last of them.
+	Queued          int64   `json:"queued,omitempty"`
+	QueuedPerSecond float64 `json:"queued_per_s,omitempty"`
 	// GeneratorCPU is what the generator used meanwhile, in seconds.
 	GeneratorCPU float64 `json:"generator_cpu_s"`
 	Latency
@@ -114,6 +120,7 @@ func (r *Result) ratios() {
 		return number(*rate / *r.CeilingPerSecond)
 	}
 	r.Ratio, r.SoldOutRatio, r.ProductReadsRatio = of(r.DurableOrdersPerSecond), of(r.SoldOutPerSecond), of(r.ProductReadsPerSecond)
+	r.QueuedRatio = of(r.QueuedOrdersPerSecond)
 }
 
 // Verdict is the result in one sentence.
@@ -165,6 +172,12 @@ func (r *Result) WriteText(w io.Writer) error {
 			share = fmt.Sprintf("%.2f", ph.PerSecond / *r.CeilingPerSecond)
 		}
 		p("%s\t%s\t%d\t%d\t%.0f\t%s\t%.2f\t%.2f\t%.2f\t%d", ph.Name, ph.Load, ph.Connections, ph.Answers, ph.PerSecond, share, ph.P50, ph.P99, ph.P999, ph.Errors)
+	}
+	if r.QueuedOrdersPerSecond != nil {
+		p("queued orders\t\t\t\t%.0f", *r.QueuedOrdersPerSecond)
+		if r.QueuedRatio != nil {
+			p("queued, of the ceiling\t\t\t\t%.2f", *r.QueuedRatio)
+		}
 	}
 	p("\naccepted %d, in the database %d, sold out %d, limit reached %d, replayed %d, 5xx %d, paid %d, cancelled %d", r.Accepted, r.InDatabase, r.SoldOut, r.LimitReached, r.Replayed, r.Errors5xx, r.Paid, r.Cancelled)
 	for _, v := range r.list() {

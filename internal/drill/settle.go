@@ -163,6 +163,8 @@ func (s *Settlement) close() {
 		switch Outcome(state & outcomeMask) {
 		case UnderWay:
 			s.violate(&v.Unanswered, 1, "purchase %s was never answered", appendKey(nil, purchase))
+		case Queued:
+			s.violate(&v.Unanswered, 1, "purchase %s was queued and never decided", appendKey(nil, purchase))
 		case Accepted:
 			if !s.own[purchase] {
 				s.violate(&v.Lost, 1, "order %d was answered with 201 and is not there", b.order[purchase])

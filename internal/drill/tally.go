@@ -28,7 +28,7 @@ type Point struct {
 
 // counts are what a load counts. Written by one loop, read by everyone.
 type counts struct {
-	sent, answers, accepted, replayed, soldOut, limited, closed, reused, fives, undecided, other, lost, reads atomic.Int64
+	sent, answers, accepted, replayed, soldOut, limited, closed, reused, fives, undecided, queued, other, lost, reads atomic.Int64
 }
 
 // tally is what one loop notes of its answers: the whole's latencies, and a point a tick.
@@ -45,6 +45,8 @@ type tally struct {
 	firstSet bool
 	first    time.Duration
 	last     time.Duration
+	// lastQueued is when the last new order was queued.
+	lastQueued time.Duration
 }
 
 func newTally() *tally {

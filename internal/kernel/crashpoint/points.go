@@ -82,6 +82,19 @@ func Points() []Point {
 	}
 }
 
+// The points of the queue intake, which a shop without a broker does not pass.
+const (
+	QueueAppendBefore      Point = "queue.append.before" // reserved, and the broker has heard of nothing
+	QueueAppendAfter       Point = "queue.append.after"  // the broker has it, those who wait do not know
+	QueueReceiveAfter      Point = "queue.receive.after" // a worker has it, the database has not
+	QueueAcknowledgeBefore Point = "queue.acknowledge.before"
+)
+
+// QueuePoints lists the points of the queue intake.
+func QueuePoints() []Point {
+	return []Point{QueueAppendBefore, QueueAppendAfter, QueueReceiveAfter, QueueAcknowledgeBefore}
+}
+
 // MayFail lists the points that can fail besides: where the code returns an error.
 func MayFail() []Point {
 	return []Point{

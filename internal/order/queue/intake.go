@@ -9,6 +9,7 @@ import (
 
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/order"
@@ -215,7 +216,9 @@ func (q *Intake) AppendStep(ctx context.Context) (int, error) {
 	}
 	began := time.Now()
 	bounded, cancel := context.WithTimeout(ctx, q.config.AnswerWithin)
+	crashpoint.Pass(crashpoint.QueueAppendBefore)
 	err := q.log.Append(bounded, g.number, g.body, g.at)
+	crashpoint.Pass(crashpoint.QueueAppendAfter)
 	cancel()
 	q.observe.Appended(len(g.entries), time.Since(began), err)
 	switch {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/order"
@@ -39,6 +40,7 @@ const (
 // away is waited for until ctx ends, and then any error but ErrMalformed says that the messages are to be delivered again.
 // It returns ErrMalformed, wrapped, for a message that cannot be read; call it with that message alone to tell which.
 func (w *Worker) Settle(ctx context.Context, messages [][]byte) error {
+	crashpoint.Pass(crashpoint.QueueReceiveAfter)
 	var open []*order.Draft
 	for _, m := range messages {
 		drafts, err := decodeIntents(m)
@@ -55,6 +57,7 @@ func (w *Worker) Settle(ctx context.Context, messages [][]byte) error {
 	for pause := retryMin; ; pause = min(2*pause, retryMax) {
 		left, err := w.round(ctx, open)
 		if err == nil && len(left) == 0 {
+			crashpoint.Pass(crashpoint.QueueAcknowledgeBefore)
 			return nil
 		}
 		if err == nil {

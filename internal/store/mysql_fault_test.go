@@ -245,3 +245,41 @@ func TestMySQLTwoStores(t *testing.T) {
 		t.Errorf("%d orders of 400 units", accepted)
 	}
 }
+
+// TestMySQLPaused pauses a sale again and again while batches are under way: from the moment that it is paused not one more
+// order of it is committed, also of a batch that had read the terms before.
+func TestMySQLPaused(t *testing.T) {
+	t.Parallel()
+	s := openAtAddress(t, engine.MySQL(t))
+	c := newCrowd(storetest.NewTrade(t, s), 100_000, 0)
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	for i := range 4 {
+		running.Go(func() { c.order(ctx, s, uint64(i)) })
+	}
+	reserved := func() (sum int64) {
+		for sku := range id.SKU(2) {
+			pools, err := s.Pools(t.Context(), sku+1)
+			ok(t, err)
+			for _, p := range pools {
+				sum += p.Reserved
+			}
+		}
+		return sum
+	}
+	for range 25 {
+		goOn := c.batches.Load() + 8
+		waitFor(t, func() bool { return c.batches.Load() > goOn })
+		c.tr.Move(c.sale.ID, sale.Paused)
+		before := reserved()
+		goOn = c.batches.Load() + 8
+		waitFor(t, func() bool { return c.batches.Load() > goOn })
+		if after := reserved(); after != before {
+			t.Errorf("%d units were reserved of a paused sale", after-before)
+		}
+		c.tr.Move(c.sale.ID, sale.Live)
+	}
+	stop()
+	running.Wait()
+	c.settle(t, s)
+}

@@ -15,10 +15,13 @@ const rehearsalColumns = `first_customer_id, sale_id, title, skus, units, price,
 // ReserveRehearsal takes the title and the next block of customers. Blocks are given out from the lowest id on and follow
 // each other, so that no two have a customer in common. It returns fault.Conflict and fault.Invalid.
 func (s *Store) ReserveRehearsal(ctx context.Context, r rehearsal.Rehearsal) (id.Customer, error) {
+	var first id.Customer
 	err := s.write(ctx, jobs, func(tx *Tx) error {
+		r := r // two that reserve at once are tried again, with another block and another title
 		err := tx.QueryRow(`
 			SELECT COALESCE(MAX(first_customer_id + shoppers), ?)
 			FROM rehearsal`, []any{id.NeverMintedFirst}, &r.First)
+		first = r.First
 		if err != nil {
 			return err
 		}
@@ -39,7 +42,7 @@ func (s *Store) ReserveRehearsal(ctx context.Context, r rehearsal.Rehearsal) (id
 		}
 		return err
 	})
-	return r.First, err
+	return first, err
 }
 
 // OpenRehearsal says which sale the rehearsal of the block has.

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -63,6 +64,27 @@ func Rehearsal(t *testing.T, open func(t *testing.T) *store.Store) {
 		none, err := s.RehearsalOrders(ctx, 7, 0, "", 10)
 		if err != nil || len(none) != 0 {
 			t.Errorf("orders of nobody: %v, %v", none, err)
+		}
+	})
+	t.Run("many reserve at once", func(t *testing.T) {
+		s := open(t)
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		got := map[id.Customer]bool{}
+		for range 6 {
+			all.Go(func() {
+				first, err := s.ReserveRehearsal(t.Context(), one("", 5))
+				if err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				got[first] = true
+			})
+		}
+		all.Wait()
+		if len(got) != 6 {
+			t.Errorf("%d blocks for 6", len(got))
 		}
 	})
 	t.Run("the ids end", func(t *testing.T) {

@@ -1,0 +1,193 @@
+// Package statemachine lets rapid do anything in any order to the shop's state machines, compares them with the plainest
+// model that can be written, and shrinks what fails to the shortest way there.
+package statemachine
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+)
+
+// gates are the engines that are held to the model. Another joins by a line.
+var gates = []struct {
+	name string
+	open func() inventory.Gate
+}{{"memory", func() inventory.Gate { return inventory.NewMemory() }}}
+
+const (
+	drop id.Sale = 7
+	mug  id.SKU  = 1
+)
+
+// reservation is what the model knows of an accepted claim.
+type reservation struct {
+	claim    inventory.Claim
+	settled  bool // committed
+	released bool // its units came back by the outbox
+}
+
+// gateModel is a gate in the plainest words: a count, a limit, a list.
+type gateModel struct {
+	gate     inventory.Gate
+	position int64
+	left     int64
+	limit    int64
+	open     bool
+	orders   id.Order
+	held     []*reservation
+}
+
+// TestGate: stock, limit and keys of a sale (I1, I3, I7, I8).
+func TestGate(t *testing.T) {
+	for _, g := range gates {
+		t.Run(g.name, func(t *testing.T) {
+			rapid.Check(t, func(rt *rapid.T) {
+				m := &gateModel{gate: g.open(), left: rapid.Int64Range(0, 8).Draw(rt, "units"), limit: rapid.Int64Range(0, 4).Draw(rt, "limit"), open: true}
+				m.load(rt)
+				rt.Repeat(map[string]func(*rapid.T){
+					"reserve": m.reserve, "settle": m.settle, "release": m.release, "allocate": m.allocate, "terms": m.terms, "rebuild": m.load, "repeat a change": m.repeat, "": m.check,
+				})
+			})
+		})
+	}
+}
+
+func must(t *rapid.T, err error) {
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// load rebuilds the gate from what the database would hold: what was not committed is not in it, and given back.
+func (m *gateModel) load(t *rapid.T) {
+	var kept []*reservation
+	snap := inventory.Snapshot{Position: m.position, Terms: []inventory.Terms{{Sale: drop, Limit: m.limit, Open: m.open}}}
+	for _, r := range m.held {
+		if !r.settled {
+			m.left += r.claim.Units()
+			continue
+		}
+		kept = append(kept, r)
+		h := inventory.Holder{Order: r.claim.Order, Sale: drop, Customer: r.claim.Customer, Key: r.claim.Key, Body: r.claim.Body, Used: r.claim.Units()}
+		if r.released {
+			h.Used = 0
+		}
+		snap.Holders = append(snap.Holders, h)
+	}
+	m.held = kept
+	snap.Stock = []inventory.Stock{{Pool: inventory.Pool{Sale: drop, SKU: mug}, OnHand: m.left}}
+	must(t, m.gate.Load(context.Background(), snap))
+}
+
+func (m *gateModel) reserve(t *rapid.T) {
+	m.orders++
+	c := inventory.Claim{
+		Order: m.orders, Sale: drop, Customer: id.Customer(rapid.IntRange(1, 2).Draw(t, "customer")), Key: fmt.Sprint("k", rapid.IntRange(1, 3).Draw(t, "key")),
+		Body: inventory.Digest{byte(rapid.IntRange(0, 1).Draw(t, "body"))}, Lines: []inventory.Line{{SKU: mug, Units: rapid.Int64Range(1, 3).Draw(t, "units")}},
+	}
+	got, err := m.gate.Reserve(context.Background(), &c)
+	must(t, err)
+	want := m.verdict(&c)
+	if got.Verdict != want.Verdict || want.Verdict == inventory.Same && got.Order != want.Order {
+		t.Fatalf("%+v: the gate says %s of order %s, the model %s of order %s", c, got.Verdict, got.Order, want.Verdict, want.Order)
+	}
+	if want.Verdict == inventory.Reserved {
+		m.left -= c.Units()
+		m.held = append(m.held, &reservation{claim: c})
+	}
+}
+
+// verdict is what the model says: the key first, then whether the sale is open, then units and limit, of which either may be said.
+func (m *gateModel) verdict(c *inventory.Claim) inventory.Answer {
+	var used int64
+	for _, r := range m.held {
+		if r.claim.Customer != c.Customer {
+			continue
+		}
+		if r.claim.Key == c.Key {
+			if r.claim.Body != c.Body {
+				return inventory.Answer{Verdict: inventory.OtherBody}
+			}
+			return inventory.Answer{Verdict: inventory.Same, Order: r.claim.Order}
+		}
+		if !r.released {
+			used += r.claim.Units()
+		}
+	}
+	switch {
+	case !m.open:
+		return inventory.Answer{Verdict: inventory.Closed}
+	case m.left < c.Units():
+		return inventory.Answer{Verdict: inventory.SoldOut}
+	case m.limit > 0 && used+c.Units() > m.limit:
+		return inventory.Answer{Verdict: inventory.LimitReached}
+	}
+	return inventory.Answer{Verdict: inventory.Reserved}
+}
+
+// settle ends a reservation that is under way; settling twice is once.
+func (m *gateModel) settle(t *rapid.T) {
+	for i, r := range m.held {
+		if r.settled {
+			continue
+		}
+		committed := rapid.Bool().Draw(t, "committed")
+		for range rapid.IntRange(1, 2).Draw(t, "times") {
+			must(t, m.gate.Settle(context.Background(), &r.claim, committed))
+		}
+		if committed {
+			r.settled = true
+			return
+		}
+		m.left += r.claim.Units()
+		m.held = append(m.held[:i:i], m.held[i+1:]...)
+		return
+	}
+	t.Skip("nothing is under way")
+}
+
+func (m *gateModel) apply(t *rapid.T, c inventory.Change) {
+	m.position++
+	c.Position = m.position
+	must(t, m.gate.Apply(context.Background(), []inventory.Change{c}))
+}
+
+// release gives back what a committed order held.
+func (m *gateModel) release(t *rapid.T) {
+	for _, r := range m.held {
+		if r.settled && !r.released {
+			r.released = true
+			m.left += r.claim.Units()
+			m.apply(t, inventory.Change{Moved: &inventory.Moved{Sale: drop, SKU: mug, Kind: inventory.Release, Customer: r.claim.Customer, Available: r.claim.Units(), Allowance: -r.claim.Units()}})
+			return
+		}
+	}
+	t.Skip("nothing is held")
+}
+
+func (m *gateModel) allocate(t *rapid.T) {
+	units := rapid.Int64Range(-2, 3).Draw(t, "units")
+	m.left += units
+	m.apply(t, inventory.Change{Moved: &inventory.Moved{Sale: drop, SKU: mug, Kind: inventory.Allocate, Available: units}})
+}
+
+func (m *gateModel) terms(t *rapid.T) {
+	m.limit, m.open = rapid.Int64Range(0, 4).Draw(t, "limit"), rapid.Bool().Draw(t, "open")
+	m.apply(t, inventory.Change{Terms: &inventory.Terms{Sale: drop, Limit: m.limit, Open: m.open}})
+}
+
+// repeat tells a change once more, which must change nothing (I10).
+func (m *gateModel) repeat(t *rapid.T) {
+	must(t, m.gate.Apply(context.Background(), []inventory.Change{{Position: m.position, Moved: &inventory.Moved{Sale: drop, SKU: mug, Available: 100}}}))
+}
+
+func (m *gateModel) check(t *rapid.T) {
+	if level, held := m.gate.Level(inventory.Pool{Sale: drop, SKU: mug}); !held || level != m.left {
+		t.Fatalf("the gate has %d (held %t), the model %d", level, held, m.left)
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/store/mysql"
@@ -142,7 +143,7 @@ func (w *mysqlWriter) write(ctx context.Context, p priority, fn func(tx *Tx) err
 	}
 	began := time.Now()
 	for try := 1; ; try++ {
-		err := w.try(ctx, fn)
+		err := w.try(ctx, p, fn)
 		again := errors.Is(err, errTerms) && try < conflictTriesMax
 		switch mysql.KindOf(err) {
 		case mysql.Again, mysql.Unique: // somebody else has written what this one had not seen
@@ -169,9 +170,13 @@ func pause(ctx context.Context, try int) {
 }
 
 // try runs fn in one transaction.
-func (w *mysqlWriter) try(ctx context.Context, fn func(tx *Tx) error) error {
+func (w *mysqlWriter) try(ctx context.Context, p priority, fn func(tx *Tx) error) error {
 	if w.closed.Load() {
 		return fault.New(fault.ShuttingDown, "The database is closed.")
+	}
+	at := crossings[p]
+	if err := crashpoint.Fail(at.beginBefore); err != nil {
+		return err
 	}
 	conn, err := w.db.Conn(ctx)
 	if err != nil {
@@ -190,6 +195,9 @@ func (w *mysqlWriter) try(ctx context.Context, fn func(tx *Tx) error) error {
 			m.rollback()
 		}
 	}()
+	if err := crashpoint.Fail(at.beginAfter); err != nil {
+		return err
+	}
 	tx := &Tx{my: m}
 	if err := fn(tx); err != nil {
 		return err
@@ -201,6 +209,9 @@ func (w *mysqlWriter) try(ctx context.Context, fn func(tx *Tx) error) error {
 		return nil
 	}
 	if err := m.mark(); err != nil {
+		return err
+	}
+	if err := crashpoint.Fail(at.commitBefore); err != nil {
 		return err
 	}
 	if _, err := conn.ExecContext(context.Background(), "COMMIT"); err != nil {
@@ -215,6 +226,7 @@ func (w *mysqlWriter) try(ctx context.Context, fn func(tx *Tx) error) error {
 		ended = true
 		_ = conn.Close() // back to the pool
 	}
+	crashpoint.Pass(at.commitAfter)
 	if tx.announced {
 		w.announced()
 	}

@@ -210,13 +210,17 @@ func differs(accepted []byte, read Answer) string {
 
 // Settle asks again for every purchase that has no deciding answer, until it has one. Each key gets one answer, as a
 // shopper's retries would.
-func (s *Shop) Settle(b *Book) {
+func (s *Shop) Settle(b *Book) { s.SettleWithin(b, 0) }
+
+// SettleWithin is Settle for a shop that may also say 503 for a while: a database on the network may not answer in time.
+func (s *Shop) SettleWithin(b *Book, patience time.Duration) {
 	s.T.Helper()
+	until := time.Now().Add(patience)
 	Each(checkersMax, slices.Collect(maps.Values(b.Lost)), func(p Purchase) {
 		a := s.Buy(p)
 		// What a process that died had reserved in a gate outside it is undecided until its time is over.
-		for deadline := time.Now().Add(Patience); a.Status == 202 && time.Now().Before(deadline); a = s.Buy(p) {
-			time.Sleep(pollEvery)
+		for deadline := time.Now().Add(Patience); a.Status == 202 && time.Now().Before(deadline) || a.Status == 503 && time.Now().Before(until); a = s.Buy(p) {
+			time.Sleep(20 * pollEvery)
 		}
 		if a.Status != 201 && a.Status/100 != 4 {
 			b.mu.Lock()

@@ -174,7 +174,7 @@ func (r *round) check() {
 	r.Helper()
 	r.shop.CheckSale(r.book, r.sale, limit)
 	r.shop.Honour(r.book)
-	r.shop.Settle(r.book)
+	r.shop.SettleWithin(r.book, r.patience)
 	r.shop.CheckSale(r.book, r.sale, limit)
 	for _, o := range slices.Sorted(maps.Keys(r.cancelled)) {
 		if now := r.shop.Order(o); now.Status != "cancelled" {

@@ -21,6 +21,7 @@ import (
 type sharedNight struct {
 	t    *testing.T
 	app  *App
+	apps []*App // app, and what shares its database and its gate
 	sale id.Sale
 	sku  id.SKU
 
@@ -42,23 +43,31 @@ func newSharedNight(t *testing.T, address string, units int64) *sharedNight {
 
 func sharedNightOf(t *testing.T, c Config, units int64) *sharedNight {
 	t.Helper()
-	a, err := New(t.Context(), c, Options{Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, stop := running(t, a)
-	t.Cleanup(func() {
-		if err := errors.Join(stop(), a.Close()); err != nil {
-			t.Error(err)
-		}
-	})
-	n := &sharedNight{t: t, app: a, placed: map[id.Order]string{}}
-	n.sale, n.sku = stocked(t, a, units)
+	n := &sharedNight{t: t, placed: map[id.Order]string{}}
+	n.app = n.join(c)
+	n.sale, n.sku = stocked(t, n.app, units)
 	n.until("the gate has the sale", func() bool {
-		level, ok := a.front.Gate.Level(inventory.Pool{Sale: n.sale, SKU: n.sku})
+		level, ok := n.app.front.Gate.Level(inventory.Pool{Sale: n.sale, SKU: n.sku})
 		return ok && level == units
 	})
 	return n
+}
+
+// join opens one more process.
+func (n *sharedNight) join(c Config) *App {
+	n.t.Helper()
+	a, err := New(n.t.Context(), c, Options{Log: slog.New(slog.NewTextHandler(n.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	_, stop := running(n.t, a)
+	n.t.Cleanup(func() {
+		if err := errors.Join(stop(), a.Close()); err != nil {
+			n.t.Error(err)
+		}
+	})
+	n.apps = append(n.apps, a)
+	return a
 }
 
 // until waits for a condition.
@@ -73,9 +82,9 @@ func (n *sharedNight) until(what string, holds func() bool) {
 
 // buy places an order of one unit and asks again with the same key while it is told to come back.
 func (n *sharedNight) buy(c id.Customer, key string) (order.Placed, error) {
-	for {
+	for try := int(c); ; try++ { // another process is asked the next time
 		began := time.Now()
-		p, err := n.app.orders.Place(context.Background(), order.Request{Customer: c, Sale: n.sale, Key: key, Lines: []inventory.Line{{SKU: n.sku, Units: 1}}})
+		p, err := n.apps[try%len(n.apps)].orders.Place(context.Background(), order.Request{Customer: c, Sale: n.sale, Key: key, Lines: []inventory.Line{{SKU: n.sku, Units: 1}}})
 		for took := int64(time.Since(began)); ; {
 			slowest := n.slowest.Load()
 			if took <= slowest || n.slowest.CompareAndSwap(slowest, took) {
@@ -247,4 +256,36 @@ func TestGateInACluster(t *testing.T) {
 	n := sharedNightOf(t, c, 300)
 	n.crowd(8, 500).Wait()
 	n.ends(300)
+}
+
+// Two processes on one MySQL and one Redis sell from one stock; what happens to Redis happens to both.
+func TestTwoProcessesShareAGate(t *testing.T) {
+	t.Parallel()
+	const units = 600
+	r := engine.Redis(t)
+	c := testConfig(t)
+	c.Store.Primary, c.Redis.Addresses = engine.MySQL(t), []string{r.Address}
+	c.Gate.Hold = 5 * time.Second
+	n := sharedNightOf(t, c, units)
+	second := c
+	second.Data, second.Process.Node = t.TempDir(), 1
+	other := n.join(second)
+	n.until("the other process has the sale", func() bool {
+		_, err := other.book.Sale(t.Context(), n.sale)
+		return err == nil && other.front.Trusted()
+	})
+	crowd := n.crowd(16, 900)
+	n.until("a first part is sold", func() bool { return n.orders() >= units/10 })
+	engine.RedisDo(t, r.Address, "FLUSHALL")
+	more := n.orders() + 100
+	n.until("orders go on", func() bool { return n.orders() >= more })
+	r.Pause()
+	more = n.orders() + 100
+	n.until("orders go on without Redis", func() bool { return n.orders() >= more })
+	r.Resume()
+	crowd.Wait()
+	for _, a := range n.apps {
+		n.until("every process trusts the gate", a.front.Trusted)
+	}
+	n.ends(units)
 }

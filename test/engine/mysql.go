@@ -68,6 +68,8 @@ func EmptyMySQL(t testing.TB, address string) {
 		switch table {
 		case "stamp":
 			empty = append(empty, "UPDATE stamp SET position = 0")
+		case "gate_epoch":
+			empty = append(empty, "UPDATE gate_epoch SET number = 0, ready = 0, position = 0, engine = ''")
 		default:
 			empty = append(empty, "DELETE FROM "+table)
 		}

@@ -64,13 +64,13 @@ var bugs = []bug{
 	},
 	{
 		name:   "I7 P19: the limit is not in the inserting statement",
-		edits:  []edit{{"internal/store/order_commit.go", "		  ) <= ?\n		THEN 'pending'", "		  ) <= ? + 1000000\n		THEN 'pending'"}},
+		edits:  []edit{{"internal/store/order_commit.go", ") <= ?12", ") <= ?12 + 1000000"}},
 		folder: "./internal/store", run: "TestOrder",
 	},
 	{
 		name: "I7 P14: the limit is checked before the transaction",
 		edits: []edit{
-			{"internal/store/order_commit.go", "		  ) <= ?\n		THEN 'pending'", "		  ) <= ? + 1000000\n		THEN 'pending'"},
+			{"internal/store/order_commit.go", ") <= ?12", ") <= ?12 + 1000000"},
 			{"internal/store/order_commit.go", "	var outcomes []order.Outcome\n	err := s.write(ctx, orders,", `	var outcomes []order.Outcome
 	late := map[int]bool{}
 	for i, d := range drafts {
@@ -84,7 +84,7 @@ var bugs = []bug{
 		late[i] = most > 0 && used+d.Order.Units > most
 	}
 	err := s.write(ctx, orders,`},
-			{"internal/store/order_commit.go", "		return b.record()\n	})", "		for i := range late {\n			if late[i] && b.outcomes[i].Result == order.Accepted {\n				return errApart\n			}\n		}\n		return b.record()\n	})"},
+			{"internal/store/order_commit.go", "		return b.decline()\n	})", "		for i := range late {\n			if late[i] && b.outcomes[i].Result == order.Accepted {\n				return errApart\n			}\n		}\n		return b.decline()\n	})"},
 		},
 		folder: "./internal/store", run: "TestOrder",
 	},
@@ -100,7 +100,7 @@ var bugs = []bug{
 	},
 	{
 		name:   "P21: X-Forwarded-For is believed of anybody",
-		edits:  []edit{{"internal/httpapi/client.go", "	if !c.trusts(peer) {\n		return peer\n	}", ""}},
+		edits:  []edit{{"internal/wire/client.go", "	if !p.contain(peer) {\n		return peer\n	}", ""}},
 		folder: "./internal/httpapi", run: "TestClientAddress",
 	},
 	{
@@ -110,7 +110,7 @@ var bugs = []bug{
 	},
 	{
 		name:   "I8 P3: a refused order does not give its reservation back",
-		edits:  []edit{{"internal/order/committer.go", "kept := t.outcome.Err == nil && t.outcome.Result == Accepted", "kept := t.outcome.Err == nil"}},
+		edits:  []edit{{"internal/order/committer.go", "return out.Err == nil && out.Result == Accepted, true", "return out.Err == nil, true"}},
 		folder: simulation, run: seeds,
 	},
 	{
@@ -125,7 +125,7 @@ var bugs = []bug{
 	},
 	{
 		name:   "I11: an outcome that is not known in time is told as a failure",
-		edits:  []edit{{"internal/order/service.go", "	if errors.Is(err, ErrUndecided) {\n		return undecided(d.Order.ID), false, nil", "	if errors.Is(err, ErrUndecided) {\n		return Placed{}, false, soldOut(0)"}},
+		edits:  []edit{{"internal/order/service.go", "return s.undecided(&d.Claim, d.Order.ID), false, nil", "return Placed{}, false, soldOut(0)"}},
 		folder: "./internal/order", run: "TestAnswerUndecidedInTime",
 	},
 	{

@@ -40,7 +40,7 @@ var routes = map[string]may{
 
 	"POST /v1/sales/{id}/orders": customer, "POST /v1/orders": customer, "GET /v1/orders": customer,
 	"GET /v1/orders/{id}": owner, "POST /v1/orders/{id}/cancel": owner, "POST /v1/orders/{id}/payments": owner, "GET /v1/orders/{id}/payments": owner,
-	"POST /v1/payments/{provider}/notifications": itself,
+	"POST /v1/payments/{provider}/notifications": itself, "GET /v1/orders/{id}/events": itself, "GET /v1/points": customer,
 
 	"GET /v1/admin/products": "catalog", "POST /v1/admin/products": "catalog", "GET /v1/admin/products/{id}": "catalog",
 	"PUT /v1/admin/products/{id}": "catalog", "DELETE /v1/admin/products/{id}": "catalog", "POST /v1/admin/products/import": "catalog",
@@ -60,7 +60,10 @@ var routes = map[string]may{
 	"GET /v1/admin/keys": "all", "POST /v1/admin/keys": "all", "DELETE /v1/admin/keys/{id}": "all",
 	"POST /v1/admin/audit": "all", "POST /v1/admin/reconcile": "all",
 	"GET /v1/admin/dead-letters": "all", "GET /v1/admin/dead-letters/{number}": "all", "DELETE /v1/admin/dead-letters/{number}": "all",
-	"POST /v1/admin/dead-letters/{number}/replay": "all",
+	"POST /v1/admin/dead-letters/{number}/replay": "all", "GET /v1/admin/audit-log": "all",
+	"GET /v1/admin/webhooks": "all", "POST /v1/admin/webhooks": "all", "GET /v1/admin/webhooks/{id}": "all", "DELETE /v1/admin/webhooks/{id}": "all",
+	"POST /v1/admin/webhooks/{id}/resume": "all", "GET /v1/admin/webhooks/{id}/deliveries": "all",
+	"POST /v1/admin/webhooks/{id}/deliveries/{number}/retry": "all",
 }
 
 // roles are those that an admin key can have.

@@ -12,6 +12,12 @@ import (
 // long, so that a token made under a longer setting, before a restart, is still caught.
 const AccessLifetimeMax = time.Hour
 
+// Where sessions are kept: the values of Config.Sessions.
+const (
+	SessionsInSQL   = "sql"
+	SessionsInRedis = "redis"
+)
+
 // Config is the part of the configuration that account owns.
 type Config struct {
 	Issuer         string        `koanf:"issuer" help:"the iss of access tokens; a token of another issuer is refused"`
@@ -19,6 +25,7 @@ type Config struct {
 	SigningKeyFile string        `koanf:"signing_key_file" help:"file of the keys that sign access tokens, one a line: the first signs, all verify; made at the first start; a relative path is inside the data folder"`
 	AccessLifetime time.Duration `koanf:"access_lifetime" help:"how long an access token is good, 1m to 1h"`
 
+	Sessions               string        `koanf:"sessions" help:"where sessions are kept: sql, the shop's database, or redis, which loses them with its data"`
 	SessionIdle            time.Duration `koanf:"session_idle" help:"how long a session lasts without being refreshed"`
 	SessionLifetime        time.Duration `koanf:"session_lifetime" help:"how long a session lasts at most, however often it is refreshed"`
 	RefreshRepeat          time.Duration `koanf:"refresh_repeat" help:"how long a refresh may be repeated after its reply was lost, 1s to 1m"`
@@ -50,6 +57,7 @@ func DefaultConfig() Config {
 		SigningKeyFile: "keys/signing.key",
 		AccessLifetime: 15 * time.Minute,
 
+		Sessions:               SessionsInSQL,
 		SessionIdle:            30 * 24 * time.Hour,
 		SessionLifetime:        180 * 24 * time.Hour,
 		RefreshRepeat:          10 * time.Second,
@@ -82,6 +90,9 @@ func (c Config) Validate() error {
 	}
 	if c.SigningKeyFile == "" {
 		return fault.Bad("signing_key_file", "A file name such as keys/signing.key.")
+	}
+	if c.Sessions != SessionsInSQL && c.Sessions != SessionsInRedis {
+		return fault.Bad("sessions", "%s or %s, not %q", SessionsInSQL, SessionsInRedis, c.Sessions)
 	}
 	if err := c.argon().validate(); err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/redis/session"
 )
 
 // newAccount reads the signing keys, making one where there is none, and returns the module, what signs without a
@@ -25,8 +26,36 @@ func (a *App) newAccount() (*account.Service, *account.Tokens, *account.Signer, 
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	service, err := account.NewService(a.config.Account, a.store, ring, a.clock, a.mint)
+	kept, err := a.accountStore()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	service, err := account.NewService(a.config.Account, kept, ring, a.clock, a.mint)
 	return service, account.NewTokens(ring, a.config.Account, a.clock), account.NewSigner(ring, "ticket"), err
+}
+
+// accountStore is where accounts are: all in the database, or their sessions in Redis.
+func (a *App) accountStore() (account.Store, error) {
+	if a.config.Account.Sessions == account.SessionsInSQL {
+		return a.store, nil
+	}
+	if a.redis == nil {
+		return nil, errors.New("account.sessions is redis, and no Redis is named: set redis.addresses, or leave account.sessions out")
+	}
+	for _, s := range a.redis.Servers() {
+		if !s.AppendOnly {
+			a.log.Warn("sessions are lost with this Redis: set its appendonly to yes, or account.sessions to sql", "address", s.Address)
+		}
+	}
+	return sessionsInRedis{a.store, a.store, a.store, session.New(a.redis)}, nil
+}
+
+// sessionsInRedis is the database, but for the sessions.
+type sessionsInRedis struct {
+	account.CustomerStore
+	account.KeyStore
+	account.LogStore
+	account.SessionStore
 }
 
 // NeedsKey reports, after Ready, whether there was no admin key at the start: nobody could steer the shop from elsewhere.

@@ -19,8 +19,20 @@ import (
 
 // Account checks what account.Store promises. Each call of open gives a migrated store without rows.
 func Account(t *testing.T, open func(t *testing.T) *store.Store) {
+	Sessions(t, func(t *testing.T) account.SessionStore { return open(t) })
 	for name, check := range map[string]func(*testing.T, account.Store){
-		"customers":                             customers,
+		"customers":                         customers,
+		"keys":                              keys,
+		"keys are counted":                  keysAreCounted,
+		"a deed is logged with what it did": deedsAreLogged,
+	} {
+		t.Run(name, func(t *testing.T) { check(t, open(t)) })
+	}
+}
+
+// Sessions checks what account.SessionStore promises. Each call of open gives one without sessions.
+func Sessions(t *testing.T, open func(t *testing.T) account.SessionStore) {
+	for name, check := range map[string]func(*testing.T, account.SessionStore){
 		"sessions rotate once":                  sessionsRotateOnce,
 		"sessions rotate once, all at once":     sessionsRotateOnceUnderConcurrency,
 		"an ended session does not rotate":      endedSessionsDoNotRotate,
@@ -28,9 +40,6 @@ func Account(t *testing.T, open func(t *testing.T) *store.Store) {
 		"every session ends":                    everySessionEnds,
 		"revocations are read from a position":  revocationsAreReadOn,
 		"what has ended is deleted in portions": deletedInPortions,
-		"keys":                                  keys,
-		"keys are counted":                      keysAreCounted,
-		"a deed is logged with what it did":     deedsAreLogged,
 	} {
 		t.Run(name, func(t *testing.T) { check(t, open(t)) })
 	}
@@ -82,7 +91,7 @@ func newSession(session id.Session, customer id.Customer) account.Session {
 	}
 }
 
-func insertSession(t *testing.T, s account.Store, v account.Session, openMax int) []id.Session {
+func insertSession(t *testing.T, s account.SessionStore, v account.Session, openMax int) []id.Session {
 	t.Helper()
 	ended, err := s.InsertSession(t.Context(), v, openMax, v.CreatedAt.Add(time.Hour))
 	must(t, err)
@@ -98,7 +107,7 @@ func rotated(v account.Session, to string) account.Session {
 	return v
 }
 
-func sessionsRotateOnce(t *testing.T, s account.Store) {
+func sessionsRotateOnce(t *testing.T, s account.SessionStore) {
 	ctx := t.Context()
 	first := newSession(1, 7)
 	insertSession(t, s, first, 5)
@@ -122,7 +131,7 @@ func sessionsRotateOnce(t *testing.T, s account.Store) {
 	}
 }
 
-func sessionsRotateOnceUnderConcurrency(t *testing.T, s account.Store) {
+func sessionsRotateOnceUnderConcurrency(t *testing.T, s account.SessionStore) {
 	first := newSession(1, 7)
 	insertSession(t, s, first, 5)
 	var wg sync.WaitGroup
@@ -144,7 +153,7 @@ func sessionsRotateOnceUnderConcurrency(t *testing.T, s account.Store) {
 	}
 }
 
-func endedSessionsDoNotRotate(t *testing.T, s account.Store) {
+func endedSessionsDoNotRotate(t *testing.T, s account.SessionStore) {
 	ctx := t.Context()
 	first := newSession(1, 7)
 	insertSession(t, s, first, 5)
@@ -168,7 +177,7 @@ func endedSessionsDoNotRotate(t *testing.T, s account.Store) {
 	}
 }
 
-func oldestSessionsEnd(t *testing.T, s account.Store) {
+func oldestSessionsEnd(t *testing.T, s account.SessionStore) {
 	insertSession(t, s, newSession(100, 8), 3) // another customer's
 	for i := range id.Session(3) {
 		if ended := insertSession(t, s, newSession(i+1, 7), 3); len(ended) != 0 {
@@ -192,7 +201,7 @@ func oldestSessionsEnd(t *testing.T, s account.Store) {
 	}
 }
 
-func everySessionEnds(t *testing.T, s account.Store) {
+func everySessionEnds(t *testing.T, s account.SessionStore) {
 	ctx := t.Context()
 	for i := range id.Session(4) {
 		insertSession(t, s, newSession(i+1, 7+id.Customer(i%2)), 5)
@@ -209,7 +218,7 @@ func everySessionEnds(t *testing.T, s account.Store) {
 	}
 }
 
-func revocationsAreReadOn(t *testing.T, s account.Store) {
+func revocationsAreReadOn(t *testing.T, s account.SessionStore) {
 	ctx := t.Context()
 	for i := range id.Session(5) {
 		insertSession(t, s, newSession(i+1, 7), 5)
@@ -251,7 +260,7 @@ func revocationsAreReadOn(t *testing.T, s account.Store) {
 	}
 }
 
-func deletedInPortions(t *testing.T, s account.Store) {
+func deletedInPortions(t *testing.T, s account.SessionStore) {
 	ctx := t.Context()
 	for i := range id.Session(5) {
 		insertSession(t, s, newSession(i+1, 7), 10)

@@ -100,7 +100,7 @@ type Notification struct {
 	Email string
 }
 
-// line and placed are what a mail says of an order: the payload of its events.
+// line and told are what a mail says of an order: the payload of its events.
 type line struct {
 	SKU   id.SKU       `json:"sku_id"`
 	Units int64        `json:"units"`
@@ -109,7 +109,6 @@ type line struct {
 
 type told struct {
 	ID        id.Order     `json:"id"`
-	Customer  id.Customer  `json:"customer_id"`
 	Lines     []line       `json:"lines"`
 	Total     money.Amount `json:"total"`
 	ExpiresAt time.Time    `json:"expires_at"`
@@ -117,7 +116,10 @@ type told struct {
 
 // of returns what a shopper is to be told of an event. It returns fault.Invalid for one that cannot be read.
 func of(e event.Event, now time.Time) (Notification, error) {
-	var o told
+	var o struct { // whose it is; the rest is read when it is told
+		ID       id.Order    `json:"id"`
+		Customer id.Customer `json:"customer_id"`
+	}
 	if err := json.Unmarshal(e.Payload, &o); err != nil || o.ID.IsZero() || o.Customer.IsZero() {
 		return Notification{}, fault.Wrap(fault.Invalid, err, "Event %d (%s) does not tell of an order and its customer.", e.Position, e.Type)
 	}

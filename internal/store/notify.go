@@ -13,17 +13,13 @@ import (
 // AddNotifications implements notify.Store.
 func (s *Store) AddNotifications(ctx context.Context, all []notify.Notification) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
-		for _, n := range all {
-			_, err := tx.Exec(`
-				INSERT INTO notification (position, type, order_id, customer_id, payload, state, tries, due_at, last_error, settled_at)
-				VALUES (?, ?, ?, ?, ?, ?, 0, ?, '', 0)
-				ON CONFLICT (position) DO NOTHING`,
-				n.Position, n.Type, n.Order, n.Customer, n.Payload, string(n.State), millis(n.DueAt))
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+		return tx.insertRows(`
+			INSERT INTO notification (position, type, order_id, customer_id, payload, state, tries, due_at, last_error, settled_at)
+			VALUES ROWS
+			ON CONFLICT (position) DO NOTHING`, len(all), func(i int) []any {
+			n := &all[i]
+			return []any{n.Position, n.Type, n.Order, n.Customer, n.Payload, string(n.State), 0, millis(n.DueAt), "", 0}
+		})
 	})
 }
 

@@ -107,17 +107,13 @@ func (s *Store) ResumeEndpoint(ctx context.Context, e id.Endpoint, now time.Time
 // AddDeliveries implements webhook.Store.
 func (s *Store) AddDeliveries(ctx context.Context, all []webhook.Delivery) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
-		for _, d := range all {
-			_, err := tx.Exec(`
-				INSERT INTO webhook_delivery (endpoint_id, position, type, payload, at, state, tries, due_at, last_status, last_error, settled_at)
-				VALUES (?, ?, ?, ?, ?, 'waiting', 0, ?, 0, '', 0)
-				ON CONFLICT (endpoint_id, position) DO NOTHING`,
-				d.Endpoint, d.Position, d.Type, d.Payload, millis(d.At), millis(d.DueAt))
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+		return tx.insertRows(`
+			INSERT INTO webhook_delivery (endpoint_id, position, type, payload, at, state, tries, due_at, last_status, last_error, settled_at)
+			VALUES ROWS
+			ON CONFLICT (endpoint_id, position) DO NOTHING`, len(all), func(i int) []any {
+			d := &all[i]
+			return []any{d.Endpoint, d.Position, d.Type, d.Payload, millis(d.At), "waiting", 0, millis(d.DueAt), 0, "", 0}
+		})
 	})
 }
 

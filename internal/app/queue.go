@@ -166,16 +166,20 @@ func (s *settling) end() {
 	s.running.Wait()
 }
 
-// settleFirst settles what an earlier process has queued, before the gate is read from the database: a gate that is rebuilt
-// while intents wait would sell their units again. It returns ctx's error where that ended first.
-func (a *App) settleFirst(ctx context.Context) error {
+// loadSettled loads the shop while it settles what an earlier process has queued. A gate in memory is read from the database
+// after the last of it: one that is rebuilt while intents wait would sell their units again. A gate in Redis asks for that
+// itself, where it has to be rebuilt; otherwise other processes may queue meanwhile for as long as they like.
+func (a *App) loadSettled(ctx context.Context) error {
 	if a.queue.intake == nil {
-		return nil
+		return a.load(ctx)
 	}
 	log := intentLog{a.queue.log}
 	left, err := log.Waiting(ctx)
-	if err != nil || left == 0 {
+	if err != nil {
 		return err
+	}
+	if left == 0 {
+		return a.load(ctx)
 	}
 	a.log.InfoContext(ctx, "orders that were queued are settled first", "messages", left)
 	if err := a.book.Load(ctx); err != nil { // whether a sale is still open
@@ -185,16 +189,20 @@ func (a *App) settleFirst(ctx context.Context) error {
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	commits.start(working, a.commitLoop())
 	settling := a.startSettling(ctx)
-	for left > 0 && ctx.Err() == nil {
-		rest(ctx, fatesEvery, nil)
+	defer func() {
+		settling.end()
+		stop()
+		commits.wait()
+	}()
+	for a.front == nil && left > 0 {
+		if rest(ctx, fatesEvery, nil); ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if left, err = log.Waiting(ctx); err != nil {
 			left = 1 // a broker that does not answer for a moment is asked again
 		}
 	}
-	settling.end()
-	stop()
-	commits.wait()
-	return ctx.Err()
+	return a.load(ctx)
 }
 
 // keepQueued refuses further intents and waits until the log has those that were taken. What it has is settled by whoever

@@ -37,10 +37,7 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = ops.Close() }()
-	if err := a.settleFirst(ctx); err != nil {
-		return fmt.Errorf("queued orders cannot be settled: %w", err)
-	}
-	if err := a.load(ctx); err != nil {
+	if err := a.loadSettled(ctx); err != nil {
 		return fmt.Errorf("the shop cannot be loaded: %w", err)
 	}
 	work := a.startWork(ctx)

@@ -50,9 +50,7 @@ func (w *Worker) Settle(ctx context.Context, messages [][]byte) error {
 		open = append(open, drafts...)
 	}
 	for _, d := range open {
-		if err := w.prepare(ctx, d); err != nil {
-			return err
-		}
+		w.prepare(ctx, d)
 	}
 	for pause := retryMin; ; pause = min(2*pause, retryMax) {
 		left, err := w.round(ctx, open)
@@ -71,7 +69,7 @@ func (w *Worker) Settle(ctx context.Context, messages [][]byte) error {
 
 // prepare makes a decoded draft what it was when it was accepted. Its hold lasts from now on as long as it was to last from
 // then: nobody can pay while it is queued.
-func (w *Worker) prepare(ctx context.Context, d *order.Draft) error {
+func (w *Worker) prepare(ctx context.Context, d *order.Draft) {
 	now := w.clock.Now().Truncate(time.Millisecond)
 	if waited := now.Sub(d.Order.CreatedAt); waited > 0 {
 		d.Order.ExpiresAt = d.Order.ExpiresAt.Add(waited)
@@ -79,17 +77,17 @@ func (w *Worker) prepare(ctx context.Context, d *order.Draft) error {
 	d.SettledAt = now
 	d.Encode()
 	if w.intake.knows(d.Order.ID) {
-		return nil
+		return
 	}
 	// Another process, or an earlier life of this one, has reserved it. A gate that is in memory, and was rebuilt since, does
-	// not know the reservation; then it is made again, so that the gate's count is right once the order is committed.
+	// not know the reservation; then it is made again, so that the gate's count is right once the order is committed. A gate that
+	// cannot be asked holds nothing up: the database's guard decides, and the gate hears of it.
 	found, err := w.gate.Find(ctx, &d.Claim)
 	if err != nil || found.Verdict != inventory.NotLoaded {
-		return err
+		return
 	}
 	taken, err := w.gate.Reserve(ctx, &d.Claim)
-	d.Late = taken.Verdict == inventory.Reserved
-	return err
+	d.Late = err == nil && taken.Verdict == inventory.Reserved
 }
 
 // round commits what is open once and returns what is not decided yet.

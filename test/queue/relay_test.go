@@ -1,0 +1,55 @@
+package queue
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/tidegate/tidegate/test/blackbox"
+	"github.com/tidegate/tidegate/test/engine"
+)
+
+// Events go through a broker that is killed meanwhile: each paid order earns its points, and earns them once.
+func TestEventsOverABroker(t *testing.T) {
+	t.Parallel()
+	const paid = 12
+	n := engine.NATS(t)
+	shop := blackbox.New(t, "TIDEGATE_BUS_ADDRESS=nats://"+n.Address, "TIDEGATE_POINTS_ENABLED=true")
+	shop.Start()
+	sku := shop.Stocked("MUG", 100)
+	tokens := shop.Tokens(firstCustomer, paid)
+	book := blackbox.NewBook(nil)
+	for c, token := range tokens {
+		p := blackbox.Buying("", 1, firstCustomer+int64(c), token, fmt.Sprint("k-", c), sku)
+		book.Note(p, shop.Buy(p))
+	}
+	for i, r := range book.Accepted() {
+		if i == paid/2 {
+			n.Kill()
+		}
+		attempt, a := shop.StartPayment(r)
+		if a.Status != 201 {
+			t.Fatal(a)
+		}
+		shop.Pay(attempt.PayURL)
+	}
+	n.Start()
+	var points struct {
+		Points int64
+		Orders []json.RawMessage
+	}
+	first := int64(0)
+	for _, token := range tokens {
+		blackbox.Eventually(t, "the order has earned its points", func() bool {
+			a := shop.Ask("GET", "/v1/points", token, "")
+			return a.Status == 200 && json.Unmarshal(a.Body, &points) == nil && points.Points > 0
+		})
+		if first == 0 {
+			first = points.Points
+		}
+		if points.Points != first || len(points.Orders) != 1 {
+			t.Errorf("%+v, want %d points of one order", points, first)
+		}
+	}
+	shop.Stop()
+}

@@ -19,6 +19,7 @@ import (
 	"github.com/tidegate/tidegate/internal/store"
 	"github.com/tidegate/tidegate/internal/telemetry"
 	"github.com/tidegate/tidegate/internal/web"
+	"github.com/tidegate/tidegate/internal/web/night"
 	"github.com/tidegate/tidegate/internal/wire"
 )
 
@@ -57,6 +58,7 @@ type App struct {
 	warmer   warmer
 	handler  http.Handler // of the public listener
 	pages    *web.Server  // nil: there are none
+	meter    *night.Meter
 	// localKey is the admin key of commands on the same machine; it ends with the process.
 	localKey string
 
@@ -74,7 +76,7 @@ type Addresses struct{ Public, Express, Ops string }
 // New locks the data folder, creating it where it is missing, opens the database, brings its schema to the newest version
 // and wires the modules. It returns a *HeldError where another process holds the folder.
 func New(ctx context.Context, c Config, o Options) (_ *App, err error) {
-	a := &App{config: c, version: o.Version, clock: o.Clock, log: o.Log, wantsDemo: o.Demo, process: newHolder(), ready: make(chan struct{})}
+	a := &App{meter: &night.Meter{}, config: c, version: o.Version, clock: o.Clock, log: o.Log, wantsDemo: o.Demo, process: newHolder(), ready: make(chan struct{})}
 	if a.clock == nil {
 		a.clock = clock.System{}
 	}

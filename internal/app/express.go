@@ -16,7 +16,7 @@ func (a *App) expressLane() *express.Server {
 	c := a.config.HTTP
 	return express.New(express.Parts{
 		Callers:  a.account,
-		Orders:   countedOrders{a.orders, a.metrics.Order},
+		Orders:   a.countedOrders(),
 		Sales:    a.sales,
 		Products: a.reader,
 		Levels:   a.gate,

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"github.com/tidegate/tidegate/internal/account"
 	"github.com/tidegate/tidegate/internal/audit"
@@ -80,7 +81,7 @@ func (a *App) wire(ctx context.Context) error {
 	s.sales = sale.NewService(a.store, s.book, s.reader, a.clock, a.mint, money.Currency(c.Catalog.Currency))
 	s.follower = inventory.NewFollower(a.store, s.gate, s.refreshSale)
 
-	s.intake = order.NewCommitter(a.store, s.gate, a.mint, c.Orders, a.metrics.Batch)
+	s.intake = order.NewCommitter(a.store, s.gate, a.mint, c.Orders, a.batchDone)
 	if err := a.newQueue(ctx); err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ func (a *App) serveContract() error {
 	server, err := httpapi.New(httpapi.Parts{
 		Callers:    a.account,
 		Accounts:   a.account,
-		Orders:     countedOrders{a.orders, a.metrics.Order},
+		Orders:     a.countedOrders(),
 		Closer:     a.payments,
 		Payments:   a.payments,
 		Sales:      a.sales,
@@ -142,25 +143,39 @@ func (a *App) serveContract() error {
 	return err
 }
 
-// countedOrders counts attempts to place an order by their outcome.
+// countedOrders counts attempts to place an order by their outcome, for the metrics and for whoever watches the night.
 type countedOrders struct {
 	*order.Service
-	count func(outcome string)
+	count func(outcome string, took time.Duration)
+}
+
+func (a *App) countedOrders() countedOrders {
+	return countedOrders{a.orders, func(outcome string, took time.Duration) {
+		a.metrics.Order(outcome)
+		a.meter.Order(outcome, took)
+	}}
+}
+
+// batchDone is told of every commit.
+func (a *App) batchDone(orders int, took time.Duration, err error) {
+	a.metrics.Batch(orders, took, err)
+	a.meter.Batch(orders, took)
 }
 
 // Place implements httpapi.Orders.
 func (o countedOrders) Place(ctx context.Context, r order.Request) (order.Placed, error) {
+	began := time.Now()
 	placed, err := o.Service.Place(ctx, r)
+	outcome := "created"
 	switch {
 	case err != nil:
-		o.count(fault.CodeOf(err).String())
+		outcome = fault.CodeOf(err).String()
 	case placed.Undecided:
-		o.count(string(placed.Order.Status)) // queued or undecided
+		outcome = string(placed.Order.Status) // queued or undecided
 	case placed.Replayed:
-		o.count("replayed")
-	default:
-		o.count("created")
+		outcome = "replayed"
 	}
+	o.count(outcome, time.Since(began))
 	return placed, err
 }
 

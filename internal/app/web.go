@@ -9,6 +9,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/payment/sandbox"
 	"github.com/tidegate/tidegate/internal/web"
+	"github.com/tidegate/tidegate/internal/web/night"
 	"github.com/tidegate/tidegate/internal/web/site"
 	"github.com/tidegate/tidegate/internal/web/storefront"
 )
@@ -18,7 +19,7 @@ func (a *App) servePages() error {
 	if !a.config.Web.Enabled {
 		return nil
 	}
-	orders := countedOrders{a.orders, a.metrics.Order}
+	orders := a.countedOrders()
 	pages, err := web.New(web.Parts{
 		Site: site.Parts{
 			Accounts: a.account, Clock: a.clock, Log: a.log, Config: a.config.Web,
@@ -30,6 +31,10 @@ func (a *App) servePages() error {
 		Storefront: storefront.Parts{
 			Accounts: a.account, Orders: orders, Payments: a.payments, Sales: a.sales, Products: a.reader, Levels: a.gate,
 			Clock: a.clock, Provider: sandbox.Name, ViewersMax: a.config.Web.ViewersMax,
+		},
+		Operators: a.account,
+		Night: night.Parts{
+			Sales: a.sales, Orders: a.orders, Books: a.store, Levels: a.gate, Log: a.account, Meter: a.meter, Clock: a.clock, Errors: a.log,
 		},
 	})
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/tidegate/tidegate/internal/web/entry"
+	"github.com/tidegate/tidegate/internal/web/night"
 	"github.com/tidegate/tidegate/internal/web/site"
 	"github.com/tidegate/tidegate/internal/web/storefront"
 )
@@ -15,6 +17,9 @@ type Parts struct {
 	Site site.Parts
 	// Storefront is the storefront's; its Site is filled in here.
 	Storefront storefront.Parts
+	// Operators signs in who may use the console, and Night is its screen for a live sale; its Site and Frame are filled in here.
+	Operators entry.Accounts
+	Night     night.Parts
 }
 
 // Server serves the pages. Safe for concurrent use.
@@ -30,6 +35,8 @@ func New(p Parts) (*Server, error) {
 		return nil, err
 	}
 	p.Storefront.Site = s
+	p.Night.Site, p.Night.Frame = s, entry.Mount(s, p.Operators)
+	night.Mount(p.Night)
 	return &Server{Site: s, storefront: storefront.Mount(p.Storefront)}, nil
 }
 

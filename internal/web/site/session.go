@@ -17,11 +17,14 @@ type cookieNames struct{ access, refresh string }
 // namesOf returns the names. With the prefix __Host- a browser takes a cookie over HTTPS from this very host alone: see
 // https://www.rfc-editor.org/rfc/rfc6265#section-4.1.3.2 of its successor draft.
 func namesOf(https bool) cookieNames {
-	prefix := ""
+	return cookieNames{hostPrefix(https) + "tg_access", hostPrefix(https) + "tg_refresh"}
+}
+
+func hostPrefix(https bool) string {
 	if https {
-		prefix = "__Host-"
+		return "__Host-"
 	}
-	return cookieNames{prefix + "tg_access", prefix + "tg_refresh"}
+	return ""
 }
 
 const (
@@ -108,13 +111,30 @@ func (v *Visit) Forget() {
 }
 
 func (v *Visit) setCookie(name, value string, lifetime time.Duration) {
-	age := int(lifetime / time.Second)
-	if age < 1 {
-		age = -1
-	}
 	http.SetCookie(v, &http.Cookie{
-		Name: name, Value: value, Path: "/", MaxAge: age, HttpOnly: true, Secure: v.site.Config.HTTPS, SameSite: http.SameSiteLaxMode,
+		Name: name, Value: value, Path: "/", MaxAge: maxAge(lifetime), HttpOnly: true, Secure: v.site.Config.HTTPS, SameSite: http.SameSiteLaxMode,
 	})
+}
+
+// Secret returns what SetSecret has kept under a name; empty where there is nothing.
+func (v *Visit) Secret(name string) string { return v.cookie(v.site.secretName(name)) }
+
+// SetSecret keeps a value in the browser that only this shop's own pages have sent back: not even a link from elsewhere does. A
+// lifetime below a second takes it away.
+func (v *Visit) SetSecret(name, value string, lifetime time.Duration) {
+	http.SetCookie(v, &http.Cookie{
+		Name: v.site.secretName(name), Value: value, Path: "/", MaxAge: maxAge(lifetime), HttpOnly: true, Secure: v.site.Config.HTTPS,
+		SameSite: http.SameSiteStrictMode,
+	})
+}
+
+func (s *Site) secretName(name string) string { return hostPrefix(s.Config.HTTPS) + name }
+
+func maxAge(lifetime time.Duration) int {
+	if lifetime < time.Second {
+		return -1
+	}
+	return int(lifetime / time.Second)
 }
 
 // chooseLanguage keeps the language that was chosen with the switch.

@@ -1,0 +1,111 @@
+// The night: a second at a time, as the shop tells it.
+(() => {
+  "use strict";
+  const night = document.querySelector("[data-night]");
+  if (!night) return;
+  const keep = 300; // seconds in the plots
+  const language = document.documentElement.lang;
+  const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
+  const fine = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
+  const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+  const $ = (s) => night.querySelector(s);
+  const at = (m, path) => path.split(".").reduce((o, k) => o[k], m);
+  const words = Object.fromEntries($("[data-last]").dataset.statuses.split("|").map((s) => s.split("=")));
+
+  // Plots, in the colours of the scheme that is on.
+  const rows = [];
+  const series = {
+    stock: (m) => [m.sold, m.reserved, m.left],
+    rates: (m) => [m.rates.created, m.rates.sold_out, m.rates.failed],
+    latency: (m) => [m.rates.p50_ms, m.rates.p99_ms],
+    commit: (m) => [m.rates.batch_orders, m.rates.commit_ms],
+  };
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  let plots = [];
+  const draw = () => {
+    for (const p of plots) p.plot.destroy();
+    const d = dark.matches;
+    const ink = d ? "#a3ada7" : "#5b6560", line = d ? "#2e3733" : "#e2dfd5";
+    const colours = d ? ["#5fcdbd", "#d9b36c", "#ffab8a"] : ["#0d6b63", "#a0741a", "#9c3415"];
+    plots = [...night.querySelectorAll("[data-plot]")].map((box) => {
+      const names = box.dataset.names.split("|");
+      const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
+      const plot = new uPlot({
+        width: Math.max(200, box.clientWidth), height: 190, cursor: { points: { show: false } }, legend: { live: true },
+        scales: { y: { range: (u, lo, hi) => [0, Math.max(1, hi * 1.1)] } },
+        axes: [{ ...axis, values: (u, v) => v.map((s) => clock.format(s * 1000)), space: 90 }, { ...axis, size: 56, values: (u, v) => v.map((n) => whole.format(n)) }],
+        series: [{ value: (u, s) => (s == null ? "–" : clock.format(s * 1000)) }].concat(names.map((label, i) => ({
+          label, stroke: colours[i], width: 2, points: { show: false }, value: (u, n) => (n == null ? "–" : fine.format(n)),
+        }))),
+      }, [[], ...names.map(() => [])], box);
+      return { of: series[box.dataset.plot], plot, box };
+    });
+    fill();
+  };
+  const fill = () => {
+    for (const p of plots) {
+      const columns = rows.map(p.of);
+      p.plot.setData([rows.map((m) => m.at / 1000), ...p.plot.series.slice(1).map((_, i) => columns.map((c) => c[i]))]);
+    }
+  };
+
+  const cell = (row, text, number) => {
+    const c = row.insertCell();
+    c.textContent = text;
+    if (number) c.className = "n";
+  };
+  const show = (m) => {
+    night.dataset.phase = m.phase;
+    const timer = $("[data-clock]");
+    timer.dataset.starts = m.starts;
+    timer.dataset.ends = m.ends;
+    m.drift = m.gate - m.left;
+    for (const n of night.querySelectorAll("[data-n]")) {
+      const value = at(m, n.dataset.n);
+      const text = "ms" in n.dataset ? fine.format(value) + " ms" : whole.format(value);
+      if (n.textContent !== text) n.textContent = text;
+      if ("alarm" in n.dataset) n.classList.toggle("on", value > 0);
+    }
+    const items = document.createElement("tbody"), last = document.createElement("tbody");
+    for (const i of m.items) {
+      const r = items.insertRow();
+      cell(r, i.sku);
+      for (const n of [i.sold, i.reserved, i.left]) cell(r, whole.format(n), true);
+    }
+    for (const o of m.last) {
+      const r = last.insertRow();
+      cell(r, clock.format(o.at));
+      cell(r, o.id);
+      cell(r, whole.format(o.units), true);
+      cell(r, o.total, true);
+      cell(r, words[o.status] || o.status);
+    }
+    $("[data-items]").replaceChildren(...items.rows);
+    $("[data-last]").replaceChildren(...last.rows);
+  };
+
+  const two = (n) => String(n).padStart(2, "0");
+  setInterval(() => {
+    const timer = $("[data-clock]"), now = Date.now();
+    const until = Number(now < Number(timer.dataset.starts) ? timer.dataset.starts : timer.dataset.ends);
+    const s = Math.max(0, Math.round((until - now) / 1000));
+    timer.textContent = (s >= 3600 ? two(Math.floor(s / 3600)) + ":" : "") + two(Math.floor(s / 60) % 60) + ":" + two(s % 60);
+  }, 1000);
+
+  draw();
+  dark.addEventListener("change", draw);
+  let resizing;
+  addEventListener("resize", () => { clearTimeout(resizing); resizing = setTimeout(draw, 200); });
+  const source = new EventSource("/console/night/" + night.dataset.night + "/live");
+  let waiting;
+  source.onmessage = (e) => {
+    const m = JSON.parse(e.data);
+    rows.push(m);
+    if (rows.length > keep) rows.shift();
+    $("[data-away]").hidden = true;
+    // What is told at once, such as the minutes before, is drawn once.
+    clearTimeout(waiting);
+    waiting = setTimeout(() => { show(m); fill(); night.dataset.heard = ""; }, 20);
+  };
+  source.onerror = () => { $("[data-away]").hidden = false; rows.length = 0; };
+})();

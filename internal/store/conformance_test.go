@@ -80,7 +80,7 @@ func conforms(t *testing.T, open func(*testing.T) *store.Store) {
 			newBusyShopOn(t, s)
 			audited(t, s)
 		})
-		t.Run("delivery", func(t *testing.T) {
+		t.Run("deliveries", func(t *testing.T) { // a name of its own: "#01" in a folder's name would end the file's
 			t.Parallel()
 			deliveries(t, watched(t))
 		})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/test/blackbox"
+	"github.com/tidegate/tidegate/test/engine"
 )
 
 // pair is two processes of one shop.
@@ -162,12 +163,19 @@ func TestTheDrillOfTwoProcesses(t *testing.T) {
 func TestWhatASharedShopCannotRelyOn(t *testing.T) {
 	t.Parallel()
 	shared := blackbox.SharedEngines(t)
+	host, port, _ := strings.Cut(strings.TrimPrefix(shared[1], "TIDEGATE_REDIS_ADDRESSES="), ":")
+	replica := engine.Redis(t, "--replicaof", host+" "+port)
+	evicting := engine.Redis(t, "--maxmemory-policy", "allkeys-lru")
 	for _, c := range []struct {
 		name, setting, value string
 		wants                []string
 	}{
 		{"no Redis", "TIDEGATE_REDIS_ADDRESSES", "127.0.0.1:1", []string{"no Redis answers at 127.0.0.1:1", "redis.addresses", "start it"}},
 		{"wrong credentials for Redis", "TIDEGATE_REDIS_PASSWORD", "guess\x00TIDEGATE_REDIS_USER=nobody", []string{"redis.password", "correct them"}},
+		{"a replica", "TIDEGATE_REDIS_ADDRESSES", replica.Address, []string{"redis.addresses", "is a replica", "name its master"}},
+		{"a Redis that may evict", "TIDEGATE_REDIS_ADDRESSES", evicting.Address, []string{"maxmemory-policy", "noeviction"}},
+		{"clocks apart", "TIDEGATE_REDIS_CLOCK_APART_MAX", "1h", []string{"redis.clock_apart_max", "10ms to 1m"}},
+		{"sessions in no Redis", "TIDEGATE_ACCOUNT_SESSIONS", "redis\x00TIDEGATE_REDIS_ADDRESSES=", []string{"account.sessions", "redis.addresses"}},
 		{"not an address", "TIDEGATE_REDIS_ADDRESSES", "redis", []string{"redis.addresses", "host:port"}},
 		{"no MySQL", "TIDEGATE_STORE_PRIMARY", "root@tcp(127.0.0.1:1)/x", []string{"127.0.0.1:1", "store.primary"}},
 		{"wrong credentials for MySQL", "TIDEGATE_STORE_PRIMARY", strings.Replace(strings.TrimPrefix(shared[0], "TIDEGATE_STORE_PRIMARY="), "root@", "root:guess@", 1), []string{"store.primary"}},

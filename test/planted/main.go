@@ -120,6 +120,8 @@ func try(root string, b bug) (r result) {
 	c.Env = append(os.Environ(), b.env...)
 	out, err := c.CombinedOutput()
 	switch {
+	case bytes.Contains(out, []byte("no tests to run")):
+		r.why = "there is no such test"
 	case err == nil:
 		r.why = "the test passes"
 	case bytes.Contains(out, []byte("[build failed]")) || !bytes.Contains(out, []byte("--- FAIL")) && !bytes.Contains(out, []byte("panic:")):

@@ -3,11 +3,31 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 )
 
-// TestEveryBugCanBePlanted: the text that each bug replaces still stands where it says. Whether its test catches it is shown
-// by running the command, which takes minutes.
+// testsOf returns the text of a package's tests.
+func testsOf(t *testing.T, folder string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("../..", folder, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(text)
+	}
+	return all.String()
+}
+
+// TestEveryBugCanBePlanted: the text that each bug replaces still stands where it says, and there is a test of the name that
+// is to catch it. Whether it does is shown by running the command, which takes minutes.
 func TestEveryBugCanBePlanted(t *testing.T) {
 	if len(bugs) < 20 {
 		t.Errorf("there are %d bugs, fewer than 20", len(bugs))
@@ -18,6 +38,9 @@ func TestEveryBugCanBePlanted(t *testing.T) {
 			t.Errorf("%q is there twice", b.name)
 		}
 		seen[b.name] = true
+		if tests := testsOf(t, b.folder); !slices.ContainsFunc(strings.Split(b.run, "|"), func(name string) bool { return strings.Contains(tests, "func "+name+"(") }) {
+			t.Errorf("%s: %s has no test %s", b.name, b.folder, b.run)
+		}
 		texts := map[string]string{}
 		for _, e := range b.edits {
 			if _, read := texts[e.file]; !read {

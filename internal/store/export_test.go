@@ -10,6 +10,9 @@ import (
 // AskFor bounds how long s asks after a COMMIT that was not answered.
 func (s *Store) AskFor(d time.Duration) { s.my.askMax = d }
 
+// Twice has every transaction of s undone once and run again, as after a deadlock.
+func (s *Store) Twice() { s.my.twice = true }
+
 // Texts lists every text of SQL that s was asked for, as it was written.
 func (s *Store) Texts() (all []string) {
 	s.dialect.texts.Range(func(written, _ any) bool {

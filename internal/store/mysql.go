@@ -49,6 +49,8 @@ type mysqlWriter struct {
 	recent *recent
 	// askMax is unknownMax, but for tests.
 	askMax time.Duration
+	// twice, of tests alone, has every transaction undone once and run again, as after a deadlock.
+	twice bool
 
 	mu sync.Mutex
 	// undecided holds an order of each batch whose COMMIT was not answered, until somebody is told what became of it.
@@ -197,6 +199,13 @@ func (w *mysqlWriter) try(ctx context.Context, p priority, fn func(tx *Tx) error
 	}()
 	if err := crashpoint.Fail(at.beginAfter); err != nil {
 		return err
+	}
+	if w.twice {
+		_ = fn(&Tx{my: m})
+		m.lost = nil
+		if err := m.restart(); err != nil {
+			return err
+		}
 	}
 	tx := &Tx{my: m}
 	if err := fn(tx); err != nil {

@@ -126,6 +126,7 @@ func isAllowed(text string) bool {
 var (
 	comparedTo = regexp.MustCompile(`(\w+)\s*(?:=|<>|<=|>=|<|>|IN \()\s*[?, ]*$`)
 	bytesOf    = regexp.MustCompile(`^(handle|code|idem_key|email|title|token|consumer|msg_key|topic|name|holder|type|status|kind|currency|password_hash|current_hash)$`)
+	binaryID   = regexp.MustCompile(`UPDATE outbox|FROM marker`)
 	scanLine   = regexp.MustCompile(`\bSCAN (\w+)(?: AS (\w+))?`)
 )
 
@@ -140,7 +141,7 @@ func withValues(text string) string {
 			return out.String()
 		}
 		value := "20"
-		if m := comparedTo.FindStringSubmatch(strings.NewReplacer("'k20'", "?", "20", "?").Replace(out.String())); m != nil && bytesOf.MatchString(m[1]) {
+		if m := comparedTo.FindStringSubmatch(strings.NewReplacer("'k20'", "?", "20", "?").Replace(out.String())); m != nil && (bytesOf.MatchString(m[1]) || m[1] == "id" && binaryID.MatchString(text)) {
 			value = "'k20'"
 		}
 		if strings.HasSuffix(strings.TrimRight(before, " ="), ">") {

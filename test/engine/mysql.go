@@ -66,7 +66,7 @@ func EmptyMySQL(t testing.TB, address string) {
 			t.Fatal(err)
 		}
 		switch table {
-		case "stamp":
+		case "stamp": // rows that a migration has made
 			empty = append(empty, "UPDATE stamp SET position = 0")
 		case "gate_epoch":
 			empty = append(empty, "UPDATE gate_epoch SET number = 0, ready = 0, position = 0, engine = ''")

@@ -20,6 +20,9 @@ import (
 // startMax bounds how long a server of a test's own may take to start; a loaded machine takes seconds.
 const startMax = 2 * time.Minute
 
+// installTriesMax bounds the tries to make an empty data folder.
+const installTriesMax = 3
+
 // MariaDB is a server of a test's own, which can be killed and started again. Its root has no password.
 type MariaDB struct {
 	// Address is its host and port.
@@ -38,10 +41,16 @@ func StartMariaDB(t testing.TB, options ...string) *MariaDB {
 	t.Helper()
 	install := Binary(t, "mariadb-install-db", "mariadb-server")
 	m := &MariaDB{Address: lastingAddress(t), folder: t.TempDir(), program: Binary(t, "mariadbd", "mariadb-server"), options: options}
-	out, err := exec.CommandContext(t.Context(), install, "--no-defaults", "--user=root", "--auth-root-authentication-method=normal", "--skip-test-db",
-		"--datadir="+m.data(), "--innodb-log-file-size=16M").CombinedOutput()
-	if err != nil {
-		t.Fatalf("mariadb-install-db: %v\n%s", err, out)
+	for try := 1; ; try++ {
+		out, err := exec.CommandContext(t.Context(), install, "--no-defaults", "--user=root", "--auth-root-authentication-method=normal", "--skip-test-db",
+			"--datadir="+m.data(), "--innodb-log-file-size=16M", "--innodb-use-native-aio=0").CombinedOutput()
+		if err == nil {
+			break
+		}
+		if try == installTriesMax { // several at once on a loaded machine can starve one
+			t.Fatalf("mariadb-install-db: %v\n%s", err, out)
+		}
+		_ = os.RemoveAll(m.data())
 	}
 	m.Start(t)
 	t.Cleanup(func() { m.Kill(t) })
@@ -101,7 +110,7 @@ func (m *MariaDB) run(t testing.TB, port string) {
 	m.running = exec.Command(m.program, append([]string{
 		"--no-defaults", "--user=root", "--datadir=" + m.data(), "--bind-address=127.0.0.1", "--port=" + port,
 		"--socket=" + filepath.Join(m.folder, "socket"), "--pid-file=" + filepath.Join(m.folder, "pid"), "--log-error=" + filepath.Join(m.folder, "log"),
-		"--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M", "--skip-name-resolve", "--character-set-server=utf8mb4",
+		"--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M", "--innodb-use-native-aio=0", "--skip-name-resolve", "--character-set-server=utf8mb4",
 	}, m.options...)...)
 	if err := m.running.Start(); err != nil {
 		t.Fatal(err)

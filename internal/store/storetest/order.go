@@ -47,6 +47,7 @@ func Order(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"general stock has no limit and no terms", orderGeneral},
 		{"an order's id that exists is a collision, and no replay", orderCollision},
 		{"a reservation past its deadline is not committed", orderLapsed},
+		{"a queued order is settled once, however often it is delivered", orderQueued},
 		{"a sale that is closed, changed or unknown", orderTerms},
 		{"batches at once do not sell a unit twice", orderBatchesAtOnce},
 		{"every accepted order writes its movements and its event, in the order of commits", orderRecords},

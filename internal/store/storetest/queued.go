@@ -1,0 +1,66 @@
+package storetest
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/order"
+)
+
+// orderQueued: what was queued is accepted again where it was committed, and refused again where it was refused, also when it
+// could be had by then; a refusal says why, and binds no key.
+func orderQueued(tr *Trade) {
+	s := tr.Sale(1, 0, mug)
+	queued := func(c id.Customer, key string) *order.Draft {
+		d := tr.Order(s, c, key, Line(mug, 1))
+		d.Claim.Queued, d.SettledAt = true, tr.Clock.Now()
+		return d
+	}
+	first, second := queued(1, "a"), queued(2, "a")
+	out := tr.Commit(first, second)
+	tr.want(out[0], order.Accepted)
+	tr.want(out[1], order.Declined)
+	for range 2 {
+		out = tr.Commit(second, first)
+		tr.want(out[0], order.Declined)
+		tr.want(out[1], order.Accepted)
+		if !out[1].Again {
+			tr.T.Error("an order that was committed before is accepted as if it were new")
+		}
+	}
+	tr.Cancel(first.Order.ID)
+	tr.want(tr.Commit(second)[0], order.Declined)
+	tr.Pool(s.ID, mug, 1, 0, 0)
+
+	refusal, err := tr.Store.Refusal(tr.T.Context(), second.Order.ID)
+	if err != nil || refusal.Code != fault.SoldOut || refusal.SKU != mug || refusal.Customer != 2 || refusal.Sale != s.ID || !refusal.At.Equal(second.SettledAt) {
+		tr.T.Errorf("the refusal is %+v, %v", refusal, err)
+	}
+	if _, err := tr.Store.Refusal(tr.T.Context(), first.Order.ID); !errors.Is(err, fault.NotFound) {
+		tr.T.Errorf("the refusal of an order that was made: %v", err)
+	}
+	third := queued(2, "a") // the key of the refused one
+	tr.want(tr.Commit(third)[0], order.Accepted)
+	repeat := queued(2, "a") // another order of the same key
+	tr.want(tr.Commit(repeat)[0], order.Declined)
+	if refusal, err := tr.Store.Refusal(tr.T.Context(), repeat.Order.ID); err != nil || refusal.Instead != third.Order.ID {
+		tr.T.Errorf("the refusal of a second order of one key is %+v, %v; want it to name the first", refusal, err)
+	}
+	over := queued(3, "a")
+	over.Refusal = fault.SaleEnded
+	tr.want(tr.Commit(over)[0], order.Declined)
+	if refusal, err := tr.Store.Refusal(tr.T.Context(), over.Order.ID); err != nil || refusal.Code != fault.SaleEnded {
+		tr.T.Errorf("the refusal of one that the shop no longer takes is %+v, %v", refusal, err)
+	}
+
+	asked := []id.Order{first.Order.ID, 99, second.Order.ID, third.Order.ID}
+	fates, err := tr.Store.Fates(tr.T.Context(), asked)
+	slices.Sort(fates)
+	want := []id.Order{first.Order.ID, second.Order.ID, third.Order.ID}
+	slices.Sort(want)
+	if err != nil || !slices.Equal(fates, want) {
+		tr.T.Errorf("decided are %v, %v; want %v", fates, err, want)
+	}
+}

@@ -56,6 +56,7 @@ type App struct {
 	proxies  wire.Proxies
 	shop     // the modules
 	warmer   warmer
+	changes  changes
 	handler  http.Handler // of the public listener
 	pages    *web.Server  // nil: there are none
 	meter    *night.Meter

@@ -36,6 +36,9 @@ func (a *App) sharedLoops() []loop {
 	if a.node != nil {
 		node = []loop{{name: "node", every: nodeEvery, retryMax: time.Second, step: onceAndRest(a.node.step)}}
 	}
+	if a.cache == nil { // with Redis the catalogue hears of changes at once
+		node = append(node, loop{name: "catalogue", every: changesEvery, step: a.changes.step})
+	}
 	return append(node,
 		a.alone(loop{name: "stamp", every: stampEvery, wake: a.store.StampWake(), step: a.store.StampStep}),
 		a.alone(loop{name: "forget_markers", every: cleanEvery, step: a.store.ForgetStep}),

@@ -100,6 +100,7 @@ func (a *App) wire(ctx context.Context) error {
 	if err := a.newBus(ctx, a.newConsumers()); err != nil {
 		return err
 	}
+	a.changes = changes{store: a.store, reader: s.reader}
 	a.warmer = warmer{book: s.book, reader: s.reader, clock: a.clock}
 	if err := a.serveContract(); err != nil {
 		return err
@@ -187,7 +188,7 @@ func (a *App) load(ctx context.Context) error {
 		return err
 	}
 	// The gate before the book: the follower then goes on from a position that the book cannot be behind.
-	for _, read := range []func(context.Context) error{s.loadGate, s.book.Load, s.account.Load, s.reader.Open} {
+	for _, read := range []func(context.Context) error{a.changes.begin, s.loadGate, s.book.Load, s.account.Load, s.reader.Open} {
 		if err := read(ctx); err != nil {
 			return err
 		}

@@ -67,14 +67,7 @@ func newGeneration(context.Context) ([]byte, time.Duration, error) {
 // are both given. What cannot be told now is told by a later TellStep.
 func (r *Reader) forget(ctx context.Context, all ...Keys) {
 	for _, k := range all {
-		r.products.drop(k.Product)
-		r.addresses.drop(address{byHandle, k.Handle})
-		for _, code := range k.Codes {
-			r.addresses.drop(address{byCode, code})
-		}
-		for _, sku := range k.SKUs {
-			r.sellables.drop(sku)
-		}
+		r.drop(k)
 	}
 	r.generation.Add(1)
 	r.tell(ctx, forgottenKeys(all))

@@ -26,6 +26,11 @@ func (s *Store) PutProducts(ctx context.Context, b catalog.Batch) ([]catalog.Cha
 			if changes[i], err = putProduct(tx, &shelves, b.Puts[i], b.Now); err != nil {
 				return err
 			}
+			if c := &changes[i]; c.Action == catalog.Created || c.Action == catalog.Updated {
+				if err := tx.announceProduct(&c.Before, &c.After, b.Now); err != nil {
+					return err
+				}
+			}
 		}
 		if b.DryRun {
 			return errDryRun
@@ -251,9 +256,19 @@ UPDATE product
  WHERE id = ?`, millis(now), product); err != nil {
 			return err
 		}
-		return retireVariants(tx, product)
+		if err := retireVariants(tx, product); err != nil {
+			return err
+		}
+		after := before
+		after.Status, after.Version = catalog.Retired, before.Version+1
+		return tx.announceProduct(&before, &after, now)
 	})
 	return before, err
+}
+
+// announceProduct tells the other processes, and whoever follows the catalogue, that a product changed.
+func (tx *Tx) announceProduct(before, after *catalog.Product, at time.Time) error {
+	return tx.announce(catalog.EventChanged, int64(after.ID), catalog.NewChangedEvent(before, after), at)
 }
 
 // SetMostRead implements catalog.Store.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,8 +16,10 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/tidegate/tidegate/api/events"
+	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/kernel/event"
 	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/money"
 	"github.com/tidegate/tidegate/internal/order"
 	"github.com/tidegate/tidegate/internal/payment"
 	"github.com/tidegate/tidegate/internal/sale"
@@ -46,6 +49,17 @@ func announced(t *testing.T) []event.Event {
 	tr := storetest.NewTrade(t, s)
 	const shoe, hat id.SKU = 7240126464000002, 7240126464000003
 	const ada id.Customer = 7240126464000004
+	product := catalog.Product{ID: 7240126464000001, Handle: "blue-shoe", Title: "Blue shoe", Status: catalog.Published, Options: []string{"Size"}}
+	for i, sku := range []id.SKU{shoe, hat} {
+		product.Variants = append(product.Variants, catalog.Variant{ID: sku, Code: fmt.Sprint("SHOE-", i), Options: []string{fmt.Sprint(i)}, Price: money.Of(1250, "GBP")})
+	}
+	changes, err := s.PutProducts(t.Context(), catalog.Batch{Puts: []catalog.Put{{Product: product}}, Now: tr.Clock.Now(), NewID: tr.Mint.Next})
+	if err != nil || changes[0].Err != nil {
+		t.Fatal(err, changes[0].Err)
+	}
+	if _, err := s.RetireProduct(t.Context(), product.ID, 0, tr.Clock.Now()); err != nil {
+		t.Fatal(err)
+	}
 	drop := tr.Sale(100, 20, shoe, hat)
 	place := func(key string, in *sale.Sale) id.Order {
 		d := tr.Order(in, ada, key, storetest.Line(shoe, 2), storetest.Line(hat, 1))
@@ -91,7 +105,7 @@ func announced(t *testing.T) []event.Event {
 
 // known lists the events that the code can announce.
 func known() []string {
-	all := []string{"stock.moved.v1", "sale.changed.v1"}
+	all := []string{"stock.moved.v1", "sale.changed.v1", catalog.EventChanged}
 	for _, st := range order.Statuses() {
 		all = append(all, order.EventOf(st))
 	}

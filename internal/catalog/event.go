@@ -1,0 +1,68 @@
+package catalog
+
+import (
+	"slices"
+
+	"github.com/tidegate/tidegate/internal/kernel/id"
+)
+
+// EventChanged announces that a product was made, changed or deleted.
+const EventChanged = "product.changed.v1"
+
+// ChangedEvent is the payload of EventChanged: what the product is or was asked for by.
+type ChangedEvent struct {
+	Product id.Product `json:"product_id"`
+	Status  Status     `json:"status"`
+	Version int64      `json:"version"`
+	Handles []string   `json:"handles"`
+	SKUs    []id.SKU   `json:"sku_ids"`
+	Codes   []string   `json:"codes"`
+}
+
+// NewChangedEvent returns the payload for a product that was one thing and is another now; before is the zero value of one
+// that is new.
+func NewChangedEvent(before, after *Product) ChangedEvent {
+	e := ChangedEvent{Product: after.ID, Status: after.Status, Version: after.Version, SKUs: []id.SKU{}, Codes: []string{}}
+	for _, p := range []*Product{before, after} {
+		if p.ID.IsZero() {
+			continue
+		}
+		k := p.Keys()
+		e.Handles, e.SKUs, e.Codes = append(e.Handles, k.Handle), append(e.SKUs, k.SKUs...), append(e.Codes, k.Codes...)
+	}
+	e.Handles, e.SKUs, e.Codes = distinct(e.Handles), distinct(e.SKUs), distinct(e.Codes)
+	return e
+}
+
+func distinct[T int64 | string | id.SKU](all []T) []T {
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Heard drops what a change by another process has made old. It does no I/O.
+func (r *Reader) Heard(all []ChangedEvent) {
+	for _, e := range all {
+		for i, handle := range e.Handles {
+			k := Keys{Product: e.Product, Handle: handle}
+			if i == 0 {
+				k.SKUs, k.Codes = e.SKUs, e.Codes
+			}
+			r.known.addKeys(k)
+			r.drop(k)
+		}
+	}
+	r.generation.Add(1)
+	r.dropShelf() // a product may have brought a brand or a category along
+}
+
+// drop drops what is in memory of a product.
+func (r *Reader) drop(k Keys) {
+	r.products.drop(k.Product)
+	r.addresses.drop(address{byHandle, k.Handle})
+	for _, code := range k.Codes {
+		r.addresses.drop(address{byCode, code})
+	}
+	for _, sku := range k.SKUs {
+		r.sellables.drop(sku)
+	}
+}

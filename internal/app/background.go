@@ -147,6 +147,9 @@ func (a *App) observe() error {
 	if err := a.metrics.ObserveGate(s.saleLevels); err != nil {
 		return err
 	}
+	if err := a.observeGate(); err != nil {
+		return err
+	}
 	if err := a.metrics.ObserveExpiryLag(a.expiryLag); err != nil {
 		return err
 	}

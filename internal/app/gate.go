@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -67,6 +68,24 @@ func (a *App) gateLoops() []loop {
 		{name: "gate_confirm", every: gateConfirmEvery, retryMax: gateRetryMax, step: a.front.ConfirmStep},
 		{name: "gate_sweep", every: gateSweepEvery, step: a.front.SweepStep},
 	}
+}
+
+// observeGate gives the metrics how a gate in Redis stands.
+func (a *App) observeGate() error {
+	if a.front == nil {
+		return nil
+	}
+	trusted := func() int64 {
+		if a.front.Trusted() {
+			return 1
+		}
+		return 0
+	}
+	return errors.Join(
+		a.metrics.ObserveCount("tidegate.gate.trusted", "1 where the gate in Redis is asked, 0 where orders go on by the database's guard alone.", trusted),
+		a.metrics.ObserveCount("tidegate.gate.unguarded.orders", "Orders under way by the database's guard alone.",
+			func() int64 { return int64(a.front.Unguarded()) }),
+	)
 }
 
 // loadGate reads the gate into memory; one in Redis is taken up as it is, or rebuilt where it cannot be trusted.

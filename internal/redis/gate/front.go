@@ -136,9 +136,19 @@ func (f *Front) Reserve(ctx context.Context, c *inventory.Claim) (inventory.Answ
 		f.giveBackLater(c)
 		return inventory.Answer{}, fault.Wrap(fault.TimedOut, err, "The reservation was not answered in time; try again with the same key.").After(time.Second)
 	}
-	f.breaker.RecordFailure()
+	f.failed()
 	return f.unguarded(c)
 }
+
+// failed counts a question without an answer, and has Step look at once: behind a connection that broke there may be another
+// server by now.
+func (f *Front) failed() {
+	f.breaker.RecordFailure()
+	f.signal()
+}
+
+// Unguarded returns how many orders are under way by the database's guard alone.
+func (f *Front) Unguarded() int { return f.limiter.Inflight() }
 
 // unguarded lets an order go on by the database's guard alone, where there is room for one more.
 //
@@ -161,7 +171,7 @@ func (f *Front) Find(ctx context.Context, c *inventory.Claim) (inventory.Answer,
 	if err == nil || ctx.Err() != nil {
 		return a, err
 	}
-	f.breaker.RecordFailure()
+	f.failed()
 	return inventory.Answer{}, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/payment/sandbox"
 	"github.com/tidegate/tidegate/internal/web"
+	"github.com/tidegate/tidegate/internal/web/desk"
 	"github.com/tidegate/tidegate/internal/web/night"
 	"github.com/tidegate/tidegate/internal/web/site"
 	"github.com/tidegate/tidegate/internal/web/storefront"
@@ -35,6 +36,11 @@ func (a *App) servePages() error {
 		Operators: a.account,
 		Night: night.Parts{
 			Sales: a.sales, Orders: a.orders, Books: a.store, Levels: a.gate, Log: a.account, Meter: a.meter, Clock: a.clock, Errors: a.log,
+		},
+		Desk: desk.Parts{
+			Accounts: a.account, Sales: a.sales, Levels: a.gate, Products: a.reader, Catalogue: a.catalog, Stock: a.stock,
+			Orders: a.orders, Payments: a.payments, Letters: a.letters, Auditor: a.auditor, Clock: a.clock,
+			PaymentWindow: a.config.Orders.PaymentWindow, Currency: a.catalog.Currency(),
 		},
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/tidegate/tidegate/internal/web/desk"
 	"github.com/tidegate/tidegate/internal/web/entry"
 	"github.com/tidegate/tidegate/internal/web/night"
 	"github.com/tidegate/tidegate/internal/web/site"
@@ -17,9 +18,11 @@ type Parts struct {
 	Site site.Parts
 	// Storefront is the storefront's; its Site is filled in here.
 	Storefront storefront.Parts
-	// Operators signs in who may use the console, and Night is its screen for a live sale; its Site and Frame are filled in here.
+	// Operators signs in who may use the console, Night is its screen for a live sale, and Desk its other pages. Their Site and
+	// Frame are filled in here.
 	Operators entry.Accounts
 	Night     night.Parts
+	Desk      desk.Parts
 }
 
 // Server serves the pages. Safe for concurrent use.
@@ -35,8 +38,10 @@ func New(p Parts) (*Server, error) {
 		return nil, err
 	}
 	p.Storefront.Site = s
-	p.Night.Site, p.Night.Frame = s, entry.Mount(s, p.Operators)
+	frame := entry.Mount(s, p.Operators)
+	p.Night.Site, p.Night.Frame, p.Desk.Frame = s, frame, frame
 	night.Mount(p.Night)
+	desk.Mount(p.Desk)
 	return &Server{Site: s, storefront: storefront.Mount(p.Storefront)}, nil
 }
 

@@ -35,7 +35,11 @@ type part struct {
 	Of   any
 }
 
+// question is what the console's template "ask" asks: what will be done, where that is sent, and what it means.
+type question struct{ Word, Action, Note string }
+
 var funcs = template.FuncMap{
+	"ask":     func(word, action, note string) question { return question{word, action, note} },
 	"arg":     func(v View, of any) part { return part{v, of} },
 	"minutes": func(d time.Duration) int64 { return int64(math.Ceil(d.Minutes())) },
 }
@@ -79,6 +83,9 @@ type View struct {
 
 // T returns the words of a key: see lang.Language.T.
 func (v View) T(key string, pairs ...any) string { return v.lang.T(key, pairs...) }
+
+// In reports whether the page's address begins with a path.
+func (v View) In(path string) bool { return strings.HasPrefix(v.Path, path) }
 
 // Lang returns the language's tag.
 func (v View) Lang() string { return v.lang.Tag }

@@ -1,0 +1,367 @@
+package desk
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/catalog"
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/money"
+	"github.com/tidegate/tidegate/internal/sale"
+	"github.com/tidegate/tidegate/internal/web/site"
+)
+
+// rowsOnPage is how many rows a list of the console has.
+const rowsOnPage = 50
+
+func (d *Desk) mountSales() {
+	d.page("GET /console/sales", account.RoleSales, d.showSales)
+	d.page("GET /console/sales/new", account.RoleSales, d.showNewSale)
+	d.page("GET /console/sales/{id}", account.RoleSales, d.showSale)
+	d.page("GET /console/sales/{id}/terms", account.RoleSales, d.showTerms)
+	d.act("POST /console/sales", account.RoleSales, "createSale", d.createSale)
+	d.act("POST /console/sales/{id}/terms", account.RoleSales, "replaceSale", d.replaceSale)
+	for _, m := range []struct {
+		path, verb string
+		to         sale.Status
+	}{{"schedule", "scheduleSale", sale.Scheduled}, {"pause", "pauseSale", sale.Paused}, {"resume", "resumeSale", sale.Live}, {"end", "endSale", sale.Ended}} {
+		d.act("POST /console/sales/{id}/"+m.path, account.RoleSales, m.verb, func(ctx context.Context, r *request) (string, error) {
+			return d.changed(r, func(s id.Sale) error {
+				_, err := d.Sales.Move(ctx, s, m.to, r.who.Name)
+				return err
+			})
+		})
+	}
+	d.act("POST /console/sales/{id}/limit", account.RoleSales, "amendSale", d.changeLimit)
+	d.act("POST /console/sales/{id}/allocation", account.RoleSales, "changeAllocation", d.changeAllocation)
+}
+
+// salesPage is the list of sales.
+type salesPage struct {
+	Sales []saleRow
+	Next  id.Sale
+}
+
+type saleRow struct {
+	*sale.Sale
+	Phase      sale.Status
+	Allocation int64
+}
+
+func (d *Desk) rowOf(s *sale.Sale) saleRow {
+	row := saleRow{Sale: s, Phase: s.Phase(d.Clock.Now())}
+	for _, it := range s.Items {
+		row.Allocation += it.Allocation
+	}
+	return row
+}
+
+func (d *Desk) showSales(r *request) error {
+	before, err := queryID[id.Sale](r, "before")
+	if err != nil {
+		return err
+	}
+	found, err := d.Sales.List(r.Request.Context(), before, rowsOnPage+1)
+	if err != nil {
+		return err
+	}
+	page := salesPage{}
+	if len(found) > rowsOnPage {
+		found = found[:rowsOnPage]
+		page.Next = found[rowsOnPage-1].ID
+	}
+	for _, s := range found {
+		page.Sales = append(page.Sales, d.rowOf(s))
+	}
+	return d.show(r, http.StatusOK, d.sales, "Sales", page)
+}
+
+// queryID reads an id in the address; zero where there is none. It returns fault.NotFound.
+func queryID[T ~int64](r *request, name string) (T, error) {
+	text := r.Query(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := id.Parse[T](text)
+	if err != nil {
+		return 0, fault.New(fault.NotFound, "%q is not an id: digits alone.", text)
+	}
+	return n, nil
+}
+
+// salePage is one sale.
+type salePage struct {
+	saleRow
+	Items []saleItem
+}
+
+type saleItem struct {
+	sale.Item
+	Code, Title string
+	Left        int64
+	Known       bool // the gate holds the pool
+}
+
+func (d *Desk) showSale(r *request) error {
+	s, err := d.saleOf(r)
+	if err != nil {
+		return err
+	}
+	page := salePage{saleRow: d.rowOf(s)}
+	for _, it := range s.Items {
+		row := saleItem{Item: it}
+		row.Left, row.Known = d.Levels.Level(inventory.Pool{Sale: s.ID, SKU: it.SKU})
+		if row.Title, row.Code, err = d.nameOf(r.Request.Context(), it.Product, it.SKU); err != nil {
+			return err
+		}
+		page.Items = append(page.Items, row)
+	}
+	return d.show(r, http.StatusOK, d.sale, s.Title, page)
+}
+
+func (d *Desk) saleOf(r *request) (*sale.Sale, error) {
+	s, err := site.PathID[id.Sale](r.Visit, "id")
+	if err != nil {
+		return nil, err
+	}
+	return d.Sales.Sale(r.Request.Context(), s)
+}
+
+// nameOf names a SKU: its product's title and its stock code. What is not published goes by its number.
+func (d *Desk) nameOf(ctx context.Context, p id.Product, sku id.SKU) (title, code string, err error) {
+	page, err := d.Products.Product(ctx, p)
+	if fault.CodeOf(err) == fault.NotFound {
+		return "SKU " + sku.String(), sku.String(), nil
+	}
+	v, err := viewOf(page, err)
+	if err != nil {
+		return "", "", err
+	}
+	for _, w := range v.Variants {
+		if w.SKU == sku {
+			return v.Title, w.Code, nil
+		}
+	}
+	return v.Title, sku.String(), nil
+}
+
+func viewOf(page *catalog.Page, err error) (v catalog.View, _ error) {
+	if err != nil {
+		return v, err
+	}
+	if err := json.Unmarshal(page.Body, &v); err != nil {
+		return v, fmt.Errorf("read a page of the catalogue: %w", err)
+	}
+	return v, nil
+}
+
+// changed carries out a change of the sale in the path and leads back to it.
+func (d *Desk) changed(r *request, change func(id.Sale) error) (string, error) {
+	s, err := site.PathID[id.Sale](r.Visit, "id")
+	if err == nil {
+		err = change(s)
+	}
+	return "/console/sales/" + s.String(), err
+}
+
+func (d *Desk) changeLimit(ctx context.Context, r *request) (string, error) {
+	return d.changed(r, func(s id.Sale) error {
+		limit, err := site.Number("limit_per_customer", r.Form("limit"), 0, sale.LimitMax, -1)
+		if err != nil {
+			return err
+		}
+		if limit < 0 {
+			return fault.Bad("limit_per_customer", "Say how many; 0 is no limit.")
+		}
+		_, err = d.Sales.Change(ctx, sale.Change{Sale: s, Limit: &limit})
+		return err
+	})
+}
+
+func (d *Desk) changeAllocation(ctx context.Context, r *request) (string, error) {
+	return d.changed(r, func(s id.Sale) error {
+		sku, err := id.Parse[id.SKU](r.Form("sku"))
+		if err != nil {
+			return fault.Bad("sku_id", "Choose an item.")
+		}
+		units, err := site.Number("units", r.Form("units"), -sale.AllocationMax, sale.AllocationMax, 0)
+		if err != nil {
+			return err
+		}
+		_, err = d.Sales.Allocate(ctx, sale.Allocation{Sale: s, SKU: sku, Units: units, Reason: r.Form("reason"), Actor: r.who.Name})
+		return err
+	})
+}
+
+// termsPage is the form of a sale's terms. Items is a line for each: stock code, price, units.
+type termsPage struct {
+	Sale                  *sale.Sale // being changed; nil for a new one
+	Action                string
+	Title, Items          string
+	StartsAt, EndsAt      string // as datetime-local, in UTC
+	Limit, PaymentSeconds int64
+	ShowsLeft             sale.Shows
+	Currency              money.Currency
+}
+
+// formTime is how a browser writes a datetime-local field.
+const formTime = "2006-01-02T15:04:05"
+
+// showNewSale shows an empty form, or, with the parameter from, the terms of another sale a week later.
+func (d *Desk) showNewSale(r *request) error {
+	opens := d.Clock.Now().Add(24 * time.Hour).Truncate(time.Hour)
+	page := termsPage{
+		Action: "/console/sales", StartsAt: opens.UTC().Format(formTime), EndsAt: opens.Add(time.Hour).UTC().Format(formTime),
+		PaymentSeconds: int64(d.PaymentWindow.Seconds()), ShowsLeft: sale.Exact, Currency: d.Currency,
+	}
+	from, err := queryID[id.Sale](r, "from")
+	if err != nil {
+		return err
+	}
+	if from != 0 {
+		s, err := d.Sales.Sale(r.Request.Context(), from)
+		if err != nil {
+			return err
+		}
+		if err := d.fill(r.Request.Context(), &page, s); err != nil {
+			return err
+		}
+		length := s.EndsAt.Sub(s.StartsAt)
+		page.StartsAt, page.EndsAt = opens.UTC().Format(formTime), opens.Add(length).UTC().Format(formTime)
+	}
+	return d.show(r, http.StatusOK, d.terms, "New sale", page)
+}
+
+func (d *Desk) showTerms(r *request) error {
+	s, err := d.saleOf(r)
+	if err != nil {
+		return err
+	}
+	page := termsPage{Sale: s, Action: "/console/sales/" + s.ID.String() + "/terms", Currency: d.Currency}
+	if err := d.fill(r.Request.Context(), &page, s); err != nil {
+		return err
+	}
+	return d.show(r, http.StatusOK, d.terms, s.Title, page)
+}
+
+// fill puts a sale's terms into the form.
+func (d *Desk) fill(ctx context.Context, page *termsPage, s *sale.Sale) error {
+	page.Title, page.Limit, page.PaymentSeconds, page.ShowsLeft = s.Title, s.Limit, int64(s.PaymentWindow.Seconds()), s.ShowsLeft
+	page.StartsAt, page.EndsAt = s.StartsAt.Format(formTime), s.EndsAt.Format(formTime)
+	var lines strings.Builder
+	for _, it := range s.Items {
+		_, code, err := d.nameOf(ctx, it.Product, it.SKU)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&lines, "%s %s %d\n", code, it.Price.Decimal(), it.Allocation)
+	}
+	page.Items = lines.String()
+	return nil
+}
+
+func (d *Desk) createSale(ctx context.Context, r *request) (string, error) {
+	terms, err := d.termsOf(ctx, r)
+	if err != nil {
+		return "", err
+	}
+	made, err := d.Sales.Create(ctx, terms)
+	if err != nil {
+		return "", err
+	}
+	return "/console/sales/" + made.ID.String(), nil
+}
+
+func (d *Desk) replaceSale(ctx context.Context, r *request) (string, error) {
+	return d.changed(r, func(s id.Sale) error {
+		terms, err := d.termsOf(ctx, r)
+		if err != nil {
+			return err
+		}
+		version, err := site.Number("version", r.Form("version"), 1, 1<<62, 0)
+		if err != nil {
+			return err
+		}
+		terms.ID = s
+		_, err = d.Sales.Replace(ctx, terms, version)
+		return err
+	})
+}
+
+// termsOf reads the form of a sale's terms. It returns fault.Invalid, naming the field.
+func (d *Desk) termsOf(ctx context.Context, r *request) (terms sale.Sale, err error) {
+	terms = sale.Sale{Title: r.Form("title"), ShowsLeft: sale.Shows(r.Form("shows_left"))}
+	if terms.StartsAt, err = formMoment(r, "starts_at"); err != nil {
+		return terms, err
+	}
+	if terms.EndsAt, err = formMoment(r, "ends_at"); err != nil {
+		return terms, err
+	}
+	if terms.Limit, err = site.Number("limit_per_customer", r.Form("limit_per_customer"), 0, sale.LimitMax, 0); err != nil {
+		return terms, err
+	}
+	seconds, err := site.Number("payment_seconds", r.Form("payment_seconds"), int64(sale.PaymentMin.Seconds()), int64(sale.PaymentMax.Seconds()), int64(d.PaymentWindow.Seconds()))
+	if err != nil {
+		return terms, err
+	}
+	terms.PaymentWindow = time.Duration(seconds) * time.Second
+	n := 0
+	for line := range strings.Lines(r.Form("items")) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		n++
+		it, err := d.itemOf(ctx, line)
+		if err != nil {
+			return terms, fmt.Errorf("line %d of the items: %w", n, err)
+		}
+		terms.Items = append(terms.Items, it)
+	}
+	return terms, nil
+}
+
+// itemOf reads a line of the items: stock code, price, units. A code may have spaces.
+func (d *Desk) itemOf(ctx context.Context, line string) (it sale.Item, err error) {
+	words := strings.Fields(line)
+	if len(words) < 3 {
+		return it, fault.Bad("items", "%q is not a stock code, a price and a number of units.", line)
+	}
+	code, price, units := strings.Join(words[:len(words)-2], " "), words[len(words)-2], words[len(words)-1]
+	if it.Price, err = money.Parse(price, d.Currency); err != nil {
+		return it, fault.Bad("items", "%q is not a price: %s", price, err)
+	}
+	if it.Allocation, err = site.Number("items", units, 1, sale.AllocationMax, 0); err != nil {
+		return it, err
+	}
+	v, err := viewOf(d.Products.ProductByCode(ctx, code))
+	if fault.CodeOf(err) == fault.NotFound {
+		return it, fault.Bad("items", "Nothing on the shelves has the stock code %q.", code)
+	}
+	if err != nil {
+		return it, err
+	}
+	for _, w := range v.Variants {
+		if w.Code == code {
+			it.SKU = w.SKU
+		}
+	}
+	return it, nil
+}
+
+// formMoment reads a datetime-local field, in UTC.
+func formMoment(r *request, field string) (time.Time, error) {
+	text := r.Form(field)
+	for _, form := range []string{formTime, "2006-01-02T15:04"} {
+		if t, err := time.Parse(form, text); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fault.Bad(field, "%q is not a moment such as 2026-11-27T20:00:00, in UTC.", text)
+}

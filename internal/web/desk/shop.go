@@ -1,0 +1,173 @@
+package desk
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+
+	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/audit"
+	"github.com/tidegate/tidegate/internal/delivery"
+	"github.com/tidegate/tidegate/internal/kernel/auditlog"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/web/site"
+)
+
+// mountShop adds what looks after the shop itself: keys, dead letters, the audit and the audit log.
+func (d *Desk) mountShop() {
+	d.page("GET /console/keys", account.RoleAll, func(r *request) error { return d.showKeys(r, "") })
+	d.page("POST /console/keys", account.RoleAll, d.createKey)
+	d.act("POST /console/keys/{id}/revoke", account.RoleAll, "revokeKey", d.revokeKey)
+	d.page("GET /console/dead-letters", account.RoleAll, d.showLetters)
+	d.page("GET /console/dead-letters/{id}", account.RoleAll, d.showLetter)
+	d.act("POST /console/dead-letters/{id}/replay", account.RoleAll, "replayDeadLetter", d.letterAct(d.Letters.Replay))
+	d.act("POST /console/dead-letters/{id}/drop", account.RoleAll, "dropDeadLetter", d.letterAct(d.Letters.Drop))
+	d.page("GET /console/audit", account.RoleAll, func(r *request) error { return d.showAudit(r, nil) })
+	d.page("POST /console/audit", account.RoleAll, d.runAudit)
+	d.page("GET /console/log", account.RoleAll, d.showLog)
+}
+
+// keysPage is the admin keys, and the text of one that was just made: it is shown this once.
+type keysPage struct {
+	Keys  []account.Key
+	Made  string
+	Roles []account.Role
+	Next  id.AdminKey
+}
+
+func (d *Desk) showKeys(r *request, made string) error {
+	after, err := queryID[id.AdminKey](r, "after")
+	if err != nil {
+		return err
+	}
+	page := keysPage{Made: made, Roles: account.AllRoles()}
+	if page.Keys, err = d.Accounts.Keys(r.Request.Context(), after, rowsOnPage+1); err != nil {
+		return err
+	}
+	if len(page.Keys) > rowsOnPage {
+		page.Keys = page.Keys[:rowsOnPage]
+		page.Next = page.Keys[rowsOnPage-1].ID
+	}
+	return d.show(r, http.StatusOK, d.keys, "Keys", page)
+}
+
+// createKey answers with the page itself, not with a redirect: the key's text must stand in no address and no history.
+func (d *Desk) createKey(r *request) error {
+	reason := r.Form("reason")
+	if reason == "" {
+		return fault.Bad("reason", "Say why: it is kept in the audit log.")
+	}
+	name := r.Form("name") // reads the form
+	ctx := d.Accounts.Acting(r.Request.Context(), r.who, "createKey", "", reason)
+	_, text, err := d.Accounts.CreateKey(ctx, name, r.Request.PostForm["role"])
+	if err != nil {
+		return err
+	}
+	return d.showKeys(r, text)
+}
+
+func (d *Desk) revokeKey(ctx context.Context, r *request) (string, error) {
+	key, err := site.PathID[id.AdminKey](r.Visit, "id")
+	if err != nil {
+		return "", err
+	}
+	_, err = d.Accounts.RevokeKey(ctx, key)
+	return "/console/keys", err
+}
+
+// lettersPage is what groups of consumers have given up.
+type lettersPage struct {
+	Letters []delivery.Letter
+	Next    int64
+}
+
+func (d *Desk) showLetters(r *request) error {
+	after, err := site.Number("after", r.Query("after"), 0, 1<<62, 0)
+	if err != nil {
+		return err
+	}
+	found, err := d.Letters.Letters(r.Request.Context(), "", after, rowsOnPage+1)
+	if err != nil {
+		return err
+	}
+	page := lettersPage{Letters: found}
+	if len(found) > rowsOnPage {
+		page.Letters = found[:rowsOnPage]
+		page.Next = page.Letters[rowsOnPage-1].Number
+	}
+	return d.show(r, http.StatusOK, d.letters, "Dead letters", page)
+}
+
+func letterNumber(r *request) (int64, error) {
+	n, err := strconv.ParseInt(r.Request.PathValue("id"), 10, 64)
+	if err != nil || n < 1 {
+		return 0, fault.New(fault.NotFound, "There is nothing at this address.")
+	}
+	return n, nil
+}
+
+// letterPage is one dead letter, with its payload as text.
+type letterPage struct {
+	delivery.Letter
+	Text string
+}
+
+func (d *Desk) showLetter(r *request) error {
+	n, err := letterNumber(r)
+	if err != nil {
+		return err
+	}
+	l, err := d.Letters.Letter(r.Request.Context(), n)
+	if err != nil {
+		return err
+	}
+	return d.show(r, http.StatusOK, d.letter, "Dead letter "+strconv.FormatInt(n, 10), letterPage{l, string(l.Payload)})
+}
+
+func (d *Desk) letterAct(do func(context.Context, int64) error) func(context.Context, *request) (string, error) {
+	return func(ctx context.Context, r *request) (string, error) {
+		n, err := letterNumber(r)
+		if err == nil {
+			err = do(ctx, n)
+		}
+		return "/console/dead-letters", err
+	}
+}
+
+func (d *Desk) showAudit(r *request, report *audit.Report) error {
+	return d.show(r, http.StatusOK, d.audit, "Audit", report)
+}
+
+// runAudit reads the shop's whole data: it may take a while, and the shop sells meanwhile.
+func (d *Desk) runAudit(r *request) error {
+	report, err := d.Auditor.Run(context.WithoutCancel(r.Request.Context()), nil)
+	if err != nil {
+		return err
+	}
+	return d.showAudit(r, &report)
+}
+
+// logPage is what admins did.
+type logPage struct {
+	Subject string
+	Entries []auditlog.Entry
+	Next    id.AuditEntry
+}
+
+func (d *Desk) showLog(r *request) error {
+	before, err := queryID[id.AuditEntry](r, "before")
+	if err != nil {
+		return err
+	}
+	page := logPage{Subject: r.Query("subject")}
+	page.Entries, err = d.Accounts.Log(r.Request.Context(), auditlog.Filter{Subject: page.Subject, Before: before, Limit: rowsOnPage + 1})
+	if err != nil {
+		return err
+	}
+	if len(page.Entries) > rowsOnPage {
+		page.Entries = page.Entries[:rowsOnPage]
+		page.Next = page.Entries[rowsOnPage-1].ID
+	}
+	return d.show(r, http.StatusOK, d.log, "Log", page)
+}

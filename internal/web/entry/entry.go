@@ -44,7 +44,7 @@ func Mount(s *site.Site, a Accounts) *Entry {
 	s.Handle("GET /console/signin", c.showSign)
 	s.Handle("POST /console/signin", c.signIn)
 	s.Handle("POST /console/signout", c.signOut)
-	s.Handle("GET /console", func(v *site.Visit) error { return v.Redirect("/console/night") })
+	s.Handle("GET /console", c.guarded("", c.home))
 	return c
 }
 
@@ -63,6 +63,20 @@ func (c *Entry) Stream(pattern string, role account.Role, handler func(*site.Vis
 	c.site.Stream(pattern, c.guarded(role, handler))
 }
 
+// home leads to the first screen that the key's roles open.
+func (c *Entry) home(v *site.Visit, who account.Admin) error {
+	for _, first := range []struct {
+		role account.Role
+		path string
+	}{{account.RoleSales, "/console/night"}, {account.RoleCatalog, "/console/products"}, {account.RoleOrders, "/console/orders"}} {
+		if who.May(first.role) {
+			return v.Redirect(first.path)
+		}
+	}
+	return fault.New(fault.Forbidden, "No screen of the console is for this key's roles.").In("role")
+}
+
+// guarded has a handler see only those whose key has the role; without a role, everybody who is signed in.
 func (c *Entry) guarded(role account.Role, handler func(*site.Visit, account.Admin) error) func(*site.Visit) error {
 	return func(v *site.Visit) error {
 		who, err := c.accounts.AuthenticateConsole(v.Request.Context(), v.Secret(cookie))
@@ -75,7 +89,7 @@ func (c *Entry) guarded(role account.Role, handler func(*site.Visit, account.Adm
 			return v.Redirect("/console/signin?next=" + url.QueryEscape(next))
 		case err != nil:
 			return err
-		case !who.May(role):
+		case role != "" && !who.May(role):
 			return fault.New(fault.Forbidden, "This needs a key with the role %s.", role).In("role")
 		}
 		return handler(v, who)

@@ -334,6 +334,26 @@ func (t *ticket) verdict() (kept, decided bool) {
 	return false, true
 }
 
+// fateOf asks the database what became of a draft: by its id, and where that is not there by its key, which an earlier order
+// may have. Only an error says that nobody knows.
+func (c *Committer) fateOf(ctx context.Context, d *Draft) (Outcome, error) {
+	if _, err := c.store.Order(ctx, d.Order.ID); err == nil {
+		return Outcome{Result: Accepted}, nil
+	} else if !errors.Is(err, fault.NotFound) {
+		return Outcome{}, err
+	}
+	existing, body, err := c.store.OrderByKey(ctx, d.Claim.Sale, d.Claim.Customer, d.Claim.Key)
+	switch {
+	case errors.Is(err, fault.NotFound):
+		return Outcome{Err: fault.New(fault.StoreUnavailable, "The order was not taken; try again with the same key.").After(time.Second)}, nil
+	case err != nil:
+		return Outcome{}, err
+	case body != d.Claim.Body:
+		return Outcome{Result: OtherBody}, nil
+	}
+	return Outcome{Result: Replayed, Existing: &existing}, nil
+}
+
 // resolve asks the database, by id, after the drafts whose commit was never answered.
 func (c *Committer) resolve(ctx context.Context) (int, error) {
 	c.mu.Lock()
@@ -343,13 +363,8 @@ func (c *Committer) resolve(ctx context.Context) (int, error) {
 		return 0, nil
 	}
 	for _, t := range unknown {
-		_, err := c.store.Order(ctx, t.draft.Order.ID)
-		switch {
-		case err == nil:
-			t.outcome = Outcome{Result: Accepted}
-		case errors.Is(err, fault.NotFound):
-			t.outcome = Outcome{Err: fault.New(fault.StoreUnavailable, "The order was not taken; try again with the same key.").After(time.Second)}
-		default:
+		var err error
+		if t.outcome, err = c.fateOf(ctx, t.draft); err != nil {
 			c.signal()
 			return 0, err
 		}

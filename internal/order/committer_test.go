@@ -438,3 +438,38 @@ func TestClientThatGoesAway(t *testing.T) {
 		t.Errorf("the row is %+v", row)
 	}
 }
+
+// TestUnknownOutcomeOfARepeatedKey: another process committed the key first. This draft's own row is not there afterwards, and
+// the key's order is the answer all the same.
+func TestUnknownOutcomeOfARepeatedKey(t *testing.T) {
+	s := newShop(t)
+	drop := s.sale(5, 2, 1)
+	w := s.wobble()
+	var original id.Order
+	w.set(nil, func(ctx context.Context, batch []*order.Draft) ([]order.Outcome, error) {
+		other := *batch[0]
+		original = id.New[id.Order](s.mint)
+		other.Order.ID, other.Claim.Order = original, original
+		if out, err := s.store.CommitOrders(ctx, []*order.Draft{&other}, s.mint); err != nil || out[0].Result != order.Accepted {
+			t.Errorf("the other process: %+v, %v", out, err)
+		}
+		return nil, fault.New(fault.OutcomeUnknown, "The commit was not answered.")
+	})
+	type answer struct {
+		placed order.Placed
+		err    error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		p, err := s.orders.Place(t.Context(), order.Request{Customer: 7, Sale: drop, Key: "key", Lines: []inventory.Line{{SKU: 1, Units: 1}}})
+		answered <- answer{p, err}
+	}()
+	s.eventually(func() bool { return s.committer.Depth() > 0 })
+	for range 2 {
+		_, _ = s.committer.Step(t.Context()) // the commit, and then the question after it
+	}
+	got := <-answered
+	if got.err != nil || got.placed.Order.ID != original || !got.placed.Replayed {
+		t.Errorf("answered %+v, %v; want the order %s again", got.placed, got.err, original)
+	}
+}

@@ -70,16 +70,19 @@ func (a *App) holder() string {
 	return "folder"
 }
 
-// ordersShare is how much of the time a consumer works while orders wait for their commit: a tenth, so that what follows
-// an order costs the orders next to nothing, and still comes on.
-const ordersShare = 10
+// While orders wait for their commit, a consumer works one part in ordersShare of the time, and rests restMax at most: there
+// are several, and all of them together cost the orders a few hundredths of a small machine, and still come on.
+const (
+	ordersShare = 25
+	restMax     = 2 * time.Second
+)
 
 // restOfConsumers is how long a consumer pauses after a batch.
 func (a *App) restOfConsumers(took time.Duration) time.Duration {
 	if a.intake.Depth() == 0 {
 		return 0
 	}
-	return min(took*(ordersShare-1), time.Second)
+	return min(took*(ordersShare-1), restMax)
 }
 
 // subscriptions are the consumers that run in this process.

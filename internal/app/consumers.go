@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -61,16 +62,33 @@ const (
 func (a *App) consumerLoops() []loop {
 	var all []loop
 	if a.config.Webhooks.Enabled {
-		hooks := []loop{{name: "clean_webhooks", every: cleanToldsEvery, step: a.webhooks.CleanStep}}
+		hooks := []loop{a.considerate(loop{name: "clean_webhooks", every: cleanToldsEvery, step: a.webhooks.CleanStep})}
 		for i := range a.config.Webhooks.Workers {
-			hooks = append(hooks, loop{name: "webhooks_" + strconv.Itoa(i+1), every: workEvery, step: a.webhooks.DeliverStep})
+			hooks = append(hooks, a.considerate(loop{name: "webhooks_" + strconv.Itoa(i+1), every: workEvery, step: a.webhooks.DeliverStep}))
 		}
 		all = append(all, a.together("webhooks", hooks...)...) // whose turn an endpoint has, one process knows
 	}
 	if a.notices != nil {
 		all = append(all, a.together("notifications",
-			loop{name: "notifications", every: workEvery, step: a.notices.SendStep},
-			loop{name: "clean_notifications", every: cleanToldsEvery, step: a.notices.CleanStep})...)
+			a.considerate(loop{name: "notifications", every: workEvery, step: a.notices.SendStep}),
+			a.considerate(loop{name: "clean_notifications", every: cleanToldsEvery, step: a.notices.CleanStep}))...)
 	}
 	return all
+}
+
+// considerate has a loop rest after each step while orders wait for their commit, as the consumers themselves do: what it
+// writes would otherwise have every second turn of the writer.
+func (a *App) considerate(l loop) loop {
+	step := l.step
+	l.step = func(ctx context.Context) (int, error) {
+		began := time.Now()
+		did, err := step(ctx)
+		if did > 0 && err == nil {
+			if pause := a.restOfConsumers(time.Since(began)); pause > 0 {
+				rest(ctx, pause, nil)
+			}
+		}
+		return did, err
+	}
+	return l
 }

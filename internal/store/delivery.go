@@ -91,7 +91,7 @@ func (s *Store) ParkedKeys(ctx context.Context, group string) ([]string, error) 
 	return collect(rows, err, func(rows *sql.Rows) (key string, err error) { return key, rows.Scan(&key) })
 }
 
-// Settle records what became of a part of the outbox. It returns delivery.ErrFenced, and records nothing, where the group
+// SettleDelivery records what became of a part of the outbox. It returns delivery.ErrFenced, and records nothing, where the group
 // was taken over.
 func (s *Store) SettleDelivery(ctx context.Context, d delivery.Settlement) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {

@@ -22,7 +22,7 @@ const (
 	Paused Status = "paused"
 )
 
-// Every, as a type, stands for all events.
+// Every stands, as a type, for all events.
 const Every = "*"
 
 // Endpoint is an address that wants to be told.

@@ -33,7 +33,6 @@ type place struct {
 	in     chan amqp.Delivery // as many as the prefetch allows
 	inHand *atomic.Int64
 	mine   atomic.Int64 // this place's part of inHand
-	last   uint64       // the last tag that was settled
 }
 
 var _ broker.Source = (*place)(nil)

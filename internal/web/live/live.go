@@ -180,8 +180,7 @@ func (b *Board) find(sl *sale.Sale, now time.Time) *Moment {
 // comes faster than the viewer takes it is left out: they get the newest. tell gets a nil moment where nothing has
 // changed for the time quiet. It returns fault.NotFound where there is no such sale.
 func (b *Board) Watch(ctx context.Context, stop <-chan struct{}, s id.Sale, quiet time.Duration, tell func(*Moment) error) error {
-	m, err := b.Look(ctx, s)
-	if err != nil {
+	if _, err := b.Look(ctx, s); err != nil {
 		return err
 	}
 	t := b.topic(s)
@@ -194,7 +193,7 @@ func (b *Board) Watch(ctx context.Context, stop <-chan struct{}, s id.Sale, quie
 	told := uint64(0)
 	for {
 		changed := t.next()
-		if m = t.moment.Load(); m != nil && m.Revision != told {
+		if m := t.moment.Load(); m != nil && m.Revision != told {
 			told = m.Revision
 			if err := tell(m); err != nil {
 				return err

@@ -318,7 +318,7 @@ func TestRoles(t *testing.T) {
 		for as := range s.bearer {
 			a := s.do(t, call{as: as, do: tt.do})
 			switch as {
-			case tt.role, "all":
+			case tt.role, "all", "local":
 				a.is(200, 0, "")
 			case "", "nobody", "foreign", "ada", "bob":
 				a.is(401, fault.Unauthenticated, "")

@@ -120,7 +120,7 @@ func (p *pair) same(what string, want, got any) {
 func (p *pair) open() {
 	ctx, now := context.Background(), p.clock.Now()
 	sl := &sale.Sale{
-		ID: id.New[id.Sale](p.ids), Title: "Drop", Status: sale.Draft, StartsAt: now, EndsAt: now.Add(time.Hour), Limit: 3, PaymentWindow: time.Minute,
+		ID: id.New[id.Sale](p.ids), Title: "Drop", Status: sale.Draft, ShowsLeft: sale.Exact, StartsAt: now, EndsAt: now.Add(time.Hour), Limit: 3, PaymentWindow: time.Minute,
 		Version: 1, CreatedAt: now, UpdatedAt: now,
 		Items: []sale.Item{{SKU: 1, Product: 1, Price: money.Of(100, "GBP"), ListPrice: money.Of(100, "GBP"), Allocation: 20}},
 	}

@@ -1,6 +1,6 @@
 // Package auditlog is the words for who changed what, and why. What an operator does is written in the transaction that does
 // it: the edge puts an Entry into the context, and the first write under it takes it along. So no change by an operator is
-// without its entry, and no entry without its change.
+// without its entry. A repeated request that found its work done, such as an adjustment with a key that was used, has one too.
 package auditlog
 
 import (

@@ -55,7 +55,7 @@ type Desk struct {
 }
 
 // Mount adds the pages to the console.
-func Mount(p Parts) *Desk {
+func Mount(p Parts) {
 	d := &Desk{Parts: p}
 	for name, t := range map[string]**template.Template{
 		"problem.html": &d.problem, "sales.html": &d.sales, "sale.html": &d.sale, "terms.html": &d.terms,
@@ -69,18 +69,12 @@ func Mount(p Parts) *Desk {
 	d.mountProducts()
 	d.mountOrders()
 	d.mountShop()
-	return d
 }
 
 // request is a visit by an admin who may see the page.
 type request struct {
 	*site.Visit
 	who account.Admin
-}
-
-// show renders a page of the desk.
-func (d *Desk) show(r *request, status int, t *template.Template, title string, data any) error {
-	return r.Show(status, t, title, data)
 }
 
 // page registers a page for those whose key has the role. What was refused is told in the words of the fault, which name the
@@ -90,7 +84,7 @@ func (d *Desk) page(pattern string, role account.Role, handler func(*request) er
 		r := &request{v, who}
 		err := handler(r)
 		if f, ok := errors.AsType[*fault.Error](err); ok && f.Code.Row().Status < 500 {
-			return d.show(r, f.Code.Row().Status, d.problem, "Not done", f)
+			return r.Show(f.Code.Row().Status, d.problem, "Not done", f)
 		}
 		return err
 	})

@@ -76,7 +76,7 @@ func (d *Desk) showOrders(r *request) error {
 		page.Orders = page.Orders[:rowsOnPage]
 		page.Next = page.Orders[rowsOnPage-1].ID
 	}
-	return d.show(r, http.StatusOK, d.orders, "Orders", page)
+	return r.Show(http.StatusOK, d.orders, "Orders", page)
 }
 
 // orderPage is the story of an order.
@@ -116,7 +116,7 @@ func (d *Desk) showOrder(r *request) error {
 	if page.Story, err = d.storyOf(ctx, &page.Order); err != nil {
 		return err
 	}
-	return d.show(r, http.StatusOK, d.order, "Order "+o.String(), page)
+	return r.Show(http.StatusOK, d.order, "Order "+o.String(), page)
 }
 
 // storyOf tells what happened to an order, from first to last: its own moments, its payments and refunds, and what admins did.

@@ -44,7 +44,7 @@ func (d *Desk) showProducts(r *request) error {
 	if next != "" && len(found) > 0 {
 		page.Next = found[len(found)-1].ID
 	}
-	return d.show(r, http.StatusOK, d.products, "Products", page)
+	return r.Show(http.StatusOK, d.products, "Products", page)
 }
 
 // productPage is one product. What is not on the form stays as it is.
@@ -62,7 +62,7 @@ func (d *Desk) showProduct(r *request) error {
 	if err != nil {
 		return err
 	}
-	return d.show(r, http.StatusOK, d.product, v.Title, productPage{v, d.Currency})
+	return r.Show(http.StatusOK, d.product, v.Title, productPage{v, d.Currency})
 }
 
 // changeProduct changes title, description, status and prices of a product, of the version that the form was made from.
@@ -126,7 +126,7 @@ func (d *Desk) showStock(r *request) error {
 		page.Movements = page.Movements[:rowsOnPage]
 		page.Next = page.Movements[rowsOnPage-1].ID
 	}
-	return d.show(r, http.StatusOK, d.stock, "Stock of SKU "+sku.String(), page)
+	return r.Show(http.StatusOK, d.stock, "Stock of SKU "+sku.String(), page)
 }
 
 func (d *Desk) adjustStock(ctx context.Context, r *request) (string, error) {

@@ -80,7 +80,7 @@ func (d *Desk) showSales(r *request) error {
 	for _, s := range found {
 		page.Sales = append(page.Sales, d.rowOf(s))
 	}
-	return d.show(r, http.StatusOK, d.sales, "Sales", page)
+	return r.Show(http.StatusOK, d.sales, "Sales", page)
 }
 
 // queryID reads an id in the address; zero where there is none. It returns fault.NotFound.
@@ -123,7 +123,7 @@ func (d *Desk) showSale(r *request) error {
 		}
 		page.Items = append(page.Items, row)
 	}
-	return d.show(r, http.StatusOK, d.sale, s.Title, page)
+	return r.Show(http.StatusOK, d.sale, s.Title, page)
 }
 
 func (d *Desk) saleOf(r *request) (*sale.Sale, error) {
@@ -236,7 +236,7 @@ func (d *Desk) showNewSale(r *request) error {
 		length := s.EndsAt.Sub(s.StartsAt)
 		page.StartsAt, page.EndsAt = opens.UTC().Format(formTime), opens.Add(length).UTC().Format(formTime)
 	}
-	return d.show(r, http.StatusOK, d.terms, "New sale", page)
+	return r.Show(http.StatusOK, d.terms, "New sale", page)
 }
 
 func (d *Desk) showTerms(r *request) error {
@@ -248,7 +248,7 @@ func (d *Desk) showTerms(r *request) error {
 	if err := d.fill(r.Request.Context(), &page, s); err != nil {
 		return err
 	}
-	return d.show(r, http.StatusOK, d.terms, s.Title, page)
+	return r.Show(http.StatusOK, d.terms, s.Title, page)
 }
 
 // fill puts a sale's terms into the form.

@@ -49,7 +49,7 @@ func (d *Desk) showKeys(r *request, made string) error {
 		page.Keys = page.Keys[:rowsOnPage]
 		page.Next = page.Keys[rowsOnPage-1].ID
 	}
-	return d.show(r, http.StatusOK, d.keys, "Keys", page)
+	return r.Show(http.StatusOK, d.keys, "Keys", page)
 }
 
 // createKey answers with the page itself, not with a redirect: the key's text must stand in no address and no history.
@@ -96,7 +96,7 @@ func (d *Desk) showLetters(r *request) error {
 		page.Letters = found[:rowsOnPage]
 		page.Next = page.Letters[rowsOnPage-1].Number
 	}
-	return d.show(r, http.StatusOK, d.letters, "Dead letters", page)
+	return r.Show(http.StatusOK, d.letters, "Dead letters", page)
 }
 
 func letterNumber(r *request) (int64, error) {
@@ -122,7 +122,7 @@ func (d *Desk) showLetter(r *request) error {
 	if err != nil {
 		return err
 	}
-	return d.show(r, http.StatusOK, d.letter, "Dead letter "+strconv.FormatInt(n, 10), letterPage{l, string(l.Payload)})
+	return r.Show(http.StatusOK, d.letter, "Dead letter "+strconv.FormatInt(n, 10), letterPage{l, string(l.Payload)})
 }
 
 func (d *Desk) letterAct(do func(context.Context, int64) error) func(context.Context, *request) (string, error) {
@@ -136,7 +136,7 @@ func (d *Desk) letterAct(do func(context.Context, int64) error) func(context.Con
 }
 
 func (d *Desk) showAudit(r *request, report *audit.Report) error {
-	return d.show(r, http.StatusOK, d.audit, "Audit", report)
+	return r.Show(http.StatusOK, d.audit, "Audit", report)
 }
 
 // runAudit reads the shop's whole data: it may take a while, and the shop sells meanwhile.
@@ -169,5 +169,5 @@ func (d *Desk) showLog(r *request) error {
 		page.Entries = page.Entries[:rowsOnPage]
 		page.Next = page.Entries[rowsOnPage-1].ID
 	}
-	return d.show(r, http.StatusOK, d.log, "Log", page)
+	return r.Show(http.StatusOK, d.log, "Log", page)
 }

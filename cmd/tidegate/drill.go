@@ -39,9 +39,10 @@ Flags go over the file. The fields of the file are the flags' names with _ for -
 Open load comes by the clock, however the shop is doing, and latency counts from the moment a request was due. Closed load
 is connections that each send the next request when they have the last answer.
 
---ceiling measures the shop's rates besides: durable orders, sold-out answers, product reads, and orders at half of the top
-rate; and, with the same generator and connections, a bare HTTP server that does nothing, which is what they are told as a
-share of.
+--ceiling measures the shop's rates besides: durable orders, sold-out answers, product reads, pages of a sale, and orders at
+half of the top rate; and, with the same generator and connections, a bare HTTP server that does nothing, which is what they are told as a
+share of. That server is measured in slices, one before each measurement and one after, because a machine that others use is not as
+fast now as a few seconds ago: ceiling_per_s is of all slices, and each ratio is to the two around its measurement.
 
 Ctrl-C ends the night early; accounts are settled all the same. Exit status 1 where they do not agree.`
 
@@ -50,6 +51,7 @@ type drillFlags struct {
 	night, json, report, ops, express, lane string
 	ceiling                                 bool
 	killAfter, measure                      time.Duration
+	viewers                                 int
 }
 
 func newDrill(t *tool) *cobra.Command {
@@ -76,6 +78,7 @@ func newDrill(t *tool) *cobra.Command {
 	flags.StringVar(&f.lane, "lane", drill.Main, "which lane to rehearse: main, express or both")
 	flags.BoolVar(&f.ceiling, "ceiling", false, "measure the shop's rates, and a bare server as their ceiling")
 	flags.DurationVar(&f.measure, "measure", 3*time.Second, "how long each measurement of --ceiling takes")
+	flags.IntVar(&f.viewers, "viewers", 0, "with --ceiling: how many watch a sale's numbers while what they cost is measured")
 	flags.DurationVar(&f.killAfter, "kill-after", 0, "kill the private shop so long after the night began, and start it again")
 	addNightFlags(cmd, &n)
 	cmd.AddCommand(newDrillBare())
@@ -166,7 +169,7 @@ func (t *tool) drill(cmd *cobra.Command, f drillFlags, given night.Night) (err e
 	targets := strings.Split(at.URL, ",")
 	o := drill.Options{
 		Also:  targets[1:],
-		Night: n, Lane: f.lane, KillAfter: f.killAfter, Measure: f.measure, Version: version(),
+		Night: n, Lane: f.lane, KillAfter: f.killAfter, Measure: f.measure, Viewers: f.viewers, Version: version(),
 		Target:   drill.Address{Public: targets[0], Express: f.express, Ops: f.ops, AdminKey: at.AdminKey},
 		Progress: t.stderr, Terminal: isTerminal(t.stderr),
 	}

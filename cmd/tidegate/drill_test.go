@@ -28,7 +28,7 @@ func TestADrillOfAPrivateShop(t *testing.T) {
 	asTidegate(t)
 	dir := t.TempDir()
 	file, page := filepath.Join(dir, "out.json"), filepath.Join(dir, "out.html")
-	args := slices.Concat(small, []string{"--ceiling", "--measure", "200ms", "--kill-after", "150ms", "--json", file, "--report", page})
+	args := slices.Concat(small, []string{"--ceiling", "--measure", "200ms", "--viewers", "50", "--kill-after", "150ms", "--json", file, "--report", page})
 	code, out, errs := runTool(t, nil, args...)
 	if code != exitOK || !strings.Contains(out, "main lane: All is well: ") {
 		t.Fatalf("exit %d:\n%s\n%s", code, out, errs)
@@ -47,7 +47,7 @@ func TestADrillOfAPrivateShop(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, r[name], want)
 		}
 	}
-	for _, name := range []string{"accepted", "in_database", "sold_out", "durable_orders_per_s", "sold_out_per_s", "product_reads_per_s", "p99_ms", "ceiling_per_s", "ratio", "commits_per_s", "server_rss_max_mib", "server_cpu_s", "generator_cpu_s", "paid"} {
+	for _, name := range []string{"accepted", "in_database", "sold_out", "durable_orders_per_s", "sold_out_per_s", "product_reads_per_s", "sale_pages_per_s", "signed_in_pages_per_s", "viewers_told_per_s", "viewers", "p99_ms", "ceiling_per_s", "ratio", "commits_per_s", "server_rss_max_mib", "server_cpu_s", "generator_cpu_s", "paid"} {
 		if n, ok := r[name].(float64); !ok || n <= 0 {
 			t.Errorf("%s is %v", name, r[name])
 		}

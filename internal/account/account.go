@@ -24,6 +24,8 @@ type Customer struct {
 	ID        id.Customer
 	Email     string // normalised by NormaliseEmail
 	CreatedAt time.Time
+	// BlockedAt is since when they may not sign in; zero: they may. See Service.Block.
+	BlockedAt time.Time
 }
 
 // Principal is a customer who has proved who they are.

@@ -26,6 +26,11 @@ type CustomerStore interface {
 	Customer(ctx context.Context, customer id.Customer) (Customer, error)
 	// CustomerByEmail returns the customer of a normalised address, and the hash. It returns NotFound.
 	CustomerByEmail(ctx context.Context, email string) (c Customer, passwordHash string, err error)
+	// Customers returns customers, newest first, older than before where that is not zero, at most limit.
+	Customers(ctx context.Context, before id.Customer, limit int) ([]Customer, error)
+	// SetBlocked stores since when a customer is blocked, the zero time for not, and returns them. Blocking one who is blocked
+	// leaves the time as it is. It returns NotFound.
+	SetBlocked(ctx context.Context, customer id.Customer, since time.Time) (Customer, error)
 	// ReplacePasswordHash stores another hash, unless the stored one is no longer the old one: then it does nothing.
 	ReplacePasswordHash(ctx context.Context, customer id.Customer, old, new string) error
 }
@@ -37,6 +42,8 @@ type SessionStore interface {
 	InsertSession(ctx context.Context, s Session, openMax int, until time.Time) ([]id.Session, error)
 	// Session returns a session, ended or not. It returns NotFound.
 	Session(ctx context.Context, session id.Session) (Session, error)
+	// OpenSessions returns the customer's sessions that have neither ended nor expired, newest first, at most limit.
+	OpenSessions(ctx context.Context, customer id.Customer, now time.Time, limit int) ([]Session, error)
 	// RotateSession stores what a refresh changes (Current, Previous, Salt, RotatedAt, ExpiresAt) if the session is open
 	// and its Current is still from. It reports whether it did.
 	RotateSession(ctx context.Context, s Session, from Hash) (bool, error)
@@ -65,8 +72,10 @@ type KeyStore interface {
 	RevokeKey(ctx context.Context, key id.AdminKey, now time.Time) (Key, error)
 }
 
-// LogStore reads the audit log. It is written with what it tells: see auditlog.With.
+// LogStore reads the audit log, which is written with what it tells: see auditlog.With.
 type LogStore interface {
 	// AuditLog returns entries, newest first.
 	AuditLog(ctx context.Context, f auditlog.Filter) ([]auditlog.Entry, error)
+	// NoteDeed writes the entry of a context, unless a write under it has: for a deed whose effect is kept elsewhere.
+	NoteDeed(ctx context.Context) error
 }

@@ -60,6 +60,7 @@ type App struct {
 	handler  http.Handler // of the public listener
 	pages    *web.Server  // nil: there are none
 	meter    *night.Meter
+	crowd    crowd
 	// localKey is the admin key of commands on the same machine; it ends with the process.
 	localKey string
 

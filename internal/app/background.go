@@ -30,9 +30,18 @@ const (
 	commitRetryMax = 250 * time.Millisecond
 )
 
-// commitLoop drives the group commit. It ends last, when what was accepted has been committed.
+// commitLoop drives the group commit, one of commitsAtOnce. It ends last, when what was accepted has been committed.
 func (a *App) commitLoop() loop {
 	return loop{name: "commit", every: commitEvery, wake: a.intake.Wake(), retryMax: commitRetryMax, step: a.intake.Step}
+}
+
+// commitsAtOnce is how many group commits may be under way at once. SQLite has one writer. On MySQL one batch is inserted while
+// another one's log is written; a third would wait for the same row.
+func (a *App) commitsAtOnce() int {
+	if a.store.Shared() {
+		return 2
+	}
+	return 1
 }
 
 // loops lists what repeats in the background beside the group commit.

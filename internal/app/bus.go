@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/bus"
@@ -70,8 +71,9 @@ func (a *App) holder() string {
 	return "folder"
 }
 
-// While orders wait for their commit, a consumer works one part in ordersShare of the time, and rests restMax at most: there
-// are several, and all of them together cost the orders a few hundredths of a small machine, and still come on.
+// While orders wait for their commit, or a crowd is told that nothing is left, a consumer works one part in ordersShare of the time,
+// and rests restMax at most: there are several, and all of them together cost the shoppers a few hundredths of a small machine,
+// and still come on.
 const (
 	ordersShare = 25
 	restMax     = 2 * time.Second
@@ -79,10 +81,38 @@ const (
 
 // restOfConsumers is how long a consumer pauses after a batch.
 func (a *App) restOfConsumers(took time.Duration) time.Duration {
-	if a.intake.Depth() == 0 {
+	if a.intake.Depth() == 0 && !a.crowd.isHere(time.Now()) {
 		return 0
 	}
 	return min(took*(ordersShare-1), restMax)
+}
+
+// crowd tells whether many ask for orders, whatever they are answered. Safe for concurrent use.
+type crowd struct {
+	asked atomic.Int64
+
+	mu     sync.Mutex
+	looked time.Time
+	before int64 // asked, when it was looked
+	here   bool
+}
+
+// A crowd is crowdPerSecond requests for an order, over crowdLook at least: a hundredth of what one small machine answers.
+const (
+	crowdPerSecond = 1000
+	crowdLook      = 50 * time.Millisecond
+)
+
+// isHere reports whether a crowd has asked since it was last looked, at most crowdLook ago or whenever that was.
+func (c *crowd) isHere(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if took := now.Sub(c.looked); took >= crowdLook {
+		asked := c.asked.Load()
+		c.here = float64(asked-c.before) >= crowdPerSecond*took.Seconds()
+		c.before, c.looked = asked, now
+	}
+	return c.here
 }
 
 // subscriptions are the consumers that run in this process.

@@ -39,12 +39,9 @@ func Connect(ctx context.Context, c Config, o Options, t Target) (*Shop, error) 
 	if t.URL != "" {
 		return connectURL(t)
 	}
-	if err := mustExist(c); err != nil {
-		return nil, err
-	}
 	deadline := time.Now().Add(startPatience)
 	for {
-		a, err := New(ctx, c, o)
+		a, err := openExisting(ctx, c, o)
 		held, isHeld := errors.AsType[*HeldError](err)
 		switch {
 		case err == nil:
@@ -63,6 +60,18 @@ func Connect(ctx context.Context, c Config, o Options, t Target) (*Shop, error) 
 			return nil, err
 		}
 	}
+}
+
+// openExisting opens the shop in the folder. Where nothing says that one is there, it returns a *HeldError if a process holds the
+// folder: its shop may be in MySQL, which the settings of a command need not say.
+func openExisting(ctx context.Context, c Config, o Options) (*App, error) {
+	if err := mustExist(c); err != nil {
+		if held := whoHolds(c.Data); held != nil {
+			return nil, held
+		}
+		return nil, err
+	}
+	return New(ctx, c, o)
 }
 
 func connectURL(t Target) (*Shop, error) {

@@ -11,7 +11,7 @@ import (
 )
 
 // demoOn runs a demonstration on a folder and hands fn the App while it serves.
-func demoOn(t *testing.T, c Config, at clock.Clock, fn func(*App)) {
+func demoOn(t testing.TB, c Config, at clock.Clock, fn func(*App)) {
 	t.Helper()
 	a, err := New(t.Context(), c, Options{Clock: at, Demo: true})
 	if err != nil {

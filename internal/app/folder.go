@@ -77,6 +77,26 @@ func holdFolder(path string) (*folder, error) {
 	return f, nil
 }
 
+// whoHolds says who holds a data folder; nil where nobody does, or there is none.
+func whoHolds(path string) *HeldError {
+	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR, 0)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = lock.Close() }()
+	if err := lockExclusive(lock); err == nil {
+		_ = unlock(lock)
+		return nil
+	} else if !errors.Is(err, errLocked) {
+		return nil
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil
+	}
+	return &HeldError{Folder: abs, PID: readPID(abs)}
+}
+
 func writeAt(file *os.File, text string) error {
 	_, err := file.WriteAt([]byte(text), 0)
 	return err
@@ -97,7 +117,7 @@ func readPID(path string) int {
 // Close removes running.json and gives the folder free. The LOCK file stays: removing it would let two processes lock
 // two files of one name.
 func (f *folder) Close() error {
-	return errors.Join(f.remove(runningFile), f.lock.Close())
+	return errors.Join(f.remove(runningFile), unlock(f.lock), f.lock.Close())
 }
 
 func (f *folder) join(name string) string { return filepath.Join(f.path, name) }

@@ -37,7 +37,7 @@ func (a *App) newGate() error {
 	a.front = gate.NewFront(gate.New(gate.Parts{
 		Client: a.redis, Tracking: tracking, Store: a.store, Log: a.log, Config: a.config.Gate,
 		Prefix: a.redis.Key("gate"), Holder: a.holder(), Cluster: a.config.Redis.Cluster,
-		Drained: a.quietQueue,
+		Drained: a.quietQueue, Refuse: a.refuseLost,
 	}))
 	a.gate = a.front
 	return nil

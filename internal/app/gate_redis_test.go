@@ -252,10 +252,46 @@ func TestGateSurvivesAFailover(t *testing.T) {
 func TestGateInACluster(t *testing.T) {
 	t.Parallel()
 	c := testConfig(t)
-	c.Redis.Addresses, c.Redis.Cluster = engine.RedisCluster(t), true
+	c.Redis.Addresses, c.Redis.Cluster = engine.RedisCluster(t, 0).Addresses, true
 	n := sharedNightOf(t, c, 300)
 	n.crowd(8, 500).Wait()
 	n.ends(300)
+}
+
+// A Cluster loses the master that the sale lies on, in mid-sale: its replica takes over without the last second, or there is
+// none, and it comes back empty later.
+func TestGateSurvivesTheLossOfAMaster(t *testing.T) {
+	t.Parallel()
+	const units = 1500
+	for _, c := range []struct {
+		name     string
+		replicas int
+		lose     func(n *sharedNight, nodes *engine.RedisNodes, master int)
+	}{
+		{"a replica takes over", 1, func(_ *sharedNight, nodes *engine.RedisNodes, master int) { nodes.FailOver(master, time.Second) }},
+		{"it comes back empty", 0, func(n *sharedNight, nodes *engine.RedisNodes, master int) {
+			nodes.Masters[master].Kill()
+			more := n.orders() + 200
+			n.until("orders go on without it", func() bool { return n.orders() >= more })
+			nodes.Masters[master].Start()
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			nodes := engine.RedisCluster(t, c.replicas)
+			config := testConfig(t)
+			config.Redis.Addresses, config.Redis.Cluster = nodes.Addresses, true
+			config.Gate.Hold = 5 * time.Second
+			n := sharedNightOf(t, config, units)
+			crowd := n.crowd(8, 2000)
+			n.until("a first part is sold", func() bool { return n.orders() >= units/10 })
+			c.lose(n, nodes, nodes.Owner(n.app.redis.Key("gate", "{s"+n.sale.String()+"}", "head")))
+			crowd.Wait()
+			n.until("the gate is trusted", n.app.front.Trusted)
+			n.until("changes are heard of", n.app.cache.Live)
+			n.ends(units)
+		})
+	}
 }
 
 // Two processes on one MySQL and one Redis sell from one stock; what happens to Redis happens to both.

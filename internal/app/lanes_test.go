@@ -3,6 +3,7 @@ package app
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,8 +23,10 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/money"
+	"github.com/tidegate/tidegate/internal/order"
 	"github.com/tidegate/tidegate/internal/sale"
 	"github.com/tidegate/tidegate/internal/wire"
+	"github.com/tidegate/tidegate/test/engine"
 )
 
 // lanes is a shop with both public listeners, and a clock that stands still so that both tell the same time.
@@ -42,10 +45,13 @@ type lanes struct {
 
 var laneNames = [2]string{"main", "express"}
 
-func newLanes(t *testing.T) *lanes {
+func newLanes(t *testing.T, change ...func(*Config)) *lanes {
 	t.Helper()
 	c := testConfig(t)
 	c.Express.Address = "127.0.0.1:0"
+	for _, f := range change {
+		f(&c)
+	}
 	l := &lanes{t: t, clock: clock.NewManual(time.Date(2026, 11, 27, 19, 0, 0, 0, time.UTC)), sales: map[string]id.Sale{}}
 	a, err := New(t.Context(), c, Options{Clock: l.clock})
 	noError(t, err)
@@ -274,6 +280,7 @@ func (l *lanes) send(lane int, method string, raw []byte) said {
 var (
 	requestIDs = regexp.MustCompile(`"request_id":"[0-9a-f]{16}"`)
 	orderIDs   = regexp.MustCompile(`^\{"id":"[0-9]+"`)
+	tickets    = regexp.MustCompile(`"ticket":"[^"]+"`)
 )
 
 // both asks both lanes, the express lane second, and compares. It returns what the main lane said.
@@ -286,7 +293,9 @@ func (l *lanes) both(t *testing.T, first, second ask) said {
 	}
 	a, b := got[0], got[1]
 	if first.as != second.as || first.key != second.key {
-		a.Body, b.Body = orderIDs.ReplaceAllString(a.Body, `{"id":"?"`), orderIDs.ReplaceAllString(b.Body, `{"id":"?"`)
+		for _, one := range []*said{&a, &b} {
+			one.Body = tickets.ReplaceAllString(orderIDs.ReplaceAllString(one.Body, `{"id":"?"`), `"ticket":"?"`)
+		}
 	}
 	if diff := cmp.Diff(a, b); diff != "" {
 		t.Errorf("main (-) and express (+):\n%s", diff)
@@ -469,6 +478,49 @@ func TestLanesPlaceAlike(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	})
+}
+
+// TestLanesQueueAlike buys on both lanes with the queue intake: both say that an order is queued, and give a ticket that is
+// followed on the main lane; once it is decided each lane repeats the other's order. Refusals need no queue, and are the same.
+func TestLanesQueueAlike(t *testing.T) {
+	n := engine.NATS(t)
+	l := newLanes(t, func(c *Config) {
+		c.Bus.Address, c.Orders.Intake = "nats://"+n.Address, order.IntakeQueue
+	})
+	a, b := ask{as: 100, key: "m"}, ask{as: 200, key: "e"}
+	var made struct{ ID, Status, Ticket string }
+	for _, sale := range []string{"live", "limited"} {
+		a.sale, b.sale = sale, sale
+		got := l.both(t, a, b)
+		if got.Status != 202 {
+			t.Fatalf("answered %d: %s", got.Status, got.Body)
+		}
+		noError(t, json.Unmarshal([]byte(got.Body), &made))
+		if made.Status != "queued" || made.Ticket == "" {
+			t.Errorf("%+v, want queued with a ticket", made)
+		}
+	}
+	followed := l.send(0, "GET", fmt.Appendf(nil, "GET /v1/orders/%s?wait=20s&ticket=%s HTTP/1.1\r\nHost: shop.test\r\nAuthorization: Bearer %s\r\n\r\n",
+		made.ID, made.Ticket, l.token(100)))
+	if followed.Status != 200 || !strings.Contains(followed.Body, `"status":"pending"`) {
+		t.Errorf("the ticket says %d: %s", followed.Status, followed.Body)
+	}
+	for _, again := range []ask{a, b} { // each is repeated on both lanes
+		for deadline := time.Now().Add(20 * time.Second); l.send(0, "POST", l.raw(again)).Status == 202 && time.Now().Before(deadline); {
+			time.Sleep(5 * time.Millisecond)
+		}
+		if got := l.both(t, again, again); got.Status != 201 || got.Header["Idempotent-Replayed"] != "true" {
+			t.Errorf("not repeated: %+v", got)
+		}
+	}
+	a.key, b.key = "more", "more-too"
+	if got := l.both(t, a, b); got.Status != 409 || !strings.Contains(got.Body, "limit_reached") {
+		t.Errorf("%+v", got)
+	}
+	a.sale, b.sale, a.body, b.body = "live", "live", l.units(51), l.units(51)
+	if got := l.both(t, a, b); got.Status != 409 || !strings.Contains(got.Body, "sold_out") {
+		t.Errorf("%+v", got)
+	}
 }
 
 // TestLanesRefuseNonsense sends what is no HTTP/1.1. net/http answers it with a text of its own, so only the status is compared,

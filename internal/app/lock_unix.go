@@ -16,3 +16,7 @@ func lockExclusive(file *os.File) error {
 	}
 	return err
 }
+
+// unlock gives the file's lock free. Closing the file alone would not: a process that another goroutine is starting holds
+// the open file too, until it executes its program.
+func unlock(file *os.File) error { return syscall.Flock(int(file.Fd()), syscall.LOCK_UN) }

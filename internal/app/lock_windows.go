@@ -19,3 +19,8 @@ func lockExclusive(file *os.File) error {
 	}
 	return err
 }
+
+// unlock gives the file's lock free.
+func unlock(file *os.File) error {
+	return windows.UnlockFileEx(windows.Handle(file.Fd()), 0, 1, 0, &windows.Overlapped{Offset: lockOffset})
+}

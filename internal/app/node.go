@@ -15,8 +15,9 @@ import (
 const (
 	// nodeLeased is the value of process.node that leaves the number to the shop.
 	nodeLeased = -1
-	// nodeTTL is how long a node's number is kept from others after the process that had it was last heard of.
-	nodeTTL = 30 * time.Second
+	// nodeTTL is how long a node's number is kept from others after the process that had it was last heard of. Less nodeMargin
+	// and nodeEvery, it is how long orders are queued while the database stands still: half a minute, and some seconds more.
+	nodeTTL = 45 * time.Second
 	// nodeMargin is how much sooner that process stops minting: clocks of machines may differ by that much.
 	nodeMargin = 5 * time.Second
 	// nodeEvery lets several renewals be lost before the number is.
@@ -26,7 +27,7 @@ const (
 )
 
 // errNoNode is why a process does not begin: all the numbers that it tried are taken.
-var errNoNode = errors.New("no number for ids is free (process.node): more processes than there are numbers, or all were started anew within 30 s; try again")
+var errNoNode = errors.New("no number for ids is free (process.node): more processes than there are numbers, or all were started anew within 45 s; try again")
 
 // openMint makes the mint of ids: with the configured number, or with a leased one where several processes share the database.
 func (a *App) openMint(ctx context.Context) (err error) {

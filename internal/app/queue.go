@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/bus"
+	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/order"
 	"github.com/tidegate/tidegate/internal/order/queue"
 )
@@ -224,4 +228,34 @@ func (a *App) quietQueue(ctx context.Context) bool {
 	}
 	left, err := intentLog{a.queue.log}.Waiting(ctx)
 	return err == nil && left == 0
+}
+
+// refuseMax bounds the refusals of one transaction.
+const refuseMax = 100
+
+// refuseLost settles old reservations of queued orders that were still there when nothing was queued: their process died before
+// it had appended the intents. Nothing is certain while this process has an intent that the broker has not confirmed, or a
+// message of intents is a dead letter that may be replayed. A process that was paused beyond every patience may append one
+// still: it meets its refusal.
+func (a *App) refuseLost(ctx context.Context, lost []inventory.Lost) ([]id.Order, error) {
+	if a.queue.intake == nil || a.queue.intake.Unkept() > 0 {
+		return nil, nil
+	}
+	dead, err := a.store.Letters(ctx, intents.Name, 0, 1)
+	if err != nil || len(dead) > 0 {
+		return nil, err
+	}
+	var refused []id.Order
+	for page := range slices.Chunk(lost, refuseMax) {
+		refusals := make([]order.Refusal, len(page))
+		for i, l := range page {
+			refusals[i] = order.Refusal{Order: l.Order, Sale: l.Sale, Customer: l.Customer, Code: fault.OrderClosed, At: a.clock.Now()}
+		}
+		some, err := a.store.Refuse(ctx, refusals)
+		refused = append(refused, some...)
+		if err != nil {
+			return refused, err
+		}
+	}
+	return refused, nil
 }

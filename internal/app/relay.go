@@ -5,6 +5,7 @@ import (
 
 	"github.com/tidegate/tidegate/internal/bus"
 	"github.com/tidegate/tidegate/internal/bus/embedded"
+	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 )
 
 // relay is the group that carries the outbox to a broker: to the embedded bus a consumer like any other, with its cursor, its
@@ -41,7 +42,13 @@ func (a *App) relayBatch(ctx context.Context, batch []bus.Delivery) error {
 	for i, d := range batch {
 		messages[i] = d.Message
 	}
+	if err := crashpoint.Fail(crashpoint.RelayBefore); err != nil {
+		return bus.NotNow(err)
+	}
 	if err := a.bus.Publish(ctx, bus.Events, messages); err != nil {
+		return bus.NotNow(err)
+	}
+	if err := crashpoint.Fail(crashpoint.RelayAfter); err != nil {
 		return bus.NotNow(err)
 	}
 	return nil

@@ -181,7 +181,9 @@ func (a *App) startWork(ctx context.Context) *work {
 	var backgroundCtx, commitCtx context.Context
 	backgroundCtx, w.stopBackground = context.WithCancel(ctx)
 	commitCtx, w.stopCommit = context.WithCancel(ctx)
-	w.commit.start(commitCtx, a.commitLoop())
+	for range a.commitsAtOnce() {
+		w.commit.start(commitCtx, a.commitLoop())
+	}
 	for _, one := range a.loops() {
 		w.background.start(backgroundCtx, one)
 	}

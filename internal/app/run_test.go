@@ -22,7 +22,7 @@ import (
 )
 
 // testConfig is a shop in a folder of its own, on free ports.
-func testConfig(t *testing.T) Config {
+func testConfig(t testing.TB) Config {
 	t.Helper()
 	c := DefaultConfig()
 	c.Data = t.TempDir()
@@ -60,7 +60,7 @@ func stocked(t *testing.T, a *App, units int64) (id.Sale, id.SKU) {
 }
 
 // running starts Run and returns its addresses, and a function that stops it and returns what Run returned.
-func running(t *testing.T, a *App) (Addresses, func() error) {
+func running(t testing.TB, a *App) (Addresses, func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -118,7 +118,7 @@ func (b buyer) buy(token, key string) (int, string) {
 	return answer.StatusCode, o.ID
 }
 
-func tokensFor(t *testing.T, c Config, n int) []string {
+func tokensFor(t testing.TB, c Config, n int) []string {
 	t.Helper()
 	var tokens []string
 	err := TestTokens(c, "5000", n, time.Hour, func(token TestToken) error {

@@ -152,6 +152,7 @@ type countedOrders struct {
 
 func (a *App) countedOrders() countedOrders {
 	return countedOrders{a.orders, func(outcome string, took time.Duration) {
+		a.crowd.asked.Add(1)
 		a.metrics.Order(outcome)
 		a.meter.Order(outcome, took)
 	}}

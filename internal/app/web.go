@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/tidegate/tidegate/internal/httpapi"
+	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/payment/sandbox"
 	"github.com/tidegate/tidegate/internal/web"
@@ -31,15 +32,15 @@ func (a *App) servePages() error {
 		},
 		Storefront: storefront.Parts{
 			Accounts: a.account, Orders: orders, Payments: a.payments, Sales: a.sales, Products: a.reader, Levels: a.gate,
-			Clock: a.clock, Provider: sandbox.Name, ViewersMax: a.config.Web.ViewersMax,
+			HasNothing: a.hasNothing(), Clock: a.clock, Provider: sandbox.Name, ViewersMax: a.config.Web.ViewersMax,
 		},
 		Operators: a.account,
 		Night: night.Parts{
-			Sales: a.sales, Orders: a.orders, Books: a.store, Levels: a.gate, Log: a.account, Meter: a.meter, Clock: a.clock, Errors: a.log,
+			Sales: a.sales, Orders: a.orders, Books: a.store, Levels: a.gate, Products: a.reader, Log: a.account, Meter: a.meter, Clock: a.clock, Errors: a.log,
 		},
 		Desk: desk.Parts{
 			Accounts: a.account, Sales: a.sales, Levels: a.gate, Products: a.reader, Catalogue: a.catalog, Stock: a.stock,
-			Orders: a.orders, Payments: a.payments, Letters: a.letters, Auditor: a.auditor, Clock: a.clock,
+			Orders: a.orders, Payments: a.payments, Letters: a.letters, Webhooks: a.webhooks, Events: a.webhooks.Types, Auditor: a.auditor, Clock: a.clock,
 			PaymentWindow: a.config.Orders.PaymentWindow, Currency: a.catalog.Currency(),
 		},
 	})
@@ -48,6 +49,14 @@ func (a *App) servePages() error {
 	}
 	a.pages, a.handler = pages, pages.Beside(a.handler)
 	return a.metrics.ObserveCount("tidegate.web.viewers", "Shoppers who are sent a sale's numbers as they change.", pages.Viewers)
+}
+
+// hasNothing tells who has no order in a sale without a question to anyone, where this process takes all orders itself.
+func (a *App) hasNothing() func(id.Sale, id.Customer) bool {
+	if m, alone := a.gate.(*inventory.Memory); alone && !a.store.Shared() {
+		return m.HasNothing
+	}
+	return func(id.Sale, id.Customer) bool { return false }
 }
 
 // cashierOrigin is where the cashier is, where that is not the shop's own address: forms may lead there.

@@ -69,6 +69,9 @@ type ImportOptions struct {
 	DryRun bool
 	// Refused, where not nil, is told of every refused row, in the order of their products. Its error ends the import.
 	Refused func(RefusedRow) error
+	// Changed, where not nil, is told of every product that is made or changed, or would be, with the line it begins at, in the order
+	// of the file. Its error ends the import.
+	Changed func(line int64, c Change) error
 	// Progress, where not nil, is told after every batch. Its error ends the import.
 	Progress func(ImportProgress) error
 }
@@ -196,7 +199,9 @@ func (i *importRun) flush(ctx context.Context) error {
 	for n := range i.batch {
 		e := &i.batch[n]
 		if e.Refusal == nil {
-			i.count(e, changes[0])
+			if err := i.count(e, changes[0]); err != nil {
+				return err
+			}
 			changes = changes[1:]
 		}
 		if e.Refusal != nil {
@@ -214,7 +219,7 @@ func (i *importRun) flush(ctx context.Context) error {
 	return i.options.Progress(ImportProgress{Rows: rows, Products: i.products, Bytes: bytes})
 }
 
-func (i *importRun) count(e *Entry, c Change) {
+func (i *importRun) count(e *Entry, c Change) error {
 	switch c.Action {
 	case Created:
 		i.report.Created++
@@ -225,6 +230,10 @@ func (i *importRun) count(e *Entry, c Change) {
 	case Refused:
 		e.Refusal, e.RefusedRow = c.Err, e.rowOf(c.Err.Field)
 	}
+	if i.options.Changed == nil || c.Action != Created && c.Action != Updated {
+		return nil
+	}
+	return i.options.Changed(e.Rows[0].Line, c)
 }
 
 // refuse reports every row of an entry: the one at fault with the reason, its neighbours with where to look.

@@ -176,7 +176,7 @@ func TestWhatIsSentIsARequest(t *testing.T) {
 			t.Errorf("%v %s %v, %v", r.URL, body, r.Header, err)
 		}
 	}
-	for _, raw := range append(pageRequests("shop", "/v1/products/7"), postRequests("shop")...) {
+	for _, raw := range append(getRequests("shop", "Accept: application/json\r\n", "/v1/products/7"), postRequests("shop")...) {
 		if _, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw))); err != nil {
 			t.Errorf("%s: %v", raw, err)
 		}

@@ -136,6 +136,19 @@ func (c *client) json(ctx context.Context, method, url, bearer string, in, out a
 	return nil
 }
 
+// hasPage reports whether the shop serves a page at the path.
+func (c *client) hasPage(ctx context.Context, path string) (bool, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.at.Load().Public+path, nil)
+	if err != nil {
+		return false, err
+	}
+	answer, err := c.http.Do(r)
+	if err != nil {
+		return false, err
+	}
+	return answer.StatusCode == http.StatusOK, answer.Body.Close()
+}
+
 // probe finds out whether the target is a shop of ours and the key opens its rehearsals, without changing anything.
 func (c *client) probe(ctx context.Context) error {
 	a := c.at.Load()

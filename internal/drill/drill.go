@@ -41,6 +41,9 @@ type Options struct {
 	KillAfter time.Duration
 	// Measure is how long each measurement beside the ceiling takes.
 	Measure time.Duration
+	// Viewers is how many watch a sale's numbers on its page while what they cost is measured, beside the ceiling; zero measures
+	// none.
+	Viewers int
 	// Progress tells how it is going; Terminal says that it is a terminal.
 	Progress io.Writer
 	Terminal bool
@@ -53,7 +56,6 @@ type drill struct {
 	client   *client
 	process  *Process
 	progress *progress
-	ceiling  *Phase
 	// spent is the CPU of shops that were killed.
 	spent  time.Duration
 	rssMax int64
@@ -103,6 +105,10 @@ func (o *Options) check() error {
 		return fmt.Errorf("lane: %s or %s, not %q", Main, Express, o.Lane)
 	case o.StartBare != nil && (o.Measure < 100*time.Millisecond || o.Measure > 10*time.Minute):
 		return fmt.Errorf("measure: 100ms to 10m, not %s", o.Measure)
+	case o.Viewers < 0 || o.Viewers > viewersMax:
+		return fmt.Errorf("viewers: 0 to %d, not %d", viewersMax, o.Viewers)
+	case o.Viewers > 0 && o.StartBare == nil:
+		return errors.New("viewers are measured with --ceiling")
 	case o.KillAfter > 0 && o.Target.Public != "":
 		return errors.New("only a private shop can be killed: leave out the target, or --kill-after")
 	case len(o.Also) > 0 && o.Lane != Main:
@@ -115,7 +121,7 @@ func (o *Options) check() error {
 			return err
 		}
 	}
-	return machine.AllowConnections(o.Night.Connections + o.Night.Readers.Connections)
+	return machine.AllowConnections(o.Night.Connections + o.Night.Readers.Connections + o.Viewers)
 }
 
 // target is the shop at the address, and the target's further processes.
@@ -176,9 +182,6 @@ func (d *drill) sum(ctx context.Context, r *Result, before Usage) {
 		r.ServerCPU = number((after.CPU + d.spent - before.CPU).Seconds())
 	}
 	r.Killed = d.killed
-	if d.ceiling != nil {
-		r.CeilingPerSecond = number(d.ceiling.PerSecond)
-	}
 	r.ratios()
 	if r.Phases == nil {
 		r.Phases = []Phase{}
@@ -276,6 +279,9 @@ func (d *drill) night(ctx, work context.Context, target *load.Target, r *Result)
 	if err != nil {
 		return nil, err
 	}
+	if d.process == nil {
+		d.progress.say("the console shows it at %s/console/night/%s", d.client.at.Load().Public, s.books.Sale.SaleId)
+	}
 	till := newTill(d.client, s.books, s.tokens, n)
 	closing, tillEnded := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -312,7 +318,7 @@ func productRequests(host string, s *sold) [][]byte {
 	for _, p := range s.books.Sale.ProductIds {
 		paths = append(paths, "/v1/products/"+p.String())
 	}
-	return pageRequests(host, paths...)
+	return getRequests(host, "Accept: application/json\r\n", paths...)
 }
 
 // killLater kills the shop after KillAfter and starts it again. The function it returns waits until that is done, or calls

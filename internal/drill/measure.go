@@ -3,8 +3,8 @@ package drill
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/drill/load"
@@ -19,48 +19,87 @@ const (
 	soldOutKeys     = 40
 )
 
-// measure measures the shop's rates, each beside the ceiling of the same run, and returns the sales it used.
+// The phases that are told as a share of the ceiling.
+const (
+	phaseDurable  = "durable orders"
+	phaseSoldOut  = "sold out"
+	phaseReads    = "product reads"
+	phasePages    = "sale pages"
+	phaseSignedIn = "sale pages, signed in"
+)
+
+// measure measures the shop's rates, each beside the ceiling of its own moments, and returns the sales it used. What leaves the shop
+// work that it does afterwards, the durable orders, comes last of those.
 func (d *drill) measure(ctx, work context.Context, target *load.Target, r *Result) (all []*sold, err error) {
-	if err := d.measureCeiling(ctx, work); err != nil || d.ceiling == nil {
-		return nil, err
-	}
-	r.Phases = append(r.Phases, *d.ceiling)
-	durable, err := d.prepare(ctx, input(&d.Night, "", measureShoppers, measureShoppers*durableKeys, durableKeys), durableKeys, 1, 0)
-	if err != nil {
-		return nil, err
-	}
-	all = append(all, durable)
-	before := d.client.usage(work, d.pid())
-	phase, err := d.buy(ctx, target, r, durable, "durable orders", accepted, nil)
-	if err != nil {
-		return all, err
-	}
-	r.DurableOrdersPerSecond = number(phase.PerSecond)
-	if phase.Queued > 0 {
-		r.QueuedOrdersPerSecond = number(phase.QueuedPerSecond)
-	}
-	r.commits(before, d.client.usage(work, d.pid()))
 	if ctx.Err() != nil {
-		return all, nil
+		return nil, nil
 	}
-	gone, err := d.prepare(ctx, input(&d.Night, "", soldOutShoppers, 1, soldOutKeys), soldOutKeys, 1, 0)
+	c, err := d.newCeiling(work, r)
 	if err != nil {
-		return all, err
+		return nil, err
 	}
-	all = append(all, gone)
-	phase, err = d.buy(ctx, target, r, gone, "sold out", soldOut, nil)
-	if err != nil {
-		return all, err
+	defer func() { err = errors.Join(err, c.close()) }()
+	var durable, gone *sold
+	for _, one := range []struct {
+		into                        **sold
+		shoppers, units, keys, each int
+	}{
+		{&gone, soldOutShoppers, 1, soldOutKeys, soldOutKeys},
+		{&durable, measureShoppers, measureShoppers * durableKeys, durableKeys, durableKeys},
+	} {
+		if *one.into, err = d.prepare(ctx, input(&d.Night, "", one.shoppers, int64(one.units), int64(one.each)), one.keys, 1, 0); err != nil {
+			return all, err
+		}
+		all = append(all, *one.into)
 	}
-	r.SoldOutPerSecond = number(phase.PerSecond)
-	if err := d.measureReads(ctx, target, r, durable); err != nil || ctx.Err() != nil {
+	d.rest(ctx)
+	for _, step := range []func() error{
+		func() error { return d.measureSoldOut(ctx, target, r, gone) },
+		func() error { return d.measureReads(ctx, target, r, durable) },
+		func() error { return d.measurePages(ctx, target, r, durable, gone) },
+		func() error { return d.measureDurable(ctx, work, target, r, durable) },
+	} {
+		if err := c.beside(ctx, step); err != nil || ctx.Err() != nil {
+			return all, err
+		}
+	}
+	d.rest(ctx)
+	if err := c.slice(ctx); err != nil || ctx.Err() != nil {
 		return all, err
 	}
 	half, err := d.measureHalf(ctx, target, r, *r.DurableOrdersPerSecond/2)
 	if half != nil {
 		all = append(all, half)
 	}
-	return all, err
+	if err != nil || r.Lane != Main || d.Viewers == 0 || ctx.Err() != nil {
+		return all, err
+	}
+	watched, err := d.measureViewers(ctx, target, r)
+	return append(all, watched...), err
+}
+
+// measureDurable places orders as fast as they go.
+func (d *drill) measureDurable(ctx, work context.Context, target *load.Target, r *Result, s *sold) error {
+	before := d.client.usage(work, d.pid())
+	p, err := d.buy(ctx, target, r, s, phaseDurable, accepted, nil)
+	if err != nil {
+		return err
+	}
+	r.DurableOrdersPerSecond = number(p.PerSecond)
+	if p.Queued > 0 {
+		r.QueuedOrdersPerSecond = number(p.QueuedPerSecond)
+	}
+	r.commits(before, d.client.usage(work, d.pid()))
+	return nil
+}
+
+// measureSoldOut asks for what is gone as fast as it goes.
+func (d *drill) measureSoldOut(ctx context.Context, target *load.Target, r *Result, s *sold) error {
+	p, err := d.buy(ctx, target, r, s, phaseSoldOut, soldOut, nil)
+	if err == nil {
+		r.SoldOutPerSecond = number(p.PerSecond)
+	}
+	return err
 }
 
 // buy drives one sale as fast as it goes, or where due is not nil by the clock.
@@ -95,7 +134,7 @@ func (d *drill) measureHalf(ctx context.Context, target *load.Target, r *Result,
 
 // measureReads reads product pages as fast as they go.
 func (d *drill) measureReads(ctx context.Context, target *load.Target, r *Result, s *sold) error {
-	p, err := d.hammer(ctx, target, "product reads", productRequests(target.Host(), s), 200)
+	p, err := d.hammer(ctx, target, phaseReads, productRequests(target.Host(), s), 200, d.Measure)
 	if err != nil {
 		return err
 	}
@@ -104,30 +143,45 @@ func (d *drill) measureReads(ctx context.Context, target *load.Target, r *Result
 	return nil
 }
 
-// measureCeiling measures what the bare server does under the same generator and connections.
-func (d *drill) measureCeiling(ctx, work context.Context) (err error) {
-	if ctx.Err() != nil {
+// signedInShoppers is how many sessions the signed-in page is read with: more than a shop's caches hold for one.
+const signedInShoppers = 2000
+
+// measurePages reads the page of a sale in which nothing moves as fast as it goes: as nobody, and as shoppers of another sale, who
+// are signed in and have bought nothing in this one. A shop without pages is passed over.
+func (d *drill) measurePages(ctx context.Context, target *load.Target, r *Result, s, others *sold) error {
+	if r.Lane != Main { // pages are on the first listener alone
 		return nil
 	}
-	bare, err := d.StartBare(work)
-	if err != nil {
-		return fmt.Errorf("start the bare server: %w", err)
+	path := "/sales/" + s.books.Sale.SaleId.String()
+	if there, err := d.client.hasPage(ctx, path); err != nil || !there {
+		return err
 	}
-	defer func() { err = errors.Join(err, bare.Kill()) }()
-	target, err := load.NewTarget(bare.Public)
+	const browser = "Accept: text/html\r\nAccept-Encoding: gzip\r\n"
+	p, err := d.hammer(ctx, target, phasePages, getRequests(target.Host(), browser, path), 200, d.Measure)
 	if err != nil {
 		return err
 	}
-	p, err := d.hammer(ctx, target, "ceiling", postRequests(target.Host()), 201)
-	if err != nil {
+	r.Phases = append(r.Phases, p)
+	r.SalePagesPerSecond = number(p.PerSecond)
+	cookie := "tg_access="
+	if strings.HasPrefix(d.base(r.Lane), "https:") {
+		cookie = "__Host-" + cookie
+	}
+	all := make([][]byte, 0, signedInShoppers)
+	for i := range min(signedInShoppers, soldOutShoppers) {
+		token := string(others.tokens.of(i))
+		all = append(all, getRequests(target.Host(), browser+"Cookie: "+cookie+token+"\r\n", path)...)
+	}
+	if p, err = d.hammer(ctx, target, phaseSignedIn, all, 200, d.Measure); err != nil {
 		return err
 	}
-	d.ceiling = &p
+	r.Phases = append(r.Phases, p)
+	r.SignedInPagesPerSecond = number(p.PerSecond)
 	return nil
 }
 
-// hammer sends the requests over and over, as fast as they go.
-func (d *drill) hammer(ctx context.Context, target *load.Target, name string, requests [][]byte, want int) (Phase, error) {
+// hammer sends the requests over and over for so long, as fast as they go.
+func (d *drill) hammer(ctx context.Context, target *load.Target, name string, requests [][]byte, want int, long time.Duration) (Phase, error) {
 	parts := []part{}
 	n := shards(runtime.NumCPU(), d.Night.Connections)
 	for i := range n {
@@ -135,7 +189,7 @@ func (d *drill) hammer(ctx context.Context, target *load.Target, name string, re
 		if i < d.Night.Connections%n {
 			connections++
 		}
-		parts = append(parts, part{script: &pages{tally: newTally(), requests: requests, want: want, until: d.Measure}, connections: connections})
+		parts = append(parts, part{script: &pages{tally: newTally(), requests: requests, want: want, until: long}, connections: connections})
 	}
 	return d.drive(ctx, target, stage{name: name, load: night.Closed, parts: parts, counts: read})
 }

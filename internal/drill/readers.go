@@ -21,11 +21,11 @@ type pages struct {
 	next    int
 }
 
-// pageRequests are GETs of the paths, alternately.
-func pageRequests(host string, paths ...string) [][]byte {
+// getRequests are GETs of the paths with further header lines, alternately.
+func getRequests(host, lines string, paths ...string) [][]byte {
 	requests := make([][]byte, len(paths))
 	for i, path := range paths {
-		requests[i] = []byte("GET " + path + " HTTP/1.1\r\nHost: " + host + "\r\nAccept: application/json\r\n\r\n")
+		requests[i] = []byte("GET " + path + " HTTP/1.1\r\nHost: " + host + "\r\n" + lines + "\r\n")
 	}
 	return requests
 }

@@ -31,17 +31,29 @@ type Result struct {
 	QueuedOrdersPerSecond *float64 `json:"queued_orders_per_s"`
 	SoldOutPerSecond      *float64 `json:"sold_out_per_s"`
 	ProductReadsPerSecond *float64 `json:"product_reads_per_s"`
-	P50                   float64  `json:"p50_ms"`
-	P99                   float64  `json:"p99_ms"`
-	P999                  float64  `json:"p999_ms"`
-	CommitsPerSecond      *float64 `json:"commits_per_s"`
+	// SalePagesPerSecond is the rate of the page of a sale as nobody sees it, SignedInPagesPerSecond as shoppers do who are signed in.
+	SalePagesPerSecond     *float64 `json:"sale_pages_per_s"`
+	SignedInPagesPerSecond *float64 `json:"signed_in_pages_per_s"`
+	// Viewers is how many watched a sale's numbers as they changed; they were sent so many messages a second, which took so many
+	// of the shop's cores.
+	Viewers              int      `json:"viewers"`
+	ViewersToldPerSecond *float64 `json:"viewers_told_per_s"`
+	ViewersCores         *float64 `json:"viewers_cores"`
 
+	P50              float64  `json:"p50_ms"`
+	P99              float64  `json:"p99_ms"`
+	P999             float64  `json:"p999_ms"`
+	CommitsPerSecond *float64 `json:"commits_per_s"`
+
+	// CeilingPerSecond is what a bare server answered, over all slices of its measurement.
 	CeilingPerSecond *float64 `json:"ceiling_per_s"`
-	// Ratio is that of durable orders to the ceiling; the other two are told beside it.
-	Ratio             *float64 `json:"ratio"`
-	QueuedRatio       *float64 `json:"queued_ratio"`
-	SoldOutRatio      *float64 `json:"sold_out_ratio"`
-	ProductReadsRatio *float64 `json:"product_reads_ratio"`
+	// Ratio is that of durable orders to the ceiling in the slices around them; the others are told beside it, each of its own.
+	Ratio              *float64 `json:"ratio"`
+	QueuedRatio        *float64 `json:"queued_ratio"`
+	SoldOutRatio       *float64 `json:"sold_out_ratio"`
+	ProductReadsRatio  *float64 `json:"product_reads_ratio"`
+	SalePagesRatio     *float64 `json:"sale_pages_ratio"`
+	SignedInPagesRatio *float64 `json:"signed_in_pages_ratio"`
 
 	ServerRSSMaxMiB *float64 `json:"server_rss_max_mib"`
 	ServerCPU       *float64 `json:"server_cpu_s"`
@@ -96,6 +108,8 @@ type Phase struct {
 	// Queued counts new orders that were queued, QueuedPerSecond their rate until the last of them.
 	Queued          int64   `json:"queued,omitempty"`
 	QueuedPerSecond float64 `json:"queued_per_s,omitempty"`
+	// CeilingPerSecond is the rate of the bare server in the slices before and after the phase, where there were any.
+	CeilingPerSecond float64 `json:"ceiling_per_s,omitempty"`
 	// GeneratorCPU is what the generator used meanwhile, in seconds.
 	GeneratorCPU float64 `json:"generator_cpu_s"`
 	Latency
@@ -108,19 +122,27 @@ func (r *Result) Clean() bool { return r.OK && (r.Express == nil || r.Express.OK
 // number returns a figure that was measured.
 func number(f float64) *float64 { return &f }
 
-// ratios divides what was measured by the ceiling.
+// ratios divides what was measured by the ceiling beside it.
 func (r *Result) ratios() {
-	if r.CeilingPerSecond == nil || *r.CeilingPerSecond == 0 {
-		return
-	}
-	of := func(rate *float64) *float64 {
-		if rate == nil {
-			return nil
+	of := func(phase string, rate *float64) *float64 {
+		for i := range r.Phases {
+			if p := &r.Phases[i]; p.Name == phase && p.CeilingPerSecond > 0 && rate != nil {
+				return number(*rate / p.CeilingPerSecond)
+			}
 		}
-		return number(*rate / *r.CeilingPerSecond)
+		return nil
 	}
-	r.Ratio, r.SoldOutRatio, r.ProductReadsRatio = of(r.DurableOrdersPerSecond), of(r.SoldOutPerSecond), of(r.ProductReadsPerSecond)
-	r.QueuedRatio = of(r.QueuedOrdersPerSecond)
+	r.Ratio, r.QueuedRatio = of(phaseDurable, r.DurableOrdersPerSecond), of(phaseDurable, r.QueuedOrdersPerSecond)
+	r.SoldOutRatio, r.ProductReadsRatio = of(phaseSoldOut, r.SoldOutPerSecond), of(phaseReads, r.ProductReadsPerSecond)
+	r.SalePagesRatio, r.SignedInPagesRatio = of(phasePages, r.SalePagesPerSecond), of(phaseSignedIn, r.SignedInPagesPerSecond)
+}
+
+// OfCeiling is the phase's rate as a share of the ceiling beside it; zero where it was measured beside none.
+func (p *Phase) OfCeiling() float64 {
+	if p.CeilingPerSecond == 0 {
+		return 0
+	}
+	return p.PerSecond / p.CeilingPerSecond
 }
 
 // Verdict is the result in one sentence.
@@ -168,8 +190,8 @@ func (r *Result) WriteText(w io.Writer) error {
 	for i := range r.Phases {
 		ph := &r.Phases[i]
 		share := ""
-		if r.CeilingPerSecond != nil && *r.CeilingPerSecond > 0 && ph.Load == night.Closed {
-			share = fmt.Sprintf("%.2f", ph.PerSecond / *r.CeilingPerSecond)
+		if of := ph.OfCeiling(); of > 0 {
+			share = fmt.Sprintf("%.2f", of)
 		}
 		p("%s\t%s\t%d\t%d\t%.0f\t%s\t%.2f\t%.2f\t%.2f\t%d", ph.Name, ph.Load, ph.Connections, ph.Answers, ph.PerSecond, share, ph.P50, ph.P99, ph.P999, ph.Errors)
 	}
@@ -178,6 +200,9 @@ func (r *Result) WriteText(w io.Writer) error {
 		if r.QueuedRatio != nil {
 			p("queued, of the ceiling\t\t\t\t%.2f", *r.QueuedRatio)
 		}
+	}
+	if r.ViewersCores != nil {
+		p("\n%d viewers of a sale's numbers: %.0f messages a second, %.2f of a core", r.Viewers, *r.ViewersToldPerSecond, *r.ViewersCores)
 	}
 	p("\naccepted %d, in the database %d, sold out %d, limit reached %d, replayed %d, 5xx %d, paid %d, cancelled %d", r.Accepted, r.InDatabase, r.SoldOut, r.LimitReached, r.Replayed, r.Errors5xx, r.Paid, r.Cancelled)
 	for _, v := range r.list() {

@@ -19,6 +19,13 @@ type Accounts interface {
 	Logout(ctx context.Context, p account.Principal) error
 	LogoutEverywhere(ctx context.Context, p account.Principal) (int, error)
 	Me(ctx context.Context, p account.Principal) (account.Customer, error)
+	Find(ctx context.Context, email string, before id.Customer, limit int) ([]account.Customer, error)
+	Customer(ctx context.Context, customer id.Customer) (account.Customer, error)
+	Sessions(ctx context.Context, customer id.Customer) ([]account.Session, error)
+	EndSession(ctx context.Context, customer id.Customer, session id.Session) error
+	EndSessions(ctx context.Context, customer id.Customer) (int, error)
+	Block(ctx context.Context, customer id.Customer) (account.Customer, error)
+	Unblock(ctx context.Context, customer id.Customer) (account.Customer, error)
 	CreateKey(ctx context.Context, name string, roles []string) (account.Key, string, error)
 	Keys(ctx context.Context, after id.AdminKey, limit int) ([]account.Key, error)
 	RevokeKey(ctx context.Context, key id.AdminKey) (account.Key, error)
@@ -48,7 +55,11 @@ func (s *Server) answerCustomer(w http.ResponseWriter, r *http.Request, status i
 		return
 	}
 	w.Header()["Cache-Control"] = noStore
-	s.answer(w, r, status, api.Customer{Id: c.ID, Email: c.Email, CreatedAt: api.At(c.CreatedAt)})
+	s.answer(w, r, status, customerOf(&c))
+}
+
+func customerOf(c *account.Customer) api.Customer {
+	return api.Customer{Id: c.ID, Email: c.Email, CreatedAt: api.At(c.CreatedAt), BlockedAt: api.At(c.BlockedAt)}
 }
 
 // LogIn implements api.ServerInterface.

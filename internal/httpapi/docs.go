@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	_ "embed" // for the page
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"html/template"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/tidegate/tidegate/api"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/wire"
 )
 
 //go:embed docs.html
@@ -21,12 +23,25 @@ var docsPage string
 type document struct {
 	contentType []string
 	etag        []string
+	policy      []string
 	body        []byte
 }
 
 func newDocument(contentType string, body []byte) *document {
 	sum := sha256.Sum256(body)
-	return &document{[]string{contentType}, []string{`"` + hex.EncodeToString(sum[:8]) + `"`}, body}
+	return &document{[]string{contentType}, []string{`"` + hex.EncodeToString(sum[:8]) + `"`}, []string{policyOf(body)}, body}
+}
+
+// policyOf returns the Content-Security-Policy of a page that stands alone: nothing is loaded, and its style sheet is the one
+// that it came with, by its hash. See https://www.w3.org/TR/CSP3/#grammardef-hash-source.
+func policyOf(page []byte) string {
+	style := ""
+	if _, rest, has := bytes.Cut(page, []byte("<style>")); has {
+		sheet, _, _ := bytes.Cut(rest, []byte("</style>"))
+		sum := sha256.Sum256(sheet)
+		style = "; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	}
+	return "default-src 'none'" + style + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
 // ServeHTTP implements http.Handler.
@@ -39,7 +54,9 @@ func (d *document) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h["Content-Type"] = d.contentType
-	h["Content-Security-Policy"] = []string{"default-src 'none'; style-src 'unsafe-inline'"}
+	h["Content-Security-Policy"] = d.policy
+	h["X-Content-Type-Options"] = []string{wire.NoSniff}
+	h["Referrer-Policy"] = []string{"no-referrer"}
 	// A client that has left is not told.
 	_, _ = w.Write(d.body)
 }

@@ -167,7 +167,7 @@ func (s *Server) AdminListOrders(w http.ResponseWriter, r *http.Request, params 
 		s.fail(w, r, err)
 		return
 	}
-	f := order.Filter{Sale: params.SaleId, Customer: params.CustomerId, Status: order.Status(params.Status), Before: before, Limit: limit + 1}
+	f := order.Filter{Sale: params.SaleId, Customer: params.CustomerId, Status: order.Status(params.Status), From: params.From, To: params.To, Before: before, Limit: limit + 1}
 	if f.Status != "" && !slices.Contains(order.Statuses(), f.Status) {
 		s.fail(w, r, fault.Bad("status", "It must be one of %v.", order.Statuses()))
 		return

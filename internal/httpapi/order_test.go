@@ -291,6 +291,12 @@ func TestReadOrders(t *testing.T) {
 		if len(found.Items) != 1 || found.Items[0].ID != made[2].ID || found.NextCursor == "" {
 			t.Errorf("%+v", found)
 		}
+		for query, n := range map[string]int{"from=2026-11-27T00:00:00Z": 3, "to=2026-11-27T00:00:00Z": 0, "from=2026-11-27T20:00:00%2B01:00&to=2026-11-28T00:00:00Z": 3} {
+			if s.do(t, call{as: "orders", do: "GET /v1/admin/orders?customer_id=1001&" + query}).is(200, 0, "").in(&found); len(found.Items) != n {
+				t.Errorf("%s: %d orders, want %d", query, len(found.Items), n)
+			}
+		}
+		s.do(t, call{as: "orders", do: "GET /v1/admin/orders?from=yesterday"}).is(422, fault.Invalid, "from")
 		s.do(t, call{as: "orders", do: "GET /v1/admin/orders?status=lost"}).is(422, fault.Invalid, "status")
 		s.do(t, call{as: "orders", do: "GET /v1/admin/orders?sale_id=x"}).is(422, fault.Invalid, "sale_id")
 		s.do(t, call{as: "orders", do: "GET /v1/admin/orders/5"}).is(404, fault.NotFound, "")

@@ -52,6 +52,12 @@ func (s *Server) GetWebhook(w http.ResponseWriter, r *http.Request, endpoint api
 	s.answerWebhook(w, r, &e, err)
 }
 
+// PauseWebhook implements api.ServerInterface.
+func (s *Server) PauseWebhook(w http.ResponseWriter, r *http.Request, endpoint api.WebhookPath) {
+	e, err := s.Webhooks.Pause(r.Context(), endpoint, "An operator paused it.")
+	s.answerWebhook(w, r, &e, err)
+}
+
 // ResumeWebhook implements api.ServerInterface.
 func (s *Server) ResumeWebhook(w http.ResponseWriter, r *http.Request, endpoint api.WebhookPath) {
 	e, err := s.Webhooks.Resume(r.Context(), endpoint)

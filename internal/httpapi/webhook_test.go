@@ -66,6 +66,10 @@ func TestWebhookRoutes(t *testing.T) {
 	if a := s.do(t, call{as: "all", do: "POST " + path + "/resume"}).is(200, 0, ""); !strings.Contains(string(a.body), `"status":"active"`) {
 		t.Errorf("a resumed endpoint: %s", a.body)
 	}
+	if a := s.do(t, call{as: "all", do: "POST " + path + "/pause"}).is(200, 0, ""); !strings.Contains(string(a.body), `"paused_reason":"An operator paused it."`) {
+		t.Errorf("an endpoint that was paused: %s", a.body)
+	}
+	s.do(t, call{as: "all", do: "POST " + path + "/resume"}).is(200, 0, "")
 	s.do(t, call{as: "all", do: "POST " + path + "/deliveries/1/retry"}).is(204, 0, "")
 	if n, err := hooks.DeliverStep(t.Context()); n != 1 || err != nil {
 		t.Errorf("%d tried, %v", n, err)
@@ -90,6 +94,7 @@ func TestWebhookRoutes(t *testing.T) {
 		{"all", "GET /v1/admin/webhooks/1", "", "", 404, fault.NotFound},
 		{"all", "GET /v1/admin/webhooks/1/deliveries", "", "", 404, fault.NotFound},
 		{"all", "POST /v1/admin/webhooks/1/resume", "", "", 404, fault.NotFound},
+		{"all", "POST /v1/admin/webhooks/1/pause", "", "", 404, fault.NotFound},
 		{"all", "DELETE /v1/admin/webhooks/1", "", "", 404, fault.NotFound},
 		{"all", "GET /v1/admin/webhooks/x", "", "id", 422, fault.Invalid},
 		{"sales", "GET /v1/admin/webhooks", "", "", 403, fault.Forbidden},

@@ -59,7 +59,7 @@ var engines = map[string][]string{
 	"github.com/redis/":              {"redis"},
 	"github.com/rabbitmq/":           {"bus"},
 	"github.com/nats-io/":            {"bus"},
-	"github.com/twmb/":               {"bus"},
+	"github.com/twmb/":               {"bus", "test"},
 	"github.com/valyala/fasthttp":    {"express", "drill"},
 }
 

@@ -70,6 +70,8 @@ type Answer struct {
 	Verdict Verdict
 	Order   id.Order // of Same
 	SKU     id.SKU   // of SoldOut and NotLoaded
+	// Doubted says of a refusal in a sale that the gate may not know every key yet: ask the database for the key first.
+	Doubted bool
 }
 
 // Gate keeps most of a crowd away from the database: it reserves from its own count of what is available. It may be lost

@@ -394,6 +394,18 @@ func (m *Memory) Load(_ context.Context, s Snapshot) error {
 // Holds implements Gate. The general pools' keys are not kept.
 func (m *Memory) Holds(s id.Sale) bool { return s != 0 && m.sale(s) != nil }
 
+// HasNothing reports whether a customer has no order in a sale, and none on its way: what is true of almost everyone who looks
+// at it, and told from memory. It is false where the sale is not loaded, and nobody knows.
+func (m *Memory) HasNothing(s id.Sale, c id.Customer) bool {
+	if !m.Holds(s) {
+		return false
+	}
+	sh := m.sale(s).shard(c)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	return sh.holders[c] == nil
+}
+
 // Level implements Gate.
 func (m *Memory) Level(p Pool) (int64, bool) {
 	g := m.sale(p.Sale)

@@ -35,3 +35,34 @@ func TestMemoryDroppedSale(t *testing.T) {
 		t.Error("a movement brought a dropped sale back without its keys")
 	}
 }
+
+// TestMemoryHasNothing: from its reservation on, a customer has something; given back, nothing again. Where the sale is not loaded
+// nobody is said to have nothing.
+func TestMemoryHasNothing(t *testing.T) {
+	const drop id.Sale = 9
+	m := NewMemory()
+	if m.HasNothing(drop, 7) {
+		t.Error("it knows of a sale that is not loaded")
+	}
+	stock := Stock{Pool: Pool{Sale: drop, SKU: 1}, OnHand: 5}
+	if err := m.Load(t.Context(), Snapshot{Stock: []Stock{stock}, Terms: []Terms{{Sale: drop, Open: true}}, Holders: []Holder{{Order: 4, Sale: drop, Customer: 6, Key: "k"}}}); err != nil {
+		t.Fatal(err)
+	}
+	claim := &Claim{Order: 5, Sale: drop, Customer: 7, Key: "k", Lines: []Line{{SKU: 1, Units: 2}}}
+	has := func(when string, customer id.Customer, want bool) {
+		t.Helper()
+		if m.HasNothing(drop, customer) == want {
+			t.Errorf("%s: customer %s has something is %t, not %t", when, customer, !want, want)
+		}
+	}
+	has("loaded with an order of theirs that has expired", 6, true)
+	has("at first", 7, false)
+	if a, err := m.Reserve(t.Context(), claim); err != nil || a.Verdict != Reserved {
+		t.Fatalf("got %v, %v", a, err)
+	}
+	has("reserved", 7, true)
+	if err := m.Settle(t.Context(), claim, false); err != nil {
+		t.Fatal(err)
+	}
+	has("given back", 7, false)
+}

@@ -30,6 +30,13 @@ type Placed struct {
 	Lines    []Line // sorted by SKU
 }
 
+// Lost is a reservation of a queued order that is old and not decided, while nothing is queued.
+type Lost struct {
+	Order    id.Order
+	Sale     id.Sale
+	Customer id.Customer
+}
+
 // SharedStore is what a gate that several processes share needs of the database. Safe for concurrent use.
 type SharedStore interface {
 	// GateSnapshot reads what a gate must hold, from one moment.
@@ -44,8 +51,13 @@ type SharedStore interface {
 	// GateChanges reads, in the order of commits, up to limit changes after a position of the outbox.
 	GateChanges(ctx context.Context, after int64, limit int) ([]Change, error)
 	// GatePlaced reads the orders that were placed after a position, in the order of commits, from rows of the outbox
-	// that stand for about limit events, a row as a whole. reached is the position of the last row read, of any type; after itself where there was none.
-	GatePlaced(ctx context.Context, after int64, limit int) (placed []Placed, reached int64, err error)
+	// that stand for about limit events, a row as a whole. What known tells of an order is not read. reached is the position of
+	// the last row read, of any type; after itself where there was none.
+	GatePlaced(ctx context.Context, after int64, limit int, known func(id.Order) *Claim) (placed []Placed, reached int64, err error)
+	// NewestEvent reads the position of the newest event of the outbox; zero where there is none.
+	NewestEvent(ctx context.Context) (int64, error)
+	// Unstamped reports whether an event of more than a second ago has no position yet.
+	Unstamped(ctx context.Context) (bool, error)
 	// KnownOrders returns which of the orders are in the database.
 	KnownOrders(ctx context.Context, orders []id.Order) (map[id.Order]bool, error)
 	// Now reads the database's clock.

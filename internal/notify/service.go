@@ -12,6 +12,7 @@ import (
 
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/event"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
@@ -73,7 +74,7 @@ func (s *Service) SendStep(ctx context.Context) (int, error) {
 		places <- struct{}{}
 		working.Go(func() {
 			defer func() { <-places }()
-			err := s.send(ctx, &n, titles)
+			err := fault.Safely(func() error { return s.send(ctx, &n, titles) })
 			after[i] = n.after(err, s.Clock.Now())
 			if after[i].State == Failed {
 				s.Log.WarnContext(ctx, "a shopper could not be told", "order", n.Order.String(), "event", n.Type, "error", err)

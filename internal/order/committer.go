@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,7 +25,7 @@ var _ Intake = (*Committer)(nil)
 type BatchObserver func(drafts int, took time.Duration, err error)
 
 // Committer is the direct intake: group commit. Whatever has queued while the last commit ran is the next batch; there
-// is no timer. It is safe for concurrent use, but for Step, which one loop drives.
+// is no timer. It is safe for concurrent use: as many loops as the database bears commits at once may drive Step.
 type Committer struct {
 	store   Store
 	gate    inventory.Gate
@@ -39,13 +40,27 @@ type Committer struct {
 	closed   bool
 	wake     chan struct{}
 
-	oldest  time.Time // when the first of those that wait, or are being committed, was submitted
+	commits int       // under way
+	batches []*batch  // taken from the queue and not settled
 	failing time.Time // since when commits fail
+
+	resolving sync.Mutex // held by the one who asks after what is unknown
 }
+
+// batch is what was taken from the queue together.
+type batch struct {
+	since time.Time // when the first of it was submitted
+	left  int       // drafts that are not settled
+}
+
+// besideOrdersMin is how many drafts have to wait before they are committed beside a commit that is under way. A commit has a
+// price whatever its size: fewer are cheaper together with those who come meanwhile.
+const besideOrdersMin = 48
 
 // ticket is a draft and those who wait for it.
 type ticket struct {
 	draft   *Draft
+	batch   *batch // nil while it waits
 	since   time.Time
 	outcome Outcome
 	done    chan struct{} // closed when outcome is set
@@ -81,7 +96,9 @@ func (c *Committer) enqueue(t *ticket) error {
 		return fault.New(fault.Overloaded, "Too many orders are waiting; try again.").After(time.Second)
 	}
 	c.push(t)
-	c.signal()
+	if c.commits == 0 || len(c.queue) >= c.besideMin() {
+		c.signal() // else whoever ends the commit that is under way looks
+	}
 	return nil
 }
 
@@ -89,9 +106,6 @@ func (c *Committer) enqueue(t *ticket) error {
 func (c *Committer) push(t *ticket) {
 	c.queue = append(c.queue, t)
 	c.inflight[t.draft.Order.ID] = t
-	if c.oldest.IsZero() {
-		c.oldest = t.since
-	}
 }
 
 func (c *Committer) signal() {
@@ -174,10 +188,14 @@ func (c *Committer) Settle(ctx context.Context, drafts []*Draft) ([]Outcome, err
 func (c *Committer) Waited() (longest time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, since := range []time.Time{c.oldest, c.failing} {
-		if !since.IsZero() {
-			longest = max(longest, time.Since(since))
-		}
+	if len(c.queue) > 0 {
+		longest = time.Since(c.queue[0].since)
+	}
+	for _, b := range c.batches {
+		longest = max(longest, time.Since(b.since))
+	}
+	if !c.failing.IsZero() {
+		longest = max(longest, time.Since(c.failing))
 	}
 	return longest
 }
@@ -208,25 +226,25 @@ func (c *Committer) Step(ctx context.Context) (int, error) {
 	// Whoever can run now may still join: under a crowd the batch grows until the processors have nothing else to do, and a
 	// lone order waits for nobody. It is a turn given away, not a timer.
 	runtime.Gosched()
-	batch := c.take()
-	if len(batch) == 0 {
+	taken := c.take()
+	if len(taken) == 0 {
 		return asked, nil
 	}
-	drafts := make([]*Draft, len(batch))
-	for i, t := range batch {
+	drafts := make([]*Draft, len(taken))
+	for i, t := range taken {
 		drafts[i] = t.draft
 	}
 	began := time.Now()
 	outcomes, err := c.commit(ctx, drafts)
 	c.observe(len(drafts), time.Since(began), err)
-	c.fared(err)
+	c.ended(err)
 	if errors.Is(err, fault.OutcomeUnknown) {
 		c.mu.Lock()
-		c.unknown = append(c.unknown, batch...)
+		c.unknown = append(c.unknown, taken...)
 		c.mu.Unlock()
 		return asked, err
 	}
-	for i, t := range batch {
+	for i, t := range taken {
 		if err != nil {
 			t.outcome = Outcome{Err: err}
 		} else {
@@ -235,13 +253,16 @@ func (c *Committer) Step(ctx context.Context) (int, error) {
 	}
 	// What refused the batch is told to everyone in it, and logged where they are answered: the loop goes on at once, so that
 	// a full disk answers 503 in milliseconds and is found empty again by the next batch.
-	return asked + len(batch), c.settle(ctx, batch)
+	return asked + len(taken), c.settle(ctx, taken)
 }
 
-// fared notes how a commit went.
-func (c *Committer) fared(err error) {
+// ended notes that a commit has ended, and how.
+func (c *Committer) ended(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.commits--; len(c.queue) > 0 {
+		c.signal()
+	}
 	switch {
 	case err == nil:
 		c.failing = time.Time{}
@@ -271,26 +292,39 @@ func (c *Committer) commit(ctx context.Context, drafts []*Draft) (outcomes []Out
 	return outcomes, err
 }
 
-// take removes the next batch from the queue, and says that there is more.
+// besideMin is besideOrdersMin, or a whole batch where that is less.
+func (c *Committer) besideMin() int { return min(besideOrdersMin, c.config.BatchOrdersMax) }
+
+// take removes the next batch from the queue, and says that there is more. Beside a commit that is under way it takes nothing
+// where few wait.
 func (c *Committer) take() []*ticket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := min(len(c.queue), c.config.BatchOrdersMax)
-	batch := c.queue[:n:n]
+	if n == 0 || c.commits > 0 && n < c.besideMin() {
+		return nil
+	}
+	taken := c.queue[:n:n]
 	c.queue = c.queue[n:]
 	if len(c.queue) == 0 {
 		c.queue = nil
 	} else {
 		c.signal()
 	}
-	return batch
+	c.commits++
+	b := &batch{since: taken[0].since, left: n}
+	for _, t := range taken {
+		t.batch = b
+	}
+	c.batches = append(c.batches, b)
+	return taken
 }
 
 // settle tells the gate and those who wait. Only a batch's outcome gives a reservation back, never a client that left.
-func (c *Committer) settle(ctx context.Context, batch []*ticket) error {
+func (c *Committer) settle(ctx context.Context, tickets []*ticket) error {
 	var errs []error
 	crashpoint.Pass(crashpoint.ConfirmBefore)
-	for _, t := range batch {
+	for _, t := range tickets {
 		kept, decided := t.verdict()
 		if !decided {
 			continue
@@ -301,21 +335,21 @@ func (c *Committer) settle(ctx context.Context, batch []*ticket) error {
 	}
 	crashpoint.Pass(crashpoint.ConfirmAfter)
 	c.mu.Lock()
-	for _, t := range batch {
+	for _, t := range tickets {
 		delete(c.inflight, t.draft.Order.ID)
+		t.batch.left--
 	}
-	c.oldest = time.Time{}
-	if len(c.queue) > 0 {
-		c.oldest = c.queue[0].since
-	}
+	c.batches = slices.DeleteFunc(c.batches, settled)
 	c.mu.Unlock()
-	for _, t := range batch {
+	for _, t := range tickets {
 		crashpoint.Pass(crashpoint.AcknowledgeBefore)
 		close(t.done)
 	}
 	crashpoint.Pass(crashpoint.AcknowledgeAfter)
 	return errors.Join(errs...)
 }
+
+func settled(b *batch) bool { return b.left == 0 }
 
 // verdict reports whether the draft's units are its order's, and whether its outcome decides that: only settling a queued
 // intent decides its reservation, so a batch that failed, and terms that have to be asked about, leave it as it is.
@@ -356,6 +390,8 @@ func (c *Committer) fateOf(ctx context.Context, d *Draft) (Outcome, error) {
 
 // resolve asks the database, by id, after the drafts whose commit was never answered.
 func (c *Committer) resolve(ctx context.Context) (int, error) {
+	c.resolving.Lock()
+	defer c.resolving.Unlock()
 	c.mu.Lock()
 	unknown := c.unknown
 	c.mu.Unlock()
@@ -370,7 +406,7 @@ func (c *Committer) resolve(ctx context.Context) (int, error) {
 		}
 	}
 	c.mu.Lock()
-	c.unknown = nil
+	c.unknown = c.unknown[len(unknown):] // another commit may have added its own
 	c.mu.Unlock()
 	return len(unknown), c.settle(ctx, unknown)
 }

@@ -473,3 +473,67 @@ func TestUnknownOutcomeOfARepeatedKey(t *testing.T) {
 		t.Errorf("answered %+v, %v; want the order %s again", got.placed, got.err, original)
 	}
 }
+
+// TestTwoCommitsAtOnce: beside a commit that is under way another one begins, once enough wait for it. Both end without an
+// answer, and all that was in them is asked after, by whoever comes first.
+func TestTwoCommitsAtOnce(t *testing.T) {
+	const beside = 48
+	s := newShop(t)
+	drop := s.sale(200, 1, 1)
+	w := s.wobble()
+	begun, answer := make(chan int), make(chan struct{})
+	w.set(nil, func(ctx context.Context, batch []*order.Draft) ([]order.Outcome, error) {
+		begun <- len(batch)
+		<-answer
+		if _, err := s.store.CommitOrders(ctx, batch, s.mint); err != nil {
+			t.Error(err)
+		}
+		return nil, fault.New(fault.OutcomeUnknown, "The commit was not answered.")
+	})
+	var steps sync.WaitGroup
+	step := func() {
+		steps.Go(func() {
+			if _, err := s.committer.Step(t.Context()); !errors.Is(err, fault.OutcomeUnknown) {
+				t.Errorf("Step: %v", err)
+			}
+		})
+	}
+	waiting := []<-chan error{s.placing(t.Context(), drop, 1, "key")}
+	step()
+	if n := <-begun; n != 1 {
+		t.Fatalf("the first commit has %d orders, want 1", n)
+	}
+	for c := range id.Customer(beside) {
+		if n, err := s.committer.Step(t.Context()); n != 0 || err != nil {
+			t.Fatalf("with %d waiting: Step = %d, %v; want nothing beside the commit", c, n, err)
+		}
+		waiting = append(waiting, s.placing(t.Context(), drop, c+2, "key"))
+	}
+	step()
+	if n := <-begun; n != beside {
+		t.Fatalf("the second commit has %d orders, want %d", n, beside)
+	}
+	close(answer)
+	steps.Wait()
+	if s.committer.Waited() == 0 {
+		t.Error("nobody waits, though no outcome is known")
+	}
+	w.set(nil, nil)
+	for range 2 {
+		steps.Go(func() {
+			if _, err := s.committer.Step(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	steps.Wait()
+	for _, w := range waiting {
+		if err := <-w; err != nil {
+			t.Error(err)
+		}
+	}
+	if depth := s.committer.Depth(); depth != 0 {
+		t.Errorf("%d are still under way", depth)
+	}
+	s.agrees(drop, 1)
+}

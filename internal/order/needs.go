@@ -36,6 +36,8 @@ type Filter struct {
 	Sale     id.Sale
 	Customer id.Customer
 	Status   Status
+	// From and To bound when the order was placed: at or after From, before To; zero is no bound.
+	From, To time.Time
 	Before   id.Order // older than this one
 	Limit    int
 }

@@ -33,6 +33,8 @@ func (r *Refusal) Reason() *fault.Error {
 		return fault.New(fault.SalePaused, "The sale was paused when it was the order's turn; try again soon.")
 	case fault.SaleLocked:
 		return fault.New(fault.SaleLocked, "The sale's terms changed before it was the order's turn; order again at what they are now.")
+	case fault.OrderClosed:
+		return fault.New(fault.OrderClosed, "The order never reached the queue, so it was not made; order again.")
 	}
 	return fault.New(r.Code, "The order could not be made when it was its turn; order again.")
 }

@@ -28,7 +28,15 @@ type Service struct {
 	// reserving is read-held from a reservation until its answer: see WhileQuiet.
 	reserving *sync.RWMutex
 	bounds    *bounds
+	doubted   chan struct{} // a place for each refusal in doubt that is looked into
 }
+
+// doubtedMax is how many refusals in doubt are looked into at once: a crowd at a sale that is sold out leaves the database's
+// readers to those who end the doubt.
+const doubtedMax = 8
+
+// doubtedWait is how long a refusal in doubt waits for its place: thousands have had theirs by then, where the database answers.
+const doubtedWait = time.Second
 
 // Parts is what a Service is made of.
 type Parts struct {
@@ -45,7 +53,7 @@ type Parts struct {
 
 // NewService returns a service over its parts.
 func NewService(p Parts) *Service {
-	return &Service{p.Store, p.Gate, p.Intake, p.Sales, p.Prices, p.Signer, p.Clock, p.Mint, p.Config, new(sync.RWMutex), new(bounds)}
+	return &Service{p.Store, p.Gate, p.Intake, p.Sales, p.Prices, p.Signer, p.Clock, p.Mint, p.Config, new(sync.RWMutex), new(bounds), make(chan struct{}, doubtedMax)}
 }
 
 // WhileQuiet runs fn while no order is between its reservation and its answer, and none can begin; it returns what fn
@@ -223,6 +231,11 @@ func (s *Service) try(ctx context.Context, until time.Time, d *Draft) (placed Pl
 	switch a.Verdict {
 	case inventory.Reserved, inventory.Unguarded:
 		crashpoint.Pass(crashpoint.ReserveAfter)
+		if d.Claim.Queued && d.Claim.Sale == 0 {
+			if placed, known, err := s.ordered(ctx, d); known {
+				return placed, false, err
+			}
+		}
 		return s.commit(ctx, until, d)
 	case inventory.Same:
 		return s.replay(ctx, until, &d.Claim, a.Order)
@@ -334,18 +347,32 @@ func (s *Service) replay(ctx context.Context, until time.Time, c *inventory.Clai
 }
 
 // refused answers a gate's refusal. Of the general pools the gate forgets the keys of committed orders, and what is not
-// loaded it cannot refuse: there the database says whether the key has an order.
+// loaded it cannot refuse: there, and where it doubts, the database says whether the key has an order.
 func (s *Service) refused(ctx context.Context, until time.Time, d *Draft, a inventory.Answer) (placed Placed, again bool, err error) {
+	var refusal *fault.Error
 	switch a.Verdict {
 	case inventory.SoldOut:
-		if d.Claim.Sale != 0 {
-			return Placed{}, false, soldOut(a.SKU)
-		}
-		return s.unlessKnown(ctx, until, &d.Claim, soldOut(a.SKU))
+		refusal = soldOut(a.SKU)
 	case inventory.LimitReached:
-		return Placed{}, false, limitReached()
+		refusal = limitReached()
 	case inventory.Closed:
-		return Placed{}, false, fault.New(fault.SalePaused, "The sale takes no orders at the moment; try again soon.").After(time.Second)
+		refusal = fault.New(fault.SalePaused, "The sale takes no orders at the moment; try again soon.").After(time.Second)
+	}
+	switch {
+	case refusal != nil && d.Claim.Sale != 0 && !a.Doubted:
+		return Placed{}, false, refusal
+	case refusal != nil && d.Claim.Sale != 0:
+		patience := time.NewTimer(doubtedWait)
+		defer patience.Stop()
+		select {
+		case s.doubted <- struct{}{}:
+			defer func() { <-s.doubted }()
+		case <-patience.C:
+			return Placed{}, false, fault.New(fault.Overloaded, "Too many orders are under way; try again.").After(time.Second)
+		}
+		return s.unlessKnown(ctx, until, &d.Claim, refusal)
+	case refusal != nil:
+		return s.unlessKnown(ctx, until, &d.Claim, refusal)
 	}
 	if d.Claim.Sale == 0 {
 		return s.unlessKnown(ctx, until, &d.Claim, soldOut(a.SKU)) // a SKU that never had stock has no pool
@@ -370,16 +397,43 @@ func (s *Service) unlessKnown(ctx context.Context, until time.Time, c *inventory
 	}
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
+	placed, known, err := s.known(ctx, c)
+	if err == nil && !known {
+		err = refusal
+	}
+	return placed, false, err
+}
+
+// known answers with the order that the database has for a key. known is false where there is none, and where err is the
+// database's.
+func (s *Service) known(ctx context.Context, c *inventory.Claim) (placed Placed, known bool, err error) {
 	found, digest, err := s.store.OrderByKey(ctx, c.Sale, c.Customer, c.Key)
 	switch {
 	case errors.Is(err, fault.NotFound):
-		return Placed{}, false, refusal
+		return Placed{}, false, nil
 	case err != nil:
 		return Placed{}, false, err
 	case digest != c.Body:
-		return Placed{}, false, keyReused()
+		return Placed{}, true, keyReused()
 	}
-	return Placed{Order: found.AsCreated(), Replayed: true}, false, nil
+	return Placed{Order: found.AsCreated(), Replayed: true}, true, nil
+}
+
+// orderedMax bounds the question whether a key of general stock has an order: a database that stands still holds no shopper
+// up who is to be queued.
+const orderedMax = 500 * time.Millisecond
+
+// ordered answers with the order that the key of a reserved draft has, before it is queued once more, and gives the
+// reservation back. The gate forgets the keys of general stock with their commit, and a queue would take the same key for ever:
+// each time another ticket for the one order. Where the database does not answer, whoever settles the intent finds out.
+func (s *Service) ordered(ctx context.Context, d *Draft) (placed Placed, known bool, err error) {
+	bounded, cancel := context.WithTimeout(ctx, orderedMax)
+	defer cancel()
+	placed, known, err = s.known(bounded, &d.Claim)
+	if !known {
+		return Placed{}, false, nil
+	}
+	return placed, true, errors.Join(err, s.gate.Settle(ctx, &d.Claim, false))
 }
 
 func soldOut(sku id.SKU) *fault.Error {

@@ -308,3 +308,54 @@ func TestGetOfAnOrderCommittedMeanwhile(t *testing.T) {
 		}
 	}
 }
+
+// doubting is a gate that doubts its refusals, and is slow to say whether it knows a key.
+type doubting struct {
+	inventory.Gate
+	asked   atomic.Int64
+	answers chan struct{}
+}
+
+func (d *doubting) Reserve(ctx context.Context, c *inventory.Claim) (inventory.Answer, error) {
+	a, err := d.Gate.Reserve(ctx, c)
+	a.Doubted = true
+	return a, err
+}
+
+func (d *doubting) Find(ctx context.Context, c *inventory.Claim) (inventory.Answer, error) {
+	d.asked.Add(1)
+	<-d.answers
+	return d.Gate.Find(ctx, c)
+}
+
+// TestACrowdInDoubt: a few refusals in doubt are looked into at a time, and the others are told to come back.
+func TestACrowdInDoubt(t *testing.T) {
+	s := newShop(t)
+	s.drive()
+	drop := s.sale(1, 0, 1)
+	if _, err := s.place(drop, 1, "k", inventory.Line{SKU: 1, Units: 1}); err != nil {
+		t.Fatal(err)
+	}
+	d := &doubting{Gate: s.gate, answers: make(chan struct{})}
+	s.orders = order.NewService(order.Parts{
+		Store: s.store, Gate: d, Intake: s.committer, Sales: s.book, Prices: products{}, Clock: s.clock, Mint: s.mint, Config: order.DefaultConfig(),
+	})
+	const crowd = 100
+	errs := make(chan error, crowd)
+	for c := range crowd {
+		go func() {
+			_, err := s.place(drop, id.Customer(c+2), "k", inventory.Line{SKU: 1, Units: 1})
+			errs <- err
+		}()
+	}
+	codes := map[fault.Code]int{}
+	for n := range crowd {
+		if n == crowd-8 {
+			close(d.answers)
+		}
+		codes[fault.CodeOf(<-errs)]++
+	}
+	if codes[fault.Overloaded] != crowd-8 || codes[fault.SoldOut] != 8 || d.asked.Load() != 8 {
+		t.Errorf("%v, and %d were looked into", codes, d.asked.Load())
+	}
+}

@@ -35,6 +35,46 @@ func (p *deafProvider) Close(ctx context.Context, a payment.Attempt) (payment.Re
 	return p.Provider.Close(ctx, a)
 }
 
+// brokenProvider panics for one attempt, as a driver does that meets what it had not thought of.
+type brokenProvider struct {
+	payment.Provider
+	at id.Attempt
+}
+
+func (p *brokenProvider) Close(ctx context.Context, a payment.Attempt) (payment.Report, error) {
+	if a.ID == p.at {
+		panic("what nobody had thought of")
+	}
+	return p.Provider.Close(ctx, a)
+}
+
+// P5: a panic in the call for one attempt ends neither the process nor the calls for the others, and its order waits.
+func TestAPanicInOneCallEndsNoOther(t *testing.T) {
+	s := newShop(t, 3)
+	broken := &brokenProvider{Provider: s.sandbox}
+	for _, o := range s.place(0, 3, 1) {
+		a, err := s.Start(s.ctx, shopper, o, "")
+		s.must(err)
+		broken.at = a.ID
+	}
+	on := s.service(s.store, broken)
+	s.clock.Advance(window)
+	if n, err := on.AskStep(s.ctx); n != 3 || err != nil {
+		t.Errorf("%d were asked after, want 3; %v", n, err)
+	}
+	for range 3 {
+		_, err := on.ExpireStep(s.ctx)
+		s.must(err)
+	}
+	if n := s.count("SELECT COUNT(*) FROM orders WHERE status = 'expired'"); n != 2 {
+		t.Errorf("%d orders have expired, want 2", n)
+	}
+	broken.at = 0
+	s.clock.Advance(time.Minute)
+	s.quiet(on)
+	s.check(true)
+}
+
 var (
 	errDead = errors.New("the process has died")
 	errLost = fmt.Errorf("lost: %w", context.DeadlineExceeded)

@@ -51,12 +51,15 @@ func (s *Service) AskStep(ctx context.Context) (int, error) {
 	var calls sync.WaitGroup
 	for _, c := range claimed {
 		calls.Go(func() {
-			r, err := s.ask(ctx, c)
-			switch {
-			case err != nil:
+			err := fault.Safely(func() error {
+				r, err := s.ask(ctx, c)
+				if err == nil && r.State != Missing {
+					reports <- s.settlement(r)
+				}
+				return err
+			})
+			if err != nil {
 				silent.add(c.Attempt.Provider, err)
-			case r.State != Missing:
-				reports <- s.settlement(r)
 			}
 		})
 	}
@@ -146,7 +149,7 @@ func (s *Service) RefundStep(ctx context.Context) (int, error) {
 	errs := make([]error, len(claimed))
 	var calls sync.WaitGroup
 	for i, c := range claimed {
-		calls.Go(func() { errs[i] = s.giveBack(ctx, c) })
+		calls.Go(func() { errs[i] = fault.Safely(func() error { return s.giveBack(ctx, c) }) })
 	}
 	calls.Wait()
 	return len(claimed), errors.Join(errs...)

@@ -236,7 +236,11 @@ func (s *shop) check(settled bool) {
 				       SUM(CASE kind WHEN 'reserve' THEN 0 WHEN 'release' THEN 0 WHEN 'sell' THEN -units ELSE units END) AS on_hand,
 				       SUM(CASE kind WHEN 'reserve' THEN units WHEN 'release' THEN -units WHEN 'sell' THEN -units ELSE 0 END) AS reserved,
 				       SUM(CASE kind WHEN 'sell' THEN units ELSE 0 END) AS sold
-				FROM movement GROUP BY sale_id, sku_id) AS m USING (sale_id, sku_id)
+				FROM (
+					SELECT sale_id, sku_id, kind, units FROM movement WHERE pools IS NULL
+					UNION ALL
+					SELECT p.value ->> 0, p.value ->> 1, kind, p.value ->> 2 FROM movement, JSON_EACH(pools) AS p
+				) GROUP BY sale_id, sku_id) AS m USING (sale_id, sku_id)
 			WHERE s.on_hand <> m.on_hand OR s.reserved <> m.reserved OR s.sold <> m.sold`},
 		{"what is reserved is what pending orders hold", `
 			SELECT (SELECT COALESCE(SUM(reserved), 0) FROM stock) <> (SELECT COALESCE(SUM(units), 0) FROM orders WHERE status = 'pending')`},

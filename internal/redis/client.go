@@ -8,6 +8,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -84,22 +85,33 @@ func (c Config) options() (rueidis.ClientOption, error) {
 // trackedBytesMax bounds what a tracking client keeps for each connection: a few numbers for each sale that is sold out.
 const trackedBytesMax = 1 << 20
 
+// Tracking is a client that Redis tells of changed keys. Safe for concurrent use.
+type Tracking struct {
+	rueidis.Client
+	changes atomic.Uint64
+}
+
+// Changes counts what the client was told: keys that it has read were changed, or a connection was lost, and with it what
+// would have been told. As long as it stays, everything that DoCache has answered stays true.
+func (t *Tracking) Changes() uint64 { return t.changes.Load() }
+
 // Tracking connects to the same servers once more, over one connection each. Its DoCache answers from memory until Redis has
 // said that the key was changed, or the connection is lost. Close ends it.
-func (c *Client) Tracking() (rueidis.Client, error) {
+func (c *Client) Tracking() (*Tracking, error) {
 	o, err := c.config.options()
 	if err != nil {
 		return nil, err
 	}
+	t := &Tracking{}
 	o.DisableCache, o.CacheSizeEachConn, o.PipelineMultiplex = false, trackedBytesMax, 0
+	o.OnInvalidations = func([]rueidis.RedisMessage) { t.changes.Add(1) }
 	if !c.config.Cluster {
 		o.PipelineMultiplex = -1 // there 0 is the default of four
 	}
-	client, err := rueidis.NewClient(o)
-	if err != nil {
+	if t.Client, err = rueidis.NewClient(o); err != nil {
 		return nil, c.config.explain(err)
 	}
-	return client, nil
+	return t, nil
 }
 
 // Key returns the name of a key of the shop: its prefix and the parts, parted by colons. A part in braces is what a Cluster

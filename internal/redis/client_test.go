@@ -1,9 +1,7 @@
 package redis_test
 
 import (
-	"bufio"
 	"context"
-	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -77,7 +75,7 @@ func TestConnectRefuses(t *testing.T) {
 		{"no password", locked.Address, same, []string{"redis.user and redis.password", "correct them"}},
 		{"wrong password", locked.Address, set(func(c *redis.Config) { c.Password = "guess" }), []string{"redis.password", "correct them"}},
 		{"unknown user", locked.Address, set(func(c *redis.Config) { c.User, c.Password = "nobody", "x" }), []string{"redis.user", "correct them"}},
-		{"too old", anOldRedis(t, "5.0.14"), same, []string{"redis.addresses", "6.2", "upgrade it"}},
+		{"too old", engine.OldRedis(t, "5.0.14"), same, []string{"redis.addresses", "6.2", "upgrade it"}},
 		{"a replica", replica.Address, same, []string{"redis.addresses", "is a replica", "name its master"}},
 		{"may evict", evicting.Address, same, []string{"maxmemory-policy", "noeviction", "allkeys-lru"}},
 		{"a node of a Cluster", node.Address, same, []string{"set redis.cluster"}},
@@ -112,84 +110,11 @@ func TestConnectRefuses(t *testing.T) {
 // A server whose clock is apart is refused.
 func TestConnectWithClocksApart(t *testing.T) {
 	t.Parallel()
-	old := fake(t, map[string]string{
-		"INFO": bulk("redis_version:7.0.0\r\nredis_mode:standalone\r\nrole:master\r\nmaxmemory_policy:noeviction\r\n"),
-		"TIME": fmt.Sprintf("*2\r\n$10\r\n%d\r\n$1\r\n0\r\n", time.Now().Add(-time.Minute).Unix()),
-	})
+	old := engine.RedisApart(t, -time.Minute)
 	_, err := redis.Connect(t.Context(), configFor(old))
 	for _, want := range []string{"clock", "redis.clock_apart_max", "NTP"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Fatalf("%q is missing: %v", want, err)
-		}
-	}
-}
-
-// anOldRedis is a server that speaks as one did before HELLO.
-func anOldRedis(t *testing.T, version string) string {
-	return fake(t, map[string]string{
-		"HELLO": "-ERR unknown command `HELLO`, with args beginning with: `3`, \r\n",
-		"INFO":  bulk("redis_version:" + version + "\r\nredis_mode:standalone\r\nrole:master\r\n"),
-	})
-}
-
-func bulk(text string) string { return fmt.Sprintf("$%d\r\n%s\r\n", len(text), text) }
-
-// fake serves answers by the command's name, and +OK for all others, until the test ends.
-func fake(t *testing.T, answers map[string]string) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	if answers["HELLO"] == "" {
-		answers["HELLO"] = "%2\r\n+version\r\n+7.0.0\r\n+proto\r\n:3\r\n"
-	}
-	answers["PING"] = "+PONG\r\n"
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go speak(conn, answers)
-		}
-	}()
-	return l.Addr().String()
-}
-
-func speak(conn net.Conn, answers map[string]string) {
-	defer func() { _ = conn.Close() }()
-	in := bufio.NewReader(conn)
-	for {
-		var words int
-		if _, err := fmt.Fscanf(in, "*%d\r\n", &words); err != nil {
-			return
-		}
-		name := ""
-		for i := range words {
-			var length int
-			if _, err := fmt.Fscanf(in, "$%d\r\n", &length); err != nil {
-				return
-			}
-			word := make([]byte, length+2)
-			for at := 0; at < len(word); {
-				n, err := in.Read(word[at:])
-				if err != nil {
-					return
-				}
-				at += n
-			}
-			if i == 0 {
-				name = strings.ToUpper(string(word[:length]))
-			}
-		}
-		answer, ok := answers[name]
-		if !ok {
-			answer = "+OK\r\n"
-		}
-		if _, err := conn.Write([]byte(answer)); err != nil {
-			return
 		}
 	}
 }

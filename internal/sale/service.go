@@ -181,6 +181,13 @@ func (s *Service) Open() []*Sale {
 	return open
 }
 
+// Rehearsals lists the sales of rehearsals that are scheduled, live or paused, the newest first: for an operator who watches one.
+func (s *Service) Rehearsals() []*Sale {
+	open := slices.DeleteFunc(s.book.Open(), func(sl *Sale) bool { return !sl.Rehearsal })
+	slices.SortFunc(open, func(a, b *Sale) int { return cmp.Compare(b.ID, a.ID) })
+	return open
+}
+
 // listMax is a page of the contract, and one more to tell whether there is a next page.
 const listMax = 201
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -33,35 +34,76 @@ func (s *Store) InsertCustomer(ctx context.Context, c account.Customer, password
 
 // Customer implements account.CustomerStore.
 func (s *Store) Customer(ctx context.Context, customer id.Customer) (account.Customer, error) {
-	c := account.Customer{ID: customer}
-	var created int64
-	err := s.queryRow(ctx, `
-		SELECT email, created_at
-		FROM customer
-		WHERE id = ?`,
-		[]any{customer}, &c.Email, &created)
-	if err != nil {
-		return account.Customer{}, none(err, "customer", customer)
+	c, err := scanCustomer(func(into ...any) error {
+		return s.queryRow(ctx, selectCustomer+`
+			WHERE id = ?`,
+			[]any{customer}, into...)
+	})
+	return c, none(err, "customer", customer)
+}
+
+const selectCustomer = `
+		SELECT id, email, created_at, blocked_at
+		FROM customer`
+
+func scanCustomer(scan func(into ...any) error) (c account.Customer, err error) {
+	var created, blocked int64
+	if err := scan(&c.ID, &c.Email, &created, &blocked); err != nil {
+		return account.Customer{}, err
 	}
-	c.CreatedAt = moment(created)
+	c.CreatedAt, c.BlockedAt = moment(created), moment(blocked)
+	return c, nil
+}
+
+// Customers implements account.CustomerStore.
+func (s *Store) Customers(ctx context.Context, before id.Customer, limit int) ([]account.Customer, error) {
+	if before == 0 {
+		before = math.MaxInt64
+	}
+	rows, err := s.query(ctx, selectCustomer+`
+		WHERE id < ?
+		ORDER BY id DESC
+		LIMIT ?`,
+		before, limit)
+	return collect(rows, err, func(r *sql.Rows) (account.Customer, error) { return scanCustomer(r.Scan) })
+}
+
+// SetBlocked implements account.CustomerStore.
+func (s *Store) SetBlocked(ctx context.Context, customer id.Customer, since time.Time) (c account.Customer, err error) {
+	err = s.write(ctx, jobs, func(tx *Tx) error {
+		_, err := tx.Exec(`
+			UPDATE customer
+			SET blocked_at = ?
+			WHERE id = ?
+			AND (blocked_at = 0 OR ? = 0)`,
+			millis(since), customer, millis(since))
+		if err != nil {
+			return err
+		}
+		c, err = scanCustomer(func(into ...any) error {
+			return tx.QueryRow(selectCustomer+`
+				WHERE id = ?`,
+				[]any{customer}, into...)
+		})
+		return none(err, "customer", customer)
+	})
+	if err != nil {
+		return account.Customer{}, err
+	}
 	return c, nil
 }
 
 // CustomerByEmail implements account.CustomerStore.
 func (s *Store) CustomerByEmail(ctx context.Context, email string) (account.Customer, string, error) {
-	c := account.Customer{Email: email}
-	var created int64
 	var passwordHash string
-	err := s.queryRow(ctx, `
-		SELECT id, created_at, password_hash
-		FROM customer
-		WHERE email = ?`,
-		[]any{email}, &c.ID, &created, &passwordHash)
-	if err != nil {
-		return account.Customer{}, "", none(err, "customer with the address", email)
-	}
-	c.CreatedAt = moment(created)
-	return c, passwordHash, nil
+	c, err := scanCustomer(func(into ...any) error {
+		return s.queryRow(ctx, `
+			SELECT id, email, created_at, blocked_at, password_hash
+			FROM customer
+			WHERE email = ?`,
+			[]any{email}, append(into, &passwordHash)...)
+	})
+	return c, passwordHash, none(err, "customer with the address", email)
 }
 
 // ReplacePasswordHash implements account.CustomerStore.
@@ -146,20 +188,39 @@ func endSessions(tx *Tx, sessions []id.Session, now, until time.Time) error {
 
 // Session implements account.SessionStore.
 func (s *Store) Session(ctx context.Context, session id.Session) (account.Session, error) {
-	v := account.Session{ID: session}
+	v, err := scanSession(func(into ...any) error {
+		return s.queryRow(ctx, selectSession+`
+			WHERE id = ?`,
+			[]any{session}, into...)
+	})
+	return v, none(err, "session", session)
+}
+
+const selectSession = `
+		SELECT id, customer_id, family_hash, current_hash, previous_hash, salt, rotated_at, created_at, expires_at, revoked_at
+		FROM session`
+
+func scanSession(scan func(into ...any) error) (v account.Session, err error) {
 	var rotated, created, expires, revoked int64
-	err := s.queryRow(ctx, `
-		SELECT customer_id, family_hash, current_hash, previous_hash, salt, rotated_at, created_at, expires_at, revoked_at
-		FROM session
-		WHERE id = ?`,
-		[]any{session},
-		&v.Customer, exactly(v.Family[:]), exactly(v.Current[:]), exactly(v.Previous[:]), exactly(v.Salt[:]),
+	err = scan(&v.ID, &v.Customer, exactly(v.Family[:]), exactly(v.Current[:]), exactly(v.Previous[:]), exactly(v.Salt[:]),
 		&rotated, &created, &expires, &revoked)
 	if err != nil {
-		return account.Session{}, none(err, "session", session)
+		return account.Session{}, err
 	}
 	v.RotatedAt, v.CreatedAt, v.ExpiresAt, v.RevokedAt = moment(rotated), moment(created), moment(expires), moment(revoked)
 	return v, nil
+}
+
+// OpenSessions implements account.SessionStore.
+func (s *Store) OpenSessions(ctx context.Context, customer id.Customer, now time.Time, limit int) ([]account.Session, error) {
+	rows, err := s.query(ctx, selectSession+`
+		WHERE customer_id = ?
+		AND revoked_at = 0
+		AND expires_at > ?
+		ORDER BY id DESC
+		LIMIT ?`,
+		customer, millis(now), limit)
+	return collect(rows, err, func(r *sql.Rows) (account.Session, error) { return scanSession(r.Scan) })
 }
 
 // RotateSession implements account.SessionStore: a compare-and-set on the current hash, so of two refreshes at once one

@@ -90,13 +90,27 @@ func (a auditSnapshot) Keys(ctx context.Context, fn func(id.Order, id.Sale, id.C
 // Movements implements audit.Snapshot.
 func (a auditSnapshot) Movements(ctx context.Context, after, upTo id.Order, fn func(*audit.Movement) error) error {
 	var m audit.Movement
+	var row id.Movement
+	var pools sql.RawBytes
 	return a.each(ctx, func(rows *sql.Rows) error {
-		if err := rows.Scan(&m.Pool.Sale, &m.Pool.SKU, &m.Kind, &m.Units, &m.Order); err != nil {
+		if err := rows.Scan(&row, &m.Pool.Sale, &m.Pool.SKU, &m.Kind, &m.Units, &m.Order, &pools); err != nil {
 			return err
 		}
-		return fn(&m)
+		if pools == nil {
+			return fn(&m)
+		}
+		portions, err := inventory.ReadPortions(pools, m.Units)
+		if err != nil {
+			return fmt.Errorf("movement %s cannot be read: %w", row, err)
+		}
+		for _, p := range portions {
+			if err := fn(&audit.Movement{Pool: p.Pool, Kind: m.Kind, Units: p.Units, Order: m.Order}); err != nil {
+				return err
+			}
+		}
+		return nil
 	}, `
-		SELECT sale_id, sku_id, kind, units, order_id
+		SELECT id, sale_id, sku_id, kind, units, order_id, pools
 		FROM movement NOT INDEXED
 		WHERE order_id > ?
 		  AND order_id <= ?`, after, upTo)

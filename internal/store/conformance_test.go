@@ -82,7 +82,7 @@ func conforms(t *testing.T, open func(*testing.T) *store.Store) {
 			newBusyShopOn(t, s)
 			audited(t, s)
 		})
-		t.Run("deliveries", func(t *testing.T) { // a name of its own: "#01" in a folder's name would end the file's
+		t.Run("deliveries read", func(t *testing.T) { // a name of its own: "#01" in a folder's name would end the file's
 			t.Parallel()
 			deliveries(t, watched(t))
 		})

@@ -79,7 +79,8 @@ var (
 	linesColumn = regexp.MustCompile(`\blines\b`) // a reserved word
 	doUpdate    = regexp.MustCompile(`ON CONFLICT \([^)]*\) DO UPDATE\s+SET`)
 	excluded    = regexp.MustCompile(`\bexcluded\.(\w+)`)
-	doNothing   = regexp.MustCompile(`\s*ON CONFLICT \([^)]*\) DO NOTHING`)
+	doNothing   = regexp.MustCompile(`ON CONFLICT \((\w+)[^)]*\) DO NOTHING`)
+	insertInto  = regexp.MustCompile(`INSERT INTO (\w+)`)
 )
 
 func lowerMySQL(text string) string {
@@ -89,7 +90,9 @@ func lowerMySQL(text string) string {
 	text = doUpdate.ReplaceAllString(text, "ON DUPLICATE KEY UPDATE")
 	text = excluded.ReplaceAllString(text, "VALUES($1)")
 	if doNothing.MatchString(text) {
-		text = strings.Replace(doNothing.ReplaceAllString(text, ""), "INSERT INTO", "INSERT IGNORE INTO", 1)
+		// A column that is set to itself changes nothing. INSERT IGNORE would pass over a CHECK and a NOT NULL, too.
+		table := insertInto.FindStringSubmatch(text)[1]
+		text = doNothing.ReplaceAllString(text, "ON DUPLICATE KEY UPDATE "+table+".$1 = "+table+".$1")
 	}
 	return text
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql"
 	"errors"
+	"strconv"
 
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/id"
@@ -69,14 +70,17 @@ func (tx *Tx) lockAllowances(s id.Sale, customers []id.Customer) (before bool, e
 	if tx.my == nil || len(customers) == 0 {
 		return false, nil
 	}
-	args := make([]any, 0, 2*len(customers))
-	for _, c := range customers {
-		args = append(args, s, c)
+	text := make([]byte, 0, 128+48*len(customers))
+	text = append(text, "INSERT INTO allowance (sale_id, customer_id, batches) VALUES "...)
+	for i, c := range customers {
+		if i > 0 {
+			text = append(text, ", "...)
+		}
+		text = strconv.AppendInt(append(text, '('), int64(s), 10)
+		text = strconv.AppendInt(append(text, ", "...), int64(c), 10)
+		text = append(text, ", 1)"...)
 	}
-	n, err := tx.Exec(`
-		INSERT INTO allowance (sale_id, customer_id, batches)
-		VALUES `+groups("(?, ?, 1)", len(customers))+`
-		ON DUPLICATE KEY UPDATE batches = batches + 1`, args...)
+	n, err := tx.my.execText(string(append(text, " ON DUPLICATE KEY UPDATE batches = batches + 1"...)))
 	return n != int64(len(customers)), err // a row that was there counts twice
 }
 

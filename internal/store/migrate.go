@@ -32,8 +32,9 @@ func (s *Store) Schema(ctx context.Context) (Schema, error) {
 }
 
 // Migrate brings the schema to the newest version and returns where it stood before and stands now. Each migration is one
-// transaction on SQLite, and made of statements that can be repeated on MySQL: after a crash it is repeated. Of several
-// processes that migrate one database, one does and the others wait. A schema newer than this binary is refused.
+// transaction on SQLite, and made of statements that can be repeated on MySQL (mysql.Address.OpenForMigrations): after a crash
+// it is repeated. Of several processes that migrate one database, one does and the others wait. A schema newer than this
+// binary is refused.
 func (s *Store) Migrate(ctx context.Context) (before, after Schema, err error) {
 	err = s.migrator(ctx, func(p *goose.Provider) error {
 		if before, err = schemaOf(ctx, p); err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/tidegate/tidegate/internal/order"
 	"github.com/tidegate/tidegate/internal/store"
 	"github.com/tidegate/tidegate/internal/store/storetest"
+	"github.com/tidegate/tidegate/test/engine"
 )
 
 // TestMigrateCarriesOrders makes of a busy shop what it was before one row stood for all orders of a commit, and migrates
@@ -98,23 +99,9 @@ func age(t *testing.T, path string, events []event.Event) string {
 		_, err := db.ExecContext(t.Context(), text, args...)
 		ok(t, err)
 	}
-	list := func(text string, args ...any) []string {
-		t.Helper()
-		rows, err := db.QueryContext(t.Context(), text, args...)
-		ok(t, err)
-		defer func() { ok(t, rows.Close()) }()
-		var all []string
-		for rows.Next() {
-			var one string
-			ok(t, rows.Scan(&one))
-			all = append(all, one)
-		}
-		ok(t, rows.Err())
-		return all
-	}
 	do("ATTACH ? AS shop", path)
-	for _, table := range list("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'goose%'") {
-		columns := strings.Join(list("SELECT name FROM PRAGMA_TABLE_INFO(?)", table), ", ")
+	for _, table := range texts(t, db, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'goose%'") {
+		columns := strings.Join(texts(t, db, "SELECT name FROM PRAGMA_TABLE_INFO(?)", table), ", ")
 		do("INSERT INTO " + table + " (" + columns + ") SELECT " + columns + " FROM shop." + table)
 	}
 	do("DETACH shop")
@@ -144,4 +131,88 @@ func TestEventOfALostOrder(t *testing.T) {
 	if err == nil || errors.Is(err, sql.ErrNoRows) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// TestMySQLMigrateRepeats: a process that dies after a migration's statements and before its record leaves a schema that the
+// next start takes as it is, whichever migration it was.
+func TestMySQLMigrateRepeats(t *testing.T) {
+	t.Parallel()
+	address := engine.MySQL(t)
+	s := openAtAddress(t, address)
+	db, err := sql.Open("mysql", address)
+	ok(t, err)
+	t.Cleanup(func() { ok(t, db.Close()) })
+	schema := func() []string {
+		t.Helper()
+		return append(texts(t, db, `SELECT CONCAT_WS(' ', table_name, ordinal_position, column_name, column_type, is_nullable, column_default)
+			FROM information_schema.columns WHERE table_schema = DATABASE() ORDER BY table_name, ordinal_position`),
+			texts(t, db, `SELECT CONCAT_WS(' ', table_name, index_name, seq_in_index, column_name)
+			FROM information_schema.statistics WHERE table_schema = DATABASE() ORDER BY table_name, index_name, seq_in_index`)...)
+	}
+	want := schema()
+	for version := range len(texts(t, db, "SELECT version_id FROM goose_db_version WHERE version_id > 0")) {
+		engine.MySQLDo(t, address, fmt.Sprintf("DELETE FROM goose_db_version WHERE version_id > %d", version))
+		before, after, err := s.Migrate(t.Context())
+		if err != nil || before.Version != int64(version) || after.Version != after.Latest {
+			t.Errorf("from %d on: %+v, %+v, %v", version, before, after, err)
+		}
+	}
+	if diff := cmp.Diff(want, schema()); diff != "" {
+		t.Errorf("schema differs (-before +after):\n%s", diff)
+	}
+}
+
+// TestMigrateDownKeepsPools: the column that lists a row's pools is dropped only where no row has need of it.
+func TestMigrateDownKeepsPools(t *testing.T) {
+	t.Parallel()
+	const (
+		count = "SELECT COUNT(*) FROM movement WHERE pools = '[[1,2,3],[1,4,5]]'"
+		row   = `INSERT INTO movement (id, sale_id, sku_id, kind, units, order_id, actor, reason, at, pools)
+			VALUES (1, 0, 0, 'reserve', 8, 0, '', '', 1, '[[1,2,3],[1,4,5]]')`
+	)
+	refuses := func(t *testing.T, d goose.Dialect, db *sql.DB, folder string) {
+		p, err := goose.NewProvider(d, db, os.DirFS("migrations/"+folder))
+		ok(t, err)
+		_, err = db.ExecContext(t.Context(), row)
+		ok(t, err)
+		if _, err := p.DownTo(t.Context(), 14); err == nil {
+			t.Error("the ledger is lost")
+		}
+		if diff := cmp.Diff([]string{"1"}, texts(t, db, count)); diff != "" {
+			t.Error(diff)
+		}
+		_, err = db.ExecContext(t.Context(), "DELETE FROM movement")
+		ok(t, err)
+		_, err = p.DownTo(t.Context(), 14)
+		ok(t, err)
+	}
+	t.Run("SQLite", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "shop.db")
+		ok(t, openAt(t, path).Close())
+		refuses(t, goose.DialectSQLite3, open(t, path), "sqlite")
+	})
+	t.Run("MySQL", func(t *testing.T) {
+		address := engine.MySQL(t)
+		ok(t, openAtAddress(t, address).Close())
+		db, err := sql.Open("mysql", address+"?parseTime=true")
+		ok(t, err)
+		t.Cleanup(func() { ok(t, db.Close()) })
+		refuses(t, goose.DialectMySQL, db, "mysql")
+	})
+}
+
+// texts returns the only column of a query.
+func texts(t *testing.T, db *sql.DB, query string, args ...any) []string {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), query, args...)
+	ok(t, err)
+	defer func() { ok(t, rows.Close()) }()
+	var all []string
+	for rows.Next() {
+		var one string
+		ok(t, rows.Scan(&one))
+		all = append(all, one)
+	}
+	ok(t, rows.Err())
+	return all
 }

@@ -45,6 +45,7 @@ type mysqlWriter struct {
 	// announced is called after each commit that wrote an event.
 	announced func()
 	ids       rowIDs
+	assumed   assumedTerms
 	// recent remembers what was written; nil where there are no replicas.
 	recent *recent
 	// askMax is unknownMax, but for tests.
@@ -84,6 +85,16 @@ const (
 func (m *mysqlTx) exec(text string, args []any) (int64, error) {
 	m.wrote = true
 	r, err := m.conn.ExecContext(context.Background(), m.w.dialect.text(text), args...)
+	if err != nil {
+		return 0, m.note(err)
+	}
+	return r.RowsAffected()
+}
+
+// execText runs a statement that is written as MySQL takes it, and is not remembered.
+func (m *mysqlTx) execText(text string) (int64, error) {
+	m.wrote = true
+	r, err := m.conn.ExecContext(context.Background(), text)
 	if err != nil {
 		return 0, m.note(err)
 	}
@@ -370,7 +381,7 @@ func openMySQL(ctx context.Context, c Config) (_ *Store, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("store.primary must be %w", err)
 	}
-	writers, err := at.Open(c.WritersMax + 2) // one for orders, one to ask after a lost answer
+	writers, err := at.Open(c.WritersMax + 4) // two for orders, and two to ask after a lost answer
 	if err != nil {
 		return nil, err
 	}

@@ -283,3 +283,25 @@ func TestMySQLPaused(t *testing.T) {
 	running.Wait()
 	c.settle(t, s)
 }
+
+// TestMySQLDoNothingIsForConflictsAlone: a row that is there already is left as it is; one that breaks a CHECK or a NOT NULL is an
+// error, which INSERT IGNORE would have swallowed.
+func TestMySQLDoNothingIsForConflictsAlone(t *testing.T) {
+	t.Parallel()
+	s := openAtAddress(t, engine.MySQL(t))
+	insert := func(sku, onHand string) error {
+		return s.Do(t.Context(), "INSERT INTO stock (sale_id, sku_id, on_hand, reserved, sold) VALUES (0, "+sku+", "+onHand+", 0, 0) ON CONFLICT (sale_id, sku_id) DO NOTHING")
+	}
+	ok(t, insert("1", "5"))
+	ok(t, insert("1", "7"))
+	pools, err := s.SaleStock(t.Context(), 0)
+	ok(t, err)
+	if len(pools) != 1 || pools[0].OnHand != 5 {
+		t.Errorf("the row that was there is now %+v", pools)
+	}
+	for _, bad := range []string{"-1", "NULL"} {
+		if err := insert("2", bad); err == nil {
+			t.Errorf("on_hand %s was taken, or passed over", bad)
+		}
+	}
+}

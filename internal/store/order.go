@@ -109,16 +109,29 @@ func prefixed(table, columns string) string {
 	return table + "." + strings.ReplaceAll(columns, ", ", ", "+table+".")
 }
 
+// mintedAheadMax is how far an order's id may be ahead of the moment it was placed at: what placing takes, and what the clock was
+// set back by meanwhile.
+const mintedAheadMax = 5 * time.Second
+
 // Orders lists orders, newest first. Without a customer it reads the table backwards from the newest, passing over what
-// the filter leaves out.
+// the filter leaves out. Bounds in time are bounds of the ids, which begin with one: no index is kept for them.
 func (s *Store) Orders(ctx context.Context, f order.Filter) ([]order.Order, error) {
 	before := f.Before
 	if before == 0 {
 		before = 1<<63 - 1
 	}
+	if !f.To.IsZero() {
+		before = min(before, id.Order(id.FirstAt(f.To.Add(mintedAheadMax))))
+	}
 	with, from := "", "orders"
 	where := []string{"id < ?"}
 	args := []any{before}
+	if !f.From.IsZero() {
+		where, args = append(where, "id >= ?", "created_at >= ?"), append(args, id.FirstAt(f.From), millis(f.From))
+	}
+	if !f.To.IsZero() {
+		where, args = append(where, "created_at < ?"), append(args, millis(f.To))
+	}
 	if f.Customer != 0 {
 		with, from = everyPlace, "places CROSS JOIN orders"
 		where = append(where, "orders.sale_id = places.sale_id", "customer_id = ?")

@@ -46,7 +46,7 @@ type batch struct {
 
 // CommitOrders commits a batch of orders in one transaction: orders, movements, events, under the guards of key, allowance,
 // stock and the sale's terms. It returns an outcome for each draft. An error means that nothing was committed. The ledger gets
-// one row for each pool, named by the mint, and the outbox one row that stands for all orders.
+// one row, named by the mint, and the outbox one row that stands for all orders.
 //
 // First it takes each pool's stock for the whole batch in one update. Only where that is refused are the drafts tried one
 // by one, so that one that cannot be had does not fail its neighbours.
@@ -88,10 +88,7 @@ func (s *Store) CommitOrders(ctx context.Context, drafts []*order.Draft, mint *i
 // together inserts every order and takes the stock of all. It reports false where something of the batch has to be decided
 // one by one: a key that has an order, a limit, a sale that changed, a pool with not enough for all.
 func (b *batch) together() (bool, error) {
-	if err := b.readTerms(); err != nil {
-		return false, err
-	}
-	if err := b.readClock(); err != nil {
+	if err := b.beginTerms(); err != nil {
 		return false, err
 	}
 	b.taken = map[inventory.Pool]int64{}
@@ -107,13 +104,35 @@ func (b *batch) together() (bool, error) {
 	if err != nil || !whole {
 		return false, err
 	}
-	for _, p := range lockOrder(b.taken) {
-		ok, err := b.tx.reserve(p, b.taken[p])
-		if err != nil || !ok {
-			return false, err
+	return b.reserveAll()
+}
+
+// reserveAll reserves what the batch takes of each pool. It reports false where a pool has not enough for all.
+func (b *batch) reserveAll() (bool, error) {
+	pools := lockOrder(b.taken)
+	if b.tx.my != nil {
+		for _, p := range pools {
+			ok, err := b.tx.reserve(p, b.taken[p])
+			if err != nil || !ok {
+				return false, err
+			}
 		}
+		return b.termsHold()
 	}
-	return true, nil
+	err := b.tx.many(reserveStock, len(pools), func(int) int { return 0 }, func(i int, r *row) {
+		p := pools[i]
+		units := b.taken[p]
+		r.ints(units, int64(p.Sale), int64(p.SKU), units)
+	}, func(_ int, changed int64, err error) error {
+		if err == nil && changed == 0 {
+			return errApart
+		}
+		return err
+	})
+	if errors.Is(err, errApart) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // insertAll inserts every order. It reports false where something has to be decided one by one.
@@ -138,8 +157,8 @@ func (b *batch) insertAll() (bool, error) {
 // errApart says that a batch cannot be committed in one go.
 var errApart = errors.New("the batch has to be decided one by one")
 
-// lockOrder sorts the pools, with the hottest last: it is held for the shortest time, and no two batches wait for each
-// other in a circle.
+// lockOrder sorts the pools, with the batch's hottest last: it is held for the shortest time. Two batches of different hottest
+// pools may wait for each other in a circle, which MySQL ends: one of them is begun anew.
 func lockOrder(need map[inventory.Pool]int64) []inventory.Pool {
 	pools := make([]inventory.Pool, 0, len(need))
 	var hottest inventory.Pool
@@ -167,7 +186,11 @@ func comparePools(x, y inventory.Pool) int {
 
 // oneByOne decides each draft by itself.
 func (b *batch) oneByOne() error {
+	b.terms = map[id.Sale]terms{}
 	if err := b.readTerms(); err != nil {
+		return err
+	}
+	if err := b.readClock(); err != nil {
 		return err
 	}
 	b.taken = map[inventory.Pool]int64{}
@@ -203,6 +226,10 @@ func (b *batch) oneByOne() error {
 		if _, err := b.tx.Exec("RELEASE SAVEPOINT draft"); err != nil {
 			return err
 		}
+	}
+	if b.tx.my != nil {
+		_, err := b.termsHold() // a deadline that has passed since was held when its draft was decided
+		return err
 	}
 	return nil
 }
@@ -315,6 +342,17 @@ func (b *batch) refuse(d *order.Draft) order.Result {
 
 func (b *batch) termsOf(d *order.Draft) terms { return b.terms[d.Claim.Sale] }
 
+// beginTerms reads what a batch is decided by; on MySQL it is only assumed, and read when the pools are held.
+func (b *batch) beginTerms() error {
+	if b.tx.my != nil {
+		return b.assumeTerms()
+	}
+	if err := b.readTerms(); err != nil {
+		return err
+	}
+	return b.readClock()
+}
+
 // readClock reads the database's clock, where a reservation of the batch ends.
 func (b *batch) readClock() error {
 	if !slices.ContainsFunc(b.drafts, func(d *order.Draft) bool { return d.Claim.Deadline != 0 }) {
@@ -350,7 +388,7 @@ func (b *batch) readTerms() error {
 // orderActor is who moved stock because an order was placed.
 const orderActor = "order"
 
-// record writes what was accepted to the ledger, in a row for each pool, and to the outbox, in one row.
+// record writes what was accepted to the ledger, in one row, and to the outbox, in one row.
 func (b *batch) record() error {
 	var accepted int
 	var at int64 // of the newest order
@@ -363,7 +401,12 @@ func (b *batch) record() error {
 	if accepted == 0 {
 		return nil
 	}
-	pools := lockOrder(b.taken)
+	if b.tx.my != nil {
+		b.witnessMySQL()
+	}
+	if err := b.tx.ledgerReserved(lockOrder(b.taken), b.taken, id.New[id.Movement](b.mint), at); err != nil {
+		return err
+	}
 	payload := order.NewPlacedBatch(accepted)
 	for i, d := range b.drafts {
 		if b.outcomes[i].Result == order.Accepted {
@@ -371,25 +414,34 @@ func (b *batch) record() error {
 		}
 	}
 	if b.tx.my != nil {
-		return b.recordMySQL(accepted, at, pools, payload)
-	}
-	inserted := func(_ int, _ int64, err error) error { return err }
-	err := b.tx.many(insertMovement, len(pools), func(int) int { return len(inventory.Reserve) + len(orderActor) }, func(i int, r *row) {
-		p := pools[i]
-		r.ints(int64(id.New[id.Movement](b.mint)), int64(p.Sale), int64(p.SKU))
-		r.text(string(inventory.Reserve))
-		r.ints(b.taken[p], 0)
-		r.text(orderActor)
-		r.text("")
-		r.ints(at)
-	}, inserted)
-	if err != nil {
-		return err
+		return b.tx.insertOutbox(accepted, order.EventPlaced, 0, payload, at)
 	}
 	return b.tx.many(insertEvents, 1, func(int) int { return len(order.EventPlaced) + len(payload) }, func(_ int, r *row) {
 		r.ints(int64(accepted), int64(accepted))
 		r.text(order.EventPlaced)
 		r.blob(payload)
 		r.ints(at)
-	}, inserted)
+	}, func(_ int, _ int64, err error) error { return err })
+}
+
+// ledgerReserved writes what the orders of a commit have taken of these pools to the ledger: of one pool as any movement is
+// written, of several in one row that lists them.
+func (tx *Tx) ledgerReserved(pools []inventory.Pool, taken map[inventory.Pool]int64, m id.Movement, at int64) error {
+	var one inventory.Pool
+	var list any // NULL
+	var units int64
+	if len(pools) == 1 {
+		one, units = pools[0], taken[pools[0]]
+	} else {
+		all := make([]byte, 0, 48*len(pools)) // two ids and a few digits each
+		for _, p := range pools {
+			units += taken[p]
+			all = inventory.AppendPortion(all, inventory.Portion{Pool: p, Units: taken[p]})
+		}
+		list = string(append(all, ']'))
+	}
+	_, err := tx.Exec(`
+		INSERT INTO movement (id, sale_id, sku_id, kind, units, order_id, actor, reason, at, pools)
+		VALUES (?, ?, ?, ?, ?, 0, ?, '', ?, ?)`, m, one.Sale, one.SKU, string(inventory.Reserve), units, orderActor, at, list)
+	return err
 }

@@ -2,11 +2,12 @@ package store
 
 import (
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"slices"
-	"strings"
+	"strconv"
+	"sync"
 
-	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/order"
 )
@@ -23,11 +24,6 @@ const orderPlaces = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')"
 // errTerms says that a sale's terms changed while a batch that had read them was under way.
 var errTerms = errors.New("the terms of a sale changed meanwhile")
 
-// groups returns n groups of placeholders. Every number makes a text of its own; it is not kept by anybody.
-func groups(one string, n int) string {
-	return strings.Repeat(one+", ", n-1) + one
-}
-
 // insertAllMySQL inserts every order of the batch. It reports false where something has to be decided one by one.
 func (b *batch) insertAllMySQL() (bool, error) {
 	if err := b.lockBuyers(); err != nil {
@@ -39,15 +35,42 @@ func (b *batch) insertAllMySQL() (bool, error) {
 		}
 		b.have(d)
 	}
-	args := make([]any, 0, 11*len(b.drafts))
-	for _, d := range b.drafts {
-		args = b.orderArgs(args, d)
+	text := make([]byte, 0, len(insertOrders)+orderTextBytes*len(b.drafts))
+	text = append(text, b.tx.dialect().text(insertOrders)...)
+	for i, d := range b.drafts {
+		if i > 0 {
+			text = append(text, ", "...)
+		}
+		text = appendOrder(text, d)
 	}
-	_, err := b.tx.Exec(insertOrders+groups(orderPlaces, len(b.drafts)), args...)
+	_, err := b.tx.my.execText(string(text))
 	if b.tx.dialect().unique(err) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// orderTextBytes fits an order of one line as appendOrder writes it, mostly.
+const orderTextBytes = 320
+
+// appendOrder appends the values of one order, as orderPlaces has them, in SQL. A batch is one text of tens of kilobytes: made
+// here it costs half of what the driver takes, which is handed each value in a box of its own. What a shopper may have chosen
+// is written in hexadecimal digits.
+func appendOrder(b []byte, d *order.Draft) []byte {
+	o, c := &d.Order, &d.Claim
+	b = strconv.AppendInt(append(b, '('), int64(o.ID), 10)
+	b = strconv.AppendInt(append(b, ", "...), int64(c.Sale), 10)
+	b = strconv.AppendInt(append(b, ", "...), int64(c.Customer), 10)
+	b = hex.AppendEncode(append(b, ", x'"...), []byte(c.Key))
+	b = hex.AppendEncode(append(b, "', x'"...), c.Body[:])
+	b = append(b, "', '"...)
+	b = append(b, d.LinesJSON...) // numbers, commas and brackets
+	b = strconv.AppendInt(append(b, "', "...), o.Units, 10)
+	b = strconv.AppendInt(append(b, ", "...), o.Total.Minor, 10)
+	b = hex.AppendEncode(append(b, ", x'"...), []byte(o.Total.Currency))
+	b = strconv.AppendInt(append(b, "', "...), millis(o.CreatedAt), 10)
+	b = strconv.AppendInt(append(b, ", "...), millis(o.ExpiresAt), 10)
+	return append(b, ", 'pending')"...)
 }
 
 func (b *batch) orderArgs(args []any, d *order.Draft) []any {
@@ -160,39 +183,98 @@ func (b *batch) insertMySQL(i int) error {
 	return nil
 }
 
-// recordMySQL writes what was accepted: see record.
-func (b *batch) recordMySQL(accepted int, at int64, pools []inventory.Pool, payload []byte) error {
-	if err := b.termsHold(); err != nil {
-		return err
-	}
+// witnessMySQL notes by which order to ask after the commit, and who has written.
+func (b *batch) witnessMySQL() {
 	for i, d := range b.drafts {
 		if b.outcomes[i].Result == order.Accepted {
 			b.tx.my.witness = witness{orderWitness, d.Order.ID}
 			b.tx.wrote(d.Claim.Customer)
 		}
 	}
-	args := make([]any, 0, 9*len(pools))
-	for _, p := range pools {
-		args = append(args, id.New[id.Movement](b.mint), p.Sale, p.SKU, string(inventory.Reserve), b.taken[p], 0, orderActor, "", at)
-	}
-	if _, err := b.tx.Exec(insertMovements+groups("(?, ?, ?, ?, ?, ?, ?, ?, ?)", len(pools)), args...); err != nil {
-		return err
-	}
-	return b.tx.insertOutbox(accepted, order.EventPlaced, 0, payload, at)
 }
 
-// termsHold compares the terms that were read at the beginning with what they are now that the pools are held: whoever
-// changes them holds the pools as well.
-func (b *batch) termsHold() error {
+// assumedTerms are the terms of sales as they were read last. A batch begins by them, and is sure of them when it holds the
+// pools: see termsHold. Safe for concurrent use.
+type assumedTerms struct {
+	mu    sync.Mutex
+	terms map[id.Sale]terms
+}
+
+// assumedMax bounds how many are kept: more sales than are open at once.
+const assumedMax = 1000
+
+func (a *assumedTerms) of(s id.Sale) (terms, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t, ok := a.terms[s]
+	return t, ok
+}
+
+func (a *assumedTerms) keep(all map[id.Sale]terms) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.terms == nil || len(a.terms) > assumedMax {
+		a.terms = map[id.Sale]terms{}
+	}
+	for s, t := range all {
+		a.terms[s] = t
+	}
+}
+
+// assumeTerms takes the terms of the batch's sales to be what they were; it reads them where a draft would be refused by
+// that, or where they are not known.
+func (b *batch) assumeTerms() error {
+	for _, d := range b.drafts {
+		t, ok := b.tx.my.w.assumed.of(d.Claim.Sale)
+		if !ok || !t.open || t.version != d.SaleVersion {
+			b.terms = map[id.Sale]terms{}
+			return b.readTermsNow()
+		}
+		b.terms[d.Claim.Sale] = t
+	}
+	return nil
+}
+
+// readTermsNow reads the terms of the batch's sales, and the database's clock with them.
+func (b *batch) readTermsNow() error {
+	for _, d := range b.drafts {
+		s := d.Claim.Sale
+		if _, ok := b.terms[s]; ok {
+			continue
+		}
+		t := terms{open: true}
+		if s != 0 {
+			var status string
+			err := b.tx.QueryRow(`
+				SELECT status, version, limit_per_customer, `+clockMillis+`
+				FROM sale
+				WHERE id = ?`, []any{s}, &status, &t.version, &t.limit, &b.now)
+			if err != nil && !errors.Is(err, sql.ErrNoRows) {
+				return err
+			}
+			t.open = status == "scheduled" || status == "live"
+		}
+		b.terms[s] = t
+	}
+	b.tx.my.w.assumed.keep(b.terms)
+	if b.now == 0 {
+		return b.readClock()
+	}
+	return nil
+}
+
+// termsHold reads, now that the pools are held, what a batch was decided by: whoever changes a sale's terms holds its pools
+// as well. It returns errTerms where a sale has other terms now, and false where the deadline of a draft has passed.
+func (b *batch) termsHold() (bool, error) {
 	before := b.terms
-	b.terms = map[id.Sale]terms{}
-	if err := b.readTerms(); err != nil {
-		return err
+	b.terms, b.now = map[id.Sale]terms{}, 0
+	if err := b.readTermsNow(); err != nil {
+		return false, err
 	}
 	for s, t := range before {
 		if b.terms[s] != t {
-			return errTerms
+			return false, errTerms
 		}
 	}
-	return nil
+	return !slices.ContainsFunc(b.drafts, func(d *order.Draft) bool { return b.refuse(d) != order.Accepted }), nil
 }

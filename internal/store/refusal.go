@@ -151,7 +151,7 @@ func (b *batch) decline() error {
 		if !final {
 			continue
 		}
-		err := b.insertRefusal(refusal)
+		err := b.tx.insertRefusal(refusal)
 		if err != nil {
 			return err
 		}
@@ -178,16 +178,17 @@ func (b *batch) neitherMeanwhile() error {
 	return err
 }
 
-func (b *batch) insertRefusal(refusal order.Refusal) error {
-	_, err := b.tx.Exec(`
+// insertRefusal writes a refusal where there is none. It returns errMeanwhile where the order was made.
+func (tx *Tx) insertRefusal(refusal order.Refusal) error {
+	_, err := tx.Exec(`
 			INSERT INTO refusal (order_id, sale_id, customer_id, code, sku_id, instead_id, at)
 			VALUES (?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (order_id) DO NOTHING`,
 		refusal.Order, refusal.Sale, refusal.Customer, refusal.Code.String(), refusal.SKU, refusal.Instead, millis(refusal.At))
-	if err != nil || b.tx.my == nil {
+	if err != nil || tx.my == nil {
 		return err
 	}
-	made, err := b.tx.order(refusal.Order)
+	made, err := tx.order(refusal.Order)
 	switch {
 	case errors.Is(err, fault.NotFound):
 		return nil
@@ -195,4 +196,28 @@ func (b *batch) insertRefusal(refusal order.Refusal) error {
 		return errMeanwhile
 	}
 	return err
+}
+
+// Refuse writes refusals of queued orders whose intents nobody will settle, and returns the orders that are refused now, or were
+// before: not those that were made. An intent that turns up all the same is refused by its row. Bounded by its
+// queue at once.
+func (s *Store) Refuse(ctx context.Context, refusals []order.Refusal) (refused []id.Order, err error) {
+	err = s.write(ctx, jobs, func(tx *Tx) error {
+		refused = refused[:0]
+		for _, r := range refusals {
+			_, err := tx.order(r.Order)
+			if err == nil {
+				continue
+			}
+			if !errors.Is(err, fault.NotFound) {
+				return err
+			}
+			if err := tx.insertRefusal(r); err != nil {
+				return err
+			}
+			refused = append(refused, r.Order)
+		}
+		return nil
+	})
+	return refused, err
 }

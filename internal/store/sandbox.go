@@ -121,14 +121,16 @@ func (tx *Tx) sandboxQueue(all []sandbox.Notification) error {
 // SandboxRefund implements sandbox.Ledger.
 func (s *Store) SandboxRefund(ctx context.Context, key string, a id.Attempt, amount money.Amount, at time.Time) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
-		n, err := tx.Exec(`
+		_, err := tx.Exec(`
 			INSERT INTO sandbox_refund (idem_key, attempt_id, amount, currency, at)
-			VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT (idem_key) DO NOTHING`, key, a, amount.Minor, string(amount.Currency), millis(at))
-		if err != nil || n == 0 {
-			return err // the same key again: it has been given back
+			VALUES (?, ?, ?, ?, ?)`, key, a, amount.Minor, string(amount.Currency), millis(at))
+		if tx.dialect().unique(err) {
+			return nil // the same key again: it has been given back
 		}
-		n, err = tx.Exec(`
+		if err != nil {
+			return err
+		}
+		n, err := tx.Exec(`
 			UPDATE sandbox_payment
 			SET refunded = refunded + ?
 			WHERE attempt_id = ?

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
@@ -37,6 +38,21 @@ func (s *Store) StampStep(ctx context.Context) (int, error) {
 	}
 	revocations, err := s.stampRevocations(ctx)
 	return events + revocations, err
+}
+
+// Unstamped reports whether an event of more than a second ago, by the database's clock, has no position yet: younger ones
+// always come while a crowd orders. On SQLite there is none.
+func (s *Store) Unstamped(ctx context.Context) (waits bool, err error) {
+	if s.my == nil {
+		return false, nil
+	}
+	err = s.queryRow(ctx, `
+		SELECT EXISTS (
+			SELECT 1
+			FROM outbox
+			WHERE position IS NULL
+			  AND noted < DATE_SUB(NOW(6), INTERVAL 1 SECOND))`, nil, &waits)
+	return waits, err
 }
 
 // unstamped is a row without a position.
@@ -85,6 +101,9 @@ func (s *Store) stampTable(ctx context.Context, table, key, waiting string, scan
 	if err != nil || len(first) == 0 {
 		return 0, false, err
 	}
+	if err := crashpoint.Fail(crashpoint.StampBefore); err != nil {
+		return 0, false, err
+	}
 	err = s.write(ctx, jobs, func(tx *Tx) error {
 		n, forGate = 0, false
 		var last int64
@@ -123,6 +142,7 @@ func (s *Store) stampTable(ctx context.Context, table, key, waiting string, scan
 	if err != nil {
 		return 0, false, err
 	}
+	crashpoint.Pass(crashpoint.StampAfter)
 	return n, forGate, nil
 }
 

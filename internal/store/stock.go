@@ -31,10 +31,9 @@ const (
 		INSERT INTO stock (sale_id, sku_id, on_hand, reserved, sold)
 		VALUES (?, ?, 0, 0, 0)
 		ON CONFLICT (sale_id, sku_id) DO NOTHING`
-	insertMovements = `
+	insertMovement = `
 		INSERT INTO movement (id, sale_id, sku_id, kind, units, order_id, actor, reason, at)
-		VALUES `
-	insertMovement = insertMovements + "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
 )
 
 // reserve reserves units of a pool under its guard. It reports false where there are not enough.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -74,6 +75,31 @@ func (s *Store) DeleteEndpoint(ctx context.Context, e id.Endpoint) error {
 		_, err = tx.Exec("DELETE FROM webhook_delivery WHERE endpoint_id = ?", e)
 		return err
 	})
+}
+
+// PauseEndpoint implements webhook.Store.
+func (s *Store) PauseEndpoint(ctx context.Context, e id.Endpoint, why string) (webhook.Endpoint, error) {
+	err := s.write(ctx, jobs, func(tx *Tx) error {
+		n, err := tx.Exec(`
+			UPDATE webhook_endpoint
+			SET status = 'paused',
+			    paused_reason = ?
+			WHERE id = ?
+			  AND status = 'active'`, why, e)
+		if err != nil || n > 0 {
+			return err
+		}
+		var one int
+		err = tx.QueryRow("SELECT 1 FROM webhook_endpoint WHERE id = ?", []any{e}, &one)
+		if errors.Is(err, sql.ErrNoRows) {
+			return noEndpoint(e)
+		}
+		return err
+	})
+	if err != nil {
+		return webhook.Endpoint{}, err
+	}
+	return s.Endpoint(ctx, e)
 }
 
 // ResumeEndpoint implements webhook.Store.

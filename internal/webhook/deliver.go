@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
 // How much is told at once.
@@ -72,7 +74,12 @@ func (s *Service) tell(ctx context.Context, e *Endpoint, waiting []Delivery) []R
 		places <- struct{}{}
 		working.Go(func() {
 			defer func() { <-places }()
-			all[i] = s.try(ctx, e, waiting[i])
+			if err := fault.Safely(func() error {
+				all[i] = s.try(ctx, e, waiting[i])
+				return nil
+			}); err != nil {
+				all[i] = Result{Delivery: waiting[i], Error: reasonOf(err), At: s.Clock.Now()}
+			}
 		})
 	}
 	working.Wait()

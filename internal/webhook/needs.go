@@ -16,6 +16,8 @@ type Store interface {
 	Endpoint(ctx context.Context, e id.Endpoint) (Endpoint, error)
 	// DeleteEndpoint deletes an endpoint and its deliveries. It returns fault.NotFound.
 	DeleteEndpoint(ctx context.Context, e id.Endpoint) error
+	// PauseEndpoint has an endpoint told nothing, and keeps why; one that is paused stays as it is. It returns fault.NotFound.
+	PauseEndpoint(ctx context.Context, e id.Endpoint, why string) (Endpoint, error)
 	// ResumeEndpoint makes an endpoint active and has everything that waits for it tried from now on. It returns
 	// fault.NotFound.
 	ResumeEndpoint(ctx context.Context, e id.Endpoint, now time.Time) (Endpoint, error)

@@ -123,6 +123,12 @@ func (s *Service) Delete(ctx context.Context, e id.Endpoint) error {
 	return s.Store.DeleteEndpoint(ctx, e)
 }
 
+// Pause has an endpoint told nothing until somebody resumes it; why is kept with it. One that is paused stays as it is. A request
+// that is under way is not taken back. It returns fault.NotFound.
+func (s *Service) Pause(ctx context.Context, e id.Endpoint, why string) (Endpoint, error) {
+	return s.Store.PauseEndpoint(ctx, e, why)
+}
+
 // Resume has a paused endpoint told again, beginning with what has waited. It returns fault.NotFound.
 func (s *Service) Resume(ctx context.Context, e id.Endpoint) (Endpoint, error) {
 	return s.Store.ResumeEndpoint(ctx, e, s.Clock.Now())

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/tidegate/tidegate/internal/kernel/auditlog"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/event"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -232,6 +234,30 @@ func TestRetries(t *testing.T) {
 	s.deliver()
 	if got := r.got(); got[len(got)-1] != "evt_11" || s.read(e).Waiting != 0 {
 		t.Errorf("after resuming it was told %v", got)
+	}
+	// An operator can pause one, too: the reason of the first stays, and what comes waits.
+	for _, why := range []string{"their release night", "again"} {
+		paused, err := s.Pause(t.Context(), e.ID, why)
+		check(t, err)
+		if paused.Status != webhook.Paused || paused.PausedReason != "their release night" {
+			t.Errorf("%+v", paused)
+		}
+	}
+	told := len(r.got())
+	check(t, s.Apply(t.Context(), []event.Event{paid(12)}))
+	s.deliver()
+	if n := len(r.got()); n != told || s.read(e).Waiting != 1 {
+		t.Errorf("an endpoint that an operator has paused was told something")
+	}
+	_, err = s.Resume(t.Context(), e.ID)
+	check(t, err)
+	s.deliver()
+	deed := auditlog.With(t.Context(), auditlog.Entry{ID: 1, At: s.clock.Now(), Verb: "pauseWebhook", Subject: "5"})
+	if _, err := s.Pause(deed, 5, ""); !errors.Is(err, fault.NotFound) {
+		t.Errorf("pausing an endpoint that is not there: %v", err)
+	}
+	if log, err := s.store.AuditLog(t.Context(), auditlog.Filter{Limit: 1}); err != nil || len(log) != 0 {
+		t.Errorf("what was refused stands in the audit log: %+v, %v", log, err)
 	}
 	// One that has failed for good can be tried again, under its id.
 	failed, err := s.Deliveries(t.Context(), e.ID, webhook.Delivered, 0, 10)

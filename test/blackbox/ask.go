@@ -2,6 +2,7 @@ package blackbox
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -37,11 +38,15 @@ func (a Answer) String() string {
 
 // Ask sends a request to the public listener: a path, or a whole address. Headers are pairs of name and value.
 func (s *Shop) Ask(method, path, bearer, body string, headers ...string) Answer {
+	return s.ask(context.Background(), method, path, bearer, body, headers...)
+}
+
+func (s *Shop) ask(ctx context.Context, method, path, bearer, body string, headers ...string) Answer {
 	address := path
 	if strings.HasPrefix(path, "/") {
 		address = s.Running().Public + path
 	}
-	r, err := http.NewRequest(method, address, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
 	if err != nil {
 		return Answer{Err: err}
 	}
@@ -261,10 +266,10 @@ func list[T any](s *Shop, path string) []T {
 	}
 }
 
-// Tokens makes access tokens for customers from the id first on, n of them.
-func (s *Shop) Tokens(first int64, n int) []string {
+// Tokens makes access tokens for customers from the id first on, n of them; more are further flags of tidegate token.
+func (s *Shop) Tokens(first int64, n int, more ...string) []string {
 	s.T.Helper()
-	code, stdout, stderr := s.Run("token", "--customer", strconv.FormatInt(first, 10), "--count", strconv.Itoa(n))
+	code, stdout, stderr := s.Run(append([]string{"token", "--customer", strconv.FormatInt(first, 10), "--count", strconv.Itoa(n)}, more...)...)
 	tokens := strings.Fields(stdout)
 	if code != 0 || len(tokens) != n {
 		s.T.Fatalf("tidegate token: exit %d, %d tokens of %d: %s", code, len(tokens), n, stderr)

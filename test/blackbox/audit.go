@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Invariant is what the audit says of one invariant.
@@ -51,8 +52,11 @@ func (s *Shop) Audit(checked ...string) map[string]Invariant {
 	return found
 }
 
+// reconcileEvery is the pause between two questions of Reconciled.
+const reconcileEvery = 250 * time.Millisecond
+
 // Reconciled asks tidegate reconcile what it would change, which must be nothing: the gate equals SQL, and SQL the ledger.
-// It waits for the gate to follow what was just committed.
+// It waits for the gate to follow what was just committed, and asks now and then: each question is a process.
 func (s *Shop) Reconciled() {
 	s.T.Helper()
 	var said string
@@ -61,7 +65,12 @@ func (s *Shop) Reconciled() {
 			s.T.Logf("tidegate reconcile: %s", said)
 		}
 	}()
+	asked := time.Time{}
 	Eventually(s.T, "nothing is left to reconcile", func() bool {
+		if time.Since(asked) < reconcileEvery {
+			return false
+		}
+		asked = time.Now()
 		code, stdout, stderr := s.Run("reconcile", "--json")
 		var report struct{ Changes []json.RawMessage }
 		if err := json.Unmarshal([]byte(stdout), &report); err != nil {

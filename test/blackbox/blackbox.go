@@ -14,11 +14,18 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tidegate/tidegate/test/share"
 )
 
 // Patience bounds every wait for the shop. It is far beyond what a loaded machine needs, so that only a shop that hangs
-// meets it.
-const Patience = 60 * time.Second
+// meets it: five times as much in a long run, which may be stopped in between.
+var Patience = func() time.Duration {
+	if share.Long() {
+		return 5 * time.Minute
+	}
+	return time.Minute
+}()
 
 // pollEvery is the pause between two looks at something that is waited for.
 const pollEvery = 10 * time.Millisecond
@@ -27,7 +34,7 @@ const pollEvery = 10 * time.Millisecond
 var binary string
 
 // Main builds tidegate once, runs the package's tests and exits. A package's TestMain calls it. flags are further flags of
-// go build, such as -tags=crashpoints.
+// go build, such as -tags=crashpoints. Without any, BLACKBOX_BINARY may name a binary to test instead.
 func Main(m *testing.M, flags ...string) {
 	code, err := buildAndRun(m, flags)
 	if err != nil {
@@ -43,8 +50,8 @@ func buildAndRun(m *testing.M, flags []string) (code int, err error) {
 		return 1, err
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
-	if binary = os.Getenv("BLACKBOX_BINARY"); binary != "" {
-		return m.Run(), nil // another release, from which a test makes what it left
+	if binary = os.Getenv("BLACKBOX_BINARY"); binary != "" && len(flags) == 0 {
+		return m.Run(), nil
 	}
 	binary = filepath.Join(folder, "tidegate")
 	if runtime.GOOS == "windows" {

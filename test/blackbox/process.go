@@ -95,6 +95,16 @@ func At(t testing.TB, folder string, env ...string) *Shop {
 // asAnswered leaves redirects to the test.
 func asAnswered(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
+// Setting returns what the shop's environment sets a variable to; empty where nothing.
+func (s *Shop) Setting(variable string) string {
+	for _, one := range slices.Backward(s.Env) {
+		if value, is := strings.CutPrefix(one, variable+"="); is {
+			return value
+		}
+	}
+	return ""
+}
+
 // Spawn starts a command on the shop's folder and does not wait for anything. What it logged is shown where the test fails.
 func (s *Shop) Spawn(args ...string) *Process {
 	s.T.Helper()

@@ -93,12 +93,17 @@ type violation struct {
 	} `json:"nodes"`
 }
 
-// Accessible holds the page to axe-core's rules.
-func (s *Shopper) Accessible(name string) {
+// Accessible holds the page to axe-core's rules: to all of them, or where some are named to these.
+func (s *Shopper) Accessible(name string, rules ...string) {
 	s.t.Helper()
-	script := axeScript(s.t)
-	eval[bool](s, "window.axe !== undefined || (()=>{"+script+"\n;return true})()")
-	for _, v := range eval[[]violation](s, `axe.run(document, {resultTypes: ["violations"]}).then(r => r.violations)`) {
+	if !eval[bool](s, "window.axe !== undefined") {
+		eval[bool](s, "(()=>{"+axeScript(s.t)+"\n;return true})()")
+	}
+	only := ""
+	if len(rules) > 0 {
+		only = `runOnly: ["` + strings.Join(rules, `", "`) + `"],`
+	}
+	for _, v := range eval[[]violation](s, `axe.run(document, {`+only+` resultTypes: ["violations"]}).then(r => r.violations)`) {
 		var where []string
 		for _, n := range v.Nodes {
 			where = append(where, n.HTML+"\n    "+n.Summary)

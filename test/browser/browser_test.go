@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -29,27 +30,36 @@ import (
 
 func TestMain(m *testing.M) { blackbox.Main(m) }
 
-// chromium is one browser for all tests; each test's shoppers have profiles of their own in it.
+// chromium is one browser for all tests; each test's shoppers have profiles of their own in it. said is the file of its output.
 var chromium = struct {
 	sync.Mutex
 	context.Context
+	said string
 }{}
 
-// startBrowser returns the context of the browser.
+// startBrowser returns the context of the browser. One that has ended is told with what it said last, and another is started.
 func startBrowser(t *testing.T) context.Context {
 	t.Helper()
 	chromium.Lock()
 	defer chromium.Unlock()
 	if chromium.Context != nil {
-		return chromium.Context
+		if chromium.Err() == nil {
+			return chromium.Context
+		}
+		said, err := os.ReadFile(chromium.said)
+		t.Logf("the browser before has ended: %v, %v; it said: %s", context.Cause(chromium.Context), err, said[max(0, len(said)-4000):])
 	}
 	path := engine.Binary(t, "chromium", "chromium")
 	folder, err := os.MkdirTemp("", "tidegate-browser-")
 	if err != nil {
 		t.Fatal(err)
 	}
+	said, err := os.Create(filepath.Join(folder, "said"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.UserDataDir(folder), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.CombinedOutput(said), chromedp.ExecPath(path), chromedp.UserDataDir(folder), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true), chromedp.Flag("force-color-profile", "srgb"), chromedp.WSURLReadTimeout(blackbox.Patience),
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"),
@@ -59,7 +69,7 @@ func startBrowser(t *testing.T) context.Context {
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("chromium does not start: %v", err)
 	}
-	chromium.Context = ctx
+	chromium.Context, chromium.said = ctx, said.Name()
 	return ctx
 }
 

@@ -2,6 +2,7 @@ package browser
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +73,36 @@ func TestConsoleNight(t *testing.T) {
 	}
 }
 
+// TestConsoleDrill has the console show the drill's 20,000 shoppers live. It takes as long as the drill, and is for its pictures.
+func TestConsoleDrill(t *testing.T) {
+	folder := os.Getenv("SCREENS")
+	if folder == "" {
+		t.Skip("SCREENS names no folder")
+	}
+	startBrowser(t)
+	shop := blackbox.New(t)
+	shop.Start("--demo")
+	at := shop.Running()
+	o := operator(t, shop, "sales")
+	drill := shop.Spawn("drill", "--target", at.Public, "--admin-key", at.AdminKey, "--title", "Friday night")
+	o.Await("the rehearsal is listed", `document.querySelector("h2 + .nights a") || (location.reload(), false)`)
+	o.Press("h2 + .nights a")
+	o.Await("the first second", `document.querySelector("[data-heard]")`)
+	o.Await("orders pass", `document.querySelectorAll("[data-last] tr").length === 100`)
+	for i := 1; i <= 4; i++ {
+		time.Sleep(1500 * time.Millisecond)
+		for _, f := range []Form{forms[0], forms[3]} {
+			o.As(f)
+			time.Sleep(400 * time.Millisecond) // plots are drawn again for another width
+			o.picture(folder, fmt.Sprintf("drill-%d.%s", i, f.Name))
+		}
+	}
+	if code := drill.Exit(t); code != 0 {
+		t.Errorf("the drill ended with %d: %s%s", code, drill.Stdout.String(), drill.Stderr.String())
+	}
+	o.Await("what the drill sold is what is shown", `document.querySelector("[data-n=left]").textContent === "0" || Number(document.querySelector("[data-n=sold]").textContent.replace(/\D/g, "")) > 1000`)
+}
+
 // TestConsoleRoles: the console opens to a key, and a screen to a key with its role alone.
 func TestConsoleRoles(t *testing.T) {
 	t.Parallel()
@@ -89,5 +120,5 @@ func TestConsoleRoles(t *testing.T) {
 	s.Press("main form button")
 	s.Await("signed in", `location.pathname !== "/console/signin"`)
 	s.Go("/console/night")
-	s.Await("not with this key", `document.title.length > 0 && !document.querySelector(".nights")`)
+	s.Await("not with this key", `document.querySelector("main h1 + .lead").textContent.includes("role") && !document.querySelector("main .rows")`)
 }

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
 	"github.com/tidegate/tidegate/test/blackbox"
 )
 
@@ -112,4 +115,99 @@ func TestWithoutScripts(t *testing.T) {
 	blackbox.Eventually(t, "the order is paid", paid)
 	s.Go("/sales/" + sale.ID)
 	s.Await("they had their share", state+` === "limit"`)
+}
+
+// TestWithTheKeyboard: from the front page to a paid order without a mouse, with the focus always to be seen.
+func TestWithTheKeyboard(t *testing.T) {
+	t.Parallel()
+	shop := newShop(t)
+	sku := shop.Stocked("KEYS", 5)
+	shop.Open(blackbox.Terms{SKUs: []string{sku}, Allocation: 5, Limit: 1})
+	s := NewShopper(t, shop.Running().Public)
+	s.Go("/")
+	s.Reach(".drop .button")
+	s.Await("the sale", onSale)
+	s.Reach(`[data-item] a[data-when="live"]`)
+	s.Await("signing in", `location.pathname === "/signin"`)
+	s.Reach(".links a")
+	s.Await("signing up, in its first field", `location.pathname === "/signup" && document.activeElement.id === "email"`)
+	s.do(chromedp.KeyEvent("keys@shopper.example"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent("a long sentence of my own"), chromedp.KeyEvent(kb.Enter))
+	s.Await("back at the sale, signed in", onSale+` && document.querySelector('form[action="/signout"]')`)
+	s.Reach(buy)
+	s.Await("the order", order+" && "+status+` === "pending"`)
+	s.Reach(`form[action$="/pay"] button`)
+	s.Await("the cashier", `location.pathname.startsWith("/sandbox/")`)
+	s.Reach(`button[value="pay"]`)
+	s.Await("paid at the cashier", `document.querySelector(".back a.pay")`)
+	s.Reach(".back a")
+	s.Await("the order is paid", order+" && "+status+` === "paid"`)
+}
+
+// focusable bounds the stops of a page on the way to what is looked for.
+const focusable = 60
+
+// Reach goes to what a selector finds with the tab key, where each stop must be seen to have the focus, and presses it with the enter key.
+func (s *Shopper) Reach(selector string) {
+	s.t.Helper()
+	for range focusable {
+		s.do(chromedp.KeyEvent(kb.Tab))
+		at := eval[struct {
+			Is   bool   `json:"is"`
+			Ring string `json:"ring"`
+			What string `json:"what"`
+		}](s, `(e => ({is: e.matches("`+strings.ReplaceAll(selector, `"`, `\"`)+`"), ring: getComputedStyle(e).outlineStyle, what: e.outerHTML.slice(0, 80)}))(document.activeElement)`)
+		if at.Ring == "none" && !strings.HasPrefix(at.What, "<body") {
+			s.t.Errorf("%s has the focus and does not show it", at.What)
+		}
+		if at.Is {
+			s.do(chromedp.KeyEvent(kb.Enter))
+			return
+		}
+	}
+	s.t.Fatalf("the tab key does not lead to %s. The page says:\n%s", selector, s.text())
+}
+
+// TestHeaders: what pages say to the browser. No page allows what stands in it to run, cookies are kept to HTTPS where the shop is
+// reached by it, and the language is the browser's until the switch is used.
+func TestHeaders(t *testing.T) {
+	t.Parallel()
+	shop := blackbox.New(t, "TIDEGATE_WEB_HTTPS=true")
+	shop.Start()
+	sku := shop.Stocked("HEAD", 5)
+	sale := shop.Open(blackbox.Terms{SKUs: []string{sku}, Allocation: 5})
+	for _, path := range []string{"/", "/search", "/signin", "/signup", "/sales/" + sale.ID, "/nothing/here", "/console/signin"} {
+		a := shop.Ask("GET", path, "", "", "Accept-Language", "zh-CN,zh;q=0.9,en;q=0.5")
+		policy := a.Header.Get("Content-Security-Policy")
+		if !strings.HasPrefix(policy, "default-src 'none'; script-src 'self'; style-src 'self'; ") || strings.Contains(policy, "unsafe") {
+			t.Errorf("%s: the policy is %q", path, policy)
+		}
+		if a.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: headers %v", path, a.Header)
+		}
+		if body := string(a.Body); !strings.Contains(body, `<html lang="zh">`) || strings.Contains(body, "<style") || strings.Contains(body, " style=") || strings.Contains(body, " onclick=") {
+			t.Errorf("%s: not in the browser's language, or with a style or a script in it", path)
+		}
+		if a := shop.Ask("GET", path, "", "", "Accept-Language", "zh-CN", "Cookie", "tg_lang=en"); !strings.Contains(string(a.Body), `<html lang="en">`) {
+			t.Errorf("%s: not in the language that was chosen", path)
+		}
+	}
+	form := url.Values{"email": {"head@shopper.example"}, "password": {"a long sentence of my own"}}.Encode()
+	r, err := http.NewRequest("POST", shop.Running().Public+"/signup", strings.NewReader(form))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	answer, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if len(answer.Cookies()) != 2 {
+		t.Errorf("cookies: %v", answer.Cookies())
+	}
+	for _, c := range answer.Cookies() {
+		if !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Domain != "" || !strings.HasPrefix(c.Name, "__Host-") {
+			t.Errorf("over HTTPS the cookie %s is %+v", c.Name, c)
+		}
+	}
 }

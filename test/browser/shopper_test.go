@@ -65,6 +65,7 @@ func TestABuyer(t *testing.T) {
 	first.Press(buy)
 	first.Await("the order", order+" && "+status+` === "pending"`)
 	second.Await("sold out, by itself", state+` === "soldout"`)
+	second.look("sale-soldout")
 	first.pay()
 	first.Go("/orders")
 	first.Await("the order is listed", `document.querySelectorAll(".rows li").length === 1 && document.querySelector(".badge.paid")`)
@@ -181,6 +182,7 @@ func TestExpiry(t *testing.T) {
 	s.Press(buy)
 	s.Await("the order", order+" && "+status+` === "pending"`)
 	s.Await("it expires on the page", status+` === "expired" && !document.querySelector("form[action$='/pay']")`)
+	s.look("order-expired")
 	s.Go("/sales/" + sale.ID)
 	s.Await("the unit is back", state+` === "live"`)
 }
@@ -198,6 +200,9 @@ func TestPaused(t *testing.T) {
 	for _, step := range []struct{ verb, state string }{{"pause", "paused"}, {"resume", "live"}, {"end", "ended"}} {
 		shop.Admin("POST", "/v1/admin/sales/"+sale.ID+"/"+step.verb, nil, nil)
 		s.AwaitWithin(2*time.Second, "after "+step.verb+" the button is "+step.state, state+` === "`+step.state+`"`)
+		if step.state != "live" {
+			s.look("sale-" + step.state)
+		}
 	}
 	s.Await("it is said to those who do not see it", `document.querySelector("[data-say]").textContent.length > 0`)
 }

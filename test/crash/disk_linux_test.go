@@ -5,15 +5,18 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/tidegate/tidegate/test/blackbox"
+	"github.com/tidegate/tidegate/test/engine"
 )
 
 // earlyCheckpoints has the database copied out of its log often, so that the disk fills in the middle of that, too.
@@ -251,4 +254,34 @@ func (r *room) check() {
 	r.shop.CheckSale(r.book, r.sale, roomLimit)
 	r.shop.Audit("I1", "I2", "I3", "I4", "I5", "I7", "I9")
 	r.shop.Reconciled()
+}
+
+// TestADiskThatTurnsReadOnlyRefusesOrdersAndLosesNone lets every write answer that the file system is read-only, as one is
+// after an error of the disk, and then lets them pass again.
+func TestADiskThatTurnsReadOnlyRefusesOrdersAndLosesNone(t *testing.T) {
+	t.Parallel()
+	strace := engine.Binary(t, "strace", "strace")
+	shop := blackbox.New(t, earlyCheckpoints)
+	shop.Start()
+	var between *exec.Cmd
+	r := openRoom(t, shop, "store_unavailable", "store_full")
+	r.take = func() {
+		if between != nil {
+			return
+		}
+		var said blackbox.Buffer
+		between = exec.Command(strace, "-f", "-e", "trace=pwrite64,fdatasync,fsync,ftruncate", "-e", "inject=pwrite64,fdatasync,fsync,ftruncate:error=EROFS",
+			"-o", os.DevNull, "-p", strconv.Itoa(shop.Running().PID))
+		between.Stderr = &said
+		if err := between.Start(); err != nil {
+			t.Fatal(err)
+		}
+		blackbox.Eventually(t, "the disk is read-only", func() bool { return strings.Contains(said.String(), "attached") })
+	}
+	r.give = func() {
+		_ = between.Process.Signal(syscall.SIGINT) // one whose process was killed has ended
+		_ = between.Wait()
+		between = nil
+	}
+	r.test()
 }

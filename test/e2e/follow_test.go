@@ -69,8 +69,12 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // once, and each shopper with an address gets one mail an event.
 func TestWhatFollowsAnOrder(t *testing.T) {
 	t.Parallel()
+	blackbox.EachEngines(t, whatFollows)
+}
+
+func whatFollows(t *testing.T, env []string) {
 	const kills, round = 3, 30
-	shop := blackbox.New(t, "TIDEGATE_WEBHOOKS_ALLOW_NETWORKS=127.0.0.0/8", "TIDEGATE_NOTIFY_SENDER=file")
+	shop := blackbox.New(t, append(env, "TIDEGATE_WEBHOOKS_ALLOW_NETWORKS=127.0.0.0/8", "TIDEGATE_NOTIFY_SENDER=file")...)
 	shop.Start()
 	sku := shop.Stocked("FOLLOW-MUG", 1000)
 	blackbox.Eventually(t, "the gate has the stock", func() bool { return shop.Pool(sku, "").Available == 1000 })
@@ -182,7 +186,11 @@ func signUp(shop *blackbox.Shop, email string) string {
 // registration back.
 func TestWebhookListen(t *testing.T) {
 	t.Parallel()
-	shop := blackbox.New(t, "TIDEGATE_WEBHOOKS_ALLOW_NETWORKS=127.0.0.0/8")
+	blackbox.EachEngines(t, webhookListen)
+}
+
+func webhookListen(t *testing.T, env []string) {
+	shop := blackbox.New(t, append(env, "TIDEGATE_WEBHOOKS_ALLOW_NETWORKS=127.0.0.0/8")...)
 	shop.Start()
 	sku := shop.Stocked("LISTEN-MUG", 10)
 	blackbox.Eventually(t, "the gate has the stock", func() bool { return shop.Pool(sku, "").Available == 10 })

@@ -83,8 +83,9 @@ func (n *night) prepare() {
 	}
 	opened := time.Time{}
 	blackbox.Eventually(n, "the sale opens", func() bool {
-		opened = time.Now()
-		return n.shop.Sale(n.sale.ID).Status == "live"
+		live := n.shop.Sale(n.sale.ID).Status == "live"
+		opened = time.Now() // after the answer: a question asked before the time may be answered after it
+		return live
 	})
 	if opened.Before(n.sale.Starts) {
 		n.Errorf("the sale opened at %v, before its time %v", opened, n.sale.Starts)

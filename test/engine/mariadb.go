@@ -129,6 +129,19 @@ func (m *MariaDB) Kill(t testing.TB) { m.end(t, syscall.SIGKILL) }
 // Stop ends the server in order.
 func (m *MariaDB) Stop(t testing.TB) { m.end(t, syscall.SIGTERM) }
 
+// Pause stops the server where it is, connections and all, as a machine does that hangs; Resume lets it go on.
+func (m *MariaDB) Pause(t testing.TB) { m.signal(t, syscall.SIGSTOP) }
+
+// Resume lets a paused server go on.
+func (m *MariaDB) Resume(t testing.TB) { m.signal(t, syscall.SIGCONT) }
+
+func (m *MariaDB) signal(t testing.TB, how syscall.Signal) {
+	t.Helper()
+	if err := m.running.Process.Signal(how); err != nil {
+		t.Fatalf("mariadbd cannot be sent %v: %v", how, err)
+	}
+}
+
 func (m *MariaDB) end(t testing.TB, how syscall.Signal) {
 	t.Helper()
 	if m.running == nil {

@@ -83,3 +83,28 @@ func EmptyMySQL(t testing.TB, address string) {
 		}
 	}
 }
+
+// MySQLDo carries out a statement in a database.
+func MySQLDo(t testing.TB, address, text string) {
+	t.Helper()
+	db, err := sql.Open("mysql", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.ExecContext(t.Context(), text); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+}
+
+// MySQLCount returns what a statement counts in a database; zero where it cannot be asked.
+func MySQLCount(t testing.TB, address, text string) (n int) {
+	t.Helper()
+	db, err := sql.Open("mysql", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	_ = db.QueryRowContext(t.Context(), text).Scan(&n) // a table that is still to be made has nothing
+	return n
+}

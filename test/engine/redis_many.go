@@ -14,39 +14,140 @@ import (
 	"time"
 )
 
-// RedisCluster starts a Redis Cluster of three masters without replicas and returns their addresses. It ends with the test.
-func RedisCluster(t testing.TB) []string {
+// RedisPlace is where a client finds Redis, in the words of its settings.
+type RedisPlace struct {
+	// Name says what it is.
+	Name           string
+	Addresses      []string
+	Cluster        bool
+	SentinelMaster string
+	// Prefix is what the names of the test's keys begin with.
+	Prefix string
+}
+
+// EachRedis runs a test on one server, in a Cluster of three, and behind a Sentinel before and after a failover.
+func EachRedis(t *testing.T, run func(t *testing.T, at RedisPlace)) {
 	t.Helper()
-	const masters, slots = 3, 16384
-	var nodes []*RedisServer
-	var buses []string
-	for range masters {
+	t.Run("one server", func(t *testing.T) {
+		t.Parallel()
+		run(t, RedisPlace{Name: "one server", Addresses: []string{Redis(t).Address}, Prefix: "shop"})
+	})
+	t.Run("a Cluster", func(t *testing.T) {
+		t.Parallel()
+		run(t, RedisPlace{Name: "a Cluster", Addresses: RedisCluster(t, 0).Addresses, Cluster: true, Prefix: "shop"})
+	})
+	t.Run("a Sentinel", func(t *testing.T) {
+		t.Parallel()
+		set := RedisSentinel(t)
+		at := RedisPlace{Name: "a Sentinel", Addresses: []string{set.Sentinel}, SentinelMaster: set.Name, Prefix: "before"}
+		t.Run("before a failover", func(t *testing.T) { run(t, at) })
+		set.FailOver(0)
+		set.awaitAnnounced()
+		at.Prefix = "after"
+		t.Run("after a failover", func(t *testing.T) { run(t, at) })
+	})
+}
+
+// The masters of a Cluster under test, and its slots.
+const (
+	clusterMasters = 3
+	clusterSlots   = 16384
+)
+
+// RedisNodes is a Redis Cluster of three masters.
+type RedisNodes struct {
+	Addresses []string // of the masters, as they were in the beginning
+	Masters   []*RedisServer
+	// Replicas follow the master of the same number; none where the Cluster has none.
+	Replicas []*RedisServer
+
+	t testing.TB
+}
+
+// RedisCluster starts a Redis Cluster of three masters, each with a replica or without. A node that has not answered the others
+// for two seconds has failed. It ends with the test.
+func RedisCluster(t testing.TB, replicas int) *RedisNodes {
+	t.Helper()
+	c := &RedisNodes{t: t}
+	var seed, seedBus string
+	join := func() *RedisServer {
 		_, bus, err := net.SplitHostPort(FreeAddress(t))
 		if err != nil {
 			t.Fatal(err)
 		}
-		nodes = append(nodes, Redis(t, "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "5000"))
-		buses = append(buses, bus)
-	}
-	addresses := make([]string, masters)
-	for i, node := range nodes {
-		addresses[i] = node.Address
-		RedisDo(t, node.Address, "CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(slots*i/masters), strconv.Itoa(slots*(i+1)/masters-1))
-		host, port, err := net.SplitHostPort(nodes[0].Address)
+		node := Redis(t, "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "2000", "--repl-diskless-sync-delay", "0")
+		if seed == "" {
+			seed, seedBus = node.Address, bus
+			return node
+		}
+		host, port, err := net.SplitHostPort(seed)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if i > 0 {
-			RedisDo(t, node.Address, "CLUSTER", "MEET", host, port, buses[0])
-		}
+		RedisDo(t, node.Address, "CLUSTER", "MEET", host, port, seedBus)
+		return node
 	}
-	for _, address := range addresses {
-		await(t, "the cluster is whole at "+address, func() bool {
-			info := RedisDo(t, address, "CLUSTER", "INFO")
-			return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:3")
+	for i := range clusterMasters {
+		node := join()
+		c.Masters, c.Addresses = append(c.Masters, node), append(c.Addresses, node.Address)
+		RedisDo(t, node.Address, "CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(clusterSlots*i/clusterMasters), strconv.Itoa(clusterSlots*(i+1)/clusterMasters-1))
+	}
+	for range min(replicas, 1) * clusterMasters {
+		c.Replicas = append(c.Replicas, join())
+	}
+	c.awaitWhole()
+	for i, replica := range c.Replicas {
+		RedisDo(t, replica.Address, "CLUSTER", "REPLICATE", RedisDo(t, c.Addresses[i], "CLUSTER", "MYID"))
+	}
+	for i, replica := range c.Replicas {
+		await(t, "the replica follows", func() bool {
+			return redisSays("master_link_status:up", replica.Address, "INFO", "replication") &&
+				redisSays("connected_slaves:1", c.Addresses[i], "INFO", "replication")
 		})
 	}
-	return addresses
+	return c
+}
+
+// awaitWhole returns when every node knows all others and finds the Cluster whole.
+func (c *RedisNodes) awaitWhole() {
+	c.t.Helper()
+	all := append(append([]*RedisServer(nil), c.Masters...), c.Replicas...)
+	for _, node := range all {
+		await(c.t, "the cluster is whole at "+node.Address, func() bool {
+			info, err := redisAsk(node.Address, "CLUSTER", "INFO")
+			return err == nil && strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:"+strconv.Itoa(len(all)))
+		})
+	}
+}
+
+// Owner returns the number of the master that had the key's slot in the beginning.
+func (c *RedisNodes) Owner(key string) int {
+	c.t.Helper()
+	slot, err := strconv.Atoi(RedisDo(c.t, c.Addresses[0], "CLUSTER", "KEYSLOT", key))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for i := range clusterMasters {
+		if slot < clusterSlots*(i+1)/clusterMasters {
+			return i
+		}
+	}
+	c.t.Fatalf("slot %d", slot)
+	return 0
+}
+
+// FailOver kills a master while its replica stands still for a while, so that what was written meanwhile is lost, and returns
+// when the replica is the master.
+func (c *RedisNodes) FailOver(master int, lag time.Duration) {
+	c.t.Helper()
+	replica := c.Replicas[master]
+	replica.Pause()
+	time.Sleep(lag)
+	c.Masters[master].Kill()
+	replica.Resume()
+	await(c.t, "the replica is promoted", func() bool {
+		return redisSays("role:master", replica.Address, "INFO", "replication")
+	})
 }
 
 // RedisSet is a master, its replica, and a Sentinel that watches them.
@@ -69,7 +170,7 @@ func RedisSentinel(t testing.TB) *RedisSet {
 	}
 	s.Replica = Redis(t, "--replicaof", host+" "+port, "--repl-diskless-sync-delay", "0")
 	await(t, "the replica follows", func() bool {
-		return strings.Contains(RedisDo(t, s.Replica.Address, "INFO", "replication"), "master_link_status:up")
+		return redisSays("master_link_status:up", s.Replica.Address, "INFO", "replication")
 	})
 	_, own, err := net.SplitHostPort(s.Sentinel)
 	if err != nil {
@@ -91,7 +192,7 @@ func RedisSentinel(t testing.TB) *RedisSet {
 		_ = sentinel.Wait()
 	})
 	await(t, "the Sentinel knows the replica", func() bool {
-		return answersPing(s.Sentinel) && strings.Contains(RedisDo(t, s.Sentinel, "SENTINEL", "REPLICAS", s.Name), "slave")
+		return answersPing(s.Sentinel) && redisSays("slave", s.Sentinel, "SENTINEL", "REPLICAS", s.Name)
 	})
 	return s
 }
@@ -105,7 +206,16 @@ func (s *RedisSet) FailOver(lag time.Duration) {
 	s.Master.Kill()
 	s.Replica.Resume()
 	await(s.t, "the replica is promoted", func() bool {
-		return strings.Contains(RedisDo(s.t, s.Replica.Address, "INFO", "replication"), "role:master")
+		return redisSays("role:master", s.Replica.Address, "INFO", "replication")
+	})
+}
+
+// awaitAnnounced returns when the Sentinel names the replica as the master.
+func (s *RedisSet) awaitAnnounced() {
+	s.t.Helper()
+	await(s.t, "the Sentinel names the new master", func() bool {
+		host, port, err := net.SplitHostPort(s.Replica.Address)
+		return err == nil && redisSays(host+"\n"+port, s.Sentinel, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", s.Name)
 	})
 }
 
@@ -122,26 +232,36 @@ func await(t testing.TB, what string, holds func() bool) {
 // RedisDo sends one command to a server, as an operator would, and returns its answer as text.
 func RedisDo(t testing.TB, address string, words ...string) string {
 	t.Helper()
+	answer, err := redisAsk(address, words...)
+	if err != nil {
+		t.Fatalf("%s: %v", words, err)
+	}
+	return answer
+}
+
+// redisSays reports whether a server answers a command with a text that has want in it. One that does not answer does not.
+func redisSays(want, address string, words ...string) bool {
+	answer, err := redisAsk(address, words...)
+	return err == nil && strings.Contains(answer, want)
+}
+
+func redisAsk(address string, words ...string) (string, error) {
 	conn, err := net.DialTimeout("tcp", address, answerSecondsMax*time.Second)
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	defer func() { _ = conn.Close() }()
 	if err := conn.SetDeadline(time.Now().Add(answerSecondsMax * time.Second)); err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	command := fmt.Sprintf("*%d\r\n", len(words))
 	for _, w := range words {
 		command += fmt.Sprintf("$%d\r\n%s\r\n", len(w), w)
 	}
 	if _, err := io.WriteString(conn, command); err != nil {
-		t.Fatal(err)
+		return "", err
 	}
-	answer, err := readAnswer(bufio.NewReader(conn))
-	if err != nil {
-		t.Fatalf("%s: %v", words, err)
-	}
-	return answer
+	return readAnswer(bufio.NewReader(conn))
 }
 
 // readAnswer reads an answer of RESP2; the parts of a list stand on lines of their own.

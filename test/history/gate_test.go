@@ -14,19 +14,58 @@ import (
 
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/redis"
+	"github.com/tidegate/tidegate/internal/redis/gate"
+	"github.com/tidegate/tidegate/internal/redis/gate/stand"
+	"github.com/tidegate/tidegate/test/engine"
 	"github.com/tidegate/tidegate/test/share"
 )
+
+// fresh returns a gate that is loaded with a snapshot, as each of its processes has it.
+type fresh func(t *testing.T, s inventory.Snapshot) []inventory.Gate
 
 // gates are the engines whose histories are checked. Another gate joins by a line.
 var gates = []struct {
 	name string
-	open func(t *testing.T) inventory.Gate
+	// late says that a process may refuse for a moment what another one has just given back: Redis tells it so a moment later.
+	late bool
+	// inCI is how many histories `go test` checks of each kind.
+	inCI int
+	open func(t *testing.T) fresh
 }{
-	{"memory", func(*testing.T) inventory.Gate { return inventory.NewMemory() }},
+	{"memory", false, 1000, inMemory},
+	{"Redis, asked before each refusal", false, 150, func(t *testing.T) fresh { return inRedis(t, false) }},
+	{"Redis", true, 150, func(t *testing.T) fresh { return inRedis(t, true) }},
 }
 
-// historiesInCI is how many histories `go test` checks of each kind.
-const historiesInCI = 1000
+func inMemory(*testing.T) fresh {
+	return func(t *testing.T, s inventory.Snapshot) []inventory.Gate {
+		g := inventory.NewMemory()
+		if err := g.Load(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		return []inventory.Gate{g}
+	}
+}
+
+// inRedis has two processes share a gate. Each history is an epoch of its own.
+func inRedis(t *testing.T, told bool) fresh {
+	client := stand.Connect(t, redis.Config{Addresses: []string{engine.Redis(t).Address}})
+	book := &stand.Book{}
+	open := func() *gate.Gate {
+		if told {
+			return stand.Open(t, client, book, "history", false)
+		}
+		return stand.OpenAsking(client, book, "history")
+	}
+	a, b := open(), open()
+	return func(t *testing.T, s inventory.Snapshot) []inventory.Gate {
+		if err := stand.Load(t.Context(), s, a, b); err != nil {
+			t.Fatal(err)
+		}
+		return []inventory.Gate{a, b}
+	}
+}
 
 // checkMax bounds the search for an order of one history.
 const checkMax = 20 * time.Second
@@ -77,15 +116,16 @@ func TestGateBySKU(t *testing.T) { eachGate(t, skuModel, skuHistory) }
 // units of a customer stay within the limit (P10, P19, P22).
 func TestGateByKey(t *testing.T) { eachGate(t, keyModel, keyHistory) }
 
-func eachGate(t *testing.T, m porcupine.Model, history func(*testing.T, *rand.Rand, inventory.Gate) []porcupine.Operation) {
+func eachGate(t *testing.T, model func(late bool) porcupine.Model, history func(*testing.T, *rand.Rand, fresh) []porcupine.Operation) {
 	for _, g := range gates {
 		t.Run(g.name, func(t *testing.T) {
 			t.Parallel()
-			seed, count := share.Seed(t, 4), share.Count(t, historiesInCI)
+			seed, count := share.Seed(t, 4), share.Count(t, g.inCI)
 			t.Logf("seed %d", seed)
+			open := g.open(t)
 			for i := range count {
-				events := history(t, rand.New(rand.NewPCG(seed, uint64(i))), g.open(t))
-				judge(t, m, events, fmt.Sprintf("history %d", i))
+				events := history(t, rand.New(rand.NewPCG(seed, uint64(i))), open)
+				judge(t, model(g.late), events, fmt.Sprintf("history %d", i))
 				share.Progress("histories of the gate "+g.name, i+1)
 			}
 		})
@@ -129,14 +169,11 @@ func clients(n int, fn func(client int)) {
 	all.Wait()
 }
 
-func load(t *testing.T, g inventory.Gate, units, limit int64) {
-	t.Helper()
-	err := g.Load(t.Context(), inventory.Snapshot{
+// stage is the drop with its units and limit.
+func stage(units, limit int64) inventory.Snapshot {
+	return inventory.Snapshot{
 		Position: 1, Stock: []inventory.Stock{{Pool: inventory.Pool{Sale: drop, SKU: shirt}, OnHand: units}},
 		Terms: []inventory.Terms{{Sale: drop, Limit: limit, Open: true}},
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -162,9 +199,9 @@ func settle(t *testing.T, g inventory.Gate, o operation, committed bool) answer 
 // skuUnits is what the pool begins with: little, so that everybody wants the last.
 const skuUnits = 3
 
-// skuHistory has six clients, each of a customer of its own, reserve, give back and read, while the outbox adds and removes.
-func skuHistory(t *testing.T, random *rand.Rand, g inventory.Gate) []porcupine.Operation {
-	load(t, g, skuUnits, 0)
+// skuHistory has six clients reserve for one customer after the other, give back and read, while the outbox adds and removes.
+func skuHistory(t *testing.T, random *rand.Rand, open fresh) []porcupine.Operation {
+	processes := open(t, stage(skuUnits, 0))
 	r := &recorder{}
 	seeds := [7]uint64{}
 	for i := range seeds {
@@ -172,9 +209,9 @@ func skuHistory(t *testing.T, random *rand.Rand, g inventory.Gate) []porcupine.O
 	}
 	position := int64(1)
 	clients(len(seeds), func(c int) {
-		random := rand.New(rand.NewPCG(seeds[c], 1))
+		random, g := rand.New(rand.NewPCG(seeds[c], 1)), processes[c%len(processes)]
 		for i := range 7 {
-			o := operation{kind: "reserve", order: id.Order(100*c + i + 1), customer: id.Customer(c + 1), key: fmt.Sprint("k", i), units: 1 + random.Int64N(2)}
+			o := operation{kind: "reserve", order: id.Order(100*c + i + 1), customer: id.Customer(100*c + i + 1), key: fmt.Sprint("k", i), units: 1 + random.Int64N(2)}
 			switch {
 			case c == 0: // the outbox, in its order
 				position++
@@ -207,25 +244,35 @@ func skuHistory(t *testing.T, random *rand.Rand, g inventory.Gate) []porcupine.O
 	return r.events
 }
 
-// skuModel counts the units of the pool. A refusal is also right where others hold units at that moment that they then give back.
-var skuModel = porcupine.Model{
-	Init: func() any { return int64(skuUnits) },
-	Step: func(state, input, output any) (bool, any) {
-		left, in, out := state.(int64), input.(operation), output.(answer)
-		switch in.kind {
-		case "reserve":
-			if out.verdict == inventory.Reserved {
-				return left >= in.units, left - in.units
+// skuState is what the pool has left, and the least it ever had.
+type skuState struct{ left, least int64 }
+
+func (s skuState) after(units int64) skuState {
+	return skuState{s.left + units, min(s.least, s.left+units)}
+}
+
+// skuModel counts the units of the pool. A refusal is also right where others hold units at that moment that they then give back;
+// late, it is right where the units were ever short before.
+func skuModel(late bool) porcupine.Model {
+	return porcupine.Model{
+		Init: func() any { return skuState{skuUnits, skuUnits} },
+		Step: func(state, input, output any) (bool, any) {
+			s, in, out := state.(skuState), input.(operation), output.(answer)
+			switch in.kind {
+			case "reserve":
+				if out.verdict == inventory.Reserved {
+					return s.left >= in.units, s.after(-in.units)
+				}
+				return out.verdict == inventory.SoldOut && (s.left < in.units || late && s.least < in.units), s
+			case "give back", "release":
+				return true, s.after(in.units)
+			case "level":
+				return out.level == s.left, s
 			}
-			return out.verdict == inventory.SoldOut && left < in.units, left
-		case "give back", "release":
-			return true, left + in.units
-		case "level":
-			return out.level == left, left
-		}
-		return true, left // a confirmation changes nothing that is available
-	},
-	DescribeOperation: describe,
+			return true, s // a confirmation changes nothing that is available
+		},
+		DescribeOperation: describe,
+	}
 }
 
 func describe(input, output any) string {
@@ -236,15 +283,15 @@ func describe(input, output any) string {
 const keyLimit = 2
 
 // keyHistory has clients of one customer use a few keys, for one unit each.
-func keyHistory(t *testing.T, random *rand.Rand, g inventory.Gate) []porcupine.Operation {
-	load(t, g, 1000, keyLimit)
+func keyHistory(t *testing.T, random *rand.Rand, open fresh) []porcupine.Operation {
+	processes := open(t, stage(1000, keyLimit))
 	r := &recorder{}
 	seeds := [5]uint64{}
 	for i := range seeds {
 		seeds[i] = random.Uint64()
 	}
 	clients(len(seeds), func(c int) {
-		random := rand.New(rand.NewPCG(seeds[c], 2))
+		random, g := rand.New(rand.NewPCG(seeds[c], 2)), processes[c%len(processes)]
 		for i := range 7 {
 			o := operation{kind: "reserve", order: id.Order(100*c + i + 1), customer: 1, key: fmt.Sprint("k", random.IntN(3)), units: 1}
 			if random.IntN(4) == 0 {
@@ -274,33 +321,36 @@ func keyHistory(t *testing.T, random *rand.Rand, g inventory.Gate) []porcupine.O
 // keyState is which order each key has.
 type keyState [3]id.Order
 
-// keyModel keeps the keys of the customer; as many keys have an order as units of the allowance are used.
-var keyModel = porcupine.Model{
-	Init: func() any { return keyState{} },
-	Step: func(state, input, output any) (bool, any) {
-		s, in, out := state.(keyState), input.(operation), output.(answer)
-		k := in.key[1] - '0'
-		used := 0
-		for _, o := range s {
-			if o != 0 {
-				used++
+// keyModel keeps the keys of the customer; as many keys have an order as units of the allowance are used. Nothing of it may be
+// late.
+func keyModel(bool) porcupine.Model {
+	return porcupine.Model{
+		Init: func() any { return keyState{} },
+		Step: func(state, input, output any) (bool, any) {
+			s, in, out := state.(keyState), input.(operation), output.(answer)
+			k := in.key[1] - '0'
+			used := 0
+			for _, o := range s {
+				if o != 0 {
+					used++
+				}
 			}
-		}
-		switch {
-		case in.kind == "give back":
-			s[k] = 0
-			return true, s
-		case in.kind == "confirm":
-			return true, s
-		case s[k] != 0:
-			return out.verdict == inventory.Same && out.order == s[k], s
-		case in.kind == "find":
-			return out.verdict == inventory.NotLoaded, s
-		case used >= keyLimit:
-			return out.verdict == inventory.LimitReached, s
-		}
-		s[k] = in.order
-		return out.verdict == inventory.Reserved, s
-	},
-	DescribeOperation: describe,
+			switch {
+			case in.kind == "give back":
+				s[k] = 0
+				return true, s
+			case in.kind == "confirm":
+				return true, s
+			case s[k] != 0:
+				return out.verdict == inventory.Same && out.order == s[k], s
+			case in.kind == "find":
+				return out.verdict == inventory.NotLoaded, s
+			case used >= keyLimit:
+				return out.verdict == inventory.LimitReached, s
+			}
+			s[k] = in.order
+			return out.verdict == inventory.Reserved, s
+		},
+		DescribeOperation: describe,
+	}
 }

@@ -99,9 +99,13 @@ func (s shopState) anyCancelled() bool {
 // TestServer: the whole server, over HTTP on both lanes. Orders under few keys of few customers for three units, and cancellations.
 func TestServer(t *testing.T) {
 	t.Parallel()
+	blackbox.EachEngines(t, serverHistories)
+}
+
+func serverHistories(t *testing.T, env []string) {
 	seed, count := share.Seed(t, 4), share.Count(t, serverHistoriesInCI)
 	t.Logf("seed %d", seed)
-	shop := blackbox.New(t, "TIDEGATE_EXPRESS_ADDRESS=127.0.0.1:0")
+	shop := blackbox.New(t, append(env, "TIDEGATE_EXPRESS_ADDRESS=127.0.0.1:0")...)
 	shop.Start()
 	sku := shop.Stocked("MUG", 1_000_000)
 	tokens := shop.Tokens(1, saleBuyers)

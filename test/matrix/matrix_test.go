@@ -5,6 +5,7 @@ package matrix
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -21,61 +22,54 @@ import (
 
 func TestMain(m *testing.M) { blackbox.Main(m, "-tags=crashpoints") }
 
-// configuration is a set of engines under the shop.
-type configuration struct {
-	name string
-	// inCI is how many moments `go test` tries: two seconds each, and more where a gate outside the process holds what a dead one
-	// has reserved.
-	inCI int
-	// env returns the settings that choose the engines, with names of their own on those that are shared.
-	env func(t *testing.T) []string
-	// patience is how long a key may be answered 503 after a death.
-	patience time.Duration
-	// without are beginnings of the points that the engines do not pass.
-	without []string
-}
-
-// configurations are those that the matrix runs against. Another engine joins by a line.
-var configurations = []configuration{
-	{"sqlite", 6, func(*testing.T) []string { return nil }, 0, nil},
-	{"mysql", 4, onMySQL, blackbox.Patience, []string{"store.checkpoint"}},
-	{"mysql and redis", 3, func(t *testing.T) []string {
-		return append(onMySQL(t), "TIDEGATE_REDIS_ADDRESSES="+engine.Redis(t).Address, "TIDEGATE_GATE_HOLD=5s")
-	}, blackbox.Patience, []string{"store.checkpoint", "gate.rebuild", "gate.follow"}},
-}
-
-func onMySQL(t *testing.T) []string {
-	return []string{"TIDEGATE_STORE_PRIMARY=" + engine.MySQL(t), "TIDEGATE_STORE_ALLOW_UNSAFE=true"}
-}
-
 // TestMatrix tries moments in a random order until all were tried, or as many as asked for, and repeats them in a long run.
 func TestMatrix(t *testing.T) {
 	for _, c := range configurations {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			seed, count := share.Seed(t, 6), share.Count(t, c.inCI)
-			t.Logf("seed %d", seed)
-			random := rand.New(rand.NewPCG(seed, 6))
-			s := newStage(t, random, c)
-			for tried := 0; tried < count; {
-				for _, m := range moments(random) {
-					if slices.ContainsFunc(c.without, func(p string) bool { return strings.HasPrefix(string(m.point), p) }) {
-						continue
-					}
-					if tried++; tried > count {
-						break
-					}
-					s.try(m)
-					share.Progress("moments of "+c.name, tried)
-					if t.Failed() {
-						t.Fatalf("at %s", m)
-					}
-				}
+			var tried atomic.Int64
+			if !share.Long() && c.inCI == 0 {
+				t.Skip("a long run alone tries it")
 			}
-			s.end()
+			if !share.Long() {
+				run(t, c, share.Seed(t, 6), c.inCI, &tried)
+				return
+			}
+			for lane := range c.lanes {
+				count := (share.Count(t, 0) + c.lanes - 1) / c.lanes
+				t.Run(fmt.Sprint("lane ", lane), func(t *testing.T) {
+					t.Parallel()
+					run(t, c, share.Seed(t, 6)+uint64(lane), count, &tried)
+				})
+			}
 		})
 	}
 }
+
+// run tries as many moments of a configuration on one shop.
+func run(t *testing.T, c configuration, seed uint64, count int, tried *atomic.Int64) {
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 6))
+	s := newStage(t, random, c)
+	for mine := 0; mine < count; {
+		all := moments(random, c.without)
+		if len(all) == 0 {
+			t.Fatalf("no point begins with %q", os.Getenv(onlyVariable))
+		}
+		for _, m := range all[:min(len(all), count-mine)] {
+			mine++
+			s.try(m)
+			share.Progress("moments of "+c.name, int(tried.Add(1)))
+			if t.Failed() {
+				t.Fatalf("at %s", m)
+			}
+		}
+	}
+	s.end()
+}
+
+// onlyVariable is the environment variable that names the beginning of the points that are tried alone.
+const onlyVariable = "TORTURE_POINT"
 
 // moment is a point, what happens there, and on which pass.
 type moment struct {
@@ -87,16 +81,21 @@ type moment struct {
 // String returns what the shop's environment says of the moment.
 func (m moment) String() string { return fmt.Sprintf("%s %s %d", m.point, m.action, m.nth) }
 
-// moments lists every point with everything that can happen there, in a random order. Points that only one pass of a start
-// reaches are met on the first.
-func moments(random *rand.Rand) []moment {
+// moments lists every point with everything that can happen there, in a random order, but for those that begin with one of
+// without. Points that a round may pass but once are met on the first pass.
+func moments(random *rand.Rand, without []string) []moment {
 	var all []moment
 	for _, p := range crashpoint.Points() {
+		if begins(p, without...) || !begins(p, os.Getenv(onlyVariable)) {
+			continue
+		}
 		most := 3
-		switch prefix, _, _ := strings.Cut(string(p), "."); {
-		case prefix == "order" || strings.HasPrefix(string(p), "store.orders"):
+		switch {
+		case begins(p, "order.", "store.orders"):
 			most = 30
-		case strings.HasPrefix(string(p), "gate.rebuild"):
+		case begins(p, "queue.", "bus."):
+			most = 10
+		case begins(p, "gate.rebuild", "sale.", "shared.rebuild", "shared.release", "shared.sweep"):
 			most = 1
 		}
 		actions := []string{"die", "hang"}
@@ -109,6 +108,11 @@ func moments(random *rand.Rand) []moment {
 	}
 	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return all
+}
+
+// begins reports whether a point begins with one of the texts.
+func begins(p crashpoint.Point, texts ...string) bool {
+	return slices.ContainsFunc(texts, func(text string) bool { return strings.HasPrefix(string(p), text) })
 }
 
 // The stage of the matrix: a new sale for each moment, beside general stock.
@@ -128,6 +132,7 @@ type stage struct {
 	*testing.T
 	random   *rand.Rand
 	patience time.Duration
+	redis    *engine.RedisServer // nil where the gate is in memory
 	shop     *blackbox.Shop
 	sku      string
 	tokens   []string
@@ -137,10 +142,12 @@ type stage struct {
 
 func newStage(t *testing.T, random *rand.Rand, c configuration) *stage {
 	s := &stage{T: t, random: random, patience: c.patience}
-	s.shop = blackbox.At(t, filepath.Join(share.Folder(t), "shop"), append(c.env(t), answerWithin, earlyQuestion, smallLog)...)
+	s.shop = blackbox.At(t, filepath.Join(share.Folder(t), "shop"), append(c.engines(s), answerWithin, earlyQuestion, smallLog)...)
 	s.shop.Start()
 	s.sku = s.shop.Stocked("MUG", stock)
-	s.tokens = s.shop.Tokens(firstCustomer, customers)
+	s.tokens = s.shop.Tokens(firstCustomer, customers, "--ttl", "24h")
+	first := blackbox.Buying("", 1, firstCustomer, s.tokens[0], key(), s.sku) // what an audit finds in a first round that takes none
+	blackbox.Eventually(s, "the first order is taken", func() bool { return s.shop.Buy(first).Status == 201 })
 	return s
 }
 
@@ -151,10 +158,15 @@ func (s *stage) try(m moment) {
 	s.rounds++
 	r := s.prepare()
 	stop := func() {}
-	if strings.HasPrefix(string(m.point), "store.checkpoint") {
-		stop = r.keepLogBusy()
-	}
 	s.shop.Kill()
+	switch {
+	case begins(m.point, "store.checkpoint"):
+		stop = r.keepLogBusy()
+	case begins(m.point, "shared.rebuild"):
+		engine.RedisDo(s, s.redis.Address, "FLUSHALL") // a gate that has lost nothing is taken up as it is
+	case begins(m.point, "shared.sweep"):
+		r.leaveReservation()
+	}
 	if s.shop.TryStart("crashpoint: hang", crashpoint.Variable+"="+m.String()) {
 		r.load(m)
 	}
@@ -182,7 +194,10 @@ func (s *stage) end() {
 
 // prepare opens the round's sale, and schedules another whose clock runs while the armed process is there.
 func (s *stage) prepare() *round {
-	r := &round{stage: s, book: blackbox.NewBook(nil), cancelled: map[string]bool{}, paid: map[string]string{}, refunded: map[string]bool{}}
+	r := &round{
+		stage: s, book: blackbox.NewBook(nil), taken: map[string]bool{}, cancelled: map[string]bool{}, paid: map[string]string{}, refunded: map[string]bool{},
+		promised: map[string]blackbox.Purchase{},
+	}
 	r.sale = s.shop.Open(blackbox.Terms{SKUs: []string{s.sku}, Allocation: allocation, Limit: limit, PaymentSeconds: 10})
 	s.shop.Schedule(blackbox.Terms{SKUs: []string{s.sku}, Allocation: allocation, In: clockIn, Lasts: clockLasts})
 	return r

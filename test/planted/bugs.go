@@ -24,7 +24,7 @@ var bugs = []bug{
 	{
 		name:   "P9: the gate counts below zero",
 		edits:  []edit{{"internal/inventory/memory.go", "		if n < units {\n			return false", "		if n < 0 {\n			return false"}},
-		folder: "./test/history", run: "TestGateBySKU", env: []string{"TORTURE_COUNT=50000"},
+		folder: "./test/history", run: "TestGateBySKU/memory", env: []string{"TORTURE_COUNT=50000"},
 	},
 	{
 		name: "I2 P1: the log is not synced",
@@ -198,6 +198,36 @@ var bugs = []bug{
 		name:   "P25: any signature of a notification is good",
 		edits:  []edit{{"internal/payment/sandbox/signature.go", "!ok || err != nil || !hmac.Equal(got, mac(p.secret, stamp, body))", "!ok || err != nil || hmac.Equal(got, []byte(stamp))"}},
 		folder: "./internal/payment", run: "TestNotifications",
+	},
+	{
+		name:   "P2: what no queue takes is confirmed and gone",
+		edits:  []edit{{"internal/bus/rabbitmq/publish.go", "l.key, true, false, l.message", "l.key, false, false, l.message"}},
+		folder: "./internal/bus/rabbitmq", run: "TestUnroutable",
+	},
+	{
+		name:   "I10 P4: a batch is done before it is applied",
+		edits:  []edit{{"internal/bus/embedded/reader.go", "	verdicts, err := r.group.Deliver(ctx, r.handle, batch)\n", "	if err := r.settle(ctx, s); err != nil {\n		return err\n	}\n	verdicts, err := r.group.Deliver(ctx, r.handle, batch)\n"}},
+		folder: "./internal/bus/embedded", run: "TestBus",
+	},
+	{
+		name:   "P5: a dead letter is acknowledged and not kept",
+		edits:  []edit{{"internal/bus/embedded/reader.go", "	if len(letters) > 0 {\n", "	if len(letters) > 1000 {\n"}},
+		folder: "./internal/bus/embedded", run: "TestBus",
+	},
+	{
+		name:   "P5: a panic over one message ends the process",
+		edits:  []edit{{"internal/bus/handler.go", "		if p := recover(); p != nil {", "		if p := error(nil); p != nil {"}},
+		folder: "./internal/bus/embedded", run: "TestBus",
+	},
+	{
+		name:   "P5: a panic in one call to a provider ends the process",
+		edits:  []edit{{"internal/payment/expiry.go", "err := fault.Safely(func() error {\n				r, err := s.ask(ctx, c)", "err := (func(fn func() error) error { return fn() })(func() error {\n				r, err := s.ask(ctx, c)"}},
+		folder: "./internal/payment", run: "TestAPanicInOneCallEndsNoOther",
+	},
+	{
+		name:   "P22: a key of general stock that has its order is queued once more",
+		edits:  []edit{{"internal/order/service.go", "if d.Claim.Queued && d.Claim.Sale == 0 {", "if d.Claim.Queued && d.Claim.Sale < 0 {"}},
+		folder: "./internal/order/queue", run: "TestAKeyOfGeneralStockHasItsOrder",
 	},
 	{
 		name:   "security: any signature of a token is good",

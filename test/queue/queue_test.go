@@ -3,15 +3,12 @@
 package queue
 
 import (
-	"database/sql"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
-
-	_ "modernc.org/sqlite" // holds the database's lock as another process would
 
 	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/test/blackbox"
@@ -32,24 +29,29 @@ const (
 type drop struct {
 	t      *testing.T
 	shop   *blackbox.Shop
+	doors  []*blackbox.Shop // every process that shoppers ask: shop, and those beside it
 	sale   blackbox.Sale
 	sku    string
 	tokens []string
 	book   *blackbox.Book
 
+	pause time.Duration // of a shopper between two purchases
+
 	mu       sync.Mutex
 	promised map[string]string // by key: the order that a 202 said is queued
 	keys     map[string]blackbox.Purchase
 	asked    int
+	unsure   int // answers that said that nobody knows yet
 }
 
 func newDrop(t *testing.T, broker string, more ...string) *drop {
 	t.Helper()
-	d := &drop{t: t, book: blackbox.NewBook(nil), promised: map[string]string{}, keys: map[string]blackbox.Purchase{}}
+	d := &drop{t: t, pause: 2 * time.Millisecond, book: blackbox.NewBook(nil), promised: map[string]string{}, keys: map[string]blackbox.Purchase{}}
 	d.shop = blackbox.New(t, append([]string{
 		"TIDEGATE_BUS_ADDRESS=" + broker, "TIDEGATE_ORDERS_INTAKE=queue", "TIDEGATE_ORDERS_ANSWER_WITHIN=1s",
 	}, more...)...)
 	d.shop.Start()
+	d.doors = []*blackbox.Shop{d.shop}
 	d.sku = d.shop.Stocked("MUG", 1_000_000)
 	d.tokens = d.shop.Tokens(firstCustomer, customers)
 	d.open()
@@ -91,18 +93,24 @@ func (d *drop) buy() {
 	c := n % customers
 	p := blackbox.Buying(d.sale.ID, 1, firstCustomer+int64(c), d.tokens[c], fmt.Sprintf("%s-%d", d.sale.ID, n), d.sku)
 	d.keys[p.Key] = p
+	door := d.doors[n%len(d.doors)]
 	d.mu.Unlock()
-	d.note(p, d.shop.Buy(p))
-	time.Sleep(2 * time.Millisecond)
+	d.note(p, door.Buy(p))
+	time.Sleep(d.pause)
 }
 
 func (d *drop) note(p blackbox.Purchase, a blackbox.Answer) {
 	d.book.Note(p, a)
 	var ticket struct{ ID, Status string }
-	if a.Status == 202 && json.Unmarshal(a.Body, &ticket) == nil && ticket.Status == "queued" {
-		d.mu.Lock()
-		defer d.mu.Unlock()
+	if a.Status != 202 || json.Unmarshal(a.Body, &ticket) != nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if ticket.Status == "queued" {
 		d.promised[p.Key] = ticket.ID
+	} else {
+		d.unsure++
 	}
 }
 
@@ -159,67 +167,26 @@ func (d *drop) end() {
 	d.shop.Stop()
 }
 
-// The database takes no write for 30 seconds in mid-drop: orders are taken all the same, and every one is decided afterwards.
-func TestTheDatabaseStops(t *testing.T) {
-	t.Parallel()
-	const stopped = 30 * time.Second
-	n := engine.NATS(t)
-	d := newDrop(t, "nats://"+n.Address)
-	stop := make(chan struct{})
-	gone := d.crowd(stop)
-	blackbox.Eventually(t, "the drop is under way", func() bool { return d.promises() > 50 })
-	release := d.holdDatabase()
-	before := d.promises()
-	time.Sleep(stopped)
-	during := d.promises() - before
-	release()
-	time.Sleep(time.Second)
-	close(stop)
-	<-gone
-	if during < 100 {
-		t.Errorf("%d orders were queued while the database stood still; want hundreds", during)
-	}
-	d.end()
-}
-
-// holdDatabase takes SQLite's lock for writing, as a process that hangs with it would.
-func (d *drop) holdDatabase() (release func()) {
+// another returns another process of the shop, which does not run yet. It needs engines that are shared.
+func (d *drop) another() *blackbox.Shop {
 	d.t.Helper()
-	db, err := sql.Open("sqlite", filepath.Join(d.shop.Folder, "tidegate.db")+"?_pragma=busy_timeout(30000)&_txlock=immediate")
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	tx, err := db.Begin()
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	return func() {
-		if err := tx.Rollback(); err != nil {
-			d.t.Error(err)
-		}
-		_ = db.Close()
-	}
+	return blackbox.New(d.t, d.shop.Env[len(blackbox.New(d.t).Env):]...)
 }
 
-// The broker is killed with -9 in mid-drop, twice.
-func TestTheBrokerDies(t *testing.T) {
-	t.Parallel()
-	n := engine.NATS(t)
-	d := newDrop(t, "nats://"+n.Address)
-	stop := make(chan struct{})
-	gone := d.crowd(stop)
-	for round := range 2 {
-		before := d.promises()
-		blackbox.Eventually(t, "the drop is under way", func() bool { return d.promises() > before+50 })
-		n.Kill()
-		time.Sleep(time.Duration(1+round) * time.Second)
-		n.Start()
-	}
-	before := d.promises()
-	blackbox.Eventually(t, "orders are queued again", func() bool { return d.promises() > before+20 })
-	close(stop)
-	<-gone
-	d.end()
+// joined has shoppers ask a process, in turn with the others.
+func (d *drop) joined(other *blackbox.Shop) {
+	d.t.Helper()
+	blackbox.Eventually(d.t, "the other process has the sale open", func() bool { return other.Sale(d.sale.ID).Status == "live" })
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.doors = append(d.doors, other)
+}
+
+// leave has nobody ask a process any more.
+func (d *drop) leave(gone *blackbox.Shop) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.doors = slices.DeleteFunc(d.doors, func(s *blackbox.Shop) bool { return s == gone })
 }
 
 // lanes is how many shops share the steps at which one dies: after each death the broker waits some seconds for the dead.
@@ -228,6 +195,10 @@ const lanes = 4
 // The process dies at every step between an order's reservation and the acknowledgement of its intent.
 func TestTheWorkerDies(t *testing.T) {
 	t.Parallel()
+	t.Run("RabbitMQ", func(t *testing.T) { // whose redelivery is another one
+		t.Parallel()
+		diesAt(t, "amqp://guest:guest@"+engine.RabbitMQ(t).Address+"/", crashpoint.QueuePoints())
+	})
 	steps := append(crashpoint.QueuePoints(),
 		crashpoint.CommitBefore, crashpoint.OrdersCommitBefore, crashpoint.OrdersCommitAfter, crashpoint.CommitAfter,
 		crashpoint.ConfirmBefore, crashpoint.ConfirmAfter, crashpoint.AcknowledgeBefore, crashpoint.AcknowledgeAfter)
@@ -238,14 +209,13 @@ func TestTheWorkerDies(t *testing.T) {
 			for i := lane; i < len(steps); i += lanes {
 				mine = append(mine, steps[i])
 			}
-			diesAt(t, mine)
+			diesAt(t, "nats://"+engine.NATS(t).Address, mine)
 		})
 	}
 }
 
-func diesAt(t *testing.T, points []crashpoint.Point) {
-	n := engine.NATS(t)
-	d := newDrop(t, "nats://"+n.Address)
+func diesAt(t *testing.T, broker string, points []crashpoint.Point) {
+	d := newDrop(t, broker)
 	for _, point := range points {
 		t.Run(string(point), func(t *testing.T) {
 			d.t = t

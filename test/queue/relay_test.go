@@ -6,15 +6,17 @@ import (
 	"testing"
 
 	"github.com/tidegate/tidegate/test/blackbox"
-	"github.com/tidegate/tidegate/test/engine"
 )
 
 // Events go through a broker that is killed meanwhile: each paid order earns its points, and earns them once.
 func TestEventsOverABroker(t *testing.T) {
 	t.Parallel()
+	eachBroker(t, eventsOver)
+}
+
+func eventsOver(t *testing.T, b broker, address string) {
 	const paid = 12
-	n := engine.NATS(t)
-	shop := blackbox.New(t, "TIDEGATE_BUS_ADDRESS=nats://"+n.Address, "TIDEGATE_POINTS_ENABLED=true")
+	shop := blackbox.New(t, "TIDEGATE_BUS_ADDRESS="+address, "TIDEGATE_POINTS_ENABLED=true")
 	shop.Start()
 	sku := shop.Stocked("MUG", 100)
 	tokens := shop.Tokens(firstCustomer, paid)
@@ -25,7 +27,7 @@ func TestEventsOverABroker(t *testing.T) {
 	}
 	for i, r := range book.Accepted() {
 		if i == paid/2 {
-			n.Kill()
+			b.Kill()
 		}
 		attempt, a := shop.StartPayment(r)
 		if a.Status != 201 {
@@ -33,7 +35,7 @@ func TestEventsOverABroker(t *testing.T) {
 		}
 		shop.Pay(attempt.PayURL)
 	}
-	n.Start()
+	b.Start()
 	var points struct {
 		Points int64
 		Orders []json.RawMessage

@@ -57,12 +57,16 @@ var routes = map[string]may{
 	"GET /v1/admin/orders": "orders", "GET /v1/admin/orders/{id}": "orders", "POST /v1/admin/orders/{id}/cancel": "orders",
 	"POST /v1/admin/orders/{id}/fulfil": "orders", "POST /v1/admin/orders/{id}/refund": "payments", "GET /v1/admin/refunds": "payments",
 
+	"GET /v1/admin/customers": "orders", "GET /v1/admin/customers/{id}": "orders", "POST /v1/admin/customers/{id}/block": "orders",
+	"POST /v1/admin/customers/{id}/unblock": "orders", "GET /v1/admin/customers/{id}/sessions": "orders",
+	"DELETE /v1/admin/customers/{id}/sessions": "orders", "DELETE /v1/admin/customers/{id}/sessions/{session_id}": "orders",
+
 	"GET /v1/admin/keys": "all", "POST /v1/admin/keys": "all", "DELETE /v1/admin/keys/{id}": "all",
 	"POST /v1/admin/audit": "all", "POST /v1/admin/reconcile": "all",
 	"GET /v1/admin/dead-letters": "all", "GET /v1/admin/dead-letters/{number}": "all", "DELETE /v1/admin/dead-letters/{number}": "all",
 	"POST /v1/admin/dead-letters/{number}/replay": "all", "GET /v1/admin/audit-log": "all",
 	"GET /v1/admin/webhooks": "all", "POST /v1/admin/webhooks": "all", "GET /v1/admin/webhooks/{id}": "all", "DELETE /v1/admin/webhooks/{id}": "all",
-	"POST /v1/admin/webhooks/{id}/resume": "all", "GET /v1/admin/webhooks/{id}/deliveries": "all",
+	"POST /v1/admin/webhooks/{id}/pause": "all", "POST /v1/admin/webhooks/{id}/resume": "all", "GET /v1/admin/webhooks/{id}/deliveries": "all",
 	"POST /v1/admin/webhooks/{id}/deliveries/{number}/retry": "all",
 }
 
@@ -137,7 +141,7 @@ func (s *stage) ask(pattern string, c caller) {
 	s.T.Helper()
 	method, path, _ := strings.Cut(pattern, " ")
 	address := path
-	for _, parameter := range []string{"{id}", "{sku_id}", "{number}", "{provider}", "{code}", "{handle}"} {
+	for _, parameter := range []string{"{id}", "{sku_id}", "{number}", "{provider}", "{code}", "{handle}", "{session_id}"} {
 		value := "999999999999"
 		switch {
 		case parameter == "{provider}":

@@ -11,13 +11,47 @@ import (
 
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/redis"
+	"github.com/tidegate/tidegate/internal/redis/gate"
+	"github.com/tidegate/tidegate/internal/redis/gate/stand"
+	"github.com/tidegate/tidegate/test/engine"
 )
+
+// processes are a gate, as each of the processes that share it has it.
+type processes []inventory.Gate
+
+// load rebuilds the gate by one of them.
+type load func(by int, s inventory.Snapshot) error
 
 // gates are the engines that are held to the model. Another joins by a line.
 var gates = []struct {
 	name string
-	open func() inventory.Gate
-}{{"memory", func() inventory.Gate { return inventory.NewMemory() }}}
+	// open returns a gate that holds nothing, again for each run.
+	open func(t *testing.T) func() (processes, load)
+}{{"memory", inMemory}, {"Redis", inRedis}}
+
+func inMemory(*testing.T) func() (processes, load) {
+	return func() (processes, load) {
+		g := inventory.NewMemory()
+		return processes{g}, func(_ int, s inventory.Snapshot) error { return g.Load(context.Background(), s) }
+	}
+}
+
+// inRedis has two processes share a gate. What one of them is told by Redis of the other's changes comes a moment late, and is
+// left to the histories: these ask before they refuse.
+func inRedis(t *testing.T) func() (processes, load) {
+	client := stand.Connect(t, redis.Config{Addresses: []string{engine.Redis(t).Address}})
+	runs := 0
+	return func() (processes, load) {
+		runs++
+		book := &stand.Book{}
+		prefix := fmt.Sprint("run", runs)
+		pair := []*gate.Gate{stand.OpenAsking(client, book, prefix), stand.OpenAsking(client, book, prefix)}
+		return processes{pair[0], pair[1]}, func(by int, s inventory.Snapshot) error {
+			return stand.Load(context.Background(), s, pair[by], pair[1-by])
+		}
+	}
+}
 
 const (
 	drop id.Sale = 7
@@ -33,7 +67,8 @@ type reservation struct {
 
 // gateModel is a gate in the plainest words: a count, a limit, a list.
 type gateModel struct {
-	gate     inventory.Gate
+	gates    processes
+	rebuild  load
 	position int64
 	left     int64
 	limit    int64
@@ -46,8 +81,10 @@ type gateModel struct {
 func TestGate(t *testing.T) {
 	for _, g := range gates {
 		t.Run(g.name, func(t *testing.T) {
-			rapid.Check(t, func(rt *rapid.T) {
-				m := &gateModel{gate: g.open(), left: rapid.Int64Range(0, 8).Draw(rt, "units"), limit: rapid.Int64Range(0, 4).Draw(rt, "limit"), open: true}
+			open := g.open(t)
+			check(t, func(rt *rapid.T) {
+				gates, rebuild := open()
+				m := &gateModel{gates: gates, rebuild: rebuild, left: rapid.Int64Range(0, 8).Draw(rt, "units"), limit: rapid.Int64Range(0, 4).Draw(rt, "limit"), open: true}
 				m.load(rt)
 				rt.Repeat(map[string]func(*rapid.T){
 					"reserve": m.reserve, "settle": m.settle, "release": m.release, "allocate": m.allocate, "terms": m.terms, "rebuild": m.load, "repeat a change": m.repeat, "": m.check,
@@ -62,6 +99,17 @@ func must(t *rapid.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// one draws one of the processes.
+func (m *gateModel) one(t *rapid.T) int {
+	if len(m.gates) == 1 {
+		return 0
+	}
+	return rapid.IntRange(0, len(m.gates)-1).Draw(t, "process")
+}
+
+// asked is the gate as one of the processes has it.
+func (m *gateModel) asked(t *rapid.T) inventory.Gate { return m.gates[m.one(t)] }
 
 // load rebuilds the gate from what the database would hold: what was not committed is not in it, and given back.
 func (m *gateModel) load(t *rapid.T) {
@@ -81,7 +129,7 @@ func (m *gateModel) load(t *rapid.T) {
 	}
 	m.held = kept
 	snap.Stock = []inventory.Stock{{Pool: inventory.Pool{Sale: drop, SKU: mug}, OnHand: m.left}}
-	must(t, m.gate.Load(context.Background(), snap))
+	must(t, m.rebuild(m.one(t), snap))
 }
 
 func (m *gateModel) reserve(t *rapid.T) {
@@ -90,7 +138,7 @@ func (m *gateModel) reserve(t *rapid.T) {
 		Order: m.orders, Sale: drop, Customer: id.Customer(rapid.IntRange(1, 2).Draw(t, "customer")), Key: fmt.Sprint("k", rapid.IntRange(1, 3).Draw(t, "key")),
 		Body: inventory.Digest{byte(rapid.IntRange(0, 1).Draw(t, "body"))}, Lines: []inventory.Line{{SKU: mug, Units: rapid.Int64Range(1, 3).Draw(t, "units")}},
 	}
-	got, err := m.gate.Reserve(context.Background(), &c)
+	got, err := m.asked(t).Reserve(context.Background(), &c)
 	must(t, err)
 	want := m.verdict(&c)
 	if got.Verdict != want.Verdict || want.Verdict == inventory.Same && got.Order != want.Order {
@@ -138,7 +186,7 @@ func (m *gateModel) settle(t *rapid.T) {
 		}
 		committed := rapid.Bool().Draw(t, "committed")
 		for range rapid.IntRange(1, 2).Draw(t, "times") {
-			must(t, m.gate.Settle(context.Background(), &r.claim, committed))
+			must(t, m.asked(t).Settle(context.Background(), &r.claim, committed))
 		}
 		if committed {
 			r.settled = true
@@ -154,7 +202,10 @@ func (m *gateModel) settle(t *rapid.T) {
 func (m *gateModel) apply(t *rapid.T, c inventory.Change) {
 	m.position++
 	c.Position = m.position
-	must(t, m.gate.Apply(context.Background(), []inventory.Change{c}))
+	// Every process tells the gate, which carries it out once (I10).
+	for _, g := range m.gates {
+		must(t, g.Apply(context.Background(), []inventory.Change{c}))
+	}
 }
 
 // release gives back what a committed order held.
@@ -183,11 +234,13 @@ func (m *gateModel) terms(t *rapid.T) {
 
 // repeat tells a change once more, which must change nothing (I10).
 func (m *gateModel) repeat(t *rapid.T) {
-	must(t, m.gate.Apply(context.Background(), []inventory.Change{{Position: m.position, Moved: &inventory.Moved{Sale: drop, SKU: mug, Available: 100}}}))
+	must(t, m.asked(t).Apply(context.Background(), []inventory.Change{{Position: m.position, Moved: &inventory.Moved{Sale: drop, SKU: mug, Available: 100}}}))
 }
 
 func (m *gateModel) check(t *rapid.T) {
-	if level, held := m.gate.Level(inventory.Pool{Sale: drop, SKU: mug}); !held || level != m.left {
-		t.Fatalf("the gate has %d (held %t), the model %d", level, held, m.left)
+	for i, g := range m.gates {
+		if level, held := g.Level(inventory.Pool{Sale: drop, SKU: mug}); !held || level != m.left {
+			t.Fatalf("process %d: the gate has %d (held %t), the model %d", i, level, held, m.left)
+		}
 	}
 }

@@ -41,7 +41,7 @@ type orderMachine struct {
 // TestOrder: whatever happens in whatever order, an order moves along legal edges alone (I9), and stock and ledger agree with
 // the orders after each step (I1, I4, I5, I6).
 func TestOrder(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
+	check(t, func(rt *rapid.T) {
 		c := clock.NewManual(noon)
 		mint, err := id.NewMint(c, 1)
 		must(rt, err)
@@ -175,7 +175,7 @@ var saleEdges = map[sale.Status][]sale.Status{
 // TestSale: whatever the operator and the clock do, a sale moves along legal edges, its units are counted, and after its end none
 // is left in it.
 func TestSale(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
+	check(t, func(rt *rapid.T) {
 		c := clock.NewManual(noon)
 		mint, err := id.NewMint(c, 1)
 		must(rt, err)

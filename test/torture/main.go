@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -28,6 +29,10 @@ import (
 // part is a test that a long run repeats.
 type part struct {
 	name, folder, run string
+	// program says that the folder holds a program, which is run as a whole.
+	program bool
+	// parallel is how many of its tests run at once: more than there are processors where they wait most of the time.
+	parallel int
 	// count is how much of it a full run does, in units; zero where fuzz says how long.
 	count int
 	units string
@@ -44,7 +49,7 @@ type outcome struct {
 
 func main() {
 	seed := flag.Uint64("seed", uint64(time.Now().UnixNano())%1_000_000, "where the random numbers begin")
-	only := flag.String("part", "", "run this part alone")
+	only := flag.String("part", "", "run the parts alone whose name begins with one of these, such as simulation,fuzz")
 	portion := flag.Float64("share", 1, "how much of a full run, such as 0.1")
 	duration := flag.Duration("duration", 0, "go on with further seeds until so much time has passed")
 	folder := flag.String("folder", filepath.Join(os.TempDir(), "tidegate-torture"), "where failures are kept")
@@ -75,7 +80,7 @@ type torture struct {
 // round runs every part once; false where it was interrupted.
 func (t *torture) round(seed uint64, only string) bool {
 	for _, p := range parts {
-		if only != "" && only != p.name {
+		if !slices.ContainsFunc(strings.Split(only, ","), func(begin string) bool { return strings.HasPrefix(p.name, begin) }) {
 			continue
 		}
 		if !t.try(p, seed) {
@@ -94,6 +99,12 @@ func (t *torture) try(p part, seed uint64) bool {
 	}
 	count := max(1, int(float64(p.count)*t.portion))
 	args := []string{"test", "-count=1", "-timeout=0", "-v", "-run", p.run, p.folder}
+	if p.parallel > 0 {
+		args = append(args, "-parallel="+strconv.Itoa(p.parallel))
+	}
+	if p.program {
+		args = []string{"run", p.folder}
+	}
 	if p.fuzz > 0 {
 		args = []string{"test", "-run", "^$", "-fuzz", p.run, "-fuzztime", time.Duration(float64(p.fuzz) * t.portion).String(), p.folder}
 	}
@@ -103,7 +114,7 @@ func (t *torture) try(p part, seed uint64) bool {
 	command := strings.Join(env, " ") + " go " + strings.Join(args, " ")
 	fmt.Printf("== %s, seed %d\n", p.name, seed)
 	began := time.Now()
-	err := t.carryOut(exec.Command("go", args...), env, filepath.Join(kept, "log"))
+	err := t.carryOut(exec.Command("go", args...), env, filepath.Join(kept, "log"), p.program)
 	o := outcome{part: p, count: count, took: time.Since(began).Round(time.Second)}
 	select {
 	case <-t.stop:
@@ -124,8 +135,8 @@ func (t *torture) try(p part, seed uint64) bool {
 	return true
 }
 
-// carryOut runs a command, shows its progress and keeps all it says.
-func (t *torture) carryOut(c *exec.Cmd, env []string, log string) error {
+// carryOut runs a command, shows its progress, or every line where all of them are that, and keeps all it says.
+func (t *torture) carryOut(c *exec.Cmd, env []string, log string, all bool) error {
 	file, err := os.Create(log)
 	if err != nil {
 		return err
@@ -146,7 +157,7 @@ func (t *torture) carryOut(c *exec.Cmd, env []string, log string) error {
 		line, err := lines.ReadString('\n')
 		if said, is := strings.CutPrefix(line, "progress: "); is {
 			fmt.Printf("   %6.0f s  %s", time.Since(began).Seconds(), said)
-		} else if strings.HasPrefix(line, "fuzz: elapsed") {
+		} else if all || strings.HasPrefix(line, "fuzz: elapsed") {
 			fmt.Print("   " + line)
 		}
 		if err != nil {

@@ -6,11 +6,14 @@ import "time"
 var parts = []part{
 	{name: "simulation", folder: "./test/simulation", run: "^TestSeeds$", count: 100_000, units: "seeds"},
 	{name: "model", folder: "./test/simulation/model", run: "^TestTheModelIsTheDatabase$", count: 20_000, units: "calls"},
-	{name: "gate-histories", folder: "./test/history", run: "^TestGateBy", count: 20_000, units: "histories by SKU, and as many by key"},
+	{name: "gate-histories", folder: "./test/history", run: "^TestGateBy", count: 20_000, units: "histories by SKU, and as many by key, of each gate"},
+	{name: "state-machines", folder: "./test/statemachine", run: ".", count: 5_000, units: "runs of each machine"},
 	{name: "server-histories", folder: "./test/history", run: "^TestServer$", count: 500, units: "histories"},
-	{name: "matrix", folder: "./test/matrix", run: "^TestMatrix$", count: 220, units: "moments in each configuration"},
+	{name: "planted", folder: "./test/planted", program: true, count: 1, units: "run, each bug caught"},
+	{name: "matrix", folder: "./test/matrix", run: "^TestMatrix$", parallel: 8, count: 220, units: "moments in each configuration"},
+	{name: "queue-database", folder: "./test/queue", run: "^TestTheDatabaseStops$", count: 30, units: "seconds without a database"},
 
-	// Ten minutes of fuzzing in all.
+	// Native fuzzing of what faces outside: 11 minutes in all.
 	{name: "fuzz-order", folder: "./internal/wire", run: "^FuzzDecodeOrder$", fuzz: 90 * time.Second},
 	{name: "fuzz-order-handler", folder: "./internal/httpapi", run: "^FuzzOrderBody$", fuzz: 90 * time.Second},
 	{name: "fuzz-notification", folder: "./internal/httpapi", run: "^FuzzNotification$", fuzz: time.Minute},
@@ -20,5 +23,8 @@ var parts = []part{
 	{name: "fuzz-import", folder: "./internal/catalog/productcsv", run: "^FuzzImport$", fuzz: 90 * time.Second},
 	{name: "fuzz-token", folder: "./internal/account", run: "^FuzzToken$", fuzz: time.Minute},
 	{name: "fuzz-cashier", folder: "./internal/payment/sandbox", run: "^FuzzCommand$", fuzz: 30 * time.Second},
+	{name: "fuzz-intents", folder: "./internal/order/queue", run: "^FuzzIntents$", fuzz: 30 * time.Second},
+	{name: "fuzz-ticket", folder: "./internal/order", run: "^FuzzTicket$", fuzz: 30 * time.Second},
+	{name: "fuzz-client", folder: "./internal/wire", run: "^FuzzClientAddress$", fuzz: 30 * time.Second},
 	{name: "fuzz-settings", folder: "./internal/app/settings", run: "^FuzzFile$", fuzz: time.Minute},
 }

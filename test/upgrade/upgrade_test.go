@@ -12,10 +12,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	_ "modernc.org/sqlite"
 
 	"github.com/tidegate/tidegate/test/blackbox"
+	"github.com/tidegate/tidegate/test/engine"
 )
 
 func TestMain(m *testing.M) { blackbox.Main(m) }
@@ -45,7 +47,7 @@ func TestAnEarlierFolderIsOpenedUnderLoad(t *testing.T) {
 		name := strings.TrimSuffix(filepath.Base(packed), ".db.gz")
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			shop := blackbox.New(t)
+			shop := blackbox.New(t, "TIDEGATE_HTTP_ADDRESS="+engine.FreeAddress(t)) // the same before and after
 			left := unpack(t, shop, packed)
 			const customers = 100
 			tokens := map[int64]string{}
@@ -57,13 +59,24 @@ func TestAnEarlierFolderIsOpenedUnderLoad(t *testing.T) {
 				p := blackbox.Purchase{Customer: o.Customer, Token: tokens[o.Customer], Path: o.Path, Key: o.Key, Body: o.Body}
 				book.Note(p, blackbox.Answer{Status: 201, Body: []byte(o.Answer)})
 			}
-			shop.Start()
 			var buying []blackbox.Purchase
 			for customer, token := range tokens {
 				buying = append(buying, blackbox.Buying("", 1, customer, token, fmt.Sprint("new-", customer), left.SKU))
 			}
 			fresh := blackbox.NewBook(nil)
-			shop.Crowd(fresh, 32, nil, buying)
+			served := make(chan struct{})
+			go func() {
+				defer close(served)
+				blackbox.Each(32, buying, func(p blackbox.Purchase) {
+					a := shop.Buy(p)
+					for end := time.Now().Add(blackbox.Patience); a.Err != nil && time.Now().Before(end); a = shop.Buy(p) {
+						time.Sleep(2 * time.Millisecond) // the doors are shut while the database is migrated
+					}
+					fresh.Note(p, a)
+				})
+			}()
+			shop.Start()
+			<-served
 			if len(fresh.Receipts) != customers {
 				t.Errorf("of %d new orders: %s", customers, fresh)
 			}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/bus"
+	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 )
 
 // Taken is a message that this process has, and has not settled.
@@ -94,9 +95,7 @@ func (p *Pump) drain(ctx, work context.Context, source Source) error {
 		release := p.hold(source, batch)
 		verdicts, err := p.deliver(ctx, work, batch)
 		if err == nil {
-			bounded, cancel := context.WithTimeout(work, settleMax)
-			err = source.Settle(bounded, batch, verdicts)
-			cancel()
+			err = settle(work, source, batch, verdicts)
 		}
 		release()
 		if err != nil {
@@ -104,6 +103,19 @@ func (p *Pump) drain(ctx, work context.Context, source Source) error {
 		}
 	}
 	return ctx.Err()
+}
+
+func settle(work context.Context, source Source, batch []Taken, verdicts []bus.Verdict) error {
+	if err := crashpoint.Fail(crashpoint.DeliverRecorded); err != nil {
+		return err
+	}
+	bounded, cancel := context.WithTimeout(work, settleMax)
+	defer cancel()
+	if err := source.Settle(bounded, batch, verdicts); err != nil {
+		return err
+	}
+	crashpoint.Pass(crashpoint.DeliverSettled)
+	return nil
 }
 
 // hold holds a batch until release is called.
@@ -133,6 +145,9 @@ func (p *Pump) hold(source Source, batch []Taken) (release func()) {
 // deliver returns what became of a batch. A handler whose database is away is asked again, with growing pauses and the same
 // batch, until ctx ends; then the error says that nothing is to be settled.
 func (p *Pump) deliver(ctx, work context.Context, batch []Taken) ([]bus.Verdict, error) {
+	if err := crashpoint.Fail(crashpoint.DeliverBefore); err != nil {
+		return nil, err
+	}
 	verdicts := make([]bus.Verdict, len(batch))
 	var part []bus.Delivery
 	var at []int
@@ -155,6 +170,9 @@ func (p *Pump) deliver(ctx, work context.Context, batch []Taken) ([]bus.Verdict,
 		if !Rest(ctx, pause) {
 			return nil, err
 		}
+	}
+	if err := crashpoint.Fail(crashpoint.DeliverAfter); err != nil {
+		return nil, err
 	}
 	return verdicts, p.bury(ctx, work, batch, verdicts)
 }

@@ -39,6 +39,7 @@ func Suite(t *testing.T, start func(t *testing.T) Engine) {
 		{"one message that fails holds up its key and no other", holdsUp},
 		{"a dead letter that cannot be kept is not lost", lettersAway},
 		{"a handler whose database is away loses nothing and kills nothing", notNow},
+		{"what another process has in hand is not settled", inHand},
 		{"a slow handler gets no message twice", slow},
 		{"a handler that takes too long is told to end", tooLong},
 		{"a stop in mid-batch finishes the batch", stopInMidBatch},

@@ -1,6 +1,7 @@
 package bustest
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -106,6 +107,35 @@ func shared(s *stage) {
 	s.gets(in, 2000)
 	s.settled(second, "one")
 	s.once(in)
+}
+
+// inHand: a backlog of zero is true of every process, also while one of them has the last message and another one waits for
+// work.
+func inHand(s *stage) {
+	g := group("one")
+	g.AnyOrder = true
+	first, second := s.open(g), s.open(g)
+	took, release := make(chan struct{}, 10), make(chan struct{})
+	handle := func(context.Context, []bus.Delivery) error {
+		took <- struct{}{}
+		<-release
+		return nil
+	}
+	s.subscribe(first, "one", handle)
+	s.subscribe(second, "one", handle)
+	s.settled(first, "one")
+	s.publish(first, messages(1, 1))
+	<-took
+	for range 3 {
+		for n, b := range []bus.Bus{first, second, s.open(g)} {
+			if left, err := b.Backlog(s.t.Context(), topic, "one"); err != nil || left.Messages == 0 {
+				s.t.Errorf("process %d counts %d messages, %v, while one is in hand", n+1, left.Messages, err)
+			}
+		}
+	}
+	close(release)
+	s.settled(first, "one")
+	s.settled(second, "one")
 }
 
 func slow(s *stage) {

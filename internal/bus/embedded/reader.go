@@ -8,6 +8,7 @@ import (
 
 	"github.com/tidegate/tidegate/internal/bus"
 	"github.com/tidegate/tidegate/internal/delivery"
+	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/internal/kernel/lease"
 )
 
@@ -247,8 +248,14 @@ func (r *reader) behind(d bus.Delivery) delivery.Parked {
 // deliver hands a batch to the handler and records what became of it. Dead letters are kept before the messages are settled:
 // where the process dies in between, they are delivered and given up once more.
 func (r *reader) deliver(ctx context.Context, batch []bus.Delivery, s delivery.Settlement, parked bool) error {
+	if err := crashpoint.Fail(crashpoint.DeliverBefore); err != nil {
+		return err
+	}
 	verdicts, err := r.group.Deliver(ctx, r.handle, batch)
 	if err != nil {
+		return err
+	}
+	if err := crashpoint.Fail(crashpoint.DeliverAfter); err != nil {
 		return err
 	}
 	now := r.Clock.Now()
@@ -275,7 +282,14 @@ func (r *reader) deliver(ctx context.Context, batch []bus.Delivery, s delivery.S
 			return err
 		}
 	}
-	return r.settle(ctx, s)
+	if err := crashpoint.Fail(crashpoint.DeliverRecorded); err != nil {
+		return err
+	}
+	if err := r.settle(ctx, s); err != nil {
+		return err
+	}
+	crashpoint.Pass(crashpoint.DeliverSettled)
+	return nil
 }
 
 // settle records a settlement and remembers what it says.

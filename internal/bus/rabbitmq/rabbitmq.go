@@ -16,7 +16,6 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/tidegate/tidegate/internal/bus"
-	"github.com/tidegate/tidegate/internal/bus/broker"
 )
 
 // Config says where the broker is.
@@ -167,6 +166,9 @@ func (b *Bus) makeGroup(ch *amqp.Channel, topic string, g bus.Group) error {
 	}); err != nil {
 		return err
 	}
+	if err := ch.ExchangeDeclare(b.asking(topic, g.Name), amqp.ExchangeFanout, true, false, false, false, nil); err != nil {
+		return err
+	}
 	types := g.Types
 	if len(types) == 0 {
 		types = []string{"#"}
@@ -221,50 +223,4 @@ func (b *Bus) Close() error {
 		return fmt.Errorf("close the connection to RabbitMQ: %w", err)
 	}
 	return nil
-}
-
-// Backlog implements bus.Bus. The broker counts what waits in its queues; what a process has in hand is known to that
-// process alone, so another one's is missing.
-func (b *Bus) Backlog(ctx context.Context, topic, group string) (bus.Backlog, error) {
-	g, err := bus.Find(b.topics, topic, group)
-	if err != nil {
-		return bus.Backlog{}, err
-	}
-	n, err := b.count(ctx, topic, g)
-	if err == nil && n == 0 {
-		// A message on its way from the broker to us is counted by neither for a moment.
-		broker.Rest(ctx, countAgain)
-		n, err = b.count(ctx, topic, g)
-	}
-	return bus.Backlog{Messages: n}, err
-}
-
-const countAgain = 20 * time.Millisecond
-
-func (b *Bus) count(ctx context.Context, topic string, g bus.Group) (int64, error) {
-	conn, err := b.connection(ctx)
-	if err != nil {
-		return 0, err
-	}
-	ch, err := conn.Channel()
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = ch.Close() }()
-	name := b.queue(topic, g.Name)
-	names := []string{name}
-	for _, pause := range pauses(g) {
-		names = append(names, b.waiting(topic, g.Name, pause))
-	}
-	total := int64(0)
-	for _, one := range names {
-		q, err := ch.QueueDeclarePassive(one, true, false, false, false, nil)
-		if err != nil {
-			return 0, fmt.Errorf("ask RabbitMQ how much %s holds: %w", one, err)
-		}
-		total += int64(q.Messages)
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return total + b.inHand[name].Load(), nil
 }

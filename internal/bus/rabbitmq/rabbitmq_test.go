@@ -44,7 +44,7 @@ func (p *place) open(t testing.TB, topics []bus.Topic, letters bus.DeadLetters) 
 		for _, g := range topic.Groups {
 			g = g.WithDefaults()
 			queue := p.config.Prefix + "." + topic.Name + "." + g.Name
-			p.names = append(p.names, queue)
+			p.names = append(p.names, queue, queue+".inhand")
 			for try := 1; try < g.TriesMax && try < 20; try++ {
 				p.names = append(p.names, fmt.Sprintf("%s.retry.%d", queue, g.Delay(try).Milliseconds()))
 			}

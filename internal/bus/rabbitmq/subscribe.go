@@ -56,6 +56,9 @@ func (b *Bus) place(ctx context.Context, topic string, g bus.Group) (broker.Sour
 	if err := ch.Qos(g.InFlightMax, 0, false); err != nil {
 		return nil, errors.Join(err, ch.Close())
 	}
+	if err := p.answerAsked(); err != nil {
+		return nil, errors.Join(fmt.Errorf("say what of %s is in hand: %w", name, err), ch.Close())
+	}
 	from, err := ch.Consume(name, "", false, false, false, false, nil)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("consume %s: %w", name, err), ch.Close())

@@ -99,7 +99,8 @@ func (t *Target) plain() bool {
 // dialTimeout bounds one attempt to connect.
 const dialTimeout = 5 * time.Second
 
-func (t *Target) dial(ctx context.Context) (net.Conn, error) {
+// Dial opens a connection, to one address of the target after the other.
+func (t *Target) Dial(ctx context.Context) (net.Conn, error) {
 	t.mu.Lock()
 	address, config := t.address, t.tls
 	if at := t.dials % (1 + len(t.also)); at > 0 {
@@ -187,7 +188,7 @@ func Open(ctx context.Context, target *Target, script Script, o Options) (*Loop,
 		go func() {
 			turns <- struct{}{}
 			defer func() { <-turns }()
-			c, err := target.dial(ctx)
+			c, err := target.Dial(ctx)
 			l.dialled <- dialled{slot, c, err}
 		}()
 	}
@@ -413,7 +414,7 @@ func (l *Loop) reconnect(ctx context.Context, now time.Duration) {
 			c.sent = -1 // being dialled
 			l.dialing++
 			go func() {
-				c, err := l.target.dial(ctx)
+				c, err := l.target.Dial(ctx)
 				l.dialled <- dialled{slot, c, err}
 			}()
 		}

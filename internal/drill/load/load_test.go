@@ -171,7 +171,7 @@ func TestTheOtherPoller(t *testing.T) {
 	l.poller.close()
 	l.poller, l.free = newGoPoller(16), l.free[:0]
 	for slot := range l.conns {
-		conn, err := target.dial(t.Context())
+		conn, err := target.Dial(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,7 +31,7 @@ func Write(w io.Writer, r *drill.Result) error {
 		l := lane{Result: one, Figures: figures(one), Checks: checks(one)}
 		for i := range one.Phases {
 			ph := &one.Phases[i]
-			l.Rows = append(l.Rows, phaseRow{Phase: ph, Share: shareOf(ph, one)})
+			l.Rows = append(l.Rows, phaseRow{Phase: ph, Share: shareOf(ph)})
 			if ph.Name == "night" {
 				l.Night = ph
 				l.Rates, l.Latencies, l.Stock = rates(ph), latencies(ph), stock(ph, one.Units)
@@ -128,11 +128,11 @@ type phaseRow struct {
 	Share string
 }
 
-func shareOf(p *drill.Phase, r *drill.Result) string {
-	if p.Load != night.Closed || r.CeilingPerSecond == nil || *r.CeilingPerSecond == 0 {
-		return ""
+func shareOf(p *drill.Phase) string {
+	if of := p.OfCeiling(); of > 0 {
+		return fmt.Sprintf("%.2f", of)
 	}
-	return fmt.Sprintf("%.2f", p.PerSecond / *r.CeilingPerSecond)
+	return ""
 }
 
 func optional(f *float64, tell func(float64) string) string {

@@ -16,7 +16,7 @@ type Clock interface {
 type System struct{}
 
 // Now implements Clock.
-func (System) Now() time.Time { return time.Now().UTC() }
+func (System) Now() time.Time { return now().UTC() }
 
 // Manual is a clock that moves only when it is told to. It is safe for concurrent use.
 type Manual struct {

@@ -41,7 +41,7 @@ func read(text string) (*order, error) {
 	if _, err := fmt.Sscanf(text, "%s %s %d", &o.point, &o.action, &o.nth); err != nil || o.nth < 1 {
 		return nil, fmt.Errorf("%s=%q: it must be a point, die, hang or fail, and on which pass, such as %q", Variable, text, OrdersCommitAfter+" die 3")
 	}
-	points := append(Points(), QueuePoints()...)
+	points := Points()
 	if o.action == "fail" {
 		points = MayFail()
 	}

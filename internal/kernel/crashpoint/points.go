@@ -68,9 +68,36 @@ const (
 	// A sale's clock.
 	SaleBefore Point = "sale.move.before" // may fail
 	SaleAfter  Point = "sale.move.after"
+
+	// An event, from its row to whoever follows it.
+	StampBefore     Point = "store.stamp.before" // MySQL: rows wait for their positions; may fail
+	StampAfter      Point = "store.stamp.after"
+	RelayBefore     Point = "bus.relay.before"       // read from the outbox, and the broker has heard of nothing; may fail
+	RelayAfter      Point = "bus.relay.after"        // the broker has it, the cursor of the relay has not moved; may fail
+	DeliverBefore   Point = "bus.deliver.before"     // a group of consumers has a batch; may fail
+	DeliverAfter    Point = "bus.deliver.after"      // it is applied, neither acknowledged nor passed by the cursor; may fail
+	DeliverRecorded Point = "bus.acknowledge.before" // what became of it is known, dead letters are kept; may fail
+	DeliverSettled  Point = "bus.acknowledge.after"
+
+	// The queue intake.
+	QueueAppendBefore      Point = "queue.append.before" // reserved, and the broker has heard of nothing
+	QueueAppendAfter       Point = "queue.append.after"  // the broker has it, those who wait do not know
+	QueueReceiveAfter      Point = "queue.receive.after" // a worker has it, the database has not
+	QueueAcknowledgeBefore Point = "queue.acknowledge.before"
+
+	// A gate in Redis.
+	SharedBegun         Point = "shared.rebuild.begun"  // the database has the next epoch, Redis has nothing of it; may fail
+	SharedFilled        Point = "shared.rebuild.filled" // Redis has it, the database does not say that it is ready; may fail
+	SharedOpened        Point = "shared.rebuild.opened"
+	SharedConfirmBefore Point = "shared.confirm.before" // orders were read that Redis still has as reservations; may fail
+	SharedConfirmAfter  Point = "shared.confirm.after"  // it has them as orders, and does not know how far that is; may fail
+	SharedReleaseBefore Point = "shared.release.before" // refused, and about to be given back
+	SharedReleaseAfter  Point = "shared.release.after"
+	SharedSweepBefore   Point = "shared.sweep.before" // past their time and of no order; may fail
+	SharedSweepAfter    Point = "shared.sweep.after"
 )
 
-// Points lists every point.
+// Points lists every point. Which a shop passes depends on its engines: see QueuePoints, for one.
 func Points() []Point {
 	return []Point{
 		ReserveBefore, ReserveAfter, AppendBefore, AppendAfter, CommitBefore, CommitAfter, ConfirmBefore, ConfirmAfter,
@@ -79,18 +106,14 @@ func Points() []Point {
 		AttemptBefore, AttemptAfter, ProviderBefore, ProviderAfter, NotificationBefore, NotificationAfter, SettleBefore, SettleAfter,
 		ExpireBefore, ExpireAfter, CancelBefore, CancelAfter, RefundBefore, RefundAfter,
 		FollowBefore, FollowAfter, RebuildBefore, RebuildLoaded, RebuildAfter, SaleBefore, SaleAfter,
+		StampBefore, StampAfter, RelayBefore, RelayAfter, DeliverBefore, DeliverAfter, DeliverRecorded, DeliverSettled,
+		QueueAppendBefore, QueueAppendAfter, QueueReceiveAfter, QueueAcknowledgeBefore,
+		SharedBegun, SharedFilled, SharedOpened, SharedConfirmBefore, SharedConfirmAfter, SharedReleaseBefore, SharedReleaseAfter,
+		SharedSweepBefore, SharedSweepAfter,
 	}
 }
 
-// The points of the queue intake, which a shop without a broker does not pass.
-const (
-	QueueAppendBefore      Point = "queue.append.before" // reserved, and the broker has heard of nothing
-	QueueAppendAfter       Point = "queue.append.after"  // the broker has it, those who wait do not know
-	QueueReceiveAfter      Point = "queue.receive.after" // a worker has it, the database has not
-	QueueAcknowledgeBefore Point = "queue.acknowledge.before"
-)
-
-// QueuePoints lists the points of the queue intake.
+// QueuePoints lists the points of the queue intake, which a shop without a broker does not pass.
 func QueuePoints() []Point {
 	return []Point{QueueAppendBefore, QueueAppendAfter, QueueReceiveAfter, QueueAcknowledgeBefore}
 }
@@ -102,5 +125,7 @@ func MayFail() []Point {
 		JobsBeginBefore, JobsBeginAfter, JobsCommitBefore, CheckpointBefore,
 		AttemptBefore, AttemptAfter, ProviderBefore, ProviderAfter, NotificationBefore, NotificationAfter, SettleBefore,
 		ExpireBefore, CancelBefore, RefundBefore, FollowBefore, FollowAfter, RebuildBefore, RebuildLoaded, SaleBefore,
+		StampBefore, RelayBefore, RelayAfter, DeliverBefore, DeliverAfter, DeliverRecorded,
+		SharedBegun, SharedFilled, SharedConfirmBefore, SharedConfirmAfter, SharedSweepBefore,
 	}
 }

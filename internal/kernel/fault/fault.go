@@ -63,6 +63,17 @@ func Recovered(p any) *Error {
 	return Wrap(Internal, fmt.Errorf("panic: %w\n%s", err, debug.Stack()), "")
 }
 
+// Safely calls fn and turns a panic into an error, as Recovered does. What a step does in a goroutine of its own goes through
+// it: a panic there would end the process.
+func Safely(fn func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = Recovered(p)
+		}
+	}()
+	return fn()
+}
+
 // In names the input at fault and returns e.
 func (e *Error) In(field string) *Error {
 	e.Field = field

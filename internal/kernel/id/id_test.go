@@ -3,6 +3,7 @@ package id
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"sync"
 	"testing"
 	"time"
@@ -77,6 +78,26 @@ func TestMint(t *testing.T) {
 	for _, node := range []int{-1, NodeMax + 1} {
 		if _, err := NewMint(c, node); err == nil {
 			t.Errorf("node %d was taken", node)
+		}
+	}
+}
+
+func TestFirstAt(t *testing.T) {
+	at := Epoch.Add(time.Hour)
+	c := clock.NewManual(at)
+	m, err := NewMint(c, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if minted := m.Next(); minted < FirstAt(at) || minted >= FirstAt(at.Add(time.Millisecond)) {
+		t.Errorf("%d is not of its millisecond", minted)
+	}
+	for _, tt := range []struct {
+		at   time.Time
+		want int64
+	}{{Epoch, 0}, {time.Time{}, 0}, {Epoch.Add(-time.Hour), 0}, {time.Date(2500, 1, 1, 0, 0, 0, 0, time.UTC), math.MaxInt64}} {
+		if got := FirstAt(tt.at); got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.at, got, tt.want)
 		}
 	}
 }

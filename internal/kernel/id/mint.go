@@ -2,6 +2,7 @@ package id
 
 import (
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,19 @@ type Mint struct {
 type term struct {
 	node  int64
 	until time.Time
+}
+
+// FirstAt returns the least number that a Mint gives out at a moment; one at Epoch or before has 0, and one after the last
+// millisecond the largest. What was minted at the moment or later is not below it, whatever the clock has done.
+func FirstAt(t time.Time) int64 {
+	ms := t.Sub(Epoch).Milliseconds()
+	switch {
+	case ms <= 0:
+		return 0
+	case ms > math.MaxInt64>>timeShift:
+		return math.MaxInt64
+	}
+	return ms << timeShift
 }
 
 // NewMint returns a Mint for the node, 0 to NodeMax.
@@ -114,3 +128,8 @@ func (m *Mint) Next() int64 {
 
 // New mints an id of type T: id.New[id.Order](m).
 func New[T ~int64](m *Mint) T { return T(m.Next()) }
+
+// MintedAt returns when a minted id was made, to the millisecond, by the clock of whoever made it.
+func MintedAt[T ~int64](v T) time.Time {
+	return Epoch.Add(time.Duration(int64(v)>>timeShift) * time.Millisecond)
+}

@@ -94,6 +94,31 @@ func (k *Keeper) Held() (Lease, bool) {
 	return k.lease, true
 }
 
+// While prolongs a lease that is held until release is called, which gives it free: for work that takes as long as it takes.
+// A renewal that fails is tried again; what the lease guards says itself where it was lost meanwhile.
+func (k *Keeper) While() (release func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(k.Every())
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				_, _ = k.Step(ctx)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func(ctx context.Context) error {
+		cancel()
+		<-done
+		return k.Release(ctx)
+	}
+}
+
 // Release gives the lease free, so that the next process need not wait for its end.
 func (k *Keeper) Release(ctx context.Context) error {
 	k.mu.Lock()

@@ -45,10 +45,12 @@ type Intake struct {
 	mu      sync.Mutex
 	pending []*entry
 	again   []*group // their append ended without an answer
-	open    map[id.Order]*entry
-	watched map[id.Order]*watch
-	closed  bool
-	wake    chan struct{}
+	// appending is how many intents are in appends that are under way.
+	appending int
+	open      map[id.Order]*entry
+	watched   map[id.Order]*watch
+	closed    bool
+	wake      chan struct{}
 }
 
 // entry is an intent of this process that is not decided.
@@ -187,7 +189,7 @@ func (q *Intake) Backlog() int {
 func (q *Intake) Unkept() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := len(q.pending)
+	n := len(q.pending) + q.appending
 	for _, g := range q.again {
 		n += len(g.entries)
 	}
@@ -221,18 +223,23 @@ func (q *Intake) AppendStep(ctx context.Context) (int, error) {
 	crashpoint.Pass(crashpoint.QueueAppendAfter)
 	cancel()
 	q.observe.Appended(len(g.entries), time.Since(began), err)
+	kept, again := 0, false
 	switch {
 	case err == nil:
 		q.keep(g)
-		return len(g.entries), nil
+		kept = len(g.entries)
 	case errors.Is(err, ErrNotAppended) && !g.tried:
-		return 0, errors.Join(err, q.drop(ctx, g))
+		err = errors.Join(err, q.drop(ctx, g))
+	default:
+		g.tried, again = true, true
 	}
-	g.tried = true
 	q.mu.Lock()
-	q.again = append(q.again, g)
+	q.appending -= len(g.entries)
+	if again {
+		q.again = append(q.again, g)
+	}
 	q.mu.Unlock()
-	return 0, err
+	return kept, err
 }
 
 // take removes the next message from what waits, and says that there is more.
@@ -242,6 +249,7 @@ func (q *Intake) take() *group {
 	if len(q.again) > 0 {
 		g := q.again[0]
 		q.again = q.again[1:]
+		q.appending += len(g.entries)
 		return g
 	}
 	if len(q.pending) == 0 {
@@ -254,6 +262,7 @@ func (q *Intake) take() *group {
 		g.entries = q.pending[:len(g.entries)+1]
 	}
 	g.entries = append([]*entry(nil), g.entries...)
+	q.appending += len(g.entries)
 	if q.pending = q.pending[len(g.entries):]; len(q.pending) == 0 {
 		q.pending = nil
 	} else {

@@ -247,6 +247,26 @@ func TestAQueuedOrder(t *testing.T) {
 	s.agrees(drop, 1)
 }
 
+// P22: the gate forgets the keys of general stock with their commit. A key that has its order is answered with it, and not
+// queued once more: the shopper who lost the answer would get one ticket after another.
+func TestAKeyOfGeneralStockHasItsOrder(t *testing.T) {
+	s := newShop(t)
+	s.receive(5)
+	p := s.queued(0, 7, "k")
+	s.settle()
+	if again := must(s.place(0, 7, "k"))(t); !again.Replayed || again.Undecided || again.Order.ID != p.Order.ID {
+		t.Errorf("the same key after its turn: %+v", again)
+	}
+	_, err := s.orders.Place(t.Context(), order.Request{Customer: 7, Key: "k", Lines: []inventory.Line{{SKU: 1, Units: 2}}})
+	if !errors.Is(err, fault.KeyReused) {
+		t.Errorf("the same key for something else: %v", err)
+	}
+	if n := len(s.log.all()); n != 1 {
+		t.Errorf("%d intents are in the log, want the first alone", n)
+	}
+	s.agrees(0, 1)
+}
+
 // The gate promises more than there is; the guard refuses what cannot be had, and its row says why.
 func TestARefusedIntent(t *testing.T) {
 	s := newShop(t)
@@ -370,7 +390,12 @@ func TestALostConfirm(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newShop(t, func(c *order.Config) { c.AnswerWithin = 200 * time.Millisecond })
 			drop := s.sale(1, 1)
-			s.log.fails(func() (bool, error) { return keeps, errNoConfirm })
+			s.log.fails(func() (bool, error) {
+				if n := s.intake.Unkept(); n != 1 {
+					t.Errorf("%d intents are not kept while one is appended", n)
+				}
+				return keeps, errNoConfirm
+			})
 			p := must(s.place(drop, 7, "k"))(t)
 			if !p.Undecided || p.Order.Status != order.Undecided || p.Ticket == "" {
 				t.Fatalf("got %+v, want undecided with a ticket", p)

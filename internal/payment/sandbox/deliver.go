@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
 const (
@@ -30,8 +32,10 @@ func (p *Provider) DeliverStep(ctx context.Context) (int, error) {
 	var sending sync.WaitGroup
 	for i, n := range due {
 		sending.Go(func() {
-			p.deliver(ctx, &n)
-			errs[i] = p.ledger.SandboxSent(context.WithoutCancel(ctx), n)
+			errs[i] = fault.Safely(func() error {
+				p.deliver(ctx, &n)
+				return p.ledger.SandboxSent(context.WithoutCancel(ctx), n)
+			})
 		})
 	}
 	sending.Wait()

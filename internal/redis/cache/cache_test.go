@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -46,10 +47,10 @@ type process struct {
 	ears *ears
 }
 
-func newProcess(t *testing.T, address string) process {
+func newProcess(t *testing.T, at engine.RedisPlace) process {
 	t.Helper()
 	c := redis.DefaultConfig()
-	c.Addresses = []string{address}
+	c.Addresses, c.Cluster, c.SentinelMaster, c.Prefix = at.Addresses, at.Cluster, at.SentinelMaster, at.Prefix
 	c.DialTimeout, c.ReplyTimeout = 2*time.Second, 2*time.Second
 	client, err := redis.Connect(t.Context(), c)
 	if err != nil {
@@ -82,6 +83,32 @@ func newProcess(t *testing.T, address string) process {
 	return p
 }
 
+func one(server *engine.RedisServer) engine.RedisPlace {
+	return engine.RedisPlace{Addresses: []string{server.Address}, Prefix: "tidegate"}
+}
+
+// TestCache is what the shared level promises, wherever it is.
+func TestCache(t *testing.T) {
+	t.Parallel()
+	engine.EachRedis(t, func(t *testing.T, at engine.RedisPlace) {
+		for i, c := range []struct {
+			name  string
+			check func(*testing.T, engine.RedisPlace)
+		}{
+			{"one loads a cold key for all", oneLoads},
+			{"a late loader does not store what is old", lateLoader},
+			{"a dead loader holds nobody up", deadLoader},
+			{"changes are heard at once", heardAtOnce},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				its := at
+				its.Prefix += strconv.Itoa(i)
+				c.check(t, its)
+			})
+		}
+	})
+}
+
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !holds(); time.Sleep(2 * time.Millisecond) {
@@ -106,10 +133,9 @@ func mustLoad(t *testing.T, p process, key, want string, load func(context.Conte
 	}
 }
 
-func TestOneLoadsAColdKeyForAll(t *testing.T) {
-	t.Parallel()
-	server := engine.Redis(t)
-	processes := []process{newProcess(t, server.Address), newProcess(t, server.Address), newProcess(t, server.Address)}
+// oneLoads: of all that ask for a cold key in three processes one loads it.
+func oneLoads(t *testing.T, at engine.RedisPlace) {
+	processes := []process{newProcess(t, at), newProcess(t, at), newProcess(t, at)}
 	var loads atomic.Int64
 	slow := func(context.Context) ([]byte, time.Duration, error) {
 		loads.Add(1)
@@ -139,10 +165,8 @@ func TestOneLoadsAColdKeyForAll(t *testing.T) {
 }
 
 // What was read before a change is never shared after it, however late its loader is.
-func TestALateLoaderDoesNotStoreWhatIsOld(t *testing.T) {
-	t.Parallel()
-	server := engine.Redis(t)
-	a, b := newProcess(t, server.Address), newProcess(t, server.Address)
+func lateLoader(t *testing.T, at engine.RedisPlace) {
+	a, b := newProcess(t, at), newProcess(t, at)
 	hasRead, mayStore := make(chan struct{}), make(chan struct{})
 	var loads atomic.Int64
 	var late sync.WaitGroup
@@ -168,10 +192,8 @@ func TestALateLoaderDoesNotStoreWhatIsOld(t *testing.T) {
 }
 
 // A loader that dies is waited for no longer than its lease; one that fails gives it back at once.
-func TestADeadLoaderHoldsNobodyUp(t *testing.T) {
-	t.Parallel()
-	server := engine.Redis(t)
-	a, b := newProcess(t, server.Address), newProcess(t, server.Address)
+func deadLoader(t *testing.T, at engine.RedisPlace) {
+	a, b := newProcess(t, at), newProcess(t, at)
 	var loads atomic.Int64
 	fails := func(context.Context) ([]byte, time.Duration, error) { return nil, 0, errors.New("no database") }
 	if _, err := a.Load(t.Context(), "p:2", fails); err == nil || err.Error() != "no database" {
@@ -200,10 +222,8 @@ func TestADeadLoaderHoldsNobodyUp(t *testing.T) {
 	}
 }
 
-func TestChangesAreHeardAtOnce(t *testing.T) {
-	t.Parallel()
-	server := engine.Redis(t)
-	a, b := newProcess(t, server.Address), newProcess(t, server.Address)
+func heardAtOnce(t *testing.T, at engine.RedisPlace) {
+	a, b := newProcess(t, at), newProcess(t, at)
 	var took []time.Duration
 	for i := range 50 {
 		key := fmt.Sprintf("a:c{%d} %% :é", i)
@@ -235,7 +255,7 @@ func TestChangesAreHeardAtOnce(t *testing.T) {
 func TestRedisGoneAndBack(t *testing.T) {
 	t.Parallel()
 	server := engine.Redis(t)
-	a, b := newProcess(t, server.Address), newProcess(t, server.Address)
+	a, b := newProcess(t, one(server)), newProcess(t, one(server))
 	var loads atomic.Int64
 	mustLoad(t, a, "p:1", "new", says("new", &loads))
 	server.Kill()
@@ -265,7 +285,7 @@ func TestRedisGoneAndBack(t *testing.T) {
 func TestRedisThatHangs(t *testing.T) {
 	t.Parallel()
 	server := engine.Redis(t)
-	a := newProcess(t, server.Address)
+	a := newProcess(t, one(server))
 	server.Pause()
 	var loads atomic.Int64
 	mustLoad(t, a, "p:1", "own", says("own", &loads))

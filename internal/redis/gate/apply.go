@@ -203,13 +203,16 @@ func (g *Gate) confirm(ctx context.Context, t *term, placed []inventory.Placed) 
 
 // lineText is how the scripts take lines.
 func lineText(lines []inventory.Line) string {
-	b := make([]byte, 0, 24*len(lines))
+	return string(appendLines(make([]byte, 0, 24*len(lines)), lines))
+}
+
+func appendLines(b []byte, lines []inventory.Line) []byte {
 	for _, l := range lines {
 		b = strconv.AppendInt(b, int64(l.SKU), 10)
 		b = strconv.AppendInt(append(b, ':'), l.Units, 10)
 		b = append(b, ',')
 	}
-	return string(b)
+	return b
 }
 
 // Sales returns the sales that the gate holds, in no order.

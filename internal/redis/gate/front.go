@@ -10,6 +10,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 
 	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
@@ -27,6 +28,7 @@ type Front struct {
 	limiter adaptivelimiter.AdaptiveLimiter[any]
 	permits sync.Map // id.Order to adaptivelimiter.Permit: orders that go on without the gate
 
+	doubt   doubt
 	trouble error // of the last Step, which one loop drives
 
 	mu   sync.Mutex
@@ -80,6 +82,9 @@ func (f *Front) Step(ctx context.Context) (int, error) {
 	case f.breaker.IsHalfOpen():
 		f.breaker.RecordFailure()
 	}
+	if err == nil {
+		err = f.doubtStep(ctx)
+	}
 	return n, err
 }
 
@@ -126,18 +131,27 @@ func (f *Front) Reserve(ctx context.Context, c *inventory.Claim) (inventory.Answ
 	if !f.Trusted() {
 		return f.unguarded(c)
 	}
+	t, doubted := f.term.Load(), f.doubted() // before it is asked: the doubts may end before the answer is here
 	a, err := f.Gate.Reserve(ctx, c)
 	switch {
 	case err == nil && a.Verdict == inventory.NotLoaded && (c.Sale != 0 || !f.Trusted()):
 		return f.unguarded(c) // a sale that has not come to the gate yet, or a gate that was lost meanwhile
 	case err == nil:
+		a.Doubted = doubted || f.doubted() || f.term.Load() != t
 		return a, nil
 	case ctx.Err() != nil: // the shopper left
 		f.giveBackLater(c)
 		return inventory.Answer{}, fault.Wrap(fault.TimedOut, err, "The reservation was not answered in time; try again with the same key.").After(time.Second)
+	case errors.Is(err, errNotAsked) && f.Trusted(): // a crowd, and no failure of Redis
+		return inventory.Answer{}, fault.Wrap(fault.Overloaded, err, "Too many orders are under way; try again.").After(time.Second)
+	case errors.Is(err, errNotAsked):
+		return f.unguarded(c)
 	}
 	f.failed()
-	return f.unguarded(c)
+	if a, err = f.unguarded(c); err != nil {
+		f.giveBackLater(c) // it may be reserved, and becomes no order
+	}
+	return a, err
 }
 
 // failed counts a question without an answer, and has Step look at once: behind a connection that broke there may be another
@@ -161,6 +175,7 @@ func (f *Front) unguarded(c *inventory.Claim) (inventory.Answer, error) {
 	if !ok {
 		return inventory.Answer{}, fault.New(fault.Overloaded, "Too many orders are under way; try again.").After(time.Second)
 	}
+	f.doubt.begin()
 	f.permits.Store(c.Order, permit)
 	return inventory.Answer{Verdict: inventory.Unguarded}, nil
 }
@@ -179,10 +194,15 @@ func (f *Front) Find(ctx context.Context, c *inventory.Claim) (inventory.Answer,
 // for GiveBackStep, so that a batch of orders waits for neither.
 func (f *Front) Settle(_ context.Context, c *inventory.Claim, committed bool) error {
 	if permit, ok := f.permits.LoadAndDelete(c.Order); ok {
+		f.doubt.begin() // from its commit on, and before it is no longer counted
 		permit.(adaptivelimiter.Permit).Record()
 	}
 	if !committed {
 		f.giveBackLater(c)
+		return nil
+	}
+	if _, held := f.keeper.Held(); held {
+		f.committed.note(c)
 	}
 	return nil
 }
@@ -232,10 +252,12 @@ func (f *Front) GiveBackStep(ctx context.Context) (int, error) {
 		for len(orders) > 0 {
 			part := orders[:min(len(orders), sweepPage)]
 			orders = orders[len(part):]
+			crashpoint.Pass(crashpoint.SharedReleaseBefore)
 			done, err := f.giveBack(ctx, t, r, part...)
 			if err == nil && done < 0 {
 				err = f.absent(ctx, t, r, done)
 			}
+			crashpoint.Pass(crashpoint.SharedReleaseAfter)
 			errs = append(errs, err)
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strconv"
 	"sync/atomic"
 
 	"github.com/redis/rueidis"
@@ -24,7 +23,7 @@ var _ inventory.Gate = (*Gate)(nil)
 // concurrent use.
 type Gate struct {
 	client  rueidis.Client
-	tracked rueidis.Client
+	tracked Tracking
 	store   Store
 	log     *slog.Logger
 	config  Config
@@ -32,6 +31,7 @@ type Gate struct {
 	holder  string
 	cluster bool
 	drained func(context.Context) bool // nil: there is no queue
+	refuse  func(context.Context, []inventory.Lost) ([]id.Order, error)
 
 	term atomic.Pointer[term]
 	// rebuildAfter is the epoch that is not to be trusted again, because this process has seen it fail.
@@ -45,12 +45,14 @@ type Gate struct {
 	mirror atomic.Pointer[map[inventory.Pool]int64]
 	keeper *lease.Keeper // see KeepStep
 	wake   chan struct{}
+	// committed holds what this process has committed and not yet confirmed.
+	committed committed
 }
 
 // New returns a gate that holds no epoch yet: see Step.
 func New(p Parts) *Gate {
 	return &Gate{
-		client: p.Client, tracked: p.Tracking, store: p.Store, log: p.Log, config: p.Config, prefix: p.Prefix, holder: p.Holder, cluster: p.Cluster, drained: p.Drained,
+		client: p.Client, tracked: p.Tracking, store: p.Store, log: p.Log, config: p.Config, prefix: p.Prefix, holder: p.Holder, cluster: p.Cluster, drained: p.Drained, refuse: p.Refuse,
 		wake: make(chan struct{}, 1), keeper: lease.NewKeeper(p.Store, keepLease, p.Holder, keepTTL),
 	}
 }
@@ -72,55 +74,50 @@ func (g *Gate) Reserve(ctx context.Context, c *inventory.Claim) (inventory.Answe
 	if t == nil {
 		return inventory.Answer{}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, g.config.AskTimeout)
-	defer cancel()
 	if c.Sale != 0 {
-		if short := g.soldOut(ctx, t.sale(c.Sale), c); short != 0 {
+		r := t.sale(c.Sale)
+		if short := g.soldOut(ctx, r, c); short != 0 {
 			return inventory.Answer{Verdict: inventory.SoldOut, SKU: short}, nil
 		}
+		return g.reserve(ctx, t, r, c, c.Lines)
 	}
 	shares := t.shares(c.Sale, c.Lines)
 	for i, s := range shares {
-		a, err := g.reserve(ctx, t, s, c)
+		a, err := g.reserve(ctx, t, s.room, c, s.lines)
 		if err == nil && a.Verdict == inventory.Reserved {
 			continue
 		}
-		for _, taken := range shares[:i] {
-			// What cannot be given back now, the sweeper gives back after the deadline.
-			_, back := g.giveBack(ctx, t, taken.room, c.Order)
-			err = errors.Join(err, back)
-		}
-		return a, err
+		return a, errors.Join(err, g.unreserve(ctx, t, shares[:i], c))
 	}
 	return inventory.Answer{Verdict: inventory.Reserved}, nil
 }
 
-func (g *Gate) reserve(ctx context.Context, t *term, s share, c *inventory.Claim) (inventory.Answer, error) {
-	key := inventory.KeyDigest(c.Key)
-	args := make([]string, 0, 7+2*len(s.lines))
-	args = append(args, t.epoch, c.Order.String(), c.Customer.String(), string(key[:]), string(c.Body[:]), strconv.FormatInt(c.Deadline, 10))
-	if c.Sale != 0 {
-		args = append(args, ordersMax)
-	} else {
-		args = append(args, "0")
+// unreserve gives back what was reserved of a claim before another room refused it. What it cannot give back now, the sweeper
+// gives back after the deadline.
+func (g *Gate) unreserve(ctx context.Context, t *term, shares []share, c *inventory.Claim) error {
+	ctx, cancel := context.WithTimeout(ctx, g.config.AskTimeout)
+	defer cancel()
+	var errs []error
+	for _, taken := range shares {
+		_, err := g.giveBack(ctx, t, taken.room, c.Order)
+		errs = append(errs, err)
 	}
-	for _, l := range s.lines {
-		args = append(args, l.SKU.String(), strconv.FormatInt(l.Units, 10))
-	}
-	p, err := readReply(reserveScript.Exec(ctx, g.client, s.room.reserve, args))
+	return errors.Join(errs...)
+}
+
+func (g *Gate) reserve(ctx context.Context, t *term, r *room, c *inventory.Claim, lines []inventory.Line) (inventory.Answer, error) {
+	p, err := g.ask(ctx, t, r, c, lines)
 	if err != nil {
 		return inventory.Answer{}, err
 	}
 	if p.number < 0 {
-		return inventory.Answer{}, g.absent(ctx, t, s.room, p.number)
+		return inventory.Answer{}, g.absent(ctx, t, r, p.number)
 	}
 	if p.verdict == inventory.SoldOut && c.Sale != 0 {
-		s.room.soldOut.note(p)
+		r.soldOut.note(p)
 	}
 	return inventory.Answer{Verdict: p.verdict, Order: p.order, SKU: p.sku}, nil
 }
-
-var ordersMax = strconv.Itoa(inventory.OrdersMax)
 
 // Find implements inventory.Gate.
 func (g *Gate) Find(ctx context.Context, c *inventory.Claim) (inventory.Answer, error) {
@@ -132,7 +129,7 @@ func (g *Gate) Find(ctx context.Context, c *inventory.Claim) (inventory.Answer, 
 	defer cancel()
 	key := inventory.KeyDigest(c.Key)
 	r := t.shares(c.Sale, c.Lines)[0].room
-	p, err := readReply(findScript.Exec(ctx, g.client, r.find, []string{t.epoch, c.Customer.String(), string(key[:]), string(c.Body[:])}))
+	p, err := readFound(findScript.Exec(ctx, g.client, r.find, []string{t.epoch, c.Customer.String(), string(key[:]), string(c.Body[:])}))
 	if err != nil {
 		return inventory.Answer{}, err
 	}
@@ -181,6 +178,8 @@ func (g *Gate) giveBack(ctx context.Context, t *term, r *room, orders ...id.Orde
 // absent looks at why a room is not there: a sale may not have come yet, or is gone; everything else means that Redis has
 // lost what it held, or that another process has rebuilt the gate.
 func (g *Gate) absent(ctx context.Context, t *term, r *room, why int64) error {
+	ctx, cancel := context.WithTimeout(ctx, g.config.AskTimeout)
+	defer cancel()
 	if why == noRoom && r.sale != 0 {
 		mark, err := g.client.Do(ctx, g.client.B().Hmget().Key(t.mark).Field("epoch", saleField(r.sale)).Build()).ToArray()
 		if err != nil {

@@ -2,13 +2,16 @@ package gate
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/rueidis"
 
 	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
@@ -31,6 +34,39 @@ func (g *Gate) KeepStep(ctx context.Context) (int, error) {
 	return g.keeper.Step(ctx)
 }
 
+// committed holds the claims that this process has committed, until ConfirmStep has carried them out: what it knows of an order
+// need not be read from the database again. Claims that another process carries out are pushed out by newer ones.
+type committed struct {
+	mu     sync.Mutex
+	claims map[id.Order]*inventory.Claim
+}
+
+// committedMax bounds the claims that are held: a second of a crowd's.
+const committedMax = 20_000
+
+func (m *committed) note(c *inventory.Claim) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.claims == nil || len(m.claims) >= committedMax {
+		m.claims = make(map[id.Order]*inventory.Claim, 1024)
+	}
+	m.claims[c.Order] = c
+}
+
+func (m *committed) claim(o id.Order) *inventory.Claim {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.claims[o]
+}
+
+func (m *committed) forget(placed []inventory.Placed) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range placed {
+		delete(m.claims, placed[i].Order)
+	}
+}
+
 // keepTimeout bounds one step of looking after the gate.
 const keepTimeout = 10 * time.Second
 
@@ -51,7 +87,7 @@ func (g *Gate) ConfirmStep(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, lost(err)
 	}
-	placed, to, err := g.store.GatePlaced(ctx, from, placedMax)
+	placed, to, err := g.store.GatePlaced(ctx, from, placedMax, g.committed.claim)
 	if err != nil {
 		return 0, err
 	}
@@ -73,12 +109,19 @@ func (g *Gate) ConfirmStep(ctx context.Context) (int, error) {
 	if to <= from {
 		return 0, nil
 	}
+	if err := crashpoint.Fail(crashpoint.SharedConfirmBefore); err != nil {
+		return 0, err
+	}
 	if _, err := g.confirm(ctx, t, placed); err != nil {
+		return 0, err
+	}
+	if err := crashpoint.Fail(crashpoint.SharedConfirmAfter); err != nil {
 		return 0, err
 	}
 	if g.term.Load() != t {
 		return 0, nil
 	}
+	g.committed.forget(placed)
 	return int(to - from), g.markReached(ctx, t, "placed", from, to)
 }
 
@@ -91,7 +134,9 @@ func lost(err error) error {
 }
 
 // SweepStep looks for reservations that are past their deadline, by the database's clock, and as long again for a commit that
-// was under way: what never became an order is given back. It returns how many were.
+// was under way: what never became an order is given back. A reservation of a queued order has no deadline, for only settling its
+// intent decides it: one whose process died before the intent was appended is settled here, as refused, when it is as old and no
+// intent of it can be in the queue. SweepStep returns how many reservations were given back.
 func (g *Gate) SweepStep(ctx context.Context) (int, error) {
 	t := g.term.Load()
 	if _, held := g.keeper.Held(); t == nil || !held {
@@ -104,8 +149,11 @@ func (g *Gate) SweepStep(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	swept := 0
+	w := &sweep{gate: g, term: t, due: g.now().Add(-g.config.Hold)}
+	// Asked after due is taken, and once: an intent of a reservation that was old by then is settled where nothing is queued.
+	w.drained = sync.OnceValue(func() bool { return g.drained != nil && g.refuse != nil && g.drained(ctx) })
 	for _, r := range rooms {
-		n, err := g.sweep(ctx, t, r)
+		n, err := w.room(ctx, r)
 		swept += n
 		if err != nil {
 			return swept, err
@@ -130,21 +178,31 @@ func (g *Gate) rooms(ctx context.Context, t *term) ([]*room, error) {
 // sweepPage is how many reservations one question reads, and one script gives back.
 const sweepPage = 500
 
-func (g *Gate) sweep(ctx context.Context, t *term, r *room) (int, error) {
-	due := g.now().Add(-g.config.Hold)
-	swept := 0
+// sweep is one SweepStep.
+type sweep struct {
+	gate    *Gate
+	term    *term
+	due     time.Time   // deadlines before this are over
+	drained func() bool // whether nothing is queued
+}
+
+func (w *sweep) room(ctx context.Context, r *room) (int, error) {
+	g, swept := w.gate, 0
 	for cursor := uint64(0); ; {
 		page, err := g.client.Do(ctx, g.client.B().Hscan().Key(r.reservations).Cursor(cursor).Count(sweepPage).Build()).AsScanEntry()
 		if err != nil {
 			return swept, err
 		}
 		var over []id.Order
+		var queued []inventory.Lost
 		for i := 0; i+1 < len(page.Elements); i += 2 {
-			if o, ok := overdue(page.Elements[i], page.Elements[i+1], due); ok {
+			if o, ok := overdue(page.Elements[i], page.Elements[i+1], w.due); ok {
 				over = append(over, o)
+			} else if l, ok := r.undecided(page.Elements[i], page.Elements[i+1], w.due.Add(-g.config.Hold)); ok && w.drained() {
+				queued = append(queued, l)
 			}
 		}
-		n, err := g.sweepOrders(ctx, t, r, over)
+		n, err := w.orders(ctx, r, over, queued)
 		swept += n
 		if cursor = page.Cursor; err != nil || cursor == 0 {
 			return swept, err
@@ -166,21 +224,51 @@ func overdue(order, record string, due time.Time) (id.Order, bool) {
 	return id.Order(o), err == nil
 }
 
-func (g *Gate) sweepOrders(ctx context.Context, t *term, r *room, over []id.Order) (int, error) {
-	if len(over) == 0 {
+// undecided reads a reservation and reports whether it is a queued order's, which has no deadline, and was made before a moment.
+func (r *room) undecided(order, record string, before time.Time) (l inventory.Lost, ok bool) {
+	deadline, rest, reserved := strings.Cut(record, " ")
+	if !reserved || deadline != "0" {
+		return l, false
+	}
+	o, err := strconv.ParseInt(order, 10, 64)
+	who, _, _ := strings.Cut(rest, " ")
+	customer, wrong := strconv.ParseInt(who, 10, 64)
+	if err != nil || wrong != nil || !id.MintedAt(o).Before(before) {
+		return l, false
+	}
+	return inventory.Lost{Order: id.Order(o), Sale: r.sale, Customer: id.Customer(customer)}, true
+}
+
+// orders gives back what of these reservations never became an order.
+func (w *sweep) orders(ctx context.Context, r *room, over []id.Order, queued []inventory.Lost) (int, error) {
+	g, t := w.gate, w.term
+	asked := over
+	for _, l := range queued {
+		asked = append(asked, l.Order)
+	}
+	if len(asked) == 0 {
 		return 0, nil
 	}
-	known, err := g.store.KnownOrders(ctx, over)
+	known, err := g.store.KnownOrders(ctx, asked)
 	if err != nil {
 		return 0, err
 	}
 	var back, orders []id.Order
-	for _, o := range over {
-		if known[o] {
+	for i, o := range asked {
+		switch {
+		case known[o]:
 			orders = append(orders, o)
-		} else {
+		case i < len(over):
 			back = append(back, o)
 		}
+	}
+	queued = slices.DeleteFunc(queued, func(l inventory.Lost) bool { return known[l.Order] })
+	if len(queued) > 0 {
+		refused, err := g.refuse(ctx, queued)
+		if err != nil {
+			return 0, err
+		}
+		back = append(back, refused...)
 	}
 	if r.sale == 0 {
 		twice, err := g.twice(ctx, t, r, orders)
@@ -192,10 +280,14 @@ func (g *Gate) sweepOrders(ctx context.Context, t *term, r *room, over []id.Orde
 	if len(back) == 0 {
 		return 0, nil
 	}
+	if err := crashpoint.Fail(crashpoint.SharedSweepBefore); err != nil {
+		return 0, err
+	}
 	n, err := g.giveBack(ctx, t, r, back...)
 	if err != nil {
 		return 0, err
 	}
+	crashpoint.Pass(crashpoint.SharedSweepAfter)
 	if n < 0 {
 		return 0, g.absent(ctx, t, r, n)
 	}
@@ -215,7 +307,7 @@ func (g *Gate) twice(ctx context.Context, t *term, r *room, orders []id.Order) (
 	if err != nil {
 		return nil, lost(err)
 	}
-	if _, to, err := g.store.GatePlaced(ctx, from, 1); err != nil || to > from {
+	if _, to, err := g.store.GatePlaced(ctx, from, 1, nil); err != nil || to > from {
 		return nil, err
 	}
 	names := make([]string, len(orders))
@@ -255,7 +347,7 @@ func (g *Gate) Quiet(ctx context.Context) (bool, error) {
 	if changes, err := g.store.GateChanges(ctx, position, 1); err != nil || len(changes) > 0 {
 		return false, err
 	}
-	if _, to, err := g.store.GatePlaced(ctx, placed, 1); err != nil || to > placed {
+	if _, to, err := g.store.GatePlaced(ctx, placed, 1, nil); err != nil || to > placed {
 		return false, err
 	}
 	rooms, err := g.rooms(ctx, t)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/lease"
 )
 
@@ -40,11 +41,18 @@ func (c Config) Validate() error {
 	return nil
 }
 
+// Tracking is a client that Redis tells of changed keys: see redis.Client.Tracking.
+type Tracking interface {
+	rueidis.Client
+	// Changes counts what it was told. As long as it stays, what DoCache has answered stays true.
+	Changes() uint64
+}
+
 // Parts is what a Gate is made of.
 type Parts struct {
 	Client rueidis.Client
-	// Tracking is a client that Redis tells of changed keys: see redis.Client.Tracking.
-	Tracking rueidis.Client
+	// Tracking hears of changed keys.
+	Tracking Tracking
 	Store    Store
 	Log      *slog.Logger
 	Config   Config
@@ -56,4 +64,7 @@ type Parts struct {
 	Cluster bool
 	// Drained reports whether no order is queued, in any process; nil where there is no queue. A rebuild waits for it.
 	Drained func(context.Context) bool
+	// Refuse settles queued orders that no intent stands for: it refuses them, and returns those that are refused now or were
+	// before. It may return none of them where that is not certain. nil where there is no queue.
+	Refuse func(context.Context, []inventory.Lost) ([]id.Order, error)
 }

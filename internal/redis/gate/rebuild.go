@@ -10,6 +10,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
@@ -42,6 +43,9 @@ func (g *Gate) rebuild(ctx context.Context, engine string, read func(context.Con
 	if ok, err := g.store.BeginGateEpoch(ctx, before.Number); err != nil || !ok {
 		return errors.Join(err, overtaken(ok))
 	}
+	if err := crashpoint.Fail(crashpoint.SharedBegun); err != nil {
+		return err
+	}
 	t := newTerm(g.prefix, before.Number+1)
 	old, err := g.oldRooms(ctx, before.Number)
 	if err != nil {
@@ -58,10 +62,14 @@ func (g *Gate) rebuild(ctx context.Context, engine string, read func(context.Con
 	if err := g.build(ctx, t, snap, old); err != nil {
 		return err
 	}
+	if err := crashpoint.Fail(crashpoint.SharedFilled); err != nil {
+		return err
+	}
 	e := inventory.Epoch{Number: t.number, Ready: true, Position: snap.Position, Engine: engine}
 	if ok, err := g.store.OpenGateEpoch(ctx, e); err != nil || !ok {
 		return errors.Join(err, overtaken(ok))
 	}
+	crashpoint.Pass(crashpoint.SharedOpened)
 	t.position = snap.Position
 	g.term.Store(t)
 	g.log.InfoContext(ctx, "gate rebuilt", "epoch", t.number, "position", snap.Position, "pools", len(snap.Stock), "orders", len(snap.Holders),
@@ -76,9 +84,10 @@ func overtaken(ok bool) error {
 	return errOvertaken
 }
 
-// drainTries and drainPause bound how long a rebuild waits for a queue: a part of its lease.
+// drainMax bounds how long a rebuild waits for a queue, a part of its lease; drainPause is between two looks, and a look may take
+// seconds where a broker's consumers have to be asked.
 const (
-	drainTries = 400
+	drainMax   = 10 * time.Second
 	drainPause = 25 * time.Millisecond
 )
 
@@ -87,7 +96,7 @@ func (g *Gate) awaitDrained(ctx context.Context) error {
 	if g.drained == nil {
 		return nil
 	}
-	for range drainTries {
+	for began := time.Now(); time.Since(began) < drainMax; {
 		if g.drained(ctx) {
 			return nil
 		}

@@ -23,10 +23,13 @@ type room struct {
 	part int     // of the general pools
 	kind string  // "1" for a sale, "0" for a general room: as the scripts take it
 	head string
+	// ordersMax is how many orders a customer may place, as reserve.lua takes it: none of a general room counts them.
+	ordersMax string
 
 	customers, reservations, holders string
 
 	reserve, find, settle, apply, placed []string // the keys of each script
+	asking                               asking
 	soldOut                              soldOut
 }
 
@@ -62,7 +65,7 @@ func newTerm(prefix string, number int64) *term {
 
 func (t *term) newRoom(name, kind string) *room {
 	base := t.prefix + ":{" + name + "}:"
-	r := &room{kind: kind, head: base + "head"}
+	r := &room{kind: kind, head: base + "head", ordersMax: "0"}
 	base += t.epoch + ":"
 	r.customers, r.reservations, r.holders = base+"customers", base+"reservations", base+"holders"
 	r.reserve = []string{r.head, r.customers, r.reservations, r.holders}
@@ -79,7 +82,7 @@ func (t *term) sale(s id.Sale) *room {
 		return r.(*room)
 	}
 	r := t.newRoom("s"+s.String(), "1")
-	r.sale = s
+	r.sale, r.ordersMax = s, strconv.Itoa(inventory.OrdersMax)
 	kept, _ := t.sales.LoadOrStore(s, r)
 	return kept.(*room)
 }

@@ -2,9 +2,6 @@ package gate
 
 import (
 	_ "embed"
-	"errors"
-	"fmt"
-	"strconv"
 
 	"github.com/redis/rueidis"
 
@@ -60,62 +57,22 @@ type reply struct {
 	verdict inventory.Verdict
 	order   id.Order
 	sku     id.SKU
-	// Of sold out in a sale: what is left of the SKU, the version of the room and the length of its list of holders.
+	// Of sold out in a sale: what is left of the SKU, and the version of the room and the length of its list of holders, all
+	// three after the question.
 	left    int64
 	version string
 	holders int64
 }
 
-// readReply reads the answer of reserve.lua or find.lua.
-func readReply(r rueidis.RedisResult) (reply, error) {
+// readFound reads the answer of find.lua.
+func readFound(r rueidis.RedisResult) (reply, error) {
 	m, err := r.ToMessage()
 	if err != nil {
 		return reply{}, err
 	}
 	if m.IsInt64() {
 		n, err := m.AsInt64()
-		return reply{number: n, verdict: inventory.Reserved}, err
+		return reply{number: n}, err
 	}
-	parts, err := m.ToArray()
-	if err != nil {
-		return reply{}, err
-	}
-	var all [5]string
-	for i := range min(len(parts), len(all)) {
-		if parts[i].IsInt64() {
-			n, _ := parts[i].AsInt64() // it is one
-			all[i] = strconv.FormatInt(n, 10)
-			continue
-		}
-		if all[i], err = parts[i].ToString(); err != nil {
-			return reply{}, err
-		}
-	}
-	return readVerdict(all, len(parts))
-}
-
-func readVerdict(all [5]string, n int) (reply, error) {
-	verdict, err := strconv.ParseUint(all[0], 10, 8)
-	p := reply{verdict: inventory.Verdict(verdict)}
-	var about, left, holders int64
-	errs := []error{err}
-	number := func(i int, into *int64) {
-		if n > i {
-			*into, err = strconv.ParseInt(all[i], 10, 64)
-			errs = append(errs, err)
-		}
-	}
-	number(1, &about)
-	number(2, &left)
-	number(4, &holders)
-	switch p.verdict {
-	case inventory.Same, inventory.OtherBody:
-		p.order = id.Order(about)
-	case inventory.SoldOut, inventory.NotLoaded:
-		p.sku, p.left, p.version, p.holders = id.SKU(about), left, all[3], holders
-	}
-	if err := errors.Join(errs...); err != nil {
-		return reply{}, fmt.Errorf("an answer of the gate's script cannot be read: %w", err)
-	}
-	return p, nil
+	return readVerdict(&m)
 }

@@ -2,7 +2,9 @@ package gate_test
 
 import (
 	"fmt"
+	"log/slog"
 	"regexp"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -10,10 +12,12 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/redis"
 	"github.com/tidegate/tidegate/internal/redis/gate"
+	"github.com/tidegate/tidegate/internal/redis/gate/stand"
 	"github.com/tidegate/tidegate/test/engine"
 )
 
@@ -28,7 +32,7 @@ type house struct {
 	t      testing.TB
 	server *engine.RedisServer
 	client *redis.Client
-	book   *book
+	book   *stand.Book
 	gates  []*gate.Gate
 	order  atomic.Int64
 }
@@ -39,14 +43,14 @@ func newHouse(t testing.TB, n int, units, limit int64) *house {
 	stock := func(s id.Sale, sku id.SKU) inventory.Stock {
 		return inventory.Stock{Pool: inventory.Pool{Sale: s, SKU: sku}, OnHand: units}
 	}
-	h := &house{t: t, server: engine.Redis(t), book: &book{snapshot: inventory.Snapshot{
+	h := &house{t: t, server: engine.Redis(t), book: &stand.Book{Snapshot: inventory.Snapshot{
 		Position: 10,
 		Stock:    []inventory.Stock{stock(drop, shoe), stock(drop, hat), stock(0, shoe), stock(0, hat)},
 		Terms:    []inventory.Terms{{Sale: drop, Limit: limit, Open: true}},
 	}}}
-	h.client = connect(t, redis.Config{Addresses: []string{h.server.Address}})
+	h.client = stand.Connect(t, redis.Config{Addresses: []string{h.server.Address}})
 	for range n {
-		g := opened(t, h.client, h.book, "test", false)
+		g := stand.Open(t, h.client, h.book, "test", false)
 		h.gates = append(h.gates, g)
 		h.step(g)
 	}
@@ -136,7 +140,7 @@ func TestAnEpochThatHasEndedIsRefused(t *testing.T) {
 	h := newHouse(t, 2, 5, 0)
 	before := h.claim(drop, 1, line(shoe, 1))
 	h.want(inventory.Reserved, h.gates[0], before)
-	if err := h.gates[0].Load(t.Context(), h.book.snapshot); err != nil {
+	if err := h.gates[0].Load(t.Context(), h.book.Snapshot); err != nil {
 		t.Fatal(err)
 	}
 	h.want(inventory.NotLoaded, h.gates[1], h.claim(drop, 2, line(shoe, 1)))
@@ -144,7 +148,7 @@ func TestAnEpochThatHasEndedIsRefused(t *testing.T) {
 	h.want(inventory.Reserved, h.gates[1], h.claim(drop, 2, line(shoe, 1)))
 	// The reservation of the epoch before was committed after the snapshot: its event takes the units. Given back late it changes
 	// nothing.
-	h.book.place(before)
+	h.book.Place(before)
 	h.keep(h.gates[1])
 	h.level(drop, shoe, 3)
 	if a := h.want(inventory.Same, h.gates[1], h.claim(drop, 1, line(shoe, 1))); a.Order != before.Order {
@@ -187,15 +191,15 @@ func TestWhatNeverBecameAnOrderIsGivenBack(t *testing.T) {
 		lost, placed := h.claim(s, 1, line(shoe, 1)), h.claim(s, 2, line(shoe, 1), line(hat, 1))
 		h.want(inventory.Reserved, g, lost)
 		h.want(inventory.Reserved, g, placed)
-		h.book.place(placed)
-		h.book.place(h.claim(s, 3, line(hat, 1))) // by the guard alone
+		h.book.Place(placed)
+		h.book.Place(h.claim(s, 3, line(hat, 1))) // by the guard alone
 	}
 	h.keep(g)
 	h.level(drop, shoe, 3) // the deadline is to come
 	if quiet, err := g.Quiet(t.Context()); err != nil || quiet {
 		t.Errorf("quiet with a reservation under way: %v, %v", quiet, err)
 	}
-	h.book.late = time.Hour
+	h.book.Late = time.Hour
 	h.step(g)
 	h.keep(g)
 	h.keep(g)
@@ -207,11 +211,56 @@ func TestWhatNeverBecameAnOrderIsGivenBack(t *testing.T) {
 		t.Errorf("not quiet after the sweep: %v, %v", quiet, err)
 	}
 	// A question that comes after its order was confirmed, in a room that has forgotten the key.
-	again := &inventory.Claim{Order: h.book.placed[2].Order, Customer: 2, Key: "k", Body: h.book.placed[2].Body, Lines: h.book.placed[2].Lines, Deadline: 1}
+	again := &inventory.Claim{Order: h.book.Placed()[2].Order, Customer: 2, Key: "k", Body: h.book.Placed()[2].Body, Lines: h.book.Placed()[2].Lines, Deadline: 1}
 	h.want(inventory.Reserved, g, again)
 	h.level(0, shoe, 3)
 	h.keep(g)
 	h.level(0, shoe, 4)
+}
+
+// A queued order's reservation has no deadline: it stands as long as anything is queued. Then one that is old, and that nobody
+// has decided, is refused and given back; one that was committed stays, and one that is young.
+func TestAQueuedOrderWithoutAnIntentIsRefused(t *testing.T) {
+	h := newHouse(t, 2, 5, 0)
+	g := h.gates[0]
+	mint, err := id.NewMint(clock.System{}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	queued := func(s id.Sale, c id.Customer, lines ...inventory.Line) *inventory.Claim {
+		made := h.claim(s, c, lines...)
+		made.Queued, made.Deadline = true, 0
+		return made
+	}
+	var want []id.Order
+	for _, s := range []id.Sale{drop, 0} {
+		lost, placed, young := queued(s, 1, line(shoe, 1), line(hat, 1)), queued(s, 2, line(shoe, 1)), queued(s, 3, line(hat, 1))
+		young.Order = id.New[id.Order](mint)
+		for _, c := range []*inventory.Claim{lost, placed, young} {
+			h.want(inventory.Reserved, g, c)
+		}
+		h.book.Place(placed)
+		want = append(want, lost.Order)
+	}
+	h.book.Queue = true
+	h.keep(g)
+	h.level(drop, shoe, 3)
+	if len(h.book.Refused) > 0 {
+		t.Errorf("%v were refused while something is queued", h.book.Refused)
+	}
+	h.book.Queue = false
+	h.keep(g)
+	h.keep(g)
+	for _, s := range []id.Sale{drop, 0} {
+		h.level(s, shoe, 4)
+		h.level(s, hat, 4)
+	}
+	slices.Sort(h.book.Refused)
+	if got := slices.Compact(h.book.Refused); !slices.Equal(got, want) {
+		t.Errorf("refused are %v, want %v", got, want)
+	}
+	// Its key is free again.
+	h.want(inventory.Reserved, g, h.claim(drop, 1, line(shoe, 1), line(hat, 1)))
 }
 
 func TestAnOrderOfSeveralRoomsIsAllOrNothing(t *testing.T) {
@@ -327,6 +376,96 @@ func TestWithoutRedisTheGuardDecides(t *testing.T) {
 	h.level(drop, shoe, 5)
 }
 
+// A reservation whose answer was lost is given back where its order does not go on without the gate either.
+func TestAReservationThatIsRefusedUnansweredIsGivenBack(t *testing.T) {
+	h := newHouse(t, 1, 5, 0)
+	tracking, err := h.client.Tracking()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(tracking.Close)
+	config := gate.Config{AskTimeout: 100 * time.Millisecond, Hold: time.Minute}
+	f := gate.NewFront(gate.New(gate.Parts{
+		Client: h.client, Tracking: tracking, Store: h.book, Log: slog.New(slog.DiscardHandler), Config: config, Prefix: "test", Holder: "test",
+	}))
+	if _, err := f.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c := h.claim(drop, 1, line(shoe, 1))
+	c.Queued = true
+	h.want(inventory.Reserved, h.gates[0], c) // as if the question had come, and not its answer
+	engine.RedisDo(t, h.server.Address, "CLIENT", "PAUSE", "1000", "WRITE")
+	if _, err := f.Reserve(t.Context(), c); fault.CodeOf(err) != fault.Overloaded {
+		t.Errorf("a claim that was not answered: %v", err)
+	}
+	h.want(inventory.Same, h.gates[0], h.claim(drop, 1, line(shoe, 1))) // it is reserved still, after the pause
+	if _, err := f.GiveBackStep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.level(drop, shoe, 5)
+}
+
+// An order that went on without the gate comes to it with the outbox, after its shopper was told: until then a refusal says that
+// it may not know the key.
+func TestAGateThatWasLostDoubtsItsRefusals(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, 1, 1, 0)
+	g := h.gates[0]
+	f := gate.NewFront(g)
+	first := h.claim(drop, 1, line(shoe, 1))
+	h.server.Kill()
+	if a, err := f.Reserve(t.Context(), first); err != nil || a.Verdict != inventory.Unguarded {
+		t.Fatal(a, err)
+	}
+	for _, trusted := range []bool{false, true} {
+		for deadline := time.Now().Add(time.Minute); f.Trusted() != trusted; time.Sleep(10 * time.Millisecond) {
+			_, _ = f.Step(t.Context()) // the server may need a moment
+			if time.Now().After(deadline) {
+				t.Fatal("the gate is not lost, or not trusted again")
+			}
+		}
+		if !trusted {
+			h.server.Start()
+		}
+	}
+	h.want(inventory.Reserved, g, h.claim(drop, 2, line(shoe, 1)))
+	asked := func() inventory.Answer {
+		t.Helper()
+		a, err := f.Reserve(t.Context(), h.claim(drop, 1, line(shoe, 1))) // the same key
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	wait := func(between func()) {
+		t.Helper()
+		for until := time.Now().Add(4 * time.Second); time.Now().Before(until); time.Sleep(200 * time.Millisecond) {
+			if _, err := f.Step(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			between()
+		}
+	}
+	if a := asked(); a.Verdict != inventory.SoldOut || !a.Doubted || f.Holds(drop) {
+		t.Errorf("before the outbox has told: %+v", a)
+	}
+	if err := f.Settle(t.Context(), first, true); err != nil {
+		t.Fatal(err)
+	}
+	h.book.Place(first)
+	wait(func() {})
+	if a := asked(); a.Verdict != inventory.SoldOut || !a.Doubted {
+		t.Errorf("before the outbox was carried out: %+v", a)
+	}
+	wait(func() { h.keep(g) })
+	if a := asked(); a.Verdict != inventory.Same || a.Order != first.Order || !f.Holds(drop) {
+		t.Errorf("after that: %+v", a)
+	}
+	if a, err := f.Reserve(t.Context(), h.claim(drop, 3, line(shoe, 1))); err != nil || a.Verdict != inventory.SoldOut || a.Doubted {
+		t.Errorf("somebody else: %+v, %v", a, err)
+	}
+}
+
 func BenchmarkReserve(b *testing.B) {
 	h := newHouse(b, 1, 1<<40, 0)
 	b.ReportAllocs()
@@ -353,4 +492,73 @@ func BenchmarkSoldOut(b *testing.B) {
 			}
 		}
 	})
+}
+
+// Claims that wait at the same time are asked together, and each is decided as if it were alone: after those before it.
+func TestClaimsAreAskedTogether(t *testing.T) {
+	const customers, units = 40, 10
+	h := newHouse(t, 1, units, 1)
+	engine.RedisDo(t, h.server.Address, "CLIENT", "PAUSE", "300", "WRITE") // scripts wait, so the claims do
+	before := h.asked()
+	type said struct {
+		claim  *inventory.Claim
+		answer inventory.Answer
+	}
+	answers := make(chan said, 3*customers)
+	var wg sync.WaitGroup
+	for i := range customers {
+		// The same request twice, under two ids, and another one beyond the limit.
+		one, again, more := h.claim(drop, id.Customer(i+1), line(shoe, 1)), h.claim(drop, id.Customer(i+1), line(shoe, 1)), h.claim(drop, id.Customer(i+1), line(hat, 1))
+		more.Key = "l"
+		for _, c := range []*inventory.Claim{one, again, more} {
+			wg.Go(func() {
+				a, err := h.gates[0].Reserve(t.Context(), c)
+				if err != nil {
+					t.Error(err)
+				}
+				answers <- said{c, a}
+			})
+		}
+	}
+	wg.Wait()
+	close(answers)
+	if asked := h.asked() - before; asked > 8 {
+		t.Errorf("%d claims that waited together were %d questions", 3*customers, asked)
+	}
+	held := map[id.Customer]*inventory.Claim{}
+	taken := map[id.SKU]int64{}
+	var same []said
+	for s := range answers {
+		switch s.answer.Verdict {
+		case inventory.Reserved:
+			if other, twice := held[s.claim.Customer]; twice {
+				t.Errorf("customer %s may have one, and has orders %s and %s", s.claim.Customer, other.Order, s.claim.Order)
+			}
+			held[s.claim.Customer] = s.claim
+			taken[s.claim.Lines[0].SKU]++
+		case inventory.Same:
+			same = append(same, s)
+		case inventory.SoldOut, inventory.LimitReached:
+		default:
+			t.Errorf("order %s: %s", s.claim.Order, s.answer.Verdict)
+		}
+	}
+	for _, s := range same {
+		if first := held[s.claim.Customer]; first == nil || first.Order != s.answer.Order {
+			t.Errorf("order %s is told that order %s has its key", s.claim.Order, s.answer.Order)
+		}
+	}
+	if taken[shoe] != units || taken[hat] != units {
+		t.Errorf("taken: %v of %d each, with %d customers who want them", taken, units, customers)
+	}
+	h.level(drop, shoe, 0)
+	h.level(drop, hat, 0)
+	// Whoever holds something is never refused by what was remembered of those answers.
+	for c, first := range held {
+		again := h.claim(drop, c, first.Lines...)
+		again.Key = first.Key
+		if a := h.want(inventory.Same, h.gates[0], again); a.Order != first.Order {
+			t.Errorf("customer %s holds order %s, and is told %s", c, first.Order, a.Order)
+		}
+	}
 }

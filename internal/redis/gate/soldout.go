@@ -20,6 +20,9 @@ type soldOut struct {
 	version string
 	left    map[id.SKU]int64
 	members int64 // length of the list of holders at the version
+	// Until newestUntil the version is known to be the newest, as long as Redis has told of newestAt changes.
+	newestAt    uint64
+	newestUntil time.Time
 	// holders are the first of that list, as many as read.
 	holders map[id.Customer]struct{}
 	read    int64
@@ -32,51 +35,74 @@ func (s *soldOut) note(p reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.version != p.version {
-		s.version, s.left, s.members = p.version, map[id.SKU]int64{}, p.holders
+		s.version, s.left, s.members, s.newestUntil = p.version, map[id.SKU]int64{}, p.holders, time.Time{}
 	}
 	s.left[p.sku] = p.left
 }
 
-// short returns the first SKU of which less is left than the claim asks for, and the version that is known to be of; zero
-// where there may be enough, or the customer holds something. complete is false where the list of holders was not read to its
-// end.
-func (s *soldOut) short(c *inventory.Claim) (sku id.SKU, version string, complete bool) {
+// short is what is known of a claim without asking.
+type short struct {
+	sku     id.SKU // the first of which less is left than is asked for; zero where there may be enough, or the customer holds something
+	version string // that this is known to be of
+	// complete is false where the list of holders was not read to its end; newest says that the version is known to be the newest.
+	complete, newest bool
+}
+
+func (s *soldOut) short(c *inventory.Claim, changes uint64) short {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for _, l := range c.Lines {
-		left, known := s.left[l.SKU]
+	for i := range c.Lines {
+		left, known := s.left[c.Lines[i].SKU]
 		if !known {
-			return 0, "", true // the SKUs before it have enough, as far as is known
+			return short{} // the SKUs before it have enough, as far as is known
 		}
-		if left >= l.Units {
+		if left >= c.Lines[i].Units {
 			continue
 		}
 		if _, holds := s.holders[c.Customer]; holds {
-			return 0, "", true
+			return short{}
 		}
-		return l.SKU, s.version, s.read >= s.members
+		newest := s.newestAt == changes && time.Now().Before(s.newestUntil)
+		return short{c.Lines[i].SKU, s.version, s.read >= s.members, newest}
 	}
-	return 0, "", true
+	return short{}
 }
 
-// versionKept bounds how long a version is believed without asking, beside being told that it has changed.
-const versionKept = 10 * time.Second
+// isNewest notes that a version is the newest, as long as there is no further change.
+func (s *soldOut) isNewest(version string, changes uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.version == version {
+		s.newestAt, s.newestUntil = changes, time.Now().Add(newestKept)
+	}
+}
+
+// versionKept bounds how long a version is believed without asking, beside being told that it has changed; newestKept, how
+// long it is believed without looking at what was told.
+const (
+	versionKept = 10 * time.Second
+	newestKept  = time.Second
+)
 
 // soldOut returns the SKU that is sold out for the claim, where that is known without asking; else zero.
 func (g *Gate) soldOut(ctx context.Context, r *room, c *inventory.Claim) id.SKU {
-	sku, version, complete := r.soldOut.short(c)
-	if sku == 0 {
-		return 0
+	changes := g.tracked.Changes()
+	s := r.soldOut.short(c, changes)
+	if s.sku == 0 || s.complete && s.newest {
+		return s.sku
 	}
-	if !complete {
+	ctx, cancel := context.WithTimeout(ctx, g.config.AskTimeout)
+	defer cancel()
+	if !s.complete {
 		g.readHolders(ctx, r)
 		return 0 // this one asks
 	}
 	newest, err := g.tracked.DoCache(ctx, g.tracked.B().Hget().Key(r.head).Field("version").Cache(), versionKept).ToString()
-	if err != nil || newest != version {
+	if err != nil || newest != s.version {
 		return 0
 	}
-	return sku
+	r.soldOut.isNewest(newest, changes)
+	return s.sku
 }
 
 // holdersPage is how many holders one question reads: a fraction of a millisecond of Redis.

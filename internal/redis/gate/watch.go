@@ -11,12 +11,14 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/lease"
 )
 
 // rebuildLease keeps two processes from rebuilding at the same time; the epoch decides where they do.
 const (
 	rebuildLease = "gate_rebuild"
-	rebuildTTL   = 30 * time.Second
+	// rebuildTTL is how long a rebuild waits for a process that died in the middle of one. Who rebuilds prolongs the lease.
+	rebuildTTL = 6 * time.Second
 )
 
 // lookTimeout bounds one look at Redis, whatever its timeouts are.
@@ -134,11 +136,15 @@ func (g *Gate) reached(ctx context.Context, t *term, stream string) (int64, erro
 
 // rebuildAlone rebuilds the gate where no other process does.
 func (g *Gate) rebuildAlone(ctx context.Context, engine string) (int, error) {
-	l, ok, err := g.store.AcquireLease(ctx, rebuildLease, g.holder, rebuildTTL)
-	if err != nil || !ok {
+	turn := lease.NewKeeper(g.store, rebuildLease, g.holder, rebuildTTL)
+	if _, err := turn.Step(ctx); err != nil {
 		return 0, err
 	}
-	err = g.rebuild(ctx, engine, g.store.GateSnapshot)
+	if _, held := turn.Held(); !held {
+		return 0, nil
+	}
+	release := turn.While()
+	err := g.rebuild(ctx, engine, g.store.GateSnapshot)
 	if errors.Is(err, errOvertaken) {
 		err = nil
 	}
@@ -149,7 +155,7 @@ func (g *Gate) rebuildAlone(ctx context.Context, engine string) (int, error) {
 			g.lose(g.term.Load(), "the servers changed during the rebuild")
 		}
 	}
-	if err := errors.Join(err, g.store.ReleaseLease(ctx, l)); err != nil {
+	if err := errors.Join(err, release(ctx)); err != nil {
 		return 0, err
 	}
 	return 1, nil

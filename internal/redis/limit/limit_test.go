@@ -13,10 +13,10 @@ import (
 	"github.com/tidegate/tidegate/test/engine"
 )
 
-func connect(t *testing.T, address string) *redis.Client {
+func connect(t *testing.T, at engine.RedisPlace) *redis.Client {
 	t.Helper()
 	c := redis.DefaultConfig()
-	c.Addresses = []string{address}
+	c.Addresses, c.Cluster, c.SentinelMaster, c.Prefix = at.Addresses, at.Cluster, at.SentinelMaster, at.Prefix
 	client, err := redis.Connect(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -25,12 +25,18 @@ func connect(t *testing.T, address string) *redis.Client {
 	return client
 }
 
+func one(server *engine.RedisServer) engine.RedisPlace {
+	return engine.RedisPlace{Addresses: []string{server.Address}, Prefix: "tidegate"}
+}
+
 func TestCounter(t *testing.T) {
 	t.Parallel()
-	server := engine.Redis(t)
-	a, b := redislimit.New(connect(t, server.Address)), redislimit.New(connect(t, server.Address))
-	t.Run("suite", func(t *testing.T) {
-		limittest.Run(t, func(*testing.T) (limit.Counter, limit.Counter) { return a, b })
+	engine.EachRedis(t, func(t *testing.T, at engine.RedisPlace) {
+		a, b := redislimit.New(connect(t, at)), redislimit.New(connect(t, at))
+		t.Run("suite", func(t *testing.T) {
+			limittest.Run(t, func(*testing.T) (limit.Counter, limit.Counter) { return a, b })
+		})
+		t.Run("settle", func(t *testing.T) { settles(t, a, b) })
 	})
 }
 
@@ -38,7 +44,7 @@ func TestCounter(t *testing.T) {
 func TestWhatIsKept(t *testing.T) {
 	t.Parallel()
 	server := engine.Redis(t)
-	client := connect(t, server.Address)
+	client := connect(t, one(server))
 	c := redislimit.New(client)
 	if _, err := c.Take(t.Context(), "account:ann@example.com", limit.Rate{Burst: 3, Every: time.Minute}); err != nil {
 		t.Fatal(err)
@@ -53,10 +59,8 @@ func TestWhatIsKept(t *testing.T) {
 	}
 }
 
-func TestSettle(t *testing.T) {
-	t.Parallel()
-	server := engine.Redis(t)
-	a, b := redislimit.New(connect(t, server.Address)), redislimit.New(connect(t, server.Address))
+// settles has two processes count portions of what they have let pass, of several keys at once.
+func settles(t *testing.T, a, b *redislimit.Counter) {
 	r := limit.Rate{Burst: 10, Every: time.Hour}
 	settle := func(c *redislimit.Counter, times int) time.Duration {
 		t.Helper()
@@ -85,7 +89,7 @@ func TestSettle(t *testing.T) {
 func TestFallback(t *testing.T) {
 	t.Parallel()
 	server := engine.Redis(t)
-	f := limit.Fallback{First: redislimit.New(connect(t, server.Address)), Second: limit.NewMemory(clock.System{}, 100)}
+	f := limit.Fallback{First: redislimit.New(connect(t, one(server))), Second: limit.NewMemory(clock.System{}, 100)}
 	r := limit.Rate{Burst: 2, Every: time.Hour}
 	server.Kill()
 	for i := range 3 {

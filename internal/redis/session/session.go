@@ -99,6 +99,22 @@ return 1`)
 	revokeAll = rueidis.NewLuaScript(common + `
 return finishOpen(ARGV[1], ARGV[2], ARGV[3], 0)`)
 
+	// open returns the customer's open sessions, the newest first, at most ARGV[3]: the fields of each as read has them, after its id.
+	open = rueidis.NewLuaScriptRetryable(`
+local all = redis.call('ZRANGEBYSCORE', KEYS[1] .. 'c:' .. ARGV[1], '(' .. ARGV[2], '+inf')
+table.sort(all, function(a, b)
+  if #a ~= #b then return #a > #b end
+  return a > b
+end)
+local found = {}
+for i = 1, math.min(#all, tonumber(ARGV[3])) do
+  found[#found + 1] = all[i]
+  for _, value in ipairs(redis.call('HMGET', KEYS[1] .. 's:' .. all[i], 'customer', 'family', 'current', 'previous', 'salt', 'rotated', 'created', 'expires', 'revoked')) do
+    found[#found + 1] = value
+  end
+end
+return found`)
+
 	read = rueidis.NewLuaScriptRetryable(`
 return redis.call('HMGET', KEYS[1] .. 's:' .. ARGV[1], 'customer', 'family', 'current', 'previous', 'salt', 'rotated', 'created', 'expires', 'revoked')`)
 
@@ -193,9 +209,17 @@ func (s *Store) Session(ctx context.Context, session id.Session) (account.Sessio
 	if err != nil {
 		return account.Session{}, unavailable(err)
 	}
-	if len(fields) != 9 || fields[0] == "" {
+	if len(fields) != sessionFields || fields[0] == "" {
 		return account.Session{}, fault.New(fault.NotFound, "There is no session %s.", session)
 	}
+	return parse(session, fields)
+}
+
+// sessionFields is how many fields of a session the scripts return.
+const sessionFields = 9
+
+// parse reads the fields of a session, as the scripts return them.
+func parse(session id.Session, fields []string) (account.Session, error) {
 	v := account.Session{ID: session}
 	var errs [6]error
 	v.Customer, errs[0] = id.Parse[id.Customer](fields[0])
@@ -210,6 +234,27 @@ func (s *Store) Session(ctx context.Context, session id.Session) (account.Sessio
 		return account.Session{}, fmt.Errorf("session %s in Redis: %w", session, err)
 	}
 	return v, nil
+}
+
+// OpenSessions implements account.SessionStore.
+func (s *Store) OpenSessions(ctx context.Context, customer id.Customer, now time.Time, limit int) ([]account.Session, error) {
+	flat, err := s.run(ctx, open, customer.String(), millis(now), strconv.Itoa(limit)).AsStrSlice()
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	var all []account.Session
+	for ; len(flat) > sessionFields; flat = flat[1+sessionFields:] {
+		session, err := id.Parse[id.Session](flat[0])
+		if err != nil {
+			return nil, fmt.Errorf("a session in Redis: %w", err)
+		}
+		v, err := parse(session, flat[1:1+sessionFields])
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
 }
 
 // RotateSession implements account.SessionStore: of two at once one rotates and the other one learns of it.

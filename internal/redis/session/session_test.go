@@ -12,10 +12,10 @@ import (
 	"github.com/tidegate/tidegate/test/engine"
 )
 
-func connect(t *testing.T, address, prefix string) *redis.Client {
+func connect(t *testing.T, at engine.RedisPlace, prefix string) *redis.Client {
 	t.Helper()
 	c := redis.DefaultConfig()
-	c.Addresses, c.Prefix = []string{address}, prefix
+	c.Addresses, c.Cluster, c.SentinelMaster, c.Prefix = at.Addresses, at.Cluster, at.SentinelMaster, prefix
 	client, err := redis.Connect(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -26,17 +26,15 @@ func connect(t *testing.T, address, prefix string) *redis.Client {
 
 func TestSessions(t *testing.T) {
 	t.Parallel()
-	server := engine.Redis(t)
-	storetest.Sessions(t, func(t *testing.T) account.SessionStore {
-		return session.New(connect(t, server.Address, "t"+rand.Text()))
+	engine.EachRedis(t, func(t *testing.T, at engine.RedisPlace) {
+		storetest.Sessions(t, func(t *testing.T) account.SessionStore { return session.New(connect(t, at, at.Prefix+rand.Text())) })
 	})
 }
 
 // Where Redis has lost everything, what is ended afterwards is still read by who has read further before.
 func TestRevocationsAfterALoss(t *testing.T) {
 	t.Parallel()
-	server := engine.Redis(t)
-	client := connect(t, server.Address, "shop")
+	client := connect(t, engine.RedisPlace{Addresses: []string{engine.Redis(t).Address}}, "shop")
 	s := session.New(client)
 	now := time.Now()
 	end := func(n int64) int64 {

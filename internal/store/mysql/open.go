@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"time"
 
@@ -71,22 +72,71 @@ func (a Address) Open(connectionsMax int) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := sql.OpenDB(connector{c})
+	return pool(connector{c}, connectionsMax), nil
+}
+
+func pool(c driver.Connector, connectionsMax int) *sql.DB {
+	db := sql.OpenDB(c)
 	db.SetMaxOpenConns(connectionsMax)
 	db.SetMaxIdleConns(connectionsMax)
 	db.SetConnMaxIdleTime(idleMax)
-	return db, nil
+	return db
 }
 
 // migrationConnections is what a migration takes: one that holds the lock, and one that works.
 const migrationConnections = 4
 
-// OpenForMigrations returns a small pool whose times are read as such, which the record of migrations needs.
+// OpenForMigrations returns a small pool whose times are read as such, which the record of migrations needs. What ALTER TABLE
+// has done before is no error there: a migration whose process died before it was recorded can be repeated.
 func (a Address) OpenForMigrations() (*sql.DB, error) {
 	c := a.config.Clone()
 	c.ParseTime = true
 	c.ReadTimeout = 0 // changing a large table takes as long as it takes
-	return Address{c}.Open(migrationConnections)
+	my, err := mysql.NewConnector(c)
+	if err != nil {
+		return nil, err
+	}
+	return pool(repeater{connector{my}}, migrationConnections), nil
+}
+
+// done are the errors by which a server says that an ALTER TABLE has been carried out before: the column is there, the index is
+// there, what is to be dropped is not. A statement is carried out as a whole or not at all.
+var done = map[uint16]bool{1060: true, 1061: true, 1091: true}
+
+// repeater makes connections on which a statement that is done is no error.
+type repeater struct{ driver.Connector }
+
+// Connect implements driver.Connector.
+func (r repeater) Connect(ctx context.Context) (driver.Conn, error) {
+	c, err := r.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return repeating{c.(conn)}, nil
+}
+
+// conn is what the driver's connections can do.
+type conn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.NamedValueChecker
+	driver.Pinger
+	driver.QueryerContext
+	driver.SessionResetter
+	driver.Validator
+}
+
+type repeating struct{ conn }
+
+// ExecContext implements driver.ExecerContext.
+func (r repeating) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
+	result, err := r.conn.ExecContext(ctx, text, args)
+	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && done[e.Number] {
+		return driver.ResultNoRows, nil
+	}
+	return result, err
 }
 
 // connector brings each new connection into the state that the store relies on, whatever the server's defaults are.

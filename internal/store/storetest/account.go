@@ -22,6 +22,7 @@ func Account(t *testing.T, open func(t *testing.T) *store.Store) {
 	Sessions(t, func(t *testing.T) account.SessionStore { return open(t) })
 	for name, check := range map[string]func(*testing.T, account.Store){
 		"customers":                         customers,
+		"customers are blocked":             customersAreBlocked,
 		"keys":                              keys,
 		"keys are counted":                  keysAreCounted,
 		"a deed is logged with what it did": deedsAreLogged,
@@ -38,6 +39,7 @@ func Sessions(t *testing.T, open func(t *testing.T) account.SessionStore) {
 		"an ended session does not rotate":      endedSessionsDoNotRotate,
 		"the oldest sessions end":               oldestSessionsEnd,
 		"every session ends":                    everySessionEnds,
+		"open sessions are listed":              openSessionsAreListed,
 		"revocations are read from a position":  revocationsAreReadOn,
 		"what has ended is deleted in portions": deletedInPortions,
 	} {
@@ -75,6 +77,46 @@ func customers(t *testing.T, s account.Store) {
 		if _, _, err := s.CustomerByEmail(ctx, email); !errors.Is(err, fault.NotFound) {
 			t.Errorf("%q: %v, want not found", email, err)
 		}
+	}
+}
+
+func customersAreBlocked(t *testing.T, s account.Store) {
+	ctx := t.Context()
+	var all []account.Customer
+	for i := range id.Customer(4) {
+		c := account.Customer{ID: i + 1, Email: strconv.Itoa(int(i)) + "@example.com", CreatedAt: accountNoon}
+		must(t, s.InsertCustomer(ctx, c, "hash"))
+		all = append([]account.Customer{c}, all...)
+	}
+	page, err := s.Customers(ctx, 0, 3)
+	must(t, err)
+	same(t, "the newest", page, all[:3])
+	page, err = s.Customers(ctx, 2, 3)
+	must(t, err)
+	same(t, "the next page", page, all[3:])
+
+	blocked := all[1]
+	blocked.BlockedAt = accountNoon.Add(time.Minute)
+	got, err := s.SetBlocked(ctx, blocked.ID, blocked.BlockedAt)
+	must(t, err)
+	same(t, "blocked", got, blocked)
+	got, err = s.SetBlocked(ctx, blocked.ID, blocked.BlockedAt.Add(time.Hour))
+	must(t, err)
+	same(t, "blocked again", got, blocked)
+	got, err = s.Customer(ctx, blocked.ID)
+	must(t, err)
+	same(t, "read by id", got, blocked)
+	got, _, err = s.CustomerByEmail(ctx, blocked.Email)
+	must(t, err)
+	same(t, "read by address", got, blocked)
+	got, err = s.SetBlocked(ctx, blocked.ID, time.Time{})
+	must(t, err)
+	same(t, "unblocked", got, all[1])
+	page, err = s.Customers(ctx, 0, 9)
+	must(t, err)
+	same(t, "all", page, all)
+	if _, err := s.SetBlocked(ctx, 9, accountNoon); !errors.Is(err, fault.NotFound) {
+		t.Errorf("blocking a customer who is not there: %v", err)
 	}
 }
 
@@ -216,6 +258,29 @@ func everySessionEnds(t *testing.T, s account.SessionStore) {
 	if len(again) != 0 {
 		t.Errorf("ended again: %v", again)
 	}
+}
+
+func openSessionsAreListed(t *testing.T, s account.SessionStore) {
+	ctx := t.Context()
+	var all []account.Session
+	for i := range id.Session(12) { // ids of one and of two digits: by number, not by text
+		v := newSession(i+1, 7)
+		insertSession(t, s, v, 20)
+		all = append([]account.Session{v}, all...)
+	}
+	insertSession(t, s, newSession(100, 8), 20) // another customer's
+	must(t, s.RevokeSession(ctx, 11, accountNoon, accountNoon.Add(time.Hour)))
+	all = slices.Delete(all, 1, 2)
+	list := func(now time.Time, limit int) []account.Session {
+		t.Helper()
+		found, err := s.OpenSessions(ctx, 7, now, limit)
+		must(t, err)
+		return found
+	}
+	same(t, "open", list(accountNoon, 20), all)
+	same(t, "the newest", list(accountNoon, 3), all[:3])
+	same(t, "when all but one have expired", list(all[1].ExpiresAt, 20), all[:1])
+	same(t, "when all have", len(list(all[0].ExpiresAt, 20)), 0)
 }
 
 func revocationsAreReadOn(t *testing.T, s account.SessionStore) {
@@ -370,8 +435,14 @@ func deedsAreLogged(t *testing.T, s account.Store) {
 	same(t, "the next page", read(auditlog.Filter{Before: 3}), []auditlog.Entry{second, first})
 	same(t, "of one subject", read(auditlog.Filter{Subject: "7"}), []auditlog.Entry{first})
 	same(t, "of one subject, the next page", read(auditlog.Filter{Subject: "7", Before: 1}), []auditlog.Entry(nil))
+	// A deed whose effect is kept elsewhere is noted by itself, once, and nobody's deed is not.
+	elsewhere := entry(6, "10")
+	must(t, s.NoteDeed(auditlog.With(ctx, elsewhere)))
+	must(t, s.NoteDeed(auditlog.With(ctx, elsewhere)))
+	must(t, s.NoteDeed(ctx))
+	same(t, "noted", read(auditlog.Filter{Subject: "10"}), []auditlog.Entry{elsewhere})
 	must(t, s.InsertCustomer(ctx, account.Customer{ID: 1, Email: "ann@example.com", CreatedAt: accountNoon}, "hash"))
-	if n := len(read(auditlog.Filter{})); n != 4 {
+	if n := len(read(auditlog.Filter{})); n != 5 {
 		t.Errorf("there are %d entries after a write that was nobody's deed", n)
 	}
 }

@@ -24,6 +24,7 @@ func Delivery(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"a cursor is moved under its fence alone, and never back", cursorsMove},
 		{"parked messages come when they are due, behind those of their key", parkedWait},
 		{"events are trimmed when all have passed and their time is over, but the newest", outboxTrims},
+		{"an event that waits long for its position is told of", unstamped},
 		{"events of some types are read without the others", eventsOfTypes},
 		{"dead letters are kept once, listed and dropped", lettersKept},
 		{"points are earned and taken back once for an order", pointsOnce},
@@ -52,6 +53,22 @@ func appendEvents(t *testing.T, s *store.Store, n int) int64 {
 		t.Fatalf("the newest event is %d, want %d", after, before+int64(n))
 	}
 	return after
+}
+
+func unstamped(t *testing.T, s *store.Store) {
+	waits := func(want bool) {
+		t.Helper()
+		got, err := s.Unstamped(t.Context())
+		must(t, err)
+		same(t, "an event waits for its position", got, want)
+	}
+	must(t, s.AppendEvents(t.Context(), []event.Event{{Type: "a", Subject: 1, Payload: []byte(`{}`), At: someTime}}))
+	if s.Shared() {
+		time.Sleep(1100 * time.Millisecond)
+	}
+	waits(s.Shared())
+	stamp(t, s)
+	waits(false)
 }
 
 func groupsEnter(t *testing.T, s *store.Store) {

@@ -83,10 +83,17 @@ func placedOrders(tr *Trade) {
 	}
 	read := func(after int64, limit int, want []inventory.Placed, end int64) {
 		tr.T.Helper()
-		got, reached, err := tr.Store.GatePlaced(tr.T.Context(), after, limit)
-		must(tr.T, err)
-		same(tr.T, "placed", got, want)
-		same(tr.T, "reached", reached, end)
+		for _, known := range []func(id.Order) *inventory.Claim{nil, func(o id.Order) *inventory.Claim {
+			if o == batch[0].Order.ID {
+				return &batch[0].Claim
+			}
+			return nil
+		}} {
+			got, reached, err := tr.Store.GatePlaced(tr.T.Context(), after, limit, known)
+			must(tr.T, err)
+			same(tr.T, "placed", got, want)
+			same(tr.T, "reached", reached, end)
+		}
 	}
 	end := tr.position()
 	read(from, 100, want, end)

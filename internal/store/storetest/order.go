@@ -48,6 +48,7 @@ func Order(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"an order's id that exists is a collision, and no replay", orderCollision},
 		{"a reservation past its deadline is not committed", orderLapsed},
 		{"a queued order is settled once, however often it is delivered", orderQueued},
+		{"a queued order that never reached the queue is refused", orderNeverQueued},
 		{"a sale that is closed, changed or unknown", orderTerms},
 		{"batches at once do not sell a unit twice", orderBatchesAtOnce},
 		{"every accepted order writes its movements and its event, in the order of commits", orderRecords},
@@ -545,12 +546,14 @@ func orderEdges(tr *Trade) {
 
 func orderLists(tr *Trade) {
 	s := tr.Sale(9, 0, mug)
-	tr.Receive(mug, 9)
+	tr.Receive(mug, 10)
 	var mine []id.Order
+	began := tr.Clock.Now()
 	for i := range 6 {
 		at := []*sale.Sale{s, nil}[i%2]
 		mine = append(mine, tr.Buy(at, 7, fmt.Sprint(i), Line(mug, 1)))
 		tr.Buy(at, 8, fmt.Sprint(i), Line(mug, 1))
+		tr.Clock.Advance(time.Second) // less than ids may run ahead of the time: what is told apart is the time
 	}
 	tr.Cancel(mine[4])
 	ids := func(found []order.Order, err error) (all []id.Order) {
@@ -569,4 +572,14 @@ func orderLists(tr *Trade) {
 	same(tr.T, "of a status", ids(tr.Store.Orders(ctx, order.Filter{Status: order.Cancelled, Limit: 9})), []id.Order{mine[4]})
 	same(tr.T, "all", len(ids(tr.Store.Orders(ctx, order.Filter{Limit: 100}))), 12)
 	same(tr.T, "before", ids(tr.Store.Orders(ctx, order.Filter{Customer: 7, Before: mine[1], Limit: 1})), []id.Order{mine[0]})
+	from, to := began.Add(2*time.Second), began.Add(4*time.Second)
+	same(tr.T, "from", ids(tr.Store.Orders(ctx, order.Filter{Customer: 7, From: from, Limit: 9})), []id.Order{mine[5], mine[4], mine[3], mine[2]})
+	same(tr.T, "to", ids(tr.Store.Orders(ctx, order.Filter{Customer: 7, To: to, Limit: 9})), []id.Order{mine[3], mine[2], mine[1], mine[0]})
+	same(tr.T, "from and to", len(ids(tr.Store.Orders(ctx, order.Filter{From: from, To: to, Limit: 9}))), 4)
+	same(tr.T, "from and to, the next page", ids(tr.Store.Orders(ctx, order.Filter{Customer: 7, From: from, To: to, Before: mine[3], Limit: 9})), []id.Order{mine[2]})
+	same(tr.T, "before anything", len(ids(tr.Store.Orders(ctx, order.Filter{To: began, Limit: 9}))), 0)
+	// An id that ran ahead, as where the clock was set back, hides no order.
+	tr.Clock.Advance(-3 * time.Second)
+	late := tr.Buy(nil, 7, "late", Line(mug, 1))
+	same(tr.T, "minted ahead", ids(tr.Store.Orders(ctx, order.Filter{Customer: 7, From: from, To: to, Limit: 9})), []id.Order{late, mine[3], mine[2]})
 }

@@ -64,3 +64,32 @@ func orderQueued(tr *Trade) {
 		tr.T.Errorf("decided are %v, %v; want %v", fates, err, want)
 	}
 }
+
+// orderNeverQueued: a reservation whose intent was never appended is settled as refused, unless its order was made; an intent that
+// turns up all the same stays refused.
+func orderNeverQueued(tr *Trade) {
+	s := tr.Sale(3, 0, mug)
+	made, lost := tr.Order(s, 1, "a", Line(mug, 1)), tr.Order(s, 2, "a", Line(mug, 1))
+	for _, d := range []*order.Draft{made, lost} {
+		d.Claim.Queued, d.SettledAt = true, tr.Clock.Now()
+	}
+	tr.want(tr.Commit(made)[0], order.Accepted)
+	refusal := func(d *order.Draft) order.Refusal {
+		return order.Refusal{Order: d.Order.ID, Sale: s.ID, Customer: d.Order.Customer, Code: fault.OrderClosed, At: tr.Clock.Now()}
+	}
+	for range 2 {
+		refused, err := tr.Store.Refuse(tr.T.Context(), []order.Refusal{refusal(made), refusal(lost)})
+		if err != nil || !slices.Equal(refused, []id.Order{lost.Order.ID}) {
+			tr.T.Errorf("refused are %v, %v; want %s alone", refused, err, lost.Order.ID)
+		}
+	}
+	tr.want(tr.Commit(lost)[0], order.Declined)
+	tr.want(tr.Commit(made)[0], order.Accepted)
+	tr.Pool(s.ID, mug, 3, 1, 0)
+	if got, err := tr.Store.Refusal(tr.T.Context(), lost.Order.ID); err != nil || got != refusal(lost) {
+		tr.T.Errorf("the refusal is %+v, %v", got, err)
+	}
+	if _, err := tr.Store.Refusal(tr.T.Context(), made.Order.ID); !errors.Is(err, fault.NotFound) {
+		tr.T.Errorf("the refusal of an order that was made: %v", err)
+	}
+}

@@ -24,6 +24,7 @@ func Sale(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"units move between general stock and a running sale", saleAllocated},
 		{"lists go from the newest, and tell which are open", saleLists},
 		{"the gate hears of every change", saleAnnounced},
+		{"a night reads the sale's pools, and what waits for payment", saleNight},
 	})
 }
 
@@ -232,4 +233,35 @@ func saleAnnounced(tr *Trade) {
 		{Sale: s.ID, Limit: 2, Open: true}, {Sale: s.ID, Limit: 2, Open: true}, {Sale: s.ID, Limit: 4, Open: true}, {Sale: s.ID, Limit: 4},
 		{Sale: s.ID, Limit: 4, Open: true}, {Sale: s.ID, Limit: 4, Ended: true},
 	})
+}
+
+func saleNight(tr *Trade) {
+	ctx := tr.T.Context()
+	s, other := tr.Sale(9, 0, mug, hat), tr.Sale(9, 0, mug)
+	night := func(what string, within time.Duration, wantPending, wantDue int64, want ...inventory.Stock) {
+		tr.T.Helper()
+		pools, err := tr.Store.SaleStock(ctx, s.ID)
+		must(tr.T, err)
+		same(tr.T, what+": pools", pools, want)
+		pending, due, err := tr.Store.SaleDue(ctx, s.ID, tr.Clock.Now().Add(within))
+		must(tr.T, err)
+		same(tr.T, what+": waiting and due", [2]int64{pending, due}, [2]int64{wantPending, wantDue})
+	}
+	pool := func(sku id.SKU, onHand, reserved, sold int64) inventory.Stock {
+		return inventory.Stock{Pool: inventory.Pool{Sale: s.ID, SKU: sku}, OnHand: onHand, Reserved: reserved, Sold: sold}
+	}
+	night("before anybody", time.Hour, 0, 0, pool(mug, 9, 0, 0), pool(hat, 9, 0, 0))
+	early := tr.Buy(s, 1, "early", Line(mug, 2))
+	paid := tr.Buy(s, 2, "paid", Line(mug, 1), Line(hat, 3))
+	tr.Buy(other, 1, "elsewhere", Line(mug, 4))
+	tr.Pay(paid)
+	tr.Clock.Advance(hold / 2)
+	tr.Buy(s, 3, "late", Line(hat, 1))
+	night("half of the first one's time is over", hold/2+time.Millisecond, 2, 1, pool(mug, 8, 2, 1), pool(hat, 6, 1, 3))
+	night("the moment itself is not before it", hold/2, 2, 0, pool(mug, 8, 2, 1), pool(hat, 6, 1, 3))
+	tr.Cancel(early)
+	night("cancelled", 2*hold, 1, 1, pool(mug, 8, 0, 1), pool(hat, 6, 1, 3))
+	if pools, err := tr.Store.SaleStock(ctx, s.ID+1<<30); err != nil || len(pools) != 0 {
+		tr.T.Errorf("a sale that is not there: %v, %v", pools, err)
+	}
 }

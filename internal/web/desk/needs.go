@@ -13,10 +13,19 @@ import (
 	"github.com/tidegate/tidegate/internal/order"
 	"github.com/tidegate/tidegate/internal/payment"
 	"github.com/tidegate/tidegate/internal/sale"
+	"github.com/tidegate/tidegate/internal/web/entry"
+	"github.com/tidegate/tidegate/internal/webhook"
 )
 
-// Accounts looks after keys, and after what is written down of admins: see account.Service.
+// Accounts looks after customers and keys, and after what is written down of admins: see account.Service.
 type Accounts interface {
+	Find(ctx context.Context, email string, before id.Customer, limit int) ([]account.Customer, error)
+	Customer(ctx context.Context, customer id.Customer) (account.Customer, error)
+	Sessions(ctx context.Context, customer id.Customer) ([]account.Session, error)
+	EndSession(ctx context.Context, customer id.Customer, session id.Session) error
+	EndSessions(ctx context.Context, customer id.Customer) (int, error)
+	Block(ctx context.Context, customer id.Customer) (account.Customer, error)
+	Unblock(ctx context.Context, customer id.Customer) (account.Customer, error)
 	Acting(ctx context.Context, who account.Admin, verb, subject, reason string) context.Context
 	Log(ctx context.Context, f auditlog.Filter) ([]auditlog.Entry, error)
 	CreateKey(ctx context.Context, name string, roles []string) (account.Key, string, error)
@@ -37,7 +46,7 @@ type Sales interface {
 
 // Products is what is on sale, from memory: see catalog.Reader.
 type Products interface {
-	Product(ctx context.Context, product id.Product) (*catalog.Page, error)
+	entry.Products
 	ProductByCode(ctx context.Context, code string) (*catalog.Page, error)
 }
 
@@ -45,7 +54,9 @@ type Products interface {
 type Catalogue interface {
 	List(ctx context.Context, status catalog.Status, q catalog.ListQuery) (items []catalog.View, next string, err error)
 	Get(ctx context.Context, product id.Product) (catalog.View, error)
+	Create(ctx context.Context, in catalog.Input) (catalog.View, error)
 	Replace(ctx context.Context, product id.Product, version int64, in catalog.Input) (catalog.View, error)
+	Import(ctx context.Context, src catalog.Source, o catalog.ImportOptions) (catalog.ImportReport, error)
 }
 
 // Stock is the pools and their ledger: see inventory.Service.
@@ -59,6 +70,7 @@ type Stock interface {
 type Orders interface {
 	Find(ctx context.Context, o id.Order) (order.Order, error)
 	Search(ctx context.Context, f order.Filter) ([]order.Order, error)
+	List(ctx context.Context, c id.Customer, before id.Order, limit int) ([]order.Order, error)
 	Fulfil(ctx context.Context, o id.Order) (order.Order, error)
 }
 
@@ -76,6 +88,18 @@ type Letters interface {
 	Letter(ctx context.Context, number int64) (delivery.Letter, error)
 	Replay(ctx context.Context, number int64) error
 	Drop(ctx context.Context, number int64) error
+}
+
+// Webhooks looks after the addresses that are told of events: see webhook.Service.
+type Webhooks interface {
+	Create(ctx context.Context, in webhook.Input) (webhook.Endpoint, error)
+	Endpoints(ctx context.Context) ([]webhook.Endpoint, error)
+	Endpoint(ctx context.Context, e id.Endpoint) (webhook.Endpoint, error)
+	Pause(ctx context.Context, e id.Endpoint, why string) (webhook.Endpoint, error)
+	Resume(ctx context.Context, e id.Endpoint) (webhook.Endpoint, error)
+	Delete(ctx context.Context, e id.Endpoint) error
+	Deliveries(ctx context.Context, e id.Endpoint, state webhook.State, before int64, limit int) ([]webhook.Delivery, error)
+	Retry(ctx context.Context, e id.Endpoint, number int64) error
 }
 
 // Auditor checks the shop's data: see audit.Service.

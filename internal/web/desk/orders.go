@@ -13,6 +13,8 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/money"
 	"github.com/tidegate/tidegate/internal/order"
 	"github.com/tidegate/tidegate/internal/payment"
+	"github.com/tidegate/tidegate/internal/web/entry"
+	"github.com/tidegate/tidegate/internal/web/lang"
 	"github.com/tidegate/tidegate/internal/web/site"
 )
 
@@ -37,10 +39,12 @@ func (d *Desk) mountOrders() {
 type ordersPage struct {
 	Sale     id.Sale
 	Customer id.Customer
+	Asked    string // the customer, as they were asked for
+	From, To string // as datetime-local, in UTC
 	Status   order.Status
 	Statuses []order.Status
 	Orders   []order.Order
-	Next     id.Order
+	Older    string // the address of the next page; empty: there is none
 }
 
 func (d *Desk) showOrders(r *request) error {
@@ -51,51 +55,77 @@ func (d *Desk) showOrders(r *request) error {
 		}
 		return r.Redirect("/console/orders/" + o.String())
 	}
-	page := ordersPage{Status: order.Status(r.Query("status")), Statuses: order.Statuses()}
-	var before id.Order
-	var err error
-	if page.Sale, err = queryID[id.Sale](r, "sale"); err != nil {
+	f, page, err := d.ordersAsked(r)
+	if err != nil {
 		return err
 	}
-	if page.Customer, err = queryID[id.Customer](r, "customer"); err != nil {
-		return err
+	if page.Asked == "" || page.Customer != 0 { // who is asked for by an address that nobody has has no orders
+		if page.Orders, err = d.Orders.Search(r.Request.Context(), f); err != nil {
+			return err
+		}
 	}
-	if before, err = queryID[id.Order](r, "before"); err != nil {
-		return err
+	if len(page.Orders) > rowsOnPage {
+		page.Orders = page.Orders[:rowsOnPage]
+		q := r.Request.URL.Query()
+		q.Set("before", page.Orders[rowsOnPage-1].ID.String())
+		page.Older = "/console/orders?" + q.Encode()
+	}
+	return r.Show(http.StatusOK, d.orders, r.Lang.T("desk.orders"), page)
+}
+
+// ordersAsked reads what the address asks for. It returns fault.NotFound for what is no id, and fault.Invalid for what is no moment.
+func (d *Desk) ordersAsked(r *request) (f order.Filter, page ordersPage, err error) {
+	page = ordersPage{
+		Asked: r.Query("customer"), From: r.Query("from"), To: r.Query("to"), Status: order.Status(r.Query("status")), Statuses: order.Statuses(),
 	}
 	if !slices.Contains(page.Statuses, page.Status) {
 		page.Status = ""
 	}
-	page.Orders, err = d.Orders.Search(r.Request.Context(), order.Filter{
-		Sale: page.Sale, Customer: page.Customer, Status: page.Status, Before: before, Limit: rowsOnPage + 1,
-	})
-	if err != nil {
-		return err
+	f = order.Filter{Status: page.Status, Limit: rowsOnPage + 1}
+	if page.Sale, err = queryID[id.Sale](r, "sale"); err != nil {
+		return f, page, err
 	}
-	if len(page.Orders) > rowsOnPage {
-		page.Orders = page.Orders[:rowsOnPage]
-		page.Next = page.Orders[rowsOnPage-1].ID
+	if page.Customer, err = d.customerAsked(r, "customer"); err != nil {
+		return f, page, err
 	}
-	return r.Show(http.StatusOK, d.orders, "Orders", page)
+	f.Sale, f.Customer = page.Sale, page.Customer
+	if f.Before, err = queryID[id.Order](r, "before"); err != nil {
+		return f, page, err
+	}
+	for _, bound := range []struct {
+		field, text string
+		at          *time.Time
+	}{{"from", page.From, &f.From}, {"to", page.To, &f.To}} {
+		if bound.text == "" {
+			continue
+		}
+		if *bound.at, err = moment(bound.field, bound.text); err != nil {
+			return f, page, err
+		}
+	}
+	return f, page, nil
 }
 
 // orderPage is the story of an order.
 type orderPage struct {
 	order.Order
 	Lines   []orderLine
-	Story   []moment
+	Story   []happening
 	Refunds bool // the admin may refund
 }
 
 type orderLine struct {
 	order.Line
+	entry.Name
 	Price, Subtotal money.Amount
 }
 
-// moment is something that happened to an order.
-type moment struct {
-	At         time.Time
-	What, More string
+// happening is something that happened to an order: what, in the words of the language, by whom, and more about it.
+type happening struct {
+	At        time.Time
+	What, Who string
+	More      string
+	Until     time.Time // what More is, where it is a moment
 }
 
 func (d *Desk) showOrder(r *request) error {
@@ -109,43 +139,46 @@ func (d *Desk) showOrder(r *request) error {
 		return err
 	}
 	for _, l := range page.Order.Lines {
-		page.Lines = append(page.Lines, orderLine{
-			Line: l, Price: money.Of(l.UnitPrice, page.Total.Currency), Subtotal: money.Of(l.UnitPrice*l.Units, page.Total.Currency),
-		})
+		line := orderLine{Line: l, Price: money.Of(l.UnitPrice, page.Total.Currency), Subtotal: money.Of(l.UnitPrice*l.Units, page.Total.Currency)}
+		if line.Name, err = entry.NameOf(ctx, d.Products, 0, l.SKU); err != nil {
+			return err
+		}
+		page.Lines = append(page.Lines, line)
 	}
-	if page.Story, err = d.storyOf(ctx, &page.Order); err != nil {
+	if page.Story, err = d.storyOf(ctx, r.Lang, &page.Order); err != nil {
 		return err
 	}
-	return r.Show(http.StatusOK, d.order, "Order "+o.String(), page)
+	return r.Show(http.StatusOK, d.order, r.Lang.T("order.title", "id", o), page)
 }
 
 // storyOf tells what happened to an order, from first to last: its own moments, its payments and refunds, and what admins did.
-func (d *Desk) storyOf(ctx context.Context, o *order.Order) ([]moment, error) {
-	story := []moment{{o.CreatedAt, "Placed", "paid for until " + o.ExpiresAt.Format(time.RFC3339)}}
+func (d *Desk) storyOf(ctx context.Context, l *lang.Language, o *order.Order) ([]happening, error) {
+	story := []happening{{At: o.CreatedAt, What: l.T("story.placed"), More: l.T("story.pay_before"), Until: o.ExpiresAt}}
 	attempts, err := d.Payments.Attempts(ctx, o.Customer, o.ID)
 	if err != nil {
 		return nil, err
 	}
 	for _, a := range attempts {
-		story = append(story, moment{a.CreatedAt, "Payment begun", a.Provider + " " + a.ID.String()})
+		by := a.Provider + " " + a.ID.String()
+		story = append(story, happening{At: a.CreatedAt, What: l.T("story.payment_begun"), More: by})
 		if !a.SettledAt.IsZero() {
-			story = append(story, moment{a.SettledAt, "Payment " + string(a.Status), a.Provider + " " + a.ID.String()})
+			story = append(story, happening{At: a.SettledAt, What: l.T("story.payment", "status", l.Word("attempt", string(a.Status))), More: by})
 		}
 	}
 	if !o.PaidAt.IsZero() {
-		story = append(story, moment{o.PaidAt, "Paid", ""})
+		story = append(story, happening{At: o.PaidAt, What: l.T("story.paid")})
 	}
 	if !o.ClosedAt.IsZero() {
-		story = append(story, moment{o.ClosedAt, "Closed", "its units went back"})
+		story = append(story, happening{At: o.ClosedAt, What: l.T("story.closed"), More: l.T("story.returned")})
 	}
 	refunds, err := d.Payments.Refunds(ctx, payment.RefundFilter{Order: o.ID, Limit: payment.RefundsMax})
 	if err != nil {
 		return nil, err
 	}
 	for _, f := range refunds {
-		story = append(story, moment{f.CreatedAt, "Refund requested", f.Actor + ": " + f.Reason})
+		story = append(story, happening{At: f.CreatedAt, What: l.T("story.refund_requested"), Who: f.Actor, More: f.Reason})
 		if !f.SettledAt.IsZero() {
-			story = append(story, moment{f.SettledAt, "Refund " + string(f.Status), f.Refusal})
+			story = append(story, happening{At: f.SettledAt, What: l.T("story.refund", "status", l.Word("refund", string(f.Status))), More: f.Refusal})
 		}
 	}
 	entries, err := d.Accounts.Log(ctx, auditlog.Filter{Subject: o.ID.String(), Limit: rowsOnPage})
@@ -153,9 +186,9 @@ func (d *Desk) storyOf(ctx context.Context, o *order.Order) ([]moment, error) {
 		return nil, err
 	}
 	for _, e := range entries {
-		story = append(story, moment{e.At, e.Actor + ": " + e.Verb, e.Reason})
+		story = append(story, happening{At: e.At, What: l.Word("verb", e.Verb), Who: e.Actor, More: e.Reason})
 	}
-	slices.SortStableFunc(story, func(a, b moment) int { return cmp.Compare(a.At.UnixMilli(), b.At.UnixMilli()) })
+	slices.SortStableFunc(story, func(a, b happening) int { return cmp.Compare(a.At.UnixMilli(), b.At.UnixMilli()) })
 	return story, nil
 }
 

@@ -11,11 +11,16 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/money"
+	"github.com/tidegate/tidegate/internal/web/entry"
 	"github.com/tidegate/tidegate/internal/web/site"
 )
 
 func (d *Desk) mountProducts() {
 	d.page("GET /console/products", account.RoleCatalog, d.showProducts)
+	d.page("GET /console/products/new", account.RoleCatalog, func(r *request) error {
+		return r.Show(http.StatusOK, d.newProduct, r.Lang.T("desk.product.new"), d.Currency)
+	})
+	d.act("POST /console/products", account.RoleCatalog, "createProduct", d.createProduct)
 	d.page("GET /console/products/{id}", account.RoleCatalog, d.showProduct)
 	d.act("POST /console/products/{id}", account.RoleCatalog, "replaceProduct", d.changeProduct)
 	d.page("GET /console/stock/{id}", account.RoleCatalog, d.showStock)
@@ -44,7 +49,7 @@ func (d *Desk) showProducts(r *request) error {
 	if next != "" && len(found) > 0 {
 		page.Next = found[len(found)-1].ID
 	}
-	return r.Show(http.StatusOK, d.products, "Products", page)
+	return r.Show(http.StatusOK, d.products, r.Lang.T("desk.products"), page)
 }
 
 // productPage is one product. What is not on the form stays as it is.
@@ -63,6 +68,22 @@ func (d *Desk) showProduct(r *request) error {
 		return err
 	}
 	return r.Show(http.StatusOK, d.product, v.Title, productPage{v, d.Currency})
+}
+
+// createProduct makes a product of one variant: one of several comes by import, or by the API.
+func (d *Desk) createProduct(ctx context.Context, r *request) (string, error) {
+	price, err := money.Parse(r.Form("price"), d.Currency)
+	if err != nil {
+		return "", fault.Bad("price", "%q is not a price: %s", r.Form("price"), err)
+	}
+	v, err := d.Catalogue.Create(ctx, catalog.Input{Product: catalog.Product{
+		Handle: r.Form("handle"), Title: r.Form("title"), Description: r.Form("description"), Status: catalog.Status(r.Form("status")),
+		Variants: []catalog.Variant{{Code: r.Form("code"), Price: price}},
+	}})
+	if err != nil {
+		return "", err
+	}
+	return "/console/products/" + v.ID.String(), nil
 }
 
 // changeProduct changes title, description, status and prices of a product, of the version that the form was made from.
@@ -98,7 +119,8 @@ func (d *Desk) changeProduct(ctx context.Context, r *request) (string, error) {
 
 // stockPage is the pools of a SKU and what was done to them by hand.
 type stockPage struct {
-	SKU       id.SKU
+	SKU id.SKU
+	entry.Name
 	Pools     []inventory.Stock
 	Movements []inventory.Movement
 	Next      id.Movement
@@ -116,6 +138,9 @@ func (d *Desk) showStock(r *request) error {
 	}
 	ctx := r.Request.Context()
 	page := stockPage{SKU: sku, Key: "console-" + strconv.FormatInt(d.Clock.Now().UnixNano(), 36)}
+	if page.Name, err = entry.NameOf(ctx, d.Products, 0, sku); err != nil {
+		return err
+	}
 	if page.Pools, err = d.Stock.Pools(ctx, sku); err != nil {
 		return err
 	}
@@ -126,7 +151,7 @@ func (d *Desk) showStock(r *request) error {
 		page.Movements = page.Movements[:rowsOnPage]
 		page.Next = page.Movements[rowsOnPage-1].ID
 	}
-	return r.Show(http.StatusOK, d.stock, "Stock of SKU "+sku.String(), page)
+	return r.Show(http.StatusOK, d.stock, r.Lang.T("desk.stock.of", "name", page.Name.String()), page)
 }
 
 func (d *Desk) adjustStock(ctx context.Context, r *request) (string, error) {

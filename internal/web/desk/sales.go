@@ -2,19 +2,18 @@ package desk
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/account"
-	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/money"
 	"github.com/tidegate/tidegate/internal/sale"
+	"github.com/tidegate/tidegate/internal/web/entry"
 	"github.com/tidegate/tidegate/internal/web/site"
 )
 
@@ -80,7 +79,7 @@ func (d *Desk) showSales(r *request) error {
 	for _, s := range found {
 		page.Sales = append(page.Sales, d.rowOf(s))
 	}
-	return r.Show(http.StatusOK, d.sales, "Sales", page)
+	return r.Show(http.StatusOK, d.sales, r.Lang.T("desk.sales"), page)
 }
 
 // queryID reads an id in the address; zero where there is none. It returns fault.NotFound.
@@ -104,9 +103,9 @@ type salePage struct {
 
 type saleItem struct {
 	sale.Item
-	Code, Title string
-	Left        int64
-	Known       bool // the gate holds the pool
+	entry.Name
+	Left  int64
+	Known bool // the gate holds the pool
 }
 
 func (d *Desk) showSale(r *request) error {
@@ -118,7 +117,7 @@ func (d *Desk) showSale(r *request) error {
 	for _, it := range s.Items {
 		row := saleItem{Item: it}
 		row.Left, row.Known = d.Levels.Level(inventory.Pool{Sale: s.ID, SKU: it.SKU})
-		if row.Title, row.Code, err = d.nameOf(r.Request.Context(), it.Product, it.SKU); err != nil {
+		if row.Name, err = entry.NameOf(r.Request.Context(), d.Products, it.Product, it.SKU); err != nil {
 			return err
 		}
 		page.Items = append(page.Items, row)
@@ -132,34 +131,6 @@ func (d *Desk) saleOf(r *request) (*sale.Sale, error) {
 		return nil, err
 	}
 	return d.Sales.Sale(r.Request.Context(), s)
-}
-
-// nameOf names a SKU: its product's title and its stock code. What is not published goes by its number.
-func (d *Desk) nameOf(ctx context.Context, p id.Product, sku id.SKU) (title, code string, err error) {
-	page, err := d.Products.Product(ctx, p)
-	if fault.CodeOf(err) == fault.NotFound {
-		return "SKU " + sku.String(), sku.String(), nil
-	}
-	v, err := viewOf(page, err)
-	if err != nil {
-		return "", "", err
-	}
-	for _, w := range v.Variants {
-		if w.SKU == sku {
-			return v.Title, w.Code, nil
-		}
-	}
-	return v.Title, sku.String(), nil
-}
-
-func viewOf(page *catalog.Page, err error) (v catalog.View, _ error) {
-	if err != nil {
-		return v, err
-	}
-	if err := json.Unmarshal(page.Body, &v); err != nil {
-		return v, fmt.Errorf("read a page of the catalogue: %w", err)
-	}
-	return v, nil
 }
 
 // changed carries out a change of the sale in the path and leads back to it.
@@ -236,7 +207,7 @@ func (d *Desk) showNewSale(r *request) error {
 		length := s.EndsAt.Sub(s.StartsAt)
 		page.StartsAt, page.EndsAt = opens.UTC().Format(formTime), opens.Add(length).UTC().Format(formTime)
 	}
-	return r.Show(http.StatusOK, d.terms, "New sale", page)
+	return r.Show(http.StatusOK, d.terms, r.Lang.T("desk.sale.new"), page)
 }
 
 func (d *Desk) showTerms(r *request) error {
@@ -257,11 +228,11 @@ func (d *Desk) fill(ctx context.Context, page *termsPage, s *sale.Sale) error {
 	page.StartsAt, page.EndsAt = s.StartsAt.Format(formTime), s.EndsAt.Format(formTime)
 	var lines strings.Builder
 	for _, it := range s.Items {
-		_, code, err := d.nameOf(ctx, it.Product, it.SKU)
+		name, err := entry.NameOf(ctx, d.Products, it.Product, it.SKU)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&lines, "%s %s %d\n", code, it.Price.Decimal(), it.Allocation)
+		fmt.Fprintf(&lines, "%s %s %d\n", name.Code, it.Price.Decimal(), it.Allocation)
 	}
 	page.Items = lines.String()
 	return nil
@@ -298,10 +269,10 @@ func (d *Desk) replaceSale(ctx context.Context, r *request) (string, error) {
 // termsOf reads the form of a sale's terms. It returns fault.Invalid, naming the field.
 func (d *Desk) termsOf(ctx context.Context, r *request) (terms sale.Sale, err error) {
 	terms = sale.Sale{Title: r.Form("title"), ShowsLeft: sale.Shows(r.Form("shows_left"))}
-	if terms.StartsAt, err = formMoment(r, "starts_at"); err != nil {
+	if terms.StartsAt, err = moment("starts_at", r.Form("starts_at")); err != nil {
 		return terms, err
 	}
-	if terms.EndsAt, err = formMoment(r, "ends_at"); err != nil {
+	if terms.EndsAt, err = moment("ends_at", r.Form("ends_at")); err != nil {
 		return terms, err
 	}
 	if terms.Limit, err = site.Number("limit_per_customer", r.Form("limit_per_customer"), 0, sale.LimitMax, 0); err != nil {
@@ -340,7 +311,7 @@ func (d *Desk) itemOf(ctx context.Context, line string) (it sale.Item, err error
 	if it.Allocation, err = site.Number("items", units, 1, sale.AllocationMax, 0); err != nil {
 		return it, err
 	}
-	v, err := viewOf(d.Products.ProductByCode(ctx, code))
+	v, err := entry.ViewOf(d.Products.ProductByCode(ctx, code))
 	if fault.CodeOf(err) == fault.NotFound {
 		return it, fault.Bad("items", "Nothing on the shelves has the stock code %q.", code)
 	}
@@ -355,9 +326,8 @@ func (d *Desk) itemOf(ctx context.Context, line string) (it sale.Item, err error
 	return it, nil
 }
 
-// formMoment reads a datetime-local field, in UTC.
-func formMoment(r *request, field string) (time.Time, error) {
-	text := r.Form(field)
+// moment reads what a datetime-local field has sent, in UTC. It returns fault.Invalid of the field.
+func moment(field, text string) (time.Time, error) {
 	for _, form := range []string{formTime, "2006-01-02T15:04"} {
 		if t, err := time.Parse(form, text); err == nil {
 			return t, nil

@@ -49,18 +49,16 @@ func (d *Desk) showKeys(r *request, made string) error {
 		page.Keys = page.Keys[:rowsOnPage]
 		page.Next = page.Keys[rowsOnPage-1].ID
 	}
-	return r.Show(http.StatusOK, d.keys, "Keys", page)
+	return r.Show(http.StatusOK, d.keys, r.Lang.T("desk.keys"), page)
 }
 
 // createKey answers with the page itself, not with a redirect: the key's text must stand in no address and no history.
 func (d *Desk) createKey(r *request) error {
-	reason := r.Form("reason")
-	if reason == "" {
-		return fault.Bad("reason", "Say why: it is kept in the audit log.")
+	ctx, err := d.acting(r, "createKey", "")
+	if err != nil {
+		return err
 	}
-	name := r.Form("name") // reads the form
-	ctx := d.Accounts.Acting(r.Request.Context(), r.who, "createKey", "", reason)
-	_, text, err := d.Accounts.CreateKey(ctx, name, r.Request.PostForm["role"])
+	_, text, err := d.Accounts.CreateKey(ctx, r.Form("name"), r.Request.PostForm["role"])
 	if err != nil {
 		return err
 	}
@@ -96,11 +94,12 @@ func (d *Desk) showLetters(r *request) error {
 		page.Letters = found[:rowsOnPage]
 		page.Next = page.Letters[rowsOnPage-1].Number
 	}
-	return r.Show(http.StatusOK, d.letters, "Dead letters", page)
+	return r.Show(http.StatusOK, d.letters, r.Lang.T("desk.letters"), page)
 }
 
-func letterNumber(r *request) (int64, error) {
-	n, err := strconv.ParseInt(r.Request.PathValue("id"), 10, 64)
+// pathNumber reads a number in the path. It returns fault.NotFound for what is none.
+func pathNumber(r *request, name string) (int64, error) {
+	n, err := strconv.ParseInt(r.Request.PathValue(name), 10, 64)
 	if err != nil || n < 1 {
 		return 0, fault.New(fault.NotFound, "There is nothing at this address.")
 	}
@@ -114,7 +113,7 @@ type letterPage struct {
 }
 
 func (d *Desk) showLetter(r *request) error {
-	n, err := letterNumber(r)
+	n, err := pathNumber(r, "id")
 	if err != nil {
 		return err
 	}
@@ -122,12 +121,12 @@ func (d *Desk) showLetter(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.Show(http.StatusOK, d.letter, "Dead letter "+strconv.FormatInt(n, 10), letterPage{l, string(l.Payload)})
+	return r.Show(http.StatusOK, d.letter, r.Lang.T("desk.letter", "number", n), letterPage{l, string(l.Payload)})
 }
 
 func (d *Desk) letterAct(do func(context.Context, int64) error) func(context.Context, *request) (string, error) {
 	return func(ctx context.Context, r *request) (string, error) {
-		n, err := letterNumber(r)
+		n, err := pathNumber(r, "id")
 		if err == nil {
 			err = do(ctx, n)
 		}
@@ -136,7 +135,7 @@ func (d *Desk) letterAct(do func(context.Context, int64) error) func(context.Con
 }
 
 func (d *Desk) showAudit(r *request, report *audit.Report) error {
-	return r.Show(http.StatusOK, d.audit, "Audit", report)
+	return r.Show(http.StatusOK, d.audit, r.Lang.T("desk.audit"), report)
 }
 
 // runAudit reads the shop's whole data: it may take a while, and the shop sells meanwhile.
@@ -169,5 +168,5 @@ func (d *Desk) showLog(r *request) error {
 		page.Entries = page.Entries[:rowsOnPage]
 		page.Next = page.Entries[rowsOnPage-1].ID
 	}
-	return r.Show(http.StatusOK, d.log, "Log", page)
+	return r.Show(http.StatusOK, d.log, r.Lang.T("desk.log"), page)
 }

@@ -76,6 +76,9 @@ func (c *Entry) home(v *site.Visit, who account.Admin) error {
 	return fault.New(fault.Forbidden, "No screen of the console is for this key's roles.").In("role")
 }
 
+// formBytesMax bounds a form of the console: the largest is the terms of a sale with as many items as it can have.
+const formBytesMax = 1 << 20
+
 // guarded has a handler see only those whose key has the role; without a role, everybody who is signed in.
 func (c *Entry) guarded(role account.Role, handler func(*site.Visit, account.Admin) error) func(*site.Visit) error {
 	return func(v *site.Visit) error {
@@ -92,6 +95,8 @@ func (c *Entry) guarded(role account.Role, handler func(*site.Visit, account.Adm
 		case role != "" && !who.May(role):
 			return fault.New(fault.Forbidden, "This needs a key with the role %s.", role).In("role")
 		}
+		v.Operator = who
+		v.Take(formBytesMax)
 		return handler(v, who)
 	}
 }

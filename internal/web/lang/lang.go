@@ -166,6 +166,14 @@ func (l *Language) T(key string, pairs ...any) string {
 // Has reports whether there are words for a key.
 func (l *Language) Has(key string) bool { return l.words[key] != nil }
 
+// Word returns the words of a name under a prefix, such as those of a status; where there are none, the name itself.
+func (l *Language) Word(prefix, name string) string {
+	if key := prefix + "." + name; l.Has(key) {
+		return l.T(key)
+	}
+	return name
+}
+
 // form names the plural form of n. See https://cldr.unicode.org/index/cldr-spec/plural-rules.
 func (l *Language) form(n int64) string {
 	names := map[plural.Form]string{plural.Zero: "zero", plural.One: "one", plural.Two: "two", plural.Few: "few", plural.Many: "many"}

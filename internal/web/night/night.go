@@ -21,6 +21,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/order"
 	"github.com/tidegate/tidegate/internal/sale"
+	"github.com/tidegate/tidegate/internal/web/entry"
 	"github.com/tidegate/tidegate/internal/web/site"
 )
 
@@ -31,6 +32,7 @@ var files embed.FS
 type Sales interface {
 	Published(ctx context.Context, s id.Sale) (*sale.Sale, error)
 	Open() []*sale.Sale
+	Rehearsals() []*sale.Sale
 	Change(ctx context.Context, c sale.Change) (*sale.Sale, error)
 	Move(ctx context.Context, s id.Sale, to sale.Status, actor string) (*sale.Sale, error)
 	Allocate(ctx context.Context, a sale.Allocation) (*sale.Sale, error)
@@ -69,10 +71,12 @@ type Parts struct {
 	Orders Orders
 	Books  Books
 	Levels sale.Levels
-	Log    Log
-	Meter  *Meter
-	Clock  clock.Clock
-	Errors *slog.Logger
+	// Products name what is sold.
+	Products entry.Products
+	Log      Log
+	Meter    *Meter
+	Clock    clock.Clock
+	Errors   *slog.Logger
 }
 
 // Night serves the screen. Safe for concurrent use.
@@ -99,8 +103,16 @@ func Mount(p Parts) *Night {
 	return n
 }
 
+// rehearsalsMax bounds the rehearsals that are listed: their sales are open for a day.
+const rehearsalsMax = 5
+
+// nightsPage is what can be watched.
+type nightsPage struct{ Sales, Rehearsals []*sale.Sale }
+
 func (n *Night) showList(v *site.Visit, _ account.Admin) error {
-	return v.Show(http.StatusOK, n.list, v.Lang.T("night.title"), n.Sales.Open())
+	rehearsals := n.Sales.Rehearsals()
+	page := nightsPage{n.Sales.Open(), rehearsals[:min(len(rehearsals), rehearsalsMax)]}
+	return v.Show(http.StatusOK, n.list, v.Lang.T("night.title"), page)
 }
 
 // nightPage is what the screen shows before the first second is told.
@@ -108,6 +120,13 @@ type nightPage struct {
 	*sale.Sale
 	Phase sale.Status
 	Told  string // what the operator has just done
+	Names []named
+}
+
+// named is an item of the sale.
+type named struct {
+	SKU id.SKU
+	entry.Name
 }
 
 func (n *Night) sale(v *site.Visit) (*sale.Sale, error) {
@@ -127,6 +146,13 @@ func (n *Night) show(v *site.Visit, _ account.Admin) error {
 	page := nightPage{Sale: sl, Phase: sl.Phase(n.Clock.Now()), Told: v.Query("did")}
 	if !v.Lang.Has("night.did." + page.Told) {
 		page.Told = ""
+	}
+	for _, it := range sl.Items {
+		name, err := entry.NameOf(v.Request.Context(), n.Products, it.Product, it.SKU)
+		if err != nil {
+			return err
+		}
+		page.Names = append(page.Names, named{it.SKU, name})
 	}
 	return v.Show(http.StatusOK, n.page, sl.Title, page)
 }

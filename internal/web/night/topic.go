@@ -11,6 +11,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/order"
 	"github.com/tidegate/tidegate/internal/sale"
+	"github.com/tidegate/tidegate/internal/web/entry"
 )
 
 const (
@@ -146,18 +147,20 @@ type told struct {
 }
 
 type toldItem struct {
-	SKU      string `json:"sku"`
+	Name     string `json:"name"`
+	Code     string `json:"code"`
 	Left     int64  `json:"left"`
 	Reserved int64  `json:"reserved"`
 	Sold     int64  `json:"sold"`
 }
 
 type toldOrder struct {
-	ID     string       `json:"id"`
-	At     int64        `json:"at"`
-	Units  int64        `json:"units"`
-	Total  string       `json:"total"`
-	Status order.Status `json:"status"`
+	ID       string       `json:"id"`
+	At       int64        `json:"at"`
+	Units    int64        `json:"units"`
+	Total    string       `json:"total"`
+	Currency string       `json:"currency"`
+	Status   order.Status `json:"status"`
 }
 
 // look reads what a second shows.
@@ -180,7 +183,11 @@ func (n *Night) look(ctx context.Context, s id.Sale, now time.Time) (told, error
 			out.Gate += max(level, 0)
 		}
 		if i < shownItems {
-			out.Items = append(out.Items, toldItem{SKU: p.SKU.String(), Left: p.Available(), Reserved: p.Reserved, Sold: p.Sold})
+			name, err := entry.NameOf(ctx, n.Products, productOf(sl, p.SKU), p.SKU)
+			if err != nil {
+				return out, err
+			}
+			out.Items = append(out.Items, toldItem{Name: name.String(), Code: name.Code, Left: p.Available(), Reserved: p.Reserved, Sold: p.Sold})
 		}
 	}
 	for _, it := range sl.Items {
@@ -195,7 +202,16 @@ func (n *Night) look(ctx context.Context, s id.Sale, now time.Time) (told, error
 	}
 	for i := range last {
 		o := &last[i]
-		out.Last = append(out.Last, toldOrder{ID: o.ID.String(), At: o.CreatedAt.UnixMilli(), Units: o.Units, Total: o.Total.Decimal(), Status: o.Status})
+		out.Last = append(out.Last, toldOrder{ID: o.ID.String(), At: o.CreatedAt.UnixMilli(), Units: o.Units, Total: o.Total.Decimal(), Currency: string(o.Total.Currency), Status: o.Status})
 	}
 	return out, nil
+}
+
+// productOf returns the product of an item; zero for what is no item any more.
+func productOf(sl *sale.Sale, sku id.SKU) id.Product {
+	i := slices.IndexFunc(sl.Items, func(it sale.Item) bool { return it.SKU == sku })
+	if i < 0 {
+		return 0
+	}
+	return sl.Items[i].Product
 }

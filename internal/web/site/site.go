@@ -150,7 +150,7 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		v.fail(fault.Wrap(fault.Forbidden, err, "The request came from a page of another site."))
 		return
 	}
-	s.mux.ServeHTTP(v, r)
+	s.mux.ServeHTTP(v, v.Request)
 }
 
 // finish records the answer, and makes one of a panic.

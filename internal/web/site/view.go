@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/account"
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
@@ -35,11 +36,17 @@ type part struct {
 	Of   any
 }
 
-// question is what the console's template "ask" asks: what will be done, where that is sent, and what it means.
-type question struct{ Word, Action, Note string }
+// question is what the console's template "ask" asks: what will be done, where that is sent, and what it means, the first and the
+// last as keys of the language. Grave ones cannot be taken back.
+type question struct {
+	View               View
+	Word, Action, Note string
+	Grave              bool
+}
 
 var funcs = template.FuncMap{
-	"ask":     func(word, action, note string) question { return question{word, action, note} },
+	"ask":     func(v View, word, action, note string) question { return question{v, word, action, note, false} },
+	"grave":   func(v View, word, action, note string) question { return question{v, word, action, note, true} },
 	"arg":     func(v View, of any) part { return part{v, of} },
 	"minutes": func(d time.Duration) int64 { return int64(math.Ceil(d.Minutes())) },
 }
@@ -77,15 +84,29 @@ type View struct {
 	// Path is the address of this page, for the language switch to come back to.
 	Path string
 
-	site *Site
-	lang *lang.Language
+	site     *Site
+	lang     *lang.Language
+	operator account.Admin
+	at       string // the path that was asked for, also where a form was sent
 }
 
 // T returns the words of a key: see lang.Language.T.
 func (v View) T(key string, pairs ...any) string { return v.lang.T(key, pairs...) }
 
+// Word returns the words of a name under a prefix: see lang.Language.Word.
+func (v View) Word(prefix string, name any) string { return v.lang.Word(prefix, fmt.Sprint(name)) }
+
+// May reports whether the operator who looks may see what needs a role; false for everyone else.
+func (v View) May(role string) bool { return v.operator.May(account.Role(role)) }
+
 // In reports whether the page's address begins with a path.
-func (v View) In(path string) bool { return strings.HasPrefix(v.Path, path) }
+func (v View) In(path string) bool { return strings.HasPrefix(v.at, path) }
+
+// At reports whether the page's address, without its parameters, is a path.
+func (v View) At(path string) bool {
+	at, _, _ := strings.Cut(v.Path, "?")
+	return at == path
+}
 
 // Lang returns the language's tag.
 func (v View) Lang() string { return v.lang.Tag }
@@ -118,6 +139,11 @@ func (v View) Picture(p id.Product, own []catalog.Picture) string {
 func (v View) Moment(t time.Time) template.HTML {
 	stamp := t.UTC().Format(time.RFC3339)
 	return template.HTML(`<time datetime="` + stamp + `">` + template.HTMLEscapeString(v.lang.Time(t)) + `</time>`)
+}
+
+// Day is Moment for a list, where a script writes less of it.
+func (v View) Day(t time.Time) template.HTML {
+	return template.HTML(strings.Replace(string(v.Moment(t)), "<time ", "<time data-short ", 1))
 }
 
 // Fault says a fault in the shopper's language: one sentence.
@@ -169,6 +195,12 @@ func (v *Visit) ShowPart(t *template.Template, part string, data any) error {
 	return v.show(http.StatusOK, t, part, "", data)
 }
 
+// Part returns a template of a page without the frame, for a script to put in its place.
+func (v *Visit) Part(t *template.Template, part string, data any) (string, error) {
+	body, err := render(t, part, v.view("", false, data))
+	return string(body), err
+}
+
 func (v *Visit) show(status int, t *template.Template, part, title string, data any) error {
 	_, signedIn := v.Who()
 	body, err := render(t, part, v.view(title, signedIn, data))
@@ -199,7 +231,7 @@ func (v *Visit) view(title string, signedIn bool, data any) View {
 	if v.Request.Method == http.MethodGet {
 		path = v.Request.URL.RequestURI()
 	}
-	return View{Data: data, Title: title, SignedIn: signedIn, Path: path, site: v.site, lang: v.Lang}
+	return View{Data: data, Title: title, SignedIn: signedIn, Path: path, site: v.site, lang: v.Lang, operator: v.Operator, at: v.Request.URL.Path}
 }
 
 // render runs a template. It returns an error for one that fails.

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"io"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -21,6 +22,8 @@ type Visit struct {
 	Request *http.Request
 	// Lang is the language to answer in.
 	Lang *lang.Language
+	// Operator is who looks at a page of the console; its zero value elsewhere.
+	Operator account.Admin
 
 	site      *Site
 	recorder  Recorder
@@ -28,10 +31,11 @@ type Visit struct {
 	status    int
 	replaced  bool // the mux's own refusal was replaced by a page
 	who       account.Principal
-	known     bool // who has been found out
+	known     bool          // who has been found out
+	body      io.ReadCloser // as it comes, unbounded
 }
 
-// formBytesMax bounds a form: the largest is a search, or a password.
+// formBytesMax bounds a form of the storefront: the largest is a search, or a password.
 const formBytesMax = 16 << 10
 
 func (s *Site) newVisit(w http.ResponseWriter, r *http.Request) *Visit {
@@ -44,9 +48,17 @@ func (s *Site) newVisit(w http.ResponseWriter, r *http.Request) *Visit {
 	v.Lang = s.Langs.Find(v.cookie(languageCookie), r.Header.Get("Accept-Language"))
 	if r.Method != http.MethodGet {
 		v.Request = r.WithContext(telemetry.WithRequestID(r.Context(), v.requestID))
-		v.Request.Body = http.MaxBytesReader(w, r.Body, formBytesMax)
+		v.body = r.Body
+		v.Take(formBytesMax)
 	}
 	return v
+}
+
+// Take bounds what is read of the request's body, in bytes. Call it before the form is read.
+func (v *Visit) Take(bytesMax int64) {
+	if v.body != nil {
+		v.Request.Body = http.MaxBytesReader(v.ResponseWriter, v.body, bytesMax)
+	}
 }
 
 // Unwrap lets http.ResponseController find the connection.
@@ -111,7 +123,12 @@ func (v *Visit) Client() netip.Addr { return v.site.Client(v.Request) }
 func (v *Visit) Form(name string) string { return strings.TrimSpace(v.Request.PostFormValue(name)) }
 
 // Query returns a parameter of the address.
-func (v *Visit) Query(name string) string { return strings.TrimSpace(v.Request.URL.Query().Get(name)) }
+func (v *Visit) Query(name string) string {
+	if v.Request.URL.RawQuery == "" {
+		return "" // as most have it: nothing is parsed
+	}
+	return strings.TrimSpace(v.Request.URL.Query().Get(name))
+}
 
 // PathID reads an id in the path. It returns fault.NotFound for what is none: such an address has nothing.
 func PathID[T ~int64](v *Visit, name string) (T, error) {

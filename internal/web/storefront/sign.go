@@ -50,7 +50,7 @@ func (p *signPage) title(v *site.Visit) string {
 func (s *Storefront) again(v *site.Visit, page signPage, err error) error {
 	f := fault.As(err)
 	switch f.Code {
-	case fault.Invalid, fault.Conflict, fault.Unauthenticated, fault.TooManyRequests:
+	case fault.Invalid, fault.Conflict, fault.Unauthenticated, fault.Forbidden, fault.TooManyRequests:
 		page.Wrong = f
 		return v.Show(f.Code.Row().Status, s.sign, page.title(v), page)
 	}

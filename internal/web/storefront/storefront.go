@@ -29,7 +29,9 @@ type Parts struct {
 	Sales    Sales
 	Products Products
 	Levels   sale.Levels
-	Clock    clock.Clock
+	// HasNothing reports whether a shopper is known, from memory, to have no order in a sale: then none is looked for.
+	HasNothing func(s id.Sale, c id.Customer) bool
+	Clock      clock.Clock
 	// Provider is the payment provider that the storefront leads to.
 	Provider string
 	// ViewersMax bounds those who are sent a sale's numbers as they change.

@@ -7,16 +7,21 @@ local head = redis.call('HMGET', KEYS[1], 'epoch', 'placed')
 if not head[1] then return -1 end
 if head[1] ~= ARGV[1] then return -2 end
 local reached, late = tonumber(head[2]), 0
+local orders, done = {}, {}
+for i = 4, #ARGV, 7 do orders[#orders + 1] = ARGV[i] end
+local records = redis.call('HMGET', KEYS[3], unpack(orders))
 for i = 3, #ARGV, 7 do
   local position, order, who, key, body = tonumber(ARGV[i]), ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
   if position > reached then
     reached = position
-    local record = redis.call('HGET', KEYS[3], order)
-    local known = redis.call('HGET', KEYS[2], who .. ':' .. key)
-    local its = known and string.sub(known, 17) == order
+    local record, its = records[(i + 4) / 7], false
+    if not record or ARGV[2] == '0' then
+      local known = redis.call('HGET', KEYS[2], who .. ':' .. key)
+      its = known and string.sub(known, 17) == order
+    end
     if record then
-      redis.call('HDEL', KEYS[3], order)
-      if its and ARGV[2] == '0' then redis.call('HDEL', KEYS[2], who .. ':' .. key) end
+      done[#done + 1] = order
+      if its then redis.call('HDEL', KEYS[2], who .. ':' .. key) end
     elseif not its then
       late = late + 1
       for sku, n in string.gmatch(ARGV[i + 6], '(%d+):(%d+),') do
@@ -36,6 +41,7 @@ for i = 3, #ARGV, 7 do
     end
   end
 end
+if #done > 0 then redis.call('HDEL', KEYS[3], unpack(done)) end
 redis.call('HSET', KEYS[1], 'placed', string.format('%.0f', reached))
 if late > 0 then redis.call('HINCRBY', KEYS[1], 'version', 1) end
 return late

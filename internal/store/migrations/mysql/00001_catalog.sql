@@ -1,7 +1,8 @@
 -- +goose Up
 
 -- The tables of migrations/sqlite, as MySQL, MariaDB, TiDB and Vitess take them. What is said there of a table is not
--- repeated here. MySQL commits each statement of a migration by itself: each can be repeated after a crash.
+-- repeated here. MySQL commits each statement of a migration by itself: each can be repeated after a crash. An ALTER TABLE can
+-- be, because the migrator takes a column that is there for added.
 --
 -- No foreign keys, no AUTO_INCREMENT. Texts that are compared or are keys are VARBINARY: they compare by bytes, trailing
 -- spaces included, which no collation that all these engines know does. A partial index is an index that leads with the

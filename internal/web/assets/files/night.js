@@ -7,7 +7,10 @@
   const language = document.documentElement.lang;
   const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
   const fine = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
+  const time = new Intl.NumberFormat(language, { maximumSignificantDigits: 3 });
   const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+  const moneys = {};
+  const money = (currency) => (moneys[currency] ||= new Intl.NumberFormat(language, { style: "currency", currency }));
   const $ = (s) => night.querySelector(s);
   const at = (m, path) => path.split(".").reduce((o, k) => o[k], m);
   const words = Object.fromEntries($("[data-last]").dataset.statuses.split("|").map((s) => s.split("=")));
@@ -26,14 +29,15 @@
     for (const p of plots) p.plot.destroy();
     const d = dark.matches;
     const ink = d ? "#a3ada7" : "#5b6560", line = d ? "#2e3733" : "#e2dfd5";
-    const colours = d ? ["#5fcdbd", "#d9b36c", "#ffab8a"] : ["#0d6b63", "#a0741a", "#9c3415"];
+    const [tide, sand, alarm] = d ? ["#5fcdbd", "#d9b36c", "#ffab8a"] : ["#0d6b63", "#a0741a", "#9c3415"];
     plots = [...night.querySelectorAll("[data-plot]")].map((box) => {
       const names = box.dataset.names.split("|");
+      const colours = [tide, sand, box.dataset.plot === "rates" ? alarm : ink]; // what is left is no failure
       const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
       const plot = new uPlot({
         width: Math.max(200, box.clientWidth), height: 190, cursor: { points: { show: false } }, legend: { live: true },
         scales: { y: { range: (u, lo, hi) => [0, Math.max(1, hi * 1.1)] } },
-        axes: [{ ...axis, values: (u, v) => v.map((s) => clock.format(s * 1000)), space: 90 }, { ...axis, size: 56, values: (u, v) => v.map((n) => whole.format(n)) }],
+        axes: [{ ...axis, size: 32, values: (u, v) => v.map((s) => clock.format(s * 1000)), space: 90 }, { ...axis, size: 56, values: (u, v) => v.map((n) => whole.format(n)) }],
         series: [{ value: (u, s) => (s == null ? "–" : clock.format(s * 1000)) }].concat(names.map((label, i) => ({
           label, stroke: colours[i], width: 2, points: { show: false }, value: (u, n) => (n == null ? "–" : fine.format(n)),
         }))),
@@ -47,6 +51,8 @@
       const columns = rows.map(p.of);
       p.plot.setData([rows.map((m) => m.at / 1000), ...p.plot.series.slice(1).map((_, i) => columns.map((c) => c[i]))]);
     }
+    // Where nobody points, the words below a plot say what is now; once it is drawn, for drawing clears them.
+    setTimeout(() => { for (const p of plots) if (rows.length && !(p.plot.cursor.left >= 0)) p.plot.setLegend({ idx: rows.length - 1 }); }, 50);
   };
 
   const cell = (row, text, number) => {
@@ -62,14 +68,15 @@
     m.drift = m.gate - m.left;
     for (const n of night.querySelectorAll("[data-n]")) {
       const value = at(m, n.dataset.n);
-      const text = "ms" in n.dataset ? fine.format(value) + " ms" : whole.format(value);
+      const text = "ms" in n.dataset ? (value > 0 ? time.format(value) + " ms" : "–") : whole.format(value);
       if (n.textContent !== text) n.textContent = text;
       if ("alarm" in n.dataset) n.classList.toggle("on", value > 0);
     }
     const items = document.createElement("tbody"), last = document.createElement("tbody");
     for (const i of m.items) {
       const r = items.insertRow();
-      cell(r, i.sku);
+      cell(r, i.name);
+      r.cells[0].title = i.code;
       for (const n of [i.sold, i.reserved, i.left]) cell(r, whole.format(n), true);
     }
     for (const o of m.last) {
@@ -77,7 +84,7 @@
       cell(r, clock.format(o.at));
       cell(r, o.id);
       cell(r, whole.format(o.units), true);
-      cell(r, o.total, true);
+      cell(r, money(o.currency).format(o.total), true);
       cell(r, words[o.status] || o.status);
     }
     $("[data-items]").replaceChildren(...items.rows);

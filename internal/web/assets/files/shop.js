@@ -22,10 +22,16 @@
     return days > 0 ? new Intl.NumberFormat(language, { style: "unit", unit: "day", unitDisplay: "narrow" }).format(days) + " " + rest : rest;
   };
 
-  // Moments in the shopper's own time.
+  // Moments in the shopper's own time: the seconds where there are any, and less of all in lists.
   const localise = (of) => {
-    const form = new Intl.DateTimeFormat(language, { day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
-    for (const t of all("time[datetime]", of)) t.textContent = form.format(new Date(t.dateTime));
+    const day = { day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit", hour12: false };
+    const whole = new Intl.DateTimeFormat(language, day);
+    const exact = new Intl.DateTimeFormat(language, { ...day, second: "2-digit" });
+    const short = new Intl.DateTimeFormat(language, { ...day, month: "short" });
+    for (const t of all("time[datetime]", of)) {
+      const at = new Date(t.dateTime);
+      t.textContent = ("short" in t.dataset ? short : at.getSeconds() ? exact : whole).format(at);
+    }
   };
 
   // A sale: its phase is the clock's to say between two messages.

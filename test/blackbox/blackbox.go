@@ -19,12 +19,12 @@ import (
 )
 
 // Patience bounds every wait for the shop. It is far beyond what a loaded machine needs, so that only a shop that hangs
-// meets it: five times as much in a long run, which may be stopped in between.
+// meets it: more in a long run, which may be stopped in between.
 var Patience = func() time.Duration {
 	if share.Long() {
 		return 5 * time.Minute
 	}
-	return time.Minute
+	return 2 * time.Minute
 }()
 
 // pollEvery is the pause between two looks at something that is waited for.

@@ -59,6 +59,10 @@ func TestConsoleNight(t *testing.T) {
 	s.Press(`form[action$="/pause"] button`)
 	watching.AwaitWithin(2*time.Second, "the shopper's button is paused", state+` === "paused"`)
 	s.Await("it is said", `document.querySelector(".notice.good") && document.querySelector("[data-night]").dataset.phase === "paused"`)
+	s.Await("the page stands still", `document.querySelector("[data-heard]")`)
+	if phase := eval[string](s, `document.querySelector("[data-night]").dataset.phase`); phase != "paused" {
+		t.Errorf("the second before the pause, told afterwards, has the page say that the sale is %s", phase)
+	}
 	s.Press(`details[data-phase-is="paused"] summary`)
 	s.Fill("#why-resume", "It is here")
 	s.Press(`form[action$="/resume"] button`)

@@ -119,6 +119,7 @@ func (n *Night) showList(v *site.Visit, _ account.Admin) error {
 type nightPage struct {
 	*sale.Sale
 	Phase sale.Status
+	At    int64  // when that was so, in Unix milliseconds
 	Told  string // what the operator has just done
 	Names []named
 }
@@ -143,7 +144,8 @@ func (n *Night) show(v *site.Visit, _ account.Admin) error {
 		return err
 	}
 	v.TellTime()
-	page := nightPage{Sale: sl, Phase: sl.Phase(n.Clock.Now()), Told: v.Query("did")}
+	now := n.Clock.Now()
+	page := nightPage{Sale: sl, Phase: sl.Phase(now), At: now.UnixMilli(), Told: v.Query("did")}
 	if !v.Lang.Has("night.did." + page.Told) {
 		page.Told = ""
 	}

@@ -61,10 +61,13 @@
     if (number) c.className = "n";
   };
   const show = (m) => {
-    night.dataset.phase = m.phase;
-    const timer = $("[data-clock]");
-    timer.dataset.starts = m.starts;
-    timer.dataset.ends = m.ends;
+    // The page may know better than the second before it: right after the operator's hand it does.
+    if (m.at >= Number(night.dataset.at)) {
+      night.dataset.phase = m.phase;
+      const timer = $("[data-clock]");
+      timer.dataset.starts = m.starts;
+      timer.dataset.ends = m.ends;
+    }
     m.drift = m.gate - m.left;
     for (const n of night.querySelectorAll("[data-n]")) {
       const value = at(m, n.dataset.n);

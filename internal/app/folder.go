@@ -44,6 +44,22 @@ func (e *HeldError) Error() string {
 // errLocked is what lockExclusive returns where someone else has the lock.
 var errLocked = errors.New("locked")
 
+// A lock that is held may be that of whoHolds, which takes it for a moment to see whether it is free: so it is tried again.
+const (
+	lockTries = 3
+	lockPause = 20 * time.Millisecond
+)
+
+// lockPatiently is lockExclusive for a lock that is to be kept.
+func lockPatiently(file *os.File) error {
+	err := lockExclusive(file)
+	for try := 1; errors.Is(err, errLocked) && try < lockTries; try++ {
+		time.Sleep(lockPause)
+		err = lockExclusive(file)
+	}
+	return err
+}
+
 // holdFolder creates the data folder where it is missing, readable by its owner alone, and locks it. It returns a
 // *HeldError where another process holds it. The lock ends with the process, however it ends.
 func holdFolder(path string) (*folder, error) {
@@ -58,7 +74,7 @@ func holdFolder(path string) (*folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot lock the data folder: %w", err)
 	}
-	if err := lockExclusive(lock); err != nil {
+	if err := lockPatiently(lock); err != nil {
 		_ = lock.Close()
 		if errors.Is(err, errLocked) {
 			return nil, &HeldError{Folder: abs, PID: readPID(abs)}

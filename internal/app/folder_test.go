@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestAFolderIsHeldByOne(t *testing.T) {
@@ -34,6 +35,34 @@ func TestAFolderIsHeldByOne(t *testing.T) {
 		t.Fatalf("after the first has closed it: %v", err)
 	}
 	if err := again.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestWhoAsksHoldsNobodyUp: a command that looks who holds a folder has its lock for a moment, and a shop that starts in it
+// must not be told that another one runs.
+func TestWhoAsksHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	if err := os.WriteFile(filepath.Join(path, lockFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lockExclusive(lock); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(lockPause/4, func() {
+		_ = unlock(lock)
+		_ = lock.Close()
+	})
+	f, err := holdFolder(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
 		t.Error(err)
 	}
 }

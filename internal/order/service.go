@@ -230,7 +230,9 @@ func (s *Service) try(ctx context.Context, until time.Time, d *Draft) (placed Pl
 	}
 	switch a.Verdict {
 	case inventory.Reserved, inventory.Unguarded:
-		crashpoint.Pass(crashpoint.ReserveAfter)
+		if a.Verdict == inventory.Reserved {
+			crashpoint.Pass(crashpoint.ReserveAfter)
+		}
 		if d.Claim.Queued && d.Claim.Sale == 0 {
 			if placed, known, err := s.ordered(ctx, d); known {
 				return placed, false, err

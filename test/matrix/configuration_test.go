@@ -35,7 +35,7 @@ var configurations = []configuration{
 		[]string{"order.append", "store.stamp", "shared."}},
 	{"queue over rabbitmq, mysql and redis", 0, 2, queued(onMySQLAndRedis, func(s *stage) string { return "amqp://guest:guest@" + engine.RabbitMQ(s).Address }), blackbox.Patience,
 		[]string{"order.append", "store.checkpoint", "gate.rebuild"}},
-	{"queue over kafka", 0, 3, queued(embedded, func(s *stage) string { return "kafka://" + engine.Kafka(s) }), blackbox.Patience,
+	{"queue over kafka", 2, 3, queued(embedded, func(s *stage) string { return "kafka://" + engine.Kafka(s) }), blackbox.Patience,
 		[]string{"order.append", "store.stamp", "shared."}},
 }
 

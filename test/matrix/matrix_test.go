@@ -196,7 +196,7 @@ func (s *stage) end() {
 func (s *stage) prepare() *round {
 	r := &round{
 		stage: s, book: blackbox.NewBook(nil), taken: map[string]bool{}, cancelled: map[string]bool{}, paid: map[string]string{}, refunded: map[string]bool{},
-		promised: map[string]blackbox.Purchase{},
+		promised: map[string]blackbox.Purchase{}, waiting: map[string]blackbox.Purchase{},
 	}
 	r.sale = s.shop.Open(blackbox.Terms{SKUs: []string{s.sku}, Allocation: allocation, Limit: limit, PaymentSeconds: 10})
 	s.shop.Schedule(blackbox.Terms{SKUs: []string{s.sku}, Allocation: allocation, In: clockIn, Lasts: clockLasts})

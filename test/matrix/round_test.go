@@ -33,6 +33,8 @@ const (
 	pause = 100 * time.Millisecond
 	// after is how long the load goes on where the process still lives after the moment.
 	after = 700 * time.Millisecond
+	// askEvery is the pause between two questions after an order that was queued, whose buyer has gone.
+	askEvery = 20 * time.Millisecond
 )
 
 // round is a sale, those who buy in it, and what they were told.
@@ -47,6 +49,7 @@ type round struct {
 	paid      map[string]string            // orders whose money the cashier took, and the payment
 	refunded  map[string]bool              // orders whose refund was promised
 	promised  map[string]blackbox.Purchase // orders that were said to be queued
+	waiting   map[string]blackbox.Purchase // by key, those of them that were not decided when they were last asked after
 	began     time.Time
 }
 
@@ -132,11 +135,14 @@ func (r *round) leave(random *rand.Rand) {
 
 func (r *round) note(p blackbox.Purchase, a blackbox.Answer) {
 	r.book.Note(p, a)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	var ticket struct{ ID, Status string }
-	if a.Status == 202 && json.Unmarshal(a.Body, &ticket) == nil && ticket.Status == "queued" {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.promised[ticket.ID] = p
+	switch {
+	case a.Status == 202 && json.Unmarshal(a.Body, &ticket) == nil && ticket.Status == "queued":
+		r.promised[ticket.ID], r.waiting[p.Key] = p, p
+	case a.Status == 201 || a.Status == 409:
+		delete(r.waiting, p.Key)
 	}
 }
 
@@ -147,11 +153,27 @@ func (r *round) leaveReservation() {
 	if r.shop.TryStart("crashpoint: hang", crashpoint.Variable+"="+left.String()) {
 		r.load(left)
 	}
+	if !strings.Contains(r.shop.Process().Stderr.String(), "crashpoint: "+left.action) {
+		r.Errorf("no reservation is left: the load does not come to %s", left)
+	}
 }
 
-// choose takes an order that nobody has taken yet.
+// choose takes an order that nobody has taken yet. Where there is none it asks after one that was queued: a queue that waits
+// for a dead process's successor has all that is for sale by then, and nobody who buys would hear of another order.
 func (r *round) choose() (blackbox.Receipt, bool) {
-	all := r.book.Accepted()
+	if receipt, ok := r.take(r.book.Accepted()); ok {
+		return receipt, true
+	}
+	if p, ok := r.queued(); ok {
+		r.note(p, r.shop.Buy(p))
+		time.Sleep(askEvery)
+	}
+	time.Sleep(time.Millisecond)
+	return blackbox.Receipt{}, false
+}
+
+// take takes one of the orders that nobody has taken yet.
+func (r *round) take(all []blackbox.Receipt) (blackbox.Receipt, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, receipt := range all {
@@ -160,8 +182,17 @@ func (r *round) choose() (blackbox.Receipt, bool) {
 			return receipt, true
 		}
 	}
-	time.Sleep(time.Millisecond)
 	return blackbox.Receipt{}, false
+}
+
+// queued returns one of the purchases that were said to be queued and of which nothing more was heard.
+func (r *round) queued() (blackbox.Purchase, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.waiting {
+		return p, true
+	}
+	return blackbox.Purchase{}, false
 }
 
 // pay pays an order at the cashier, and asks for the money back of every third.

@@ -58,11 +58,12 @@ const (
 	LimitReached                // the customer has had their share, or has placed OrdersMax orders
 	Closed                      // the sale takes no orders
 	Unguarded                   // the gate cannot be asked, and the database's guard decides alone: go on as if it were reserved
+	Free                        // of Find: nobody has the key in the sale, and the gate would know
 )
 
 // String returns the verdict's name.
 func (v Verdict) String() string {
-	return [...]string{"not_loaded", "reserved", "same", "other_body", "sold_out", "limit_reached", "closed", "unguarded"}[v]
+	return [...]string{"not_loaded", "reserved", "same", "other_body", "sold_out", "limit_reached", "closed", "unguarded", "free"}[v]
 }
 
 // Answer is a verdict and what belongs to it.
@@ -82,7 +83,8 @@ type Gate interface {
 	// Reserve takes the claim's units and notes its key, all or nothing. Whoever holds a reservation or an order in the sale
 	// is looked up by key before sold_out or limit_reached is said.
 	Reserve(ctx context.Context, c *Claim) (Answer, error)
-	// Find looks a key up among those the gate knows: Same, OtherBody, or NotLoaded where it does not know it.
+	// Find looks a key up: Same or OtherBody; Free where no order of the sale has it; NotLoaded where the gate cannot say, of a
+	// sale that it does not hold, or whose keys it may not know all yet, and of the general pools, whose keys it forgets.
 	Find(ctx context.Context, c *Claim) (Answer, error)
 	// Settle tells the outcome of a reserved claim, once: committed, or to be given back.
 	Settle(ctx context.Context, c *Claim, committed bool) error
@@ -91,8 +93,6 @@ type Gate interface {
 	Apply(ctx context.Context, changes []Change) error
 	// Load replaces everything by what the database held at one moment.
 	Load(ctx context.Context, s Snapshot) error
-	// Holds reports whether the sale is loaded: then every key that has an order in it is known to Find.
-	Holds(s id.Sale) bool
 	// Level returns the available units of a pool; false where it is not loaded.
 	Level(p Pool) (int64, bool)
 	// Levels calls fn with every pool it holds.

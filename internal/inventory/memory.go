@@ -186,10 +186,13 @@ func (h *holder) find(c *Claim) Answer {
 // Find implements Gate.
 func (m *Memory) Find(_ context.Context, c *Claim) (Answer, error) {
 	g := m.sale(c.Sale)
-	if g == nil {
+	switch {
+	case g == nil:
 		return Answer{}, nil
+	case c.Sale == 0:
+		return g.shard(c.Customer).refuse(c, Answer{}), nil
 	}
-	return g.shard(c.Customer).refuse(c, Answer{}), nil
+	return g.shard(c.Customer).refuse(c, Answer{Verdict: Free}), nil
 }
 
 // Settle implements Gate. A committed order of a sale stays known for as long as the sale is loaded; one of the general
@@ -391,16 +394,14 @@ func (m *Memory) Load(_ context.Context, s Snapshot) error {
 	return nil
 }
 
-// Holds implements Gate. The general pools' keys are not kept.
-func (m *Memory) Holds(s id.Sale) bool { return s != 0 && m.sale(s) != nil }
-
 // HasNothing reports whether a customer has no order in a sale, and none on its way: what is true of almost everyone who looks
 // at it, and told from memory. It is false where the sale is not loaded, and nobody knows.
 func (m *Memory) HasNothing(s id.Sale, c id.Customer) bool {
-	if !m.Holds(s) {
+	g := m.sale(s)
+	if g == nil || s == 0 {
 		return false
 	}
-	sh := m.sale(s).shard(c)
+	sh := g.shard(c)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
 	return sh.holders[c] == nil

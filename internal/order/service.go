@@ -393,9 +393,8 @@ func (s *Service) unlessKnown(ctx context.Context, until time.Time, c *inventory
 		return s.replay(ctx, until, c, a.Order)
 	case inventory.OtherBody:
 		return Placed{}, false, keyReused()
-	}
-	if c.Sale != 0 && s.gate.Holds(c.Sale) {
-		return Placed{}, false, refusal // the gate knows every key of this sale
+	case inventory.Free:
+		return Placed{}, false, refusal
 	}
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()

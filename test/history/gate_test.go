@@ -344,7 +344,7 @@ func keyModel(bool) porcupine.Model {
 			case s[k] != 0:
 				return out.verdict == inventory.Same && out.order == s[k], s
 			case in.kind == "find":
-				return out.verdict == inventory.NotLoaded, s
+				return out.verdict == inventory.Free, s
 			case used >= keyLimit:
 				return out.verdict == inventory.LimitReached, s
 			}

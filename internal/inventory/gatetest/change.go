@@ -76,7 +76,7 @@ func saleComesAndGoes(g *gate) {
 		key     string
 	}{{inventory.Same, "a"}, {inventory.Closed, "b"}} {
 		// A gate may have let go of a sale that has ended: then the database is asked.
-		if a := g.reserve(g.claim(drop, 1, c.key, line(shoe, 1))); a.Verdict != c.verdict && (a.Verdict != inventory.NotLoaded || g.gate.Holds(drop)) {
+		if a := g.reserve(g.claim(drop, 1, c.key, line(shoe, 1))); a.Verdict != c.verdict && (a.Verdict != inventory.NotLoaded || g.holds(drop)) {
 			g.t.Errorf("after the end, key %q: %s, want %s", c.key, a.Verdict, c.verdict)
 		}
 	}
@@ -93,7 +93,7 @@ func staysNotLoaded(g *gate) {
 		moved(13, inventory.Moved{Sale: drop, SKU: shoe, Kind: inventory.Allocate, Units: -2, Order: 5, Available: -2}),
 		terms(14, inventory.Terms{Sale: drop, Ended: true}),
 	)
-	if g.gate.Holds(drop) {
+	if g.holds(drop) {
 		g.t.Error("it says that it holds the sale, and knows none of its keys")
 	}
 	g.want(inventory.NotLoaded, g.claim(drop, 1, "a", line(shoe, 1)))
@@ -137,7 +137,7 @@ func loads(g *gate) {
 	g.apply(moved(20, inventory.Moved{Sale: 8, SKU: hat, Kind: inventory.Allocate, Units: 9, Available: 9})) // known already
 	g.apply(moved(21, inventory.Moved{Sale: 8, SKU: hat, Kind: inventory.Allocate, Units: 9, Available: 9}))
 	g.level(8, hat, 14)
-	if !g.gate.Holds(9) {
+	if !g.holds(9) {
 		g.t.Error("a sale without orders is loaded, too")
 	}
 }

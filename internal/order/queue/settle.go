@@ -83,7 +83,7 @@ func (w *Worker) prepare(ctx context.Context, d *order.Draft) {
 	// not know the reservation; then it is made again, so that the gate's count is right once the order is committed. A gate that
 	// cannot be asked holds nothing up: the database's guard decides, and the gate hears of it.
 	found, err := w.gate.Find(ctx, &d.Claim)
-	if err != nil || found.Verdict != inventory.NotLoaded {
+	if err != nil || found.Verdict == inventory.Same || found.Verdict == inventory.OtherBody {
 		return
 	}
 	taken, err := w.gate.Reserve(ctx, &d.Claim)

@@ -5,8 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
 // doubt is whether a gate that is trusted may not know every key yet. An order that the database's guard decided alone, or that
@@ -43,9 +41,6 @@ func (f *Front) doubted() bool {
 	t := f.term.Load()
 	return t == nil || f.doubt.settled.Load() != t
 }
-
-// Holds implements inventory.Gate: not while there are doubts.
-func (f *Front) Holds(s id.Sale) bool { return !f.doubted() && f.Gate.Holds(s) }
 
 // doubtStep ends the doubts where every order of their time has come to the gate.
 func (f *Front) doubtStep(ctx context.Context) error {

@@ -180,10 +180,15 @@ func (f *Front) unguarded(c *inventory.Claim) (inventory.Answer, error) {
 	return inventory.Answer{Verdict: inventory.Unguarded}, nil
 }
 
-// Find implements inventory.Gate. What cannot be asked is not known: the database says it then.
+// Find implements inventory.Gate. What cannot be asked is not known, and what is in doubt is not free: the database says it
+// then.
 func (f *Front) Find(ctx context.Context, c *inventory.Claim) (inventory.Answer, error) {
+	t, doubted := f.term.Load(), f.doubted() // before it is asked: the doubts may end before the answer is here
 	a, err := f.Gate.Find(ctx, c)
-	if err == nil || ctx.Err() != nil {
+	switch {
+	case err == nil && a.Verdict == inventory.Free && (doubted || f.doubted() || f.term.Load() != t):
+		return inventory.Answer{}, nil
+	case err == nil || ctx.Err() != nil:
 		return a, err
 	}
 	f.failed()

@@ -136,6 +136,9 @@ func (g *Gate) Find(ctx context.Context, c *inventory.Claim) (inventory.Answer, 
 	if p.number < 0 {
 		return inventory.Answer{}, g.absent(ctx, t, r, p.number)
 	}
+	if p.verdict == inventory.NotLoaded && c.Sale != 0 {
+		p.verdict = inventory.Free
+	}
 	return inventory.Answer{Verdict: p.verdict, Order: p.order}, nil
 }
 

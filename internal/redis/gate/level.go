@@ -54,18 +54,6 @@ func (g *Gate) Levels(fn func(inventory.Pool, int64)) {
 	}
 }
 
-// Holds implements inventory.Gate: one question to Redis.
-func (g *Gate) Holds(s id.Sale) bool {
-	t := g.term.Load()
-	if t == nil || s == 0 {
-		return false
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), levelTimeout)
-	defer cancel()
-	epoch, err := g.client.Do(ctx, g.client.B().Hget().Key(t.sale(s).head).Field("epoch").Build()).ToString()
-	return err == nil && epoch == t.epoch
-}
-
 // head is what a room's head says.
 type head struct {
 	room  *room

@@ -437,6 +437,14 @@ func TestAGateThatWasLostDoubtsItsRefusals(t *testing.T) {
 		}
 		return a
 	}
+	free := func() bool {
+		t.Helper()
+		a, err := f.Find(t.Context(), h.claim(drop, 9, line(shoe, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.Verdict == inventory.Free
+	}
 	wait := func(between func()) {
 		t.Helper()
 		for until := time.Now().Add(4 * time.Second); time.Now().Before(until); time.Sleep(200 * time.Millisecond) {
@@ -446,7 +454,7 @@ func TestAGateThatWasLostDoubtsItsRefusals(t *testing.T) {
 			between()
 		}
 	}
-	if a := asked(); a.Verdict != inventory.SoldOut || !a.Doubted || f.Holds(drop) {
+	if a := asked(); a.Verdict != inventory.SoldOut || !a.Doubted || free() {
 		t.Errorf("before the outbox has told: %+v", a)
 	}
 	if err := f.Settle(t.Context(), first, true); err != nil {
@@ -458,11 +466,15 @@ func TestAGateThatWasLostDoubtsItsRefusals(t *testing.T) {
 		t.Errorf("before the outbox was carried out: %+v", a)
 	}
 	wait(func() { h.keep(g) })
-	if a := asked(); a.Verdict != inventory.Same || a.Order != first.Order || !f.Holds(drop) {
+	if a := asked(); a.Verdict != inventory.Same || a.Order != first.Order || !free() {
 		t.Errorf("after that: %+v", a)
 	}
 	if a, err := f.Reserve(t.Context(), h.claim(drop, 3, line(shoe, 1))); err != nil || a.Verdict != inventory.SoldOut || a.Doubted {
 		t.Errorf("somebody else: %+v, %v", a, err)
+	}
+	h.server.Kill()
+	if free() {
+		t.Error("a gate that cannot be asked says that nobody has the key")
 	}
 }
 

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"sync/atomic"
 	"testing"
 
 	"github.com/tidegate/tidegate/internal/kernel/id"
@@ -65,4 +66,28 @@ func TestMemoryHasNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	has("given back", 7, false)
+}
+
+// TestTakesNoMoreThanThereIs: what is left is compared in the step that takes it, for between a first look and that step
+// others take. A crowd meets this seldom, so it is met here.
+func TestTakesNoMoreThanThereIs(t *testing.T) {
+	for _, c := range []struct {
+		available, units int64
+		taken            bool
+	}{{0, 1, false}, {1, 1, true}, {1, 2, false}, {3, 2, true}, {-2, 1, false}} {
+		left := c.available
+		if c.taken {
+			left -= c.units
+		}
+		var n atomic.Int64
+		n.Store(c.available)
+		if got := takeOne(&n, c.units); got != c.taken || n.Load() != left {
+			t.Errorf("%d of %d: %v, and %d are left; want %v and %d", c.units, c.available, got, n.Load(), c.taken, left)
+		}
+	}
+	var few, none atomic.Int64
+	few.Store(2)
+	if short := take(map[id.SKU]*atomic.Int64{1: &few, 2: &none}, []Line{{1, 2}, {2, 1}}); short != 2 || few.Load() != 2 || none.Load() != 0 {
+		t.Errorf("SKU %s fell short, %d and %d are left; want SKU 2, and 2 and 0", short, few.Load(), none.Load())
+	}
 }

@@ -24,7 +24,7 @@ var bugs = []bug{
 	{
 		name:   "P9: the gate counts below zero",
 		edits:  []edit{{"internal/inventory/memory.go", "		if n < units {\n			return false", "		if n < 0 {\n			return false"}},
-		folder: "./test/history", run: "TestGateBySKU/memory", env: []string{"TORTURE_COUNT=50000"},
+		folder: "./internal/inventory", run: "TestTakesNoMoreThanThereIs",
 	},
 	{
 		name: "I2 P1: the log is not synced",

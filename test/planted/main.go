@@ -25,7 +25,6 @@ type bug struct {
 	edits []edit
 	// folder and run are the package and the test that catches it.
 	folder, run string
-	env         []string
 }
 
 // edit replaces a text that stands once in a file.
@@ -117,7 +116,6 @@ func try(root string, b bug) (r result) {
 	}
 	c := exec.Command("go", "test", "-count=1", "-timeout=5m", "-run", b.run, b.folder)
 	c.Dir = root
-	c.Env = append(os.Environ(), b.env...)
 	out, err := c.CombinedOutput()
 	switch {
 	case bytes.Contains(out, []byte("no tests to run")):

@@ -19,11 +19,12 @@ type Epoch struct {
 	Engine string
 }
 
-// Placed is an order that was committed, as the outbox tells it in the order of commits.
+// Placed is an order that was committed, as the outbox tells it in the order of commits: where its commit was of one sale, that
+// sale, and what FillPlaced reads of the order itself. Without lines it is not filled.
 type Placed struct {
 	Position int64
 	Order    id.Order
-	Sale     id.Sale
+	Sale     id.Sale // zero: general, or not known before it is filled
 	Customer id.Customer
 	Key      string
 	Body     Digest
@@ -51,9 +52,11 @@ type SharedStore interface {
 	// GateChanges reads, in the order of commits, up to limit changes after a position of the outbox.
 	GateChanges(ctx context.Context, after int64, limit int) ([]Change, error)
 	// GatePlaced reads the orders that were placed after a position, in the order of commits, from rows of the outbox
-	// that stand for about limit events, a row as a whole. What known tells of an order is not read. reached is the position of
-	// the last row read, of any type; after itself where there was none.
-	GatePlaced(ctx context.Context, after int64, limit int, known func(id.Order) *Claim) (placed []Placed, reached int64, err error)
+	// that stand for about limit events, a row as a whole. They are not filled. reached is the position of the last row read, of
+	// any type; after itself where there was none.
+	GatePlaced(ctx context.Context, after int64, limit int) (placed []Placed, reached int64, err error)
+	// FillPlaced reads the orders themselves.
+	FillPlaced(ctx context.Context, placed []*Placed) error
 	// NewestEvent reads the position of the newest event of the outbox; zero where there is none.
 	NewestEvent(ctx context.Context) (int64, error)
 	// Unstamped reports whether an event of more than a second ago has no position yet.

@@ -118,7 +118,7 @@ func (a auditSnapshot) Movements(ctx context.Context, after, upTo id.Order, fn f
 
 // Events implements audit.Snapshot.
 func (a auditSnapshot) Events(ctx context.Context, after, upTo id.Order, fn func(*audit.Event) error) error {
-	args := []any{order.EventPlaced, after, upTo}
+	args := []any{order.EventPlaced, after, upTo, order.EventPlaced}
 	statuses := map[string]order.Status{}
 	for _, st := range order.Statuses() {
 		statuses[order.EventOf(st)] = st
@@ -140,7 +140,7 @@ func (a auditSnapshot) Events(ctx context.Context, after, upTo id.Order, fn func
 			return row.audit(after, upTo, fn)
 		}
 		if o := id.Order(row.Subject); o <= after || o > upTo {
-			return nil // a row of several orders has no subject, and this is none
+			return nil
 		}
 		return fn(&audit.Event{Position: row.Position, Order: id.Order(row.Subject), Status: statuses[row.Type], Payload: payload})
 	}
@@ -148,8 +148,8 @@ func (a auditSnapshot) Events(ctx context.Context, after, upTo id.Order, fn func
 		SELECT position, count, subject, type, CASE WHEN type = ? THEN payload END
 		FROM outbox NOT INDEXED
 		WHERE position > 0
-		  AND (subject > ? AND subject <= ? OR subject = 0)
-		  AND type IN (`+marks(len(args)-3)+`)
+		  AND (subject > ? AND subject <= ? OR type = ?)
+		  AND type IN (`+marks(len(args)-4)+`)
 		ORDER BY position`, args...)
 	if err != nil || !a.now.dialect.stamps {
 		return err
@@ -158,8 +158,8 @@ func (a auditSnapshot) Events(ctx context.Context, after, upTo id.Order, fn func
 		SELECT position, count, subject, type, CASE WHEN type = ? THEN payload END
 		FROM outbox
 		WHERE position IS NULL
-		  AND (subject > ? AND subject <= ? OR subject = 0)
-		  AND type IN (`+marks(len(args)-3)+`)
+		  AND (subject > ? AND subject <= ? OR type = ?)
+		  AND type IN (`+marks(len(args)-4)+`)
 		ORDER BY noted, id`, args...)
 }
 

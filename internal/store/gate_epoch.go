@@ -59,9 +59,9 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 }
 
 // GatePlaced reads the orders that were placed after a position, in the order of commits, from rows of the outbox that stand
-// for about limit events, a row as a whole. What known, unless it is nil, tells of an order is not read. reached is the
-// position of the last row read, of any type; after itself where there was none.
-func (s *Store) GatePlaced(ctx context.Context, after int64, limit int, known func(id.Order) *inventory.Claim) (placed []inventory.Placed, reached int64, err error) {
+// for about limit events, a row as a whole. They are not filled: see FillPlaced. reached is the position of the last row read,
+// of any type; after itself where there was none.
+func (s *Store) GatePlaced(ctx context.Context, after int64, limit int) (placed []inventory.Placed, reached int64, err error) {
 	rows, err := s.outboxRows(ctx, after, 0, limit, nil)
 	if err != nil {
 		return nil, after, err
@@ -82,30 +82,14 @@ func (s *Store) GatePlaced(ctx context.Context, after int64, limit int, known fu
 			return nil, after, err
 		}
 		for n, e := range entries {
-			placed = append(placed, inventory.Placed{Position: r.Position - r.count + 1 + int64(n), Order: e.Order})
+			placed = append(placed, inventory.Placed{Position: r.Position - r.count + 1 + int64(n), Order: e.Order, Sale: id.Sale(r.Subject)})
 		}
 	}
-	return placed, reached, s.fillPlaced(ctx, placed, known)
+	return placed, reached, nil
 }
 
-// fillPlaced fills in what the gate must know of orders.
-func (s *Store) fillPlaced(ctx context.Context, placed []inventory.Placed, known func(id.Order) *inventory.Claim) error {
-	var unknown []*inventory.Placed
-	for i := range placed {
-		p := &placed[i]
-		if known != nil {
-			if c := known(p.Order); c != nil {
-				p.Sale, p.Customer, p.Key, p.Body, p.Lines = c.Sale, c.Customer, c.Key, c.Body, c.Lines
-				continue
-			}
-		}
-		unknown = append(unknown, p)
-	}
-	return s.readPlaced(ctx, unknown)
-}
-
-// readPlaced reads orders, placedMax at once.
-func (s *Store) readPlaced(ctx context.Context, placed []*inventory.Placed) error {
+// FillPlaced reads what the gate must know of orders, placedMax at once.
+func (s *Store) FillPlaced(ctx context.Context, placed []*inventory.Placed) error {
 	for len(placed) > 0 {
 		part := placed[:min(len(placed), placedMax)]
 		placed = placed[len(part):]

@@ -391,12 +391,18 @@ const orderActor = "order"
 // record writes what was accepted to the ledger, in one row, and to the outbox, in one row.
 func (b *batch) record() error {
 	var accepted int
-	var at int64 // of the newest order
+	var at int64    // of the newest order
+	var one id.Sale // where all are of one
 	for i, d := range b.drafts {
-		if b.outcomes[i].Result == order.Accepted {
-			accepted++
-			at = max(at, millis(d.Order.CreatedAt))
+		if b.outcomes[i].Result != order.Accepted {
+			continue
 		}
+		if accepted++; accepted == 1 {
+			one = d.Claim.Sale
+		} else if one != d.Claim.Sale {
+			one = 0
+		}
+		at = max(at, millis(d.Order.CreatedAt))
 	}
 	if accepted == 0 {
 		return nil
@@ -414,11 +420,12 @@ func (b *batch) record() error {
 		}
 	}
 	if b.tx.my != nil {
-		return b.tx.insertOutbox(accepted, order.EventPlaced, 0, payload, at)
+		return b.tx.insertOutbox(accepted, order.EventPlaced, int64(one), payload, at)
 	}
 	return b.tx.many(insertEvents, 1, func(int) int { return len(order.EventPlaced) + len(payload) }, func(_ int, r *row) {
 		r.ints(int64(accepted), int64(accepted))
 		r.text(order.EventPlaced)
+		r.ints(int64(one))
 		r.blob(payload)
 		r.ints(at)
 	}, func(_ int, _ int64, err error) error { return err })

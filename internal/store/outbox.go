@@ -16,10 +16,10 @@ const (
 		INSERT INTO outbox (type, subject, payload, at)
 		VALUES (?, ?, ?, ?)`
 	// insertEvents inserts a row that stands for several events: it stands at the position of the last. SQLite numbers the
-	// next row after the largest position.
+	// next row after the largest position. Its subject is the sale of all of them, or zero.
 	insertEvents = `
 		INSERT INTO outbox (position, count, type, subject, payload, at)
-		VALUES ((SELECT COALESCE(MAX(position), 0) FROM outbox) + ?, ?, ?, 0, ?, ?)`
+		VALUES ((SELECT COALESCE(MAX(position), 0) FROM outbox) + ?, ?, ?, ?, ?, ?)`
 )
 
 // announce inserts an event. The relay and the gate read it after the commit.

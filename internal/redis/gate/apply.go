@@ -163,28 +163,40 @@ func (g *Gate) markReached(ctx context.Context, t *term, stream string, from, to
 // placedPage is how many orders one script confirms.
 const placedPage = 100
 
-// confirm carries out that orders were placed. It returns how many had no reservation.
+// placedShare is the part of a placed order that lies in one room.
+type placedShare struct {
+	*inventory.Placed
+	lines []inventory.Line
+}
+
+// confirm carries out that orders were placed. It returns how many had no reservation. What has a reservation in a sale is
+// confirmed by its id alone; of everything else the order itself is needed.
 func (g *Gate) confirm(ctx context.Context, t *term, placed []inventory.Placed) (late int64, err error) {
-	var order []*room
-	grouped := map[*room][]string{}
-	for _, p := range placed {
-		key := inventory.KeyDigest(p.Key)
-		var units int64
-		for _, l := range p.Lines {
-			units += l.Units
+	var unknown []*inventory.Placed
+	for i := range placed {
+		if placed[i].Sale == 0 {
+			unknown = append(unknown, &placed[i])
 		}
+	}
+	if err := g.fill(ctx, unknown); err != nil {
+		return 0, err
+	}
+	var order []*room
+	grouped := map[*room][]placedShare{}
+	for i := range placed {
+		p := &placed[i]
 		for _, s := range t.shares(p.Sale, p.Lines) {
 			if grouped[s.room] == nil {
 				order = append(order, s.room)
 			}
-			grouped[s.room] = append(grouped[s.room], strconv.FormatInt(p.Position, 10), p.Order.String(), p.Customer.String(),
-				string(key[:]), string(p.Body[:]), strconv.FormatInt(units, 10), lineText(s.lines))
+			grouped[s.room] = append(grouped[s.room], placedShare{p, s.lines})
 		}
 	}
 	for _, r := range order {
-		for args := grouped[r]; len(args) > 0; {
-			n := min(len(args), 7*placedPage)
-			done, err := placedScript.Exec(ctx, g.client, r.placed, append([]string{t.epoch, r.kind}, args[:n]...)).AsInt64()
+		for all := grouped[r]; len(all) > 0; {
+			page := all[:min(len(all), placedPage)]
+			all = all[len(page):]
+			done, err := g.confirmPage(ctx, t, r, page)
 			if err != nil {
 				return late, err
 			}
@@ -195,10 +207,49 @@ func (g *Gate) confirm(ctx context.Context, t *term, placed []inventory.Placed) 
 				break // of a sale that was dropped, or the epoch has ended
 			}
 			late += done
-			args = args[n:]
 		}
 	}
 	return late, nil
+}
+
+// confirmPage carries out that orders of one room were placed. It returns how many had no reservation, or what placed.lua
+// answers without the room.
+func (g *Gate) confirmPage(ctx context.Context, t *term, r *room, page []placedShare) (int64, error) {
+	done, err := placedScript.Exec(ctx, g.client, r.placed, placedArgs(t, r, page)).AsInt64()
+	if err != nil || done != notFilled {
+		return done, err
+	}
+	orders := make([]*inventory.Placed, len(page))
+	for i := range page {
+		orders[i] = page[i].Placed
+	}
+	if err := g.fill(ctx, orders); err != nil {
+		return 0, err
+	}
+	for i := range page {
+		page[i].lines = page[i].Lines // a sale is one room
+	}
+	return placedScript.Exec(ctx, g.client, r.placed, placedArgs(t, r, page)).AsInt64()
+}
+
+// placedArgs is a page as placed.lua takes it.
+func placedArgs(t *term, r *room, page []placedShare) []string {
+	args := make([]string, 0, 2+7*len(page))
+	args = append(args, t.epoch, r.kind)
+	for _, p := range page {
+		args = append(args, strconv.FormatInt(p.Position, 10), p.Order.String())
+		if p.Lines == nil {
+			args = append(args, "", "", "", "", "")
+			continue
+		}
+		key := inventory.KeyDigest(p.Key)
+		var units int64
+		for _, l := range p.Lines {
+			units += l.Units
+		}
+		args = append(args, p.Customer.String(), string(key[:]), string(p.Body[:]), strconv.FormatInt(units, 10), lineText(p.lines))
+	}
+	return args
 }
 
 // lineText is how the scripts take lines.

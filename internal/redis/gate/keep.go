@@ -70,6 +70,22 @@ func (m *committed) forget(placed []inventory.Placed) {
 // keepTimeout bounds one step of looking after the gate.
 const keepTimeout = 10 * time.Second
 
+// fill fills in what the gate must know of orders, from memory where this process has committed them.
+func (g *Gate) fill(ctx context.Context, placed []*inventory.Placed) error {
+	var unknown []*inventory.Placed
+	for _, p := range placed {
+		if p.Lines != nil {
+			continue
+		}
+		if c := g.committed.claim(p.Order); c != nil {
+			p.Sale, p.Customer, p.Key, p.Body, p.Lines = c.Sale, c.Customer, c.Key, c.Body, c.Lines
+			continue
+		}
+		unknown = append(unknown, p)
+	}
+	return g.store.FillPlaced(ctx, unknown)
+}
+
 // placedMax is how many orders one ConfirmStep reads, or a little more.
 const placedMax = 1000
 
@@ -87,7 +103,7 @@ func (g *Gate) ConfirmStep(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, lost(err)
 	}
-	placed, to, err := g.store.GatePlaced(ctx, from, placedMax, g.committed.claim)
+	placed, to, err := g.store.GatePlaced(ctx, from, placedMax)
 	if err != nil {
 		return 0, err
 	}
@@ -307,7 +323,7 @@ func (g *Gate) twice(ctx context.Context, t *term, r *room, orders []id.Order) (
 	if err != nil {
 		return nil, lost(err)
 	}
-	if _, to, err := g.store.GatePlaced(ctx, from, 1, nil); err != nil || to > from {
+	if _, to, err := g.store.GatePlaced(ctx, from, 1); err != nil || to > from {
 		return nil, err
 	}
 	names := make([]string, len(orders))
@@ -347,7 +363,7 @@ func (g *Gate) Quiet(ctx context.Context) (bool, error) {
 	if changes, err := g.store.GateChanges(ctx, position, 1); err != nil || len(changes) > 0 {
 		return false, err
 	}
-	if _, to, err := g.store.GatePlaced(ctx, placed, 1, nil); err != nil || to > placed {
+	if _, to, err := g.store.GatePlaced(ctx, placed, 1); err != nil || to > placed {
 		return false, err
 	}
 	rooms, err := g.rooms(ctx, t)

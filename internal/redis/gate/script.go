@@ -49,6 +49,7 @@ var (
 const (
 	noRoom     = -1 // the room is not there
 	otherEpoch = -2 // the room is of another epoch
+	notFilled  = -3 // of placed.lua: an order has no reservation, and only its id was told
 )
 
 // reply is what a script answers: a number, or a verdict and what belongs to it.

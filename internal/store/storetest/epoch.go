@@ -66,7 +66,7 @@ func epochs(tr *Trade) {
 }
 
 func placedOrders(tr *Trade) {
-	s := tr.Sale(9, 0, mug, hat)
+	s, other := tr.Sale(9, 0, mug, hat), tr.Sale(9, 0, mug)
 	from := tr.position()
 	batch := []*order.Draft{
 		tr.Order(s, 1, "a", Line(mug, 2)),
@@ -74,33 +74,47 @@ func placedOrders(tr *Trade) {
 		tr.Order(s, 3, "a", Line(mug, 1), Line(hat, 3)),
 	}
 	tr.wantAll(batch, order.Accepted, order.SoldOut, order.Accepted)
-	tr.Limit(s.ID, 9)
-	var want []inventory.Placed
-	for i, d := range []*order.Draft{batch[0], batch[2]} {
-		want = append(want, inventory.Placed{
-			Position: from + 1 + int64(i), Order: d.Order.ID, Sale: s.ID, Customer: d.Order.Customer, Key: "a", Body: d.Claim.Body, Lines: d.Claim.Lines,
-		})
-	}
-	read := func(after int64, limit int, want []inventory.Placed, end int64) {
-		tr.T.Helper()
-		for _, known := range []func(id.Order) *inventory.Claim{nil, func(o id.Order) *inventory.Claim {
-			if o == batch[0].Order.ID {
-				return &batch[0].Claim
-			}
-			return nil
-		}} {
-			got, reached, err := tr.Store.GatePlaced(tr.T.Context(), after, limit, known)
-			must(tr.T, err)
-			same(tr.T, "placed", got, want)
-			same(tr.T, "reached", reached, end)
-		}
-	}
+	tr.Limit(other.ID, 9)
+	middle := tr.position()
+	mixed := []*order.Draft{tr.Order(s, 4, "a", Line(mug, 1)), tr.Order(nil, 4, "a", Line(mug, 1))}
+	tr.Receive(mug, 1)
+	late := tr.position()
+	tr.wantAll(mixed, order.Accepted, order.Accepted)
 	end := tr.position()
-	read(from, 100, want, end)
-	read(from, 1, want, from+2)
-	read(from+1, 1, want, from+2) // in the middle of the row: the row as a whole
-	read(from+2, 100, nil, end)
-	read(end, 100, nil, end)
+
+	brief, filled := []inventory.Placed{}, []inventory.Placed{}
+	for i, d := range []*order.Draft{batch[0], batch[2], mixed[0], mixed[1]} {
+		one := inventory.Placed{Position: from + 1 + int64(i), Order: d.Order.ID, Sale: s.ID}
+		if i > 1 { // a commit that is not of one sale names none
+			one.Position, one.Sale = late+1+int64(i-2), 0
+		}
+		brief = append(brief, one)
+		one.Sale, one.Customer, one.Key, one.Body, one.Lines = d.Claim.Sale, d.Order.Customer, "a", d.Claim.Body, d.Claim.Lines
+		filled = append(filled, one)
+	}
+	read := func(after int64, limit, first, last int, reached int64) {
+		tr.T.Helper()
+		got, end, err := tr.Store.GatePlaced(tr.T.Context(), after, limit)
+		must(tr.T, err)
+		same(tr.T, "placed", append([]inventory.Placed{}, got...), brief[first:last])
+		same(tr.T, "reached", end, reached)
+		all := make([]*inventory.Placed, len(got))
+		for i := range got {
+			all[i] = &got[i]
+		}
+		must(tr.T, tr.Store.FillPlaced(tr.T.Context(), all))
+		same(tr.T, "filled", append([]inventory.Placed{}, got...), filled[first:last])
+	}
+	read(from, 100, 0, 4, end)
+	read(from, 1, 0, 2, from+2)
+	read(from+1, 1, 0, 2, from+2) // in the middle of the row: the row as a whole
+	read(from+2, 1, 2, 2, middle)
+	read(late, 100, 2, 4, end)
+	read(end, 100, 4, 4, end)
+	missing := inventory.Placed{Position: 1, Order: 1}
+	if err := tr.Store.FillPlaced(tr.T.Context(), []*inventory.Placed{&missing}); err == nil {
+		tr.T.Error("an order that is not there was filled")
+	}
 }
 
 func knownOrders(tr *Trade) {

@@ -1,8 +1,10 @@
 -- Carries out that orders were placed, in the order of the outbox, each once: a reservation becomes an order, and an order
 -- without one, of the database's guard alone, is taken from what is available.
 -- KEYS: head, customers, reservations, list of holders. ARGV: epoch, 1 for a sale or 0 for a general room, then of each order
--- position, id, customer, key, body, units of the whole order, and its lines in this room as 'sku:units,sku:units,'.
--- Returns how many had no reservation; -1 without the room; -2 in another epoch.
+-- position, id, customer, key, body, units of the whole order, and its lines in this room as 'sku:units,sku:units,'. All but the
+-- first two may be empty in a sale: they are of no use where the order has a reservation.
+-- Returns how many had no reservation; -1 without the room; -2 in another epoch; -3, and nothing was done, where one without a
+-- reservation has them empty.
 local head = redis.call('HMGET', KEYS[1], 'epoch', 'placed')
 if not head[1] then return -1 end
 if head[1] ~= ARGV[1] then return -2 end
@@ -10,6 +12,9 @@ local reached, late = tonumber(head[2]), 0
 local orders, done = {}, {}
 for i = 4, #ARGV, 7 do orders[#orders + 1] = ARGV[i] end
 local records = redis.call('HMGET', KEYS[3], unpack(orders))
+for i = 3, #ARGV, 7 do
+  if ARGV[i + 2] == '' and not records[(i + 4) / 7] and tonumber(ARGV[i]) > reached then return -3 end
+end
 for i = 3, #ARGV, 7 do
   local position, order, who, key, body = tonumber(ARGV[i]), ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
   if position > reached then

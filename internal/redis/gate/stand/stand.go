@@ -74,16 +74,31 @@ func (b *Book) OpenGateEpoch(_ context.Context, e inventory.Epoch) (bool, error)
 // GateChanges implements gate.Store: no change is ahead.
 func (b *Book) GateChanges(context.Context, int64, int) ([]inventory.Change, error) { return nil, nil }
 
-// GatePlaced implements gate.Store.
-func (b *Book) GatePlaced(_ context.Context, after int64, _ int, _ func(id.Order) *inventory.Claim) ([]inventory.Placed, int64, error) {
+// GatePlaced implements gate.Store, as if each order had been committed by itself.
+func (b *Book) GatePlaced(_ context.Context, after int64, _ int) ([]inventory.Placed, int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i, p := range b.placed {
 		if p.Position > after {
-			return slices.Clone(b.placed[i:]), b.placed[len(b.placed)-1].Position, nil
+			var brief []inventory.Placed
+			for _, p := range b.placed[i:] {
+				brief = append(brief, inventory.Placed{Position: p.Position, Order: p.Order, Sale: p.Sale})
+			}
+			return brief, b.placed[len(b.placed)-1].Position, nil
 		}
 	}
 	return nil, after, nil
+}
+
+// FillPlaced implements gate.Store.
+func (b *Book) FillPlaced(_ context.Context, placed []*inventory.Placed) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range placed {
+		i := slices.IndexFunc(b.placed, func(one inventory.Placed) bool { return one.Position == p.Position })
+		*p = b.placed[i]
+	}
+	return nil
 }
 
 // NewestEvent implements gate.Store.

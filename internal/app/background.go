@@ -47,16 +47,16 @@ func (a *App) commitsAtOnce() int {
 // loops lists what repeats in the background beside the group commit.
 func (a *App) loops() []loop {
 	s := &a.shop
-	return slices.Concat(a.paymentLoops(), a.busLoops(), a.consumerLoops(), a.queueLoops(), a.redisLoops(), a.gateLoops(), a.sharedLoops(), []loop{
-		{name: "gate", every: a.followEvery(), wake: a.store.GateWake(), step: s.follower.Step},
-		{name: "sale_clock", every: saleClockEvery, step: s.sales.Step},
-		{name: "revocations", every: revocationEvery, step: s.account.RevocationStep},
-		a.alone(loop{name: "clean_sessions", every: cleanEvery, step: s.account.CleanStep}),
-		{name: "most_read", every: mostReadEvery, step: onceAndRest(s.reader.SaveMostRead)},
-		{name: "forget_sales", every: cleanEvery, step: s.forgetSales},
-		{name: "checkpoint", every: checkpointEvery, step: a.store.CheckpointStep},
-		{name: "warm", every: warmEvery, step: a.warmer.step},
-	})
+	return slices.Concat(a.paymentLoops(), a.busLoops(), a.consumerLoops(), a.queueLoops(), a.redisLoops(), a.gateLoops(), a.sharedLoops(),
+		a.alone(loop{name: "clean_sessions", every: cleanEvery, step: s.account.CleanStep}), []loop{
+			{name: "gate", every: a.followEvery(), wake: a.store.GateWake(), step: s.follower.Step},
+			{name: "sale_clock", every: saleClockEvery, step: s.sales.Step},
+			{name: "revocations", every: revocationEvery, step: s.account.RevocationStep},
+			{name: "most_read", every: mostReadEvery, step: onceAndRest(s.reader.SaveMostRead)},
+			{name: "forget_sales", every: cleanEvery, step: s.forgetSales},
+			{name: "checkpoint", every: checkpointEvery, step: a.store.CheckpointStep},
+			{name: "warm", every: warmEvery, step: a.warmer.step},
+		})
 }
 
 // followEvery is how often the gate looks for changes without being woken.

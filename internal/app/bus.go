@@ -195,10 +195,8 @@ const (
 )
 
 func (a *App) busLoops() []loop {
-	return []loop{
-		a.alone(loop{name: "trim_events", every: trimEvery, step: a.trimEvents}),
-		{name: "consumer_lag", every: lagEvery, step: onceAndRest(a.lags.step)},
-	}
+	return append(a.alone(loop{name: "trim_events", every: trimEvery, step: a.trimEvents}),
+		loop{name: "consumer_lag", every: lagEvery, step: onceAndRest(a.lags.step)})
 }
 
 // trimEvents deletes events that every group has passed and whose time is over.

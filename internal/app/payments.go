@@ -46,11 +46,10 @@ func (a *App) cashier() map[string]http.Handler {
 }
 
 func (a *App) paymentLoops() []loop {
-	loops := []loop{
-		a.alone(loop{name: "expiry", every: expireEvery, step: a.payments.ExpireStep}),
-		{name: "refunds", every: refundEvery, step: a.payments.RefundStep},
-		a.alone(loop{name: "sandbox", every: deliverEvery, step: a.sandbox.DeliverStep}),
-	}
+	loops := append(a.alone(
+		loop{name: "expiry", every: expireEvery, step: a.payments.ExpireStep},
+		loop{name: "sandbox", every: deliverEvery, step: a.sandbox.DeliverStep},
+	), loop{name: "refunds", every: refundEvery, step: a.payments.RefundStep})
 	for i := range a.config.Payments.Workers {
 		loops = append(loops, loop{name: "ask_provider_" + strconv.Itoa(i+1), every: askEvery, step: a.payments.AskStep})
 	}

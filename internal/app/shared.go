@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/kernel/lease"
@@ -42,11 +41,10 @@ func (a *App) sharedLoops() []loop {
 	if a.cache == nil { // with Redis the catalogue hears of changes at once
 		node = append(node, loop{name: "catalogue", every: changesEvery, step: a.changes.step})
 	}
-	return append(node,
-		a.alone(loop{name: "stamp", every: stampEvery, wake: a.store.StampWake(), step: a.stampStep}),
-		a.alone(loop{name: "forget_markers", every: cleanEvery, step: a.store.ForgetStep}),
-		loop{name: "replicas", every: a.store.PulseEvery(), step: a.store.PulseStep},
-	)
+	return append(append(node, loop{name: "replicas", every: a.store.PulseEvery(), step: a.store.PulseStep}), a.alone(
+		loop{name: "stamp", every: stampEvery, wake: a.store.StampWake(), step: a.stampStep},
+		loop{name: "forget_markers", every: cleanEvery, step: a.store.ForgetStep},
+	)...)
 }
 
 // stampStep gives positions to the events that wait for one, and rests where there were any.
@@ -58,17 +56,16 @@ func (a *App) stampStep(ctx context.Context) (int, error) {
 	return n, err
 }
 
-// alone has one process at a time run the loop's step: the others would do the same work once more, without harm and
-// without use. The lease is no lock; what the steps change is guarded by itself.
-func (a *App) alone(l loop) loop { return a.together(l.name, l)[0] }
-
-// together is alone for loops that one and the same process has to run.
-func (a *App) together(name string, all ...loop) []loop {
+// alone has one process at a time run the steps of these loops: the others would do the same work once more, without harm and
+// without use. All of them go by one lease, whose renewal is a commit. It is no lock; what the steps change is guarded by itself.
+func (a *App) alone(all ...loop) []loop {
 	if !a.store.Shared() {
 		return all
 	}
-	k := lease.NewKeeper(a.store, "loop "+name, a.holder(), aloneLease)
-	a.leases = append(a.leases, k)
+	if a.background == nil {
+		a.background = lease.NewKeeper(a.store, "background", a.holder(), aloneLease)
+	}
+	k := a.background
 	for i := range all {
 		step := all[i].step
 		all[i].step = func(ctx context.Context) (int, error) {
@@ -84,13 +81,12 @@ func (a *App) together(name string, all ...loop) []loop {
 	return all
 }
 
-// releaseLeases gives this process's leases free, so that the next one need not wait for their end.
-func (a *App) releaseLeases() error {
+// releaseLease gives this process's lease free, so that the next one need not wait for its end.
+func (a *App) releaseLease() error {
+	if a.background == nil {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), aloneLease)
 	defer cancel()
-	var errs []error
-	for _, k := range a.leases {
-		errs = append(errs, k.Release(ctx))
-	}
-	return errors.Join(errs...)
+	return a.background.Release(ctx)
 }

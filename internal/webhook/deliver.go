@@ -28,12 +28,17 @@ const (
 
 // DeliverStep tells one endpoint what is due, and returns how much. As many workers as the configuration says drive it.
 func (s *Service) DeliverStep(ctx context.Context) (int, error) {
-	due, err := s.Store.DueEndpoints(ctx, s.Clock.Now())
+	now := s.Clock.Now()
+	if !s.turns.mayBeDue(now) {
+		return 0, nil
+	}
+	due, err := s.Store.DueEndpoints(ctx, now)
 	if err != nil {
 		return 0, err
 	}
 	e, ok := s.turns.take(due, s.Config.Workers)
 	if !ok {
+		s.turns.noneDue(now)
 		return 0, nil
 	}
 	slow := false

@@ -131,6 +131,7 @@ func (s *Service) Pause(ctx context.Context, e id.Endpoint, why string) (Endpoin
 
 // Resume has a paused endpoint told again, beginning with what has waited. It returns fault.NotFound.
 func (s *Service) Resume(ctx context.Context, e id.Endpoint) (Endpoint, error) {
+	defer s.turns.added()
 	return s.Store.ResumeEndpoint(ctx, e, s.Clock.Now())
 }
 
@@ -144,6 +145,7 @@ func (s *Service) Deliveries(ctx context.Context, e id.Endpoint, state State, be
 
 // Retry has a delivery tried again as new, under the id it has. It returns fault.NotFound.
 func (s *Service) Retry(ctx context.Context, e id.Endpoint, number int64) error {
+	defer s.turns.added()
 	return s.Store.RetryDelivery(ctx, e, number, s.Clock.Now())
 }
 
@@ -185,6 +187,7 @@ func (s *Service) Apply(ctx context.Context, events []event.Event) error {
 	if len(all) == 0 {
 		return nil
 	}
+	defer s.turns.added()
 	return s.Store.AddDeliveries(ctx, all)
 }
 
@@ -208,6 +211,31 @@ type turns struct {
 	slow map[id.Endpoint]bool
 	last map[id.Endpoint]int
 	turn int
+	none time.Time // when a worker looked last and found nothing to do; zero where something was added since
+}
+
+// lookEvery is how long after a look that found nothing the other workers look for nothing either: each look is a query.
+const lookEvery = 250 * time.Millisecond
+
+// mayBeDue reports whether it is time to look.
+func (t *turns) mayBeDue(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	since := now.Sub(t.none)
+	return t.none.IsZero() || since < 0 || since >= lookEvery
+}
+
+func (t *turns) noneDue(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.none = now
+}
+
+// added says that something may be due that was not.
+func (t *turns) added() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.none = time.Time{}
 }
 
 // take gives a worker the next endpoint that is due.
@@ -246,6 +274,7 @@ func (t *turns) leave(e id.Endpoint, slow bool) {
 	defer t.mu.Unlock()
 	delete(t.busy, e)
 	delete(t.slow, e)
+	t.none = time.Time{}
 	if slow {
 		t.slow[e] = true
 	}

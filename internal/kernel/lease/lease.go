@@ -32,7 +32,7 @@ type Store interface {
 }
 
 // Keeper keeps one lease for as long as its process lives: Step takes or prolongs it, and Held says whether it is held.
-// Its methods are safe for concurrent use; one loop drives Step.
+// Its methods are safe for concurrent use. One loop drives Step, or any number of them Keep.
 type Keeper struct {
 	store        Store
 	name, holder string
@@ -43,6 +43,7 @@ type Keeper struct {
 	lease Lease
 	until time.Time // by this process's monotonic clock
 	asked time.Time
+	busy  bool // somebody is in Keep's Step
 }
 
 // NewKeeper returns a keeper that holds nothing yet. holder names this process and no other; ttl is how long the lease
@@ -51,14 +52,21 @@ func NewKeeper(s Store, name, holder string, ttl time.Duration) *Keeper {
 	return &Keeper{store: s, name: name, holder: holder, ttl: ttl}
 }
 
-// Keep calls Step where it is time to: a loop that runs more often than that asks the database no more often.
+// Keep calls Step where it is time to and nobody else is at it: loops that run more often than that, or share the lease, ask the
+// database no more often.
 func (k *Keeper) Keep(ctx context.Context) error {
 	k.mu.Lock()
-	due := time.Since(k.asked) >= k.Every()
+	due := !k.busy && time.Since(k.asked) >= k.Every()
+	k.busy = k.busy || due
 	k.mu.Unlock()
 	if !due {
 		return nil
 	}
+	defer func() {
+		k.mu.Lock()
+		k.busy = false
+		k.mu.Unlock()
+	}()
 	_, err := k.Step(ctx)
 	return err
 }

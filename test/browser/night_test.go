@@ -51,6 +51,7 @@ func TestConsoleNight(t *testing.T) {
 	}
 	s.Await("what the database holds is shown", fmt.Sprintf(
 		`document.querySelector("[data-n=reserved]").textContent === "%d" && document.querySelectorAll("[data-last] tr").length === 100`, shoppers))
+	s.Await("the words below a plot say what is now", `[...document.querySelectorAll("[data-plot=stock] .legend b")].map(b => b.textContent).join() === "0,500,700"`)
 	s.Await("the gate agrees", `document.querySelector("[data-n=drift]").textContent === "0"`)
 	s.look("night")
 

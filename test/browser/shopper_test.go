@@ -65,6 +65,7 @@ func TestABuyer(t *testing.T) {
 	first.Press(buy)
 	first.Await("the order", order+" && "+status+` === "pending"`)
 	second.Await("sold out, by itself", state+` === "soldout"`)
+	second.Await("and so says the sale", `document.querySelector(".eyebrow").innerText === "Sold out" && document.querySelector(".note").innerText !== ""`)
 	second.look("sale-soldout")
 	first.pay()
 	first.Go("/orders")

@@ -113,7 +113,29 @@ func (a Amount) Decimal() string {
 	return sign + s[:len(s)-digits] + "." + s[len(s)-digits:]
 }
 
-// String returns the amount for people, such as "12.50 GBP".
+// symbols are the signs of currencies that need no code beside them where the pages' languages are read.
+var symbols = map[Currency]string{"GBP": "£", "USD": "$", "EUR": "€", "JPY": "¥", "CNY": "¥", "KRW": "₩", "INR": "₹"}
+
+// Text returns the amount as shoppers read it, such as "£1,250.00".
+func (a Amount) Text() string {
+	whole, fraction, found := strings.Cut(a.Decimal(), ".")
+	sign := ""
+	if rest, negative := strings.CutPrefix(whole, "-"); negative {
+		sign, whole = "−", rest
+	}
+	for i := len(whole) - 3; i > 0; i -= 3 {
+		whole = whole[:i] + "," + whole[i:]
+	}
+	if found {
+		whole += "." + fraction
+	}
+	if symbol, ok := symbols[a.Currency]; ok {
+		return sign + symbol + whole
+	}
+	return sign + string(a.Currency) + "\u00a0" + whole
+}
+
+// String returns the amount for logs and commands, such as "12.50 GBP".
 func (a Amount) String() string { return a.Decimal() + " " + string(a.Currency) }
 
 func allDigits(s string) bool {

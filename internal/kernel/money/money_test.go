@@ -80,3 +80,17 @@ func TestDecimalRoundTrip(t *testing.T) {
 		}
 	})
 }
+
+func TestText(t *testing.T) {
+	for _, tt := range []struct {
+		amount Amount
+		want   string
+	}{
+		{Of(125000, "GBP"), "£1,250.00"}, {Of(765, "GBP"), "£7.65"}, {Of(1250, "JPY"), "¥1,250"}, {Of(5, "CNY"), "¥0.05"}, {Of(1250, "CHF"), "CHF\u00a012.50"},
+		{Of(-123456789, "USD"), "−$1,234,567.89"}, {Of(MinorMax, "EUR"), "€10,000,000,000,000.00"},
+	} {
+		if got := tt.amount.Text(); got != tt.want {
+			t.Errorf("%s is written %s, not %s", tt.amount, got, tt.want)
+		}
+	}
+}

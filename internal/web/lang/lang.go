@@ -200,25 +200,8 @@ func grouped(digits string) string {
 	return grouped(digits[:len(digits)-3]) + "," + digits[len(digits)-3:]
 }
 
-// symbols are the signs of currencies that need no code beside them where our languages are read.
-var symbols = map[money.Currency]string{"GBP": "£", "USD": "$", "EUR": "€", "JPY": "¥", "CNY": "¥", "KRW": "₩", "INR": "₹"}
-
 // Money writes an amount for people, such as £1,250.00.
-func (l *Language) Money(a money.Amount) string {
-	whole, fraction, found := strings.Cut(a.Decimal(), ".")
-	sign := ""
-	if rest, negative := strings.CutPrefix(whole, "-"); negative {
-		sign, whole = "−", rest
-	}
-	text := grouped(whole)
-	if found {
-		text += "." + fraction
-	}
-	if symbol, ok := symbols[a.Currency]; ok {
-		return sign + symbol + text
-	}
-	return sign + string(a.Currency) + "\u00a0" + text
-}
+func (l *Language) Money(a money.Amount) string { return a.Text() }
 
 // Time writes a moment in UTC, to the second.
 func (l *Language) Time(t time.Time) string {

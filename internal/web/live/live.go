@@ -36,6 +36,11 @@ type Moment struct {
 	messages [][]byte
 }
 
+// SoldOut reports whether the sale is on, with nothing left of any of its items.
+func (m *Moment) SoldOut() bool {
+	return m.Phase == sale.Live && !slices.ContainsFunc(m.Left, func(n int64) bool { return n > 0 })
+}
+
 // Message returns the moment's message in a language.
 func (m *Moment) Message(lang int) []byte { return m.messages[lang] }
 

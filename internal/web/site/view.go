@@ -126,13 +126,13 @@ func (v View) Money(a money.Amount) string { return v.lang.Money(a) }
 // Number writes a number.
 func (v View) Number(n int64) string { return v.lang.Number(n) }
 
-// Picture returns the address of a product's picture: its own where it is one of this shop's files, else a drawing. One that is
-// elsewhere is not shown: no page asks anyone but the shop for anything.
-func (v View) Picture(p id.Product, own []catalog.Picture) string {
+// Picture returns the address of a product's picture: its own where it is one of this shop's files, else a drawing of what its title
+// says it is. One that is elsewhere is not shown: no page asks anyone but the shop for anything.
+func (v View) Picture(p id.Product, title string, own []catalog.Picture) string {
 	if len(own) > 0 && LocalPath(own[0].URL, "") != "" {
 		return own[0].URL
 	}
-	return picture.URL(p)
+	return picture.URL(p, title)
 }
 
 // Moment writes a moment in UTC, which a script turns into the shopper's own time.
@@ -256,11 +256,11 @@ var (
 
 // draw answers with the drawing of a product.
 func (s *Site) draw(v *Visit) error {
-	product, ok := picture.Of(v.Request.URL.Path)
+	kind, product, ok := picture.Of(v.Request.URL.Path)
 	if !ok {
 		return fault.New(fault.NotFound, "There is nothing at this address.")
 	}
-	body := picture.Draw(product)
+	body := picture.Draw(kind, product)
 	h := v.Header()
 	h["Content-Type"], h["Cache-Control"], h["Content-Security-Policy"], h["X-Content-Type-Options"] = drawn, forGood, nothing, noSniff
 	if v.takesGzip() {

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/tidegate/tidegate/internal/catalog"
-	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/money"
 	"github.com/tidegate/tidegate/internal/sale"
 	"github.com/tidegate/tidegate/internal/web/site"
@@ -32,9 +32,9 @@ type saleCard struct {
 	*sale.Sale
 	Phase   sale.Status
 	SoldOut bool
-	From    money.Amount // the lowest price
-	Saves   int64        // percent off the list price, at most
-	Shown   []id.Product
+	From    money.Amount   // the lowest price
+	Saves   int64          // percent off the list price, at most
+	Shown   []catalog.View // some of what it sells, by title and pictures
 	Items   int
 }
 
@@ -49,7 +49,7 @@ func (s *Storefront) openSales(ctx context.Context) (cards []saleCard, source st
 		if err != nil || m.Phase == sale.Ended {
 			continue
 		}
-		c := saleCard{Sale: m.Sale, Phase: m.Phase, SoldOut: m.Phase == sale.Live && !slices.ContainsFunc(m.Left, func(n int64) bool { return n > 0 })}
+		c := saleCard{Sale: m.Sale, Phase: m.Phase, SoldOut: m.SoldOut()}
 		fmt.Fprint(&b, sl.ID, sl.Version, sl.UpdatedAt.UnixMilli(), c.Phase, c.SoldOut, " ")
 		cards = append(cards, c)
 	}
@@ -57,7 +57,7 @@ func (s *Storefront) openSales(ctx context.Context) (cards []saleCard, source st
 }
 
 // fill adds what a card shows of the sale's items.
-func (c *saleCard) fill() {
+func (s *Storefront) fill(ctx context.Context, c *saleCard) error {
 	c.Items = len(c.Sale.Items)
 	c.From = c.Sale.Items[0].Price
 	for _, it := range c.Sale.Items {
@@ -65,10 +65,18 @@ func (c *saleCard) fill() {
 			c.From = it.Price
 		}
 		c.Saves = max(c.Saves, saves(it))
-		if len(c.Shown) < cardPictures && !slices.Contains(c.Shown, it.Product) {
-			c.Shown = append(c.Shown, it.Product)
+		isIt := func(p catalog.View) bool { return p.ID == it.Product }
+		if len(c.Shown) == cardPictures || slices.ContainsFunc(c.Shown, isIt) {
+			continue
 		}
+		p, err := s.productOf(ctx, it.Product)
+		if err != nil && fault.CodeOf(err) != fault.NotFound { // taken off the shelves meanwhile: it is still sold there
+			return err
+		}
+		p.ID = it.Product
+		c.Shown = append(c.Shown, p)
 	}
+	return nil
 }
 
 // saves returns how many percent of the list price an item saves.
@@ -93,7 +101,9 @@ func (s *Storefront) showHome(v *site.Visit) error {
 	return v.Keep("/", source+categories.ETag+newest.ETag, s.home, func() (string, any, error) {
 		var page homePage
 		for _, c := range cards {
-			c.fill()
+			if err := s.fill(context.WithoutCancel(ctx), &c); err != nil {
+				return "", nil, err
+			}
 			if c.Phase == sale.Scheduled {
 				page.Coming = append(page.Coming, c)
 			} else {

@@ -37,8 +37,9 @@ func (s *Storefront) message(m *live.Moment, language int) []byte {
 		Phase  sale.Status          `json:"phase"`
 		Starts int64                `json:"starts"`
 		Ends   int64                `json:"ends"`
+		Gone   bool                 `json:"gone"` // every item of the sale is sold out
 		Items  map[string]shownLeft `json:"items"`
-	}{m.Phase, m.Sale.StartsAt.UnixMilli(), m.Sale.EndsAt.UnixMilli(), items})
+	}{m.Phase, m.Sale.StartsAt.UnixMilli(), m.Sale.EndsAt.UnixMilli(), m.SoldOut(), items})
 	if err != nil {
 		panic(err) // texts and numbers marshal
 	}

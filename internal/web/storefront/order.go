@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/money"
@@ -31,6 +32,7 @@ type orderPage struct {
 type orderLine struct {
 	order.Line
 	Product         id.Product
+	Pictures        []catalog.Picture
 	Title, Variant  string
 	Handle          string
 	Price, Subtotal money.Amount
@@ -104,7 +106,7 @@ func (s *Storefront) name(ctx context.Context, l *orderLine) error {
 	if err != nil {
 		return err
 	}
-	l.Product, l.Title, l.Handle = p.ID, p.Title, p.Handle
+	l.Product, l.Title, l.Handle, l.Pictures = p.ID, p.Title, p.Handle, p.Pictures
 	if w := variant(&p, l.SKU); w != nil && len(w.Options) > 0 {
 		l.Variant = w.Title
 	}

@@ -1,12 +1,16 @@
 package storefront
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/web/site"
 )
 
@@ -20,7 +24,11 @@ type productPage struct {
 	Sales []productSale
 	Words []string // the description's paragraphs, as text
 	Path  []catalog.Category
+	More  []catalog.View // from the same shelf
 }
+
+// moreProducts is how many further products of its shelf a product's page shows: one row.
+const moreProducts = 4
 
 // productSale is a sale that has the product.
 type productSale struct {
@@ -55,6 +63,8 @@ func (s *Storefront) showProduct(v *site.Visit) error {
 		return err
 	}
 	source.WriteString(categories.ETag)
+	// What else its shelf has is looked at anew every so often.
+	fmt.Fprint(&source, s.Clock.Now().Unix()/int64(renderEvery/time.Second))
 	return v.Keep("/products/"+handle, source.String(), s.product, func() (string, any, error) {
 		var err error
 		if page.View, err = read[catalog.View](found, nil); err != nil {
@@ -63,7 +73,9 @@ func (s *Storefront) showProduct(v *site.Visit) error {
 		for _, c := range cards {
 			for i, it := range c.Sale.Items {
 				if it.Product == page.ID {
-					c.fill()
+					if err := s.fill(context.WithoutCancel(ctx), &c); err != nil {
+						return "", nil, err
+					}
 					page.Sales = append(page.Sales, productSale{c, i})
 					break
 				}
@@ -76,9 +88,29 @@ func (s *Storefront) showProduct(v *site.Visit) error {
 				return "", nil, err
 			}
 			page.Path = pathTo(all.Items, page.Categories[0])
+			if page.More, err = s.beside(context.WithoutCancel(ctx), &page.View); err != nil {
+				return "", nil, err
+			}
 		}
 		return page.Title, page, nil
 	})
+}
+
+// beside returns products that stand beside one on its shelf: those after it, and then those from the shelf's beginning.
+func (s *Storefront) beside(ctx context.Context, p *catalog.View) (all []catalog.View, _ error) {
+	for _, after := range []id.Product{p.ID, 0} {
+		found, err := read[list[catalog.View]](s.Products.List(ctx, catalog.ListQuery{Category: p.Categories[0], After: after, Limit: moreProducts + 1}))
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range found.Items {
+			isIt := func(other catalog.View) bool { return other.ID == v.ID }
+			if len(all) < moreProducts && v.ID != p.ID && !slices.ContainsFunc(all, isIt) {
+				all = append(all, v)
+			}
+		}
+	}
+	return all, nil
 }
 
 // paragraphs returns a description as text: what it has of HTML is taken out, for nobody has looked at it.

@@ -50,6 +50,7 @@ type salePage struct {
 type saleItem struct {
 	sale.Item
 	Title, Variant, Handle string
+	Pictures               []catalog.Picture
 	Left                   shownLeft
 	Saves                  int64
 	State                  string // the button's, as the page is sent
@@ -178,7 +179,7 @@ func (s *Storefront) fillSale(ctx context.Context, l *lang.Language, page *saleP
 }
 
 func (it *saleItem) describe(p *catalog.View) {
-	it.Title, it.Handle = p.Title, p.Handle
+	it.Title, it.Handle, it.Pictures = p.Title, p.Handle, p.Pictures
 	if w := variant(p, it.SKU); w != nil && len(w.Options) > 0 {
 		it.Variant = w.Title
 	}

@@ -34,15 +34,34 @@
       const names = box.dataset.names.split("|");
       const colours = [tide, sand, box.dataset.plot === "rates" ? alarm : ink]; // what is left is no failure
       const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
+      // What the lines are, and how much: where somebody points, or else now.
+      const legend = document.createElement("ul");
+      legend.className = "legend";
+      const values = names.map((name, i) => {
+        const item = document.createElement("li"), mark = document.createElement("i"), value = document.createElement("b");
+        mark.style.background = colours[i];
+        item.append(mark, name + " ", value);
+        legend.append(item);
+        return value;
+      });
+      const tell = (u) => {
+        const at = u.cursor.left >= 0 ? u.cursor.idx : u.data[0].length - 1;
+        values.forEach((value, i) => {
+          const n = u.data[i + 1][at];
+          const text = n == null ? "–" : fine.format(n);
+          if (value.textContent !== text) value.textContent = text;
+        });
+      };
       const plot = new uPlot({
-        width: Math.max(200, box.clientWidth), height: 190, cursor: { points: { show: false } }, legend: { live: true },
+        width: Math.max(200, box.clientWidth), height: 190, cursor: { points: { show: false } }, legend: { show: false },
         scales: { y: { range: (u, lo, hi) => [0, Math.max(1, hi * 1.1)] } },
         axes: [{ ...axis, size: 32, values: (u, v) => v.map((s) => clock.format(s * 1000)), space: 90 }, { ...axis, size: 56, values: (u, v) => v.map((n) => whole.format(n)) }],
-        series: [{ value: (u, s) => (s == null ? "–" : clock.format(s * 1000)) }].concat(names.map((label, i) => ({
-          label, stroke: colours[i], width: 2, points: { show: false }, value: (u, n) => (n == null ? "–" : fine.format(n)),
-        }))),
+        series: [{}].concat(names.map((label, i) => ({ label, stroke: colours[i], width: 2, points: { show: false } }))),
+        hooks: { setCursor: [tell] },
       }, [[], ...names.map(() => [])], box);
-      return { of: series[box.dataset.plot], plot, box };
+      box.querySelector(".legend")?.remove();
+      box.append(legend);
+      return { of: series[box.dataset.plot], plot, tell };
     });
     fill();
   };
@@ -50,9 +69,8 @@
     for (const p of plots) {
       const columns = rows.map(p.of);
       p.plot.setData([rows.map((m) => m.at / 1000), ...p.plot.series.slice(1).map((_, i) => columns.map((c) => c[i]))]);
+      p.tell(p.plot);
     }
-    // Where nobody points, the words below a plot say what is now; once it is drawn, for drawing clears them.
-    setTimeout(() => { for (const p of plots) if (rows.length && !(p.plot.cursor.left >= 0)) p.plot.setLegend({ idx: rows.length - 1 }); }, 50);
   };
 
   const cell = (row, text, number) => {

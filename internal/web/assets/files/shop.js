@@ -65,6 +65,7 @@
     paused = m.phase === "paused";
     over = m.phase === "ended";
     sale.dataset.heard = "";
+    sale.toggleAttribute("data-gone", m.gone);
     sale.dataset.starts = m.starts;
     sale.dataset.ends = m.ends;
     for (const item of items) {

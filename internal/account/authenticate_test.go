@@ -128,8 +128,29 @@ func TestRememberedTokensAreBounded(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := len(s.remembered.slots); n != 16 {
+	if n := len(s.remembered.sets) * rememberedWays; n != 16 {
 		t.Errorf("%d slots, want 16", n)
+	}
+}
+
+// TestTokensThatComeInTurns: shoppers who come one after the other, again and again, are remembered, and do not put each other out.
+func TestTokensThatComeInTurns(t *testing.T) {
+	r := newRemembered(DefaultConfig().TokensRememberedMax)
+	const shoppers, rounds = 20_000, 4
+	v := verified{principal: Principal{Expires: noon.Add(time.Hour)}}
+	for round := range rounds {
+		unknown := 0
+		for shopper := range shoppers {
+			token := fmt.Sprint("token of ", shopper)
+			known, hash := r.get(token)
+			if known == nil {
+				unknown++
+				r.put(token, hash, v, noon)
+			}
+		}
+		if round >= 2 && unknown > shoppers/10 {
+			t.Errorf("%d of %d are unknown when they come the time after %d", unknown, shoppers, round)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/tidegate/tidegate/internal/app/listener"
 	"github.com/tidegate/tidegate/internal/express"
 	"github.com/tidegate/tidegate/internal/httpapi"
 )
@@ -63,7 +64,7 @@ func (a *App) open(failed chan<- error) (d doors, at Addresses, err error) {
 	}
 	d.express, at.Express = a.expressLane(), baseAddress(l.Addr())
 	go func() {
-		if err := d.express.Serve(l); err != nil {
+		if err := d.express.Serve(listener.New(l)); err != nil {
 			failed <- err
 		}
 	}()

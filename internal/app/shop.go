@@ -166,7 +166,7 @@ func (a *App) batchDone(orders int, took time.Duration, err error) {
 
 // Place implements httpapi.Orders.
 func (o countedOrders) Place(ctx context.Context, r order.Request) (order.Placed, error) {
-	began := time.Now()
+	r.Asked = time.Now()
 	placed, err := o.Service.Place(ctx, r)
 	outcome := "created"
 	switch {
@@ -177,7 +177,7 @@ func (o countedOrders) Place(ctx context.Context, r order.Request) (order.Placed
 	case placed.Replayed:
 		outcome = "replayed"
 	}
-	o.count(outcome, time.Since(began))
+	o.count(outcome, time.Since(r.Asked))
 	return placed, err
 }
 

@@ -16,10 +16,18 @@ var jsonType = []string{wire.TypeJSON}
 // body reads a JSON body of at most limit bytes. The bytes belong to the exchange: they are good until the answer is
 // written. It returns fault.UnsupportedMedia, fault.BodyTooLarge, fault.TimedOut or fault.BadRequest.
 func (x *exchange) body(r *http.Request, limit int64) ([]byte, error) {
-	if err := wire.CheckJSONType(r.Header.Get("Content-Type")); err != nil {
+	if err := wire.CheckJSONType(contentType(r)); err != nil {
 		return nil, err
 	}
 	return x.bytes(r, limit)
+}
+
+// contentType returns the header as Get does, without making the name canonical first.
+func contentType(r *http.Request) string {
+	if given := r.Header["Content-Type"]; len(given) > 0 {
+		return given[0]
+	}
+	return ""
 }
 
 // bytes reads a body of any type, as body does.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/account"
@@ -19,6 +20,7 @@ type exchange struct {
 	request   *http.Request
 	route     *route // nil while no route has taken the request
 	requestID string
+	began     time.Time
 	status    int
 	replaced  bool // the mux's own refusal was replaced by a problem
 	customer  account.Principal
@@ -41,11 +43,30 @@ var (
 	noStore = []string{wire.NoStore}
 )
 
+// date is the Date of all answers that begin in the same second: what net/http would write anew for each.
+type date struct {
+	second int64
+	value  []string
+}
+
+var lastDate atomic.Pointer[date]
+
+// dateOf returns the Date of an answer (RFC 9110, section 6.6.1), shared.
+func dateOf(now time.Time) []string {
+	d := lastDate.Load()
+	if second := now.Unix(); d == nil || d.second != second {
+		d = &date{second, []string{now.UTC().Format(http.TimeFormat)}}
+		lastDate.Store(d)
+	}
+	return d.value
+}
+
 func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	x := exchanges.Get().(*exchange)
-	x.ResponseWriter, x.request = w, r
+	x.ResponseWriter, x.request, x.began = w, r, time.Now()
 	x.requestID = requestID(r)
 	h := w.Header()
+	h["Date"] = dateOf(x.began)
 	h["X-Request-Id"] = []string{x.requestID}
 	h["X-Content-Type-Options"] = noSniff
 	return x

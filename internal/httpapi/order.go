@@ -44,8 +44,8 @@ func (s *Server) place(x *exchange, r *http.Request, saleID id.Sale) {
 		s.fail(x, r, err)
 		return
 	}
-	// A client that leaves does not take its order along, and to learn of it would cost every order a registration.
-	placed, err := s.Orders.Place(context.WithoutCancel(r.Context()), req)
+	// A client that leaves does not take its order along, and what an order waits for has a limit of its own.
+	placed, err := s.Orders.Place(context.Background(), req)
 	if err != nil {
 		s.fail(x, r, err)
 		return

@@ -160,9 +160,8 @@ func (r *registrar) handle(pattern string, rt *route, handler http.HandlerFunc) 
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	began := time.Now()
 	x := newExchange(w, r)
-	defer s.finish(x, r, began)
+	defer s.finish(x, r)
 	if len(r.TransferEncoding) > 0 {
 		// net/http drops a length that came beside the chunks, so it cannot be told here whether a proxy may think that the
 		// request ends elsewhere: what follows on the connection is not read (RFC 9112, section 6.3).
@@ -179,7 +178,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // finish records the answer, and makes one of a panic.
-func (s *Server) finish(x *exchange, r *http.Request, began time.Time) {
+func (s *Server) finish(x *exchange, r *http.Request) {
 	if p := recover(); p != nil {
 		if p == http.ErrAbortHandler {
 			panic(p)
@@ -190,6 +189,6 @@ func (s *Server) finish(x *exchange, r *http.Request, began time.Time) {
 	if x.route != nil {
 		recorder = x.route.recorder
 	}
-	recorder.Done(r.Context(), x.answered(), time.Since(began))
+	recorder.Done(r.Context(), x.answered(), time.Since(x.began))
 	x.free()
 }

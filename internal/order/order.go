@@ -91,6 +91,9 @@ type Request struct {
 	Sale     id.Sale // zero: general stock at list price
 	Key      string
 	Lines    []inventory.Line
+	// Asked is when Place was asked, by the process's own clock, where somebody has looked already: the answer is due
+	// Config.AnswerWithin later. Zero is now.
+	Asked time.Time
 
 	asked []inventory.Line // the lines as the shopper sent them, once Lines are merged
 }

@@ -98,7 +98,10 @@ func (s *Service) Place(ctx context.Context, r Request) (Placed, error) {
 			return Placed{}, fault.Bad("lines", "must be at most %d units of one SKU, not %d", UnitsMax, l.Units)
 		}
 	}
-	until := time.Now().Add(s.config.AnswerWithin)
+	if r.Asked.IsZero() {
+		r.Asked = time.Now()
+	}
+	until := r.Asked.Add(s.config.AnswerWithin)
 	body := bodyDigest(r.Sale, r.Lines)
 	for attempt := range attemptsMax {
 		if attempt > 0 {
@@ -438,7 +441,8 @@ func (s *Service) ordered(ctx context.Context, d *Draft) (placed Placed, known b
 }
 
 func soldOut(sku id.SKU) *fault.Error {
-	return fault.New(fault.SoldOut, "There is not enough left of SKU %s.", sku)
+	// Joined by hand, and not as fault.New does it: it is what a crowd is told.
+	return fault.New(fault.SoldOut, "There is not enough left of SKU "+sku.String()+".")
 }
 
 func limitReached() *fault.Error {

@@ -74,7 +74,7 @@ func (b *Book) Sale(ctx context.Context, s id.Sale) (*Sale, error) {
 // known returns what the book may still say of a sale.
 func (b *Book) known(s id.Sale) (entry, bool) {
 	e, ok := (*b.sales.Load())[s]
-	return e, ok && e.fresh(b.clock.Now())
+	return e, ok && e.fresh(b.clock)
 }
 
 func (e entry) answer(s id.Sale) (*Sale, error) {
@@ -84,12 +84,13 @@ func (e entry) answer(s id.Sale) (*Sale, error) {
 	return e.sale, nil
 }
 
-func (e entry) fresh(now time.Time) bool {
+// fresh asks for the time only where it matters: a sale that is open is asked for by a crowd.
+func (e entry) fresh(c clock.Clock) bool {
 	switch {
 	case e.sale == nil:
-		return now.Sub(e.read) < keepMissing
+		return c.Now().Sub(e.read) < keepMissing
 	case e.sale.Status == Draft || e.sale.Status == Ended:
-		return now.Sub(e.read) < keepClosed
+		return c.Now().Sub(e.read) < keepClosed
 	}
 	return true
 }

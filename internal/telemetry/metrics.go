@@ -23,7 +23,7 @@ import (
 )
 
 // latencySeconds are the buckets of every latency: from a cached read to the longest wait a request may ask for.
-var latencySeconds = []float64{
+var latencySeconds = [...]float64{
 	0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 }
 
@@ -37,14 +37,13 @@ type Metrics struct {
 	provider *sdk.MeterProvider
 	meter    metric.Meter
 
-	requests  metric.Float64Histogram
-	orders    metric.Int64Counter
+	routes    *routes
 	batch     metric.Int64Histogram
 	commits   metric.Float64Histogram
 	steps     metric.Float64Histogram
 	stepsDone metric.Int64Counter
 
-	outcomes series[string]
+	outcomes outcomes
 	results  series[bool]
 	loops    series[loopResult]
 }
@@ -65,20 +64,18 @@ func NewMetrics() (*Metrics, error) {
 
 func (m *Metrics) instruments() error {
 	var errs [6]error
-	m.requests, errs[0] = m.meter.Float64Histogram("http.server.request.duration", metric.WithUnit("s"),
-		metric.WithDescription("Time from a request's header read to its answer written, by route and status."),
-		metric.WithExplicitBucketBoundaries(latencySeconds...))
-	m.orders, errs[1] = m.meter.Int64Counter("tidegate.orders",
-		metric.WithDescription("Attempts to place an order, by outcome: created, replayed, or the slug of the refusal."))
+	m.routes = newRoutes()
+	errs[0] = m.registry.Register(m.routes)
+	errs[1] = m.observeOutcomes()
 	m.batch, errs[2] = m.meter.Int64Histogram("tidegate.commit.batch.orders",
 		metric.WithDescription("Orders in one group commit."),
 		metric.WithExplicitBucketBoundaries(batchOrders...))
 	m.commits, errs[3] = m.meter.Float64Histogram("tidegate.commit.duration", metric.WithUnit("s"),
 		metric.WithDescription("Time of one group commit, until it is on disk, by result."),
-		metric.WithExplicitBucketBoundaries(latencySeconds...))
+		metric.WithExplicitBucketBoundaries(latencySeconds[:]...))
 	m.steps, errs[4] = m.meter.Float64Histogram("tidegate.loop.step.duration", metric.WithUnit("s"),
 		metric.WithDescription("Time of one step of a background loop, by loop and result."),
-		metric.WithExplicitBucketBoundaries(latencySeconds...))
+		metric.WithExplicitBucketBoundaries(latencySeconds[:]...))
 	m.stepsDone, errs[5] = m.meter.Int64Counter("tidegate.loop.done",
 		metric.WithDescription("Things done by background loops, by loop."))
 	return errors.Join(errs[:]...)
@@ -91,14 +88,6 @@ func (m *Metrics) Handler() http.Handler {
 
 // Close stops the instruments. Measurements after it are dropped.
 func (m *Metrics) Close(ctx context.Context) error { return m.provider.Shutdown(ctx) }
-
-// Order counts one attempt to place an order. The outcome is one of a closed set of words: created, replayed, undecided or
-// a fault's slug.
-func (m *Metrics) Order(outcome string) {
-	m.orders.Add(context.Background(), 1, m.outcomes.of(outcome, func() attribute.Set {
-		return attribute.NewSet(attribute.String("outcome", outcome))
-	}).add...)
-}
 
 // Batch records one group commit: how many orders it held, how long it took, and whether it failed as a whole.
 func (m *Metrics) Batch(orders int, took time.Duration, err error) {

@@ -109,7 +109,7 @@ func (m *Metrics) Queue() (*QueueMetrics, error) {
 	q.intents, errs[0] = m.meter.Int64Histogram("tidegate.queue.message.intents",
 		metric.WithDescription("Intents of orders in one message to the broker."), metric.WithExplicitBucketBoundaries(batchOrders...))
 	q.appends, errs[1] = m.meter.Float64Histogram("tidegate.queue.append.duration", metric.WithUnit("s"),
-		metric.WithDescription("Time until the broker has confirmed a message of intents, by result."), metric.WithExplicitBucketBoundaries(latencySeconds...))
+		metric.WithDescription("Time until the broker has confirmed a message of intents, by result."), metric.WithExplicitBucketBoundaries(latencySeconds[:]...))
 	q.settled, errs[2] = m.meter.Int64Counter("tidegate.queue.settled",
 		metric.WithDescription("Queued orders that were decided, by result: accepted or refused."))
 	return q, errors.Join(errs[:]...)

@@ -38,7 +38,9 @@ func TestTheScrapeHoldsWhatWasMeasured(t *testing.T) {
 	buy := m.Route("POST", "/v1/sales/{id}/orders")
 	buy.Done(t.Context(), 201, 3*time.Millisecond)
 	buy.Done(t.Context(), 201, 3*time.Millisecond)
-	buy.Done(t.Context(), 409, time.Millisecond)
+	m.Route("POST", "/v1/sales/{id}/orders").Done(t.Context(), 409, time.Millisecond) // the other lane's
+	buy.Done(t.Context(), 409, time.Millisecond+1)
+	buy.Done(t.Context(), 409, time.Hour)
 	buy.Done(t.Context(), 7000, time.Millisecond)
 	m.Order("created")
 	m.Order("created")
@@ -67,7 +69,11 @@ func TestTheScrapeHoldsWhatWasMeasured(t *testing.T) {
 	got := scrape(t, m)
 	for _, want := range []string{
 		`http_server_request_duration_seconds_count{http_request_method="POST",http_response_status_code="201",http_route="/v1/sales/{id}/orders"} 2`,
-		`http_response_status_code="409",http_route="/v1/sales/{id}/orders"} 1`,
+		`http_response_status_code="409",http_route="/v1/sales/{id}/orders",le="0.0005"} 0`,
+		`http_response_status_code="409",http_route="/v1/sales/{id}/orders",le="0.001"} 1`,
+		`http_response_status_code="409",http_route="/v1/sales/{id}/orders",le="0.0025"} 2`,
+		`http_response_status_code="409",http_route="/v1/sales/{id}/orders",le="+Inf"} 3`,
+		`http_server_request_duration_seconds_sum{http_request_method="POST",http_response_status_code="409",http_route="/v1/sales/{id}/orders"} 3600.00200`,
 		`http_response_status_code="599",http_route="/v1/sales/{id}/orders"} 1`,
 		`tidegate_orders_total{outcome="created"} 2`,
 		`tidegate_orders_total{outcome="sold_out"} 1`,

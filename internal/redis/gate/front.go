@@ -88,16 +88,17 @@ func (f *Front) Step(ctx context.Context) (int, error) {
 	return n, err
 }
 
-// openTries and openPause bound how long Open waits for the gate: another process may be rebuilding it.
+// openMax bounds how long Open waits for the gate, but for the last look: another process may be rebuilding it, and Redis may be slow for
+// a moment, which is no reason not to start. openPause is between two looks.
 const (
-	openTries = 600
+	openMax   = 30 * time.Second
 	openPause = 50 * time.Millisecond
 )
 
 // Open waits until the gate can be trusted, rebuilding it where nobody else does, and returns the position of the outbox up to
-// which it is true. It returns the last error, or fault.Overloaded where there was none.
+// which it is true. It returns the last look's error, or fault.Overloaded where there was none.
 func (f *Front) Open(ctx context.Context) (position int64, err error) {
-	for range openTries {
+	for until := time.Now().Add(openMax); time.Now().Before(until); {
 		_, err = f.Gate.Step(ctx)
 		if t := f.term.Load(); t != nil {
 			return t.position, nil
@@ -107,9 +108,9 @@ func (f *Front) Open(ctx context.Context) (position int64, err error) {
 		case <-ctx.Done():
 			return 0, ctx.Err()
 		}
-		if err != nil {
-			return 0, err
-		}
+	}
+	if err != nil {
+		return 0, err
 	}
 	return 0, fault.New(fault.Overloaded, "Another process rebuilds the gate and has not ended.").After(time.Second)
 }

@@ -376,6 +376,28 @@ func TestWithoutRedisTheGuardDecides(t *testing.T) {
 	h.level(drop, shoe, 5)
 }
 
+// A Redis that does not answer for a moment, as the shop starts or an operator wants the gate rebuilt, is waited for.
+func TestOpenWaitsForRedis(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, 1, 5, 0)
+	f := gate.NewFront(h.gates[0])
+	h.server.Kill()
+	if n, err := f.Gate.Step(t.Context()); err == nil {
+		t.Fatalf("a look at a server that is gone: %d and no error", n)
+	}
+	opened := make(chan error, 1)
+	go func() {
+		_, err := f.Open(t.Context())
+		opened <- err
+	}()
+	time.Sleep(300 * time.Millisecond)
+	h.server.Start()
+	if err := <-opened; err != nil {
+		t.Fatal(err)
+	}
+	h.want(inventory.Reserved, h.gates[0], h.claim(drop, 1, line(shoe, 1)))
+}
+
 // A reservation whose answer was lost is given back where its order does not go on without the gate either.
 func TestAReservationThatIsRefusedUnansweredIsGivenBack(t *testing.T) {
 	h := newHouse(t, 1, 5, 0)

@@ -114,7 +114,7 @@ func try(root string, b bug) (r result) {
 		r.why = err.Error()
 		return r
 	}
-	c := exec.Command("go", "test", "-count=1", "-timeout=5m", "-run", b.run, b.folder)
+	c := exec.Command("go", "test", "-count=1", "-timeout=5m", "-failfast", "-run", b.run, b.folder)
 	c.Dir = root
 	out, err := c.CombinedOutput()
 	switch {

@@ -12,8 +12,8 @@ import (
 
 // What follows keeps transactions apart that run at once. On SQLite there is one at a time, and nothing to lock.
 //
-// The order is: allowances, the order or the sale, its attempts and refunds, the pools, the hottest last. Who meets another
-// one in a circle all the same is rolled back by the server and tries again.
+// The order is: allowances, the order or the sale, its attempts and refunds, the pools by sale and SKU. Who meets another one in a
+// circle all the same is rolled back by the server and tries again.
 
 // lockOrder holds an order until the transaction ends.
 func (tx *Tx) lockOrder(o id.Order) error {
@@ -61,6 +61,75 @@ func (tx *Tx) lockPool(p inventory.Pool) error {
 		return nil
 	}
 	return err
+}
+
+// poolsAtOnce bounds the pools of one statement: it looks its units up in a list, for each.
+const poolsAtOnce = 64
+
+// eachPools calls fn with parts of sorted pools, each of one sale.
+func eachPools(pools []inventory.Pool, fn func([]inventory.Pool) error) error {
+	for len(pools) > 0 {
+		n := 1
+		for n < min(len(pools), poolsAtOnce) && pools[n].Sale == pools[0].Sale {
+			n++
+		}
+		if err := fn(pools[:n]); err != nil {
+			return err
+		}
+		pools = pools[n:]
+	}
+	return nil
+}
+
+// holdPools holds pools, which are sorted, until the transaction ends.
+func (tx *Tx) holdPools(pools []inventory.Pool) error {
+	return eachPools(pools, func(part []inventory.Pool) error {
+		args := []any{part[0].Sale}
+		for _, p := range part {
+			args = append(args, p.SKU)
+		}
+		rows, err := tx.Query(`
+			SELECT sku_id
+			FROM stock FORCE INDEX (PRIMARY)
+			WHERE sale_id = ?
+			  AND sku_id IN (`+marks(len(part))+`)
+			ORDER BY sku_id
+			FOR UPDATE`, args...)
+		_, err = collect(rows, err, scanSKU)
+		return err
+	})
+}
+
+// reservePools reserves units of pools, which are sorted. It reports false where one has not enough. The pools of a sale are one
+// statement, which goes along their key: two batches that take the same pools wait for each other at the first of them, and each
+// holds the hot row from there to its commit, without a round trip in between.
+func (tx *Tx) reservePools(pools []inventory.Pool, units map[inventory.Pool]int64) (bool, error) {
+	all := true
+	err := eachPools(pools, func(part []inventory.Pool) error {
+		if !all {
+			return nil
+		}
+		take := append(make([]byte, 0, 32+48*len(part)), "CASE sku_id"...)
+		for _, p := range part {
+			take = strconv.AppendInt(append(take, " WHEN "...), int64(p.SKU), 10)
+			take = strconv.AppendInt(append(take, " THEN "...), units[p], 10)
+		}
+		take = append(take, " END"...)
+		text := append(make([]byte, 0, 256+2*len(take)+24*len(part)), "UPDATE stock FORCE INDEX (PRIMARY) SET reserved = reserved + "...)
+		text = append(append(text, take...), " WHERE sale_id = "...)
+		text = append(strconv.AppendInt(text, int64(part[0].Sale), 10), " AND sku_id IN ("...)
+		for i, p := range part {
+			if i > 0 {
+				text = append(text, ", "...)
+			}
+			text = strconv.AppendInt(text, int64(p.SKU), 10)
+		}
+		text = append(append(text, ") AND on_hand - reserved >= "...), take...)
+		n, err := tx.my.execText(string(text))
+		all = n == int64(len(part))
+		return err
+	})
+	return all, err
 }
 
 // lockAllowances holds what customers may still have of a sale: who adds their orders up does so by themselves. The

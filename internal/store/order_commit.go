@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/tidegate/tidegate/internal/inventory"
@@ -109,13 +110,10 @@ func (b *batch) together() (bool, error) {
 
 // reserveAll reserves what the batch takes of each pool. It reports false where a pool has not enough for all.
 func (b *batch) reserveAll() (bool, error) {
-	pools := lockOrder(b.taken)
+	pools := sortedPools(b.taken)
 	if b.tx.my != nil {
-		for _, p := range pools {
-			ok, err := b.tx.reserve(p, b.taken[p])
-			if err != nil || !ok {
-				return false, err
-			}
+		if ok, err := b.tx.reservePools(pools, b.taken); err != nil || !ok {
+			return false, err
 		}
 		return b.termsHold()
 	}
@@ -157,27 +155,9 @@ func (b *batch) insertAll() (bool, error) {
 // errApart says that a batch cannot be committed in one go.
 var errApart = errors.New("the batch has to be decided one by one")
 
-// lockOrder sorts the pools, with the batch's hottest last: it is held for the shortest time. Two batches of different hottest
-// pools may wait for each other in a circle, which MySQL ends: one of them is begun anew.
-func lockOrder(need map[inventory.Pool]int64) []inventory.Pool {
-	pools := make([]inventory.Pool, 0, len(need))
-	var hottest inventory.Pool
-	for p, n := range need {
-		pools = append(pools, p)
-		if m := need[hottest]; n > m || n == m && comparePools(p, hottest) > 0 {
-			hottest = p
-		}
-	}
-	slices.SortFunc(pools, func(x, y inventory.Pool) int {
-		switch hottest {
-		case x:
-			return 1
-		case y:
-			return -1
-		}
-		return comparePools(x, y)
-	})
-	return pools
+// sortedPools returns the pools in the order in which everybody locks them.
+func sortedPools(need map[inventory.Pool]int64) []inventory.Pool {
+	return slices.SortedFunc(maps.Keys(need), comparePools)
 }
 
 func comparePools(x, y inventory.Pool) int {
@@ -195,6 +175,9 @@ func (b *batch) oneByOne() error {
 	}
 	b.taken = map[inventory.Pool]int64{}
 	if err := b.lockBuyers(); err != nil {
+		return err
+	}
+	if err := b.lockAllPools(); err != nil {
 		return err
 	}
 	for i, d := range b.drafts {
@@ -410,7 +393,7 @@ func (b *batch) record() error {
 	if b.tx.my != nil {
 		b.witnessMySQL()
 	}
-	if err := b.tx.ledgerReserved(lockOrder(b.taken), b.taken, id.New[id.Movement](b.mint), at); err != nil {
+	if err := b.tx.ledgerReserved(sortedPools(b.taken), b.taken, id.New[id.Movement](b.mint), at); err != nil {
 		return err
 	}
 	payload := order.NewPlacedBatch(accepted)

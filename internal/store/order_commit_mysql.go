@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/order"
 )
@@ -48,6 +49,21 @@ func (b *batch) insertAllMySQL() (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// lockAllPools holds the pools of all drafts, in the order in which everybody locks them: drafts that are decided one by one come in
+// their own.
+func (b *batch) lockAllPools() error {
+	if b.tx.my == nil {
+		return nil
+	}
+	wanted := map[inventory.Pool]int64{}
+	for _, d := range b.drafts {
+		for _, l := range d.Claim.Lines {
+			wanted[inventory.Pool{Sale: d.Claim.Sale, SKU: l.SKU}] = 0
+		}
+	}
+	return b.tx.holdPools(sortedPools(wanted))
 }
 
 // orderTextBytes fits an order of one line as appendOrder writes it, mostly.

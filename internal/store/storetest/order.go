@@ -51,6 +51,8 @@ func Order(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"a queued order that never reached the queue is refused", orderNeverQueued},
 		{"a sale that is closed, changed or unknown", orderTerms},
 		{"batches at once do not sell a unit twice", orderBatchesAtOnce},
+		{"a batch of more pools than one statement holds", orderManyPools},
+		{"batches at once of the same pools in many orders", orderPoolsAcross},
 		{"every accepted order writes its movements and its event, in the order of commits", orderRecords},
 		{"a hold ends once, however many end it", holdEndsOnce},
 		{"a hold that is paid is not ended by a timer", holdPaid},

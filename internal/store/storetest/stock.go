@@ -1,9 +1,11 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/tidegate/tidegate/internal/audit"
@@ -300,4 +302,85 @@ func gatePassesOver(tr *Trade) {
 	if len(changes) != 1 || changes[0].Moved == nil || changes[0].Moved.Available != 2 || changes[0].Moved.Allowance != -2 || changes[0].Moved.Order != second || changes[0].Moved.Customer != 1 {
 		tr.T.Errorf("changes %+v", changes)
 	}
+}
+
+// orderManyPools has one batch take from more pools than one statement holds, of two sales and of general stock, and then one of
+// them have too little.
+func orderManyPools(tr *Trade) {
+	const pools = 150
+	skus := make([]id.SKU, pools)
+	for i := range skus {
+		skus[i] = id.SKU(2000 + i)
+	}
+	s, other := tr.Sale(3, 0, skus...), tr.Sale(3, 0, mug)
+	tr.Receive(hat, 3)
+	batch := func(key string) []*order.Draft {
+		all := []*order.Draft{tr.Order(other, 1, key, Line(mug, 2)), tr.Order(nil, 1, key, Line(hat, 1))}
+		for i := range skus {
+			sku := skus[pools-1-i]
+			all = append(all, tr.Order(s, id.Customer(i+1), key, Line(sku, 1)), tr.Order(s, id.Customer(i+1), key+"b", Line(sku, int64(i%2)+1)))
+		}
+		return all
+	}
+	for _, out := range tr.Commit(batch("a")...) {
+		tr.want(out, order.Accepted)
+	}
+	held := func(i int) int64 { return int64((pools-1-i)%2) + 2 }
+	for i, sku := range skus {
+		tr.Pool(s.ID, sku, 3, held(i), 0)
+	}
+	tr.Pool(other.ID, mug, 3, 2, 0)
+	// Where two of a pool's three units are taken, the next unit is had and no more; where three are, nothing is.
+	second := batch("c")
+	got := tr.Commit(second...)
+	tr.want(got[0], order.SoldOut)
+	tr.want(got[1], order.Accepted)
+	for n := range skus {
+		i := pools - 1 - n
+		first := order.Accepted
+		if held(i) == 3 {
+			first = order.SoldOut
+		}
+		tr.want(got[2+2*n], first)
+		tr.want(got[3+2*n], order.SoldOut)
+		tr.Pool(s.ID, skus[i], 3, 3, 0)
+	}
+}
+
+// orderPoolsAcross has batches at once take from the same pools in many orders, whole and one by one: none waits for another in a
+// circle so often that it gives up.
+func orderPoolsAcross(tr *Trade) {
+	const pools, batches, each = 8, 12, 16
+	skus := make([]id.SKU, pools)
+	for i := range skus {
+		skus[i] = id.SKU(3000 + i)
+	}
+	s := tr.Sale(batches*each, 0, skus...)
+	var working sync.WaitGroup
+	for b := range batches {
+		drafts := make([]*order.Draft, each)
+		for i := range drafts {
+			lines := []inventory.Line{Line(skus[(b+i)%pools], 1)}
+			if b%2 == 1 && i == each-1 {
+				lines = []inventory.Line{Line(999, 1)} // has the batch decided one by one
+			}
+			drafts[i] = tr.Order(s, id.Customer(b*each+i+1), "a", lines...)
+		}
+		working.Go(func() {
+			outcomes, err := tr.Store.CommitOrders(context.Background(), drafts, tr.Mint)
+			if err != nil {
+				tr.T.Error(err)
+			}
+			for i, out := range outcomes {
+				want := order.Accepted
+				if b%2 == 1 && i == each-1 {
+					want = order.SoldOut
+				}
+				if out.Result != want {
+					tr.T.Errorf("batch %d, draft %d: %s, want %s", b, i, out.Result, want)
+				}
+			}
+		})
+	}
+	working.Wait()
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -51,12 +52,17 @@ func (a *App) servePages() error {
 	return a.metrics.ObserveCount("tidegate.web.viewers", "Shoppers who are sent a sale's numbers as they change.", pages.Viewers)
 }
 
-// hasNothing tells who has no order in a sale without a question to anyone, where this process takes all orders itself.
-func (a *App) hasNothing() func(id.Sale, id.Customer) bool {
-	if m, alone := a.gate.(*inventory.Memory); alone && !a.store.Shared() {
-		return m.HasNothing
+// hasNothing tells who has no order in a sale, where the gate knows: from memory where this process takes all orders itself, with
+// one question to Redis where the gate is there. Processes that share a database alone do not know of each other's.
+func (a *App) hasNothing() func(context.Context, id.Sale, id.Customer) bool {
+	if a.front != nil {
+		return a.front.HasNothing
 	}
-	return func(id.Sale, id.Customer) bool { return false }
+	m, memory := a.gate.(*inventory.Memory)
+	if !memory || a.store.Shared() {
+		return func(context.Context, id.Sale, id.Customer) bool { return false }
+	}
+	return func(_ context.Context, s id.Sale, c id.Customer) bool { return m.HasNothing(s, c) }
 }
 
 // cashierOrigin is where the cashier is, where that is not the shop's own address: forms may lead there.

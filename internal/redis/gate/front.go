@@ -8,6 +8,7 @@ import (
 
 	"github.com/failsafe-go/failsafe-go/adaptivelimiter"
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+	"github.com/redis/rueidis"
 
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
@@ -194,6 +195,39 @@ func (f *Front) Find(ctx context.Context, c *inventory.Claim) (inventory.Answer,
 	}
 	f.failed()
 	return inventory.Answer{}, nil
+}
+
+// HasNothing reports whether a customer has no order in a sale, and none on its way, in any process: one question, whose answer a
+// reservation changes before its shopper hears of it. It is false where that is not known.
+func (f *Front) HasNothing(ctx context.Context, s id.Sale, c id.Customer) bool {
+	t := f.term.Load()
+	if t == nil || f.doubted() {
+		return false
+	}
+	asked, cancel := context.WithTimeout(ctx, f.config.AskTimeout)
+	defer cancel()
+	nothing, err := f.hasNothing(asked, t, s, c)
+	if err != nil && ctx.Err() == nil {
+		f.failed()
+	}
+	return nothing && err == nil && !f.doubted()
+}
+
+func (g *Gate) hasNothing(ctx context.Context, t *term, s id.Sale, c id.Customer) (bool, error) {
+	r := t.sale(s)
+	answers := g.client.DoMulti(ctx,
+		g.client.B().Hexists().Key(r.customers).Field(c.String()).Build(),
+		g.client.B().Hget().Key(r.head).Field("epoch").Build(), // afterwards: a room that is lost knows nobody
+	)
+	has, err := answers[0].AsBool()
+	if err != nil {
+		return false, err
+	}
+	epoch, err := answers[1].ToString()
+	if rueidis.IsRedisNil(err) {
+		return false, nil
+	}
+	return !has && epoch == t.epoch, err
 }
 
 // Settle implements inventory.Gate. That an order was committed the gate hears from the outbox; what is to be given back waits

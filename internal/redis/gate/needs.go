@@ -21,7 +21,7 @@ type Store interface {
 
 // Config is the gate's part of the configuration, where the gate is in Redis.
 type Config struct {
-	AskTimeout time.Duration `koanf:"ask_timeout" help:"how long an order waits for the gate in Redis before it goes on by the database's guard alone, 10ms to 10s"`
+	AskTimeout time.Duration `koanf:"ask_timeout" help:"how long one question to the gate in Redis may take, 10ms to 10s; an order waits for two at most, and then goes on by the database's guard alone"`
 	Hold       time.Duration `koanf:"hold" help:"how long a reservation in Redis stands before its order must have been committed, 5s to 10m; after twice that, what was not is given back"`
 }
 

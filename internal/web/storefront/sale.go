@@ -127,7 +127,7 @@ func (s *Storefront) showSale(v *site.Visit) error {
 		return err
 	}
 	page := salePage{Moment: m, Key: keyAfter(nil), Told: toldOf(v.Query("told"))}
-	if who, ok := v.Who(); ok && !s.HasNothing(saleID, who.Customer) {
+	if who, ok := v.Who(); ok && !s.HasNothing(v.Request.Context(), saleID, who.Customer) {
 		if page.Mine, err = s.mineOf(v.Request.Context(), who.Customer, saleID); err != nil {
 			return err
 		}

@@ -29,8 +29,8 @@ type Parts struct {
 	Sales    Sales
 	Products Products
 	Levels   sale.Levels
-	// HasNothing reports whether a shopper is known, from memory, to have no order in a sale: then none is looked for.
-	HasNothing func(s id.Sale, c id.Customer) bool
+	// HasNothing reports whether a shopper is known to have no order in a sale: then none is looked for.
+	HasNothing func(ctx context.Context, s id.Sale, c id.Customer) bool
 	Clock      clock.Clock
 	// Provider is the payment provider that the storefront leads to.
 	Provider string

@@ -164,14 +164,10 @@ func (s *stage) try(m moment) {
 		stop = r.keepLogBusy()
 	case begins(m.point, "shared.rebuild"):
 		engine.RedisDo(s, s.redis.Address, "FLUSHALL") // a gate that has lost nothing is taken up as it is
-	case begins(m.point, "shared.sweep"):
-		r.leaveReservation()
 	}
-	if s.shop.TryStart("crashpoint: hang", crashpoint.Variable+"="+m.String()) {
-		r.load(m)
-	}
+	r.meet(m)
 	stop()
-	if !strings.Contains(s.shop.Process().Stderr.String(), "crashpoint: "+m.action) {
+	if !r.met(m) {
 		s.Errorf("the load does not come to %s", m)
 	}
 	s.Logf("round %d, %s: %s", s.rounds, m, r.book)

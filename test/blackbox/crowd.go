@@ -180,8 +180,12 @@ var madeFacts = []string{"id", "sale_id", "customer_id", "lines", "units", "tota
 
 // Honour holds the shop to every 201 in the book: the order is read with the same content, and its key, asked again until that
 // is decided, gets the same answer, said to be repeated.
-func (s *Shop) Honour(b *Book) {
+func (s *Shop) Honour(b *Book) { s.HonourWithin(b, 0) }
+
+// HonourWithin is Honour for a shop that may also answer a key with 503 for a while: a queue takes nothing while the gate is rebuilt.
+func (s *Shop) HonourWithin(b *Book, patience time.Duration) {
 	s.T.Helper()
+	until := time.Now().Add(patience)
 	for _, broken := range b.Broken {
 		s.T.Error(broken)
 	}
@@ -192,7 +196,7 @@ func (s *Shop) Honour(b *Book) {
 			fmt.Fprintf(&wrong, "accepted order %s (key %s), read again: %s\n", r.Order.ID, r.Key, why)
 		}
 		again := s.Buy(r.Purchase)
-		for deadline := time.Now().Add(Patience); again.Status == 202 && time.Now().Before(deadline); again = s.Buy(r.Purchase) {
+		for deadline := time.Now().Add(Patience); again.Status == 202 && time.Now().Before(deadline) || again.Status == 503 && time.Now().Before(until); again = s.Buy(r.Purchase) {
 			time.Sleep(20 * pollEvery) // a machine that is too busy says that it does not know yet
 		}
 		if again.Status != 201 || again.Header.Get("Idempotent-Replayed") != "true" || !bytes.Equal(again.Body, r.Body) {

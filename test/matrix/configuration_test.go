@@ -18,7 +18,7 @@ type configuration struct {
 	lanes int
 	// engines starts what the shop needs, and returns the settings that choose it.
 	engines func(s *stage) []string
-	// patience is how long a key may be answered 503 after a death.
+	// patience is how long a key may be answered 503 after a death, or while a gate outside the process is rebuilt.
 	patience time.Duration
 	// without are beginnings of the points that the engines do not pass.
 	without []string

@@ -277,7 +277,7 @@ func (r *round) cancel() {
 func (r *round) check() {
 	r.Helper()
 	r.shop.CheckSale(r.book, r.sale, limit)
-	r.shop.Honour(r.book)
+	r.shop.HonourWithin(r.book, r.patience)
 	r.shop.SettleWithin(r.book, r.patience)
 	r.shop.CheckSale(r.book, r.sale, limit)
 	r.checkPromises()

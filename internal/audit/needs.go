@@ -70,6 +70,9 @@ type Movement struct {
 	Kind  inventory.Kind
 	Units int64
 	Order id.Order // zero where no order is behind it
+	// Unreadable, where it is not nil, is why the row's list of pools cannot be read: the movement has no pool then.
+	Unreadable error
+	Row        id.Movement // the row's id, where it is unreadable
 }
 
 // Event is an event of an order.

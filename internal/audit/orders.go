@@ -218,6 +218,10 @@ func times(o *order.Order) string {
 func (p *portion) movement(m *Movement) error {
 	p.tick()
 	p.saw(i4, 1)
+	if m.Unreadable != nil {
+		p.violated(i4, movementSubject(m.Row), "the pools of its %d units (%s) cannot be read: %v", m.Units, m.Kind, m.Unreadable)
+		return nil
+	}
 	p.book(m)
 	if m.Order == 0 {
 		return nil

@@ -3,6 +3,7 @@ package audit
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -63,6 +64,9 @@ func (s *Service) stockRepairs(ctx context.Context, out *Repaired, progress Prog
 		r := newRun(snap, s.most, progress)
 		err := snap.Movements(ctx, -1<<63, 1<<63-1, func(m *Movement) error {
 			r.tick()
+			if m.Unreadable != nil { // what it has moved where is not known, so no row can be right by the ledger
+				return fmt.Errorf("the pools of movement %s cannot be read: %w", m.Row, m.Unreadable)
+			}
 			r.book(m)
 			return nil
 		})

@@ -10,6 +10,7 @@ type (
 	orderSubject    id.Order
 	poolSubject     inventory.Pool
 	skuSubject      id.SKU
+	movementSubject id.Movement
 	customerSubject struct {
 		customer id.Customer
 		sale     id.Sale
@@ -29,6 +30,9 @@ func (p poolSubject) String() string {
 
 // String implements fmt.Stringer.
 func (s skuSubject) String() string { return "SKU " + id.SKU(s).String() }
+
+// String implements fmt.Stringer.
+func (m movementSubject) String() string { return "movement " + id.Movement(m).String() }
 
 // String implements fmt.Stringer.
 func (c customerSubject) String() string {

@@ -101,7 +101,7 @@ func (a auditSnapshot) Movements(ctx context.Context, after, upTo id.Order, fn f
 		}
 		portions, err := inventory.ReadPortions(pools, m.Units)
 		if err != nil {
-			return fmt.Errorf("movement %s cannot be read: %w", row, err)
+			return fn(&audit.Movement{Kind: m.Kind, Units: m.Units, Order: m.Order, Row: row, Unreadable: err})
 		}
 		for _, p := range portions {
 			if err := fn(&audit.Movement{Pool: p.Pool, Kind: m.Kind, Units: p.Units, Order: m.Order}); err != nil {

@@ -203,6 +203,7 @@ func TestAuditFindsWhatIsPlanted(t *testing.T) {
 		{"less was reserved for it", "UPDATE movement SET units = units - 2, pools = REPLACE(pools, ',2,3]', ',2,1]') WHERE INSTR(pools, ',2,3]') > 0", "I2 I4", "stock of SKU 2 in sale {drop}"},
 		{"it was reserved in another pool", "UPDATE movement SET pools = REPLACE(pools, ',2,3]', ',1,3]') WHERE INSTR(pools, ',2,3]') > 0", "I2 I4", "stock of SKU 2 in sale {drop}"},
 		{"a commit of one pool reserved nothing", "DELETE FROM movement WHERE sale_id = {drop} AND sku_id = 2 AND units = 2 AND kind = 'reserve' AND order_id = 0", "I2 I4", "stock of SKU 2 in sale {drop}"},
+		{"where it was reserved cannot be read", "UPDATE movement SET id = 77, pools = '[[1,2]]' WHERE INSTR(pools, ',2,3]') > 0", "I2 I4", "movement 77"},
 		{"it was reserved twice, and the row of stock says so", "INSERT INTO movement SELECT id + 1000000, {drop}, 2, kind, 3, {pending}, actor, reason, at, NULL FROM movement WHERE INSTR(pools, ',2,3]') > 0; UPDATE stock SET reserved = reserved + 3 WHERE sale_id = {drop} AND sku_id = 2", "I1 I2", "stock of SKU 2 in sale {drop}"},
 		{"a late hold is not in the ledger", "DELETE FROM movement WHERE order_id = {honoured late} AND kind = 'reserve'", "I2 I4", "order {honoured late}"},
 		{"its price is another", "UPDATE orders SET lines = '[[1,3,1]]', total = 3 WHERE id = {cancelled}", "I2", "order {cancelled}"},

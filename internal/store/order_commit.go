@@ -166,11 +166,7 @@ func comparePools(x, y inventory.Pool) int {
 
 // oneByOne decides each draft by itself.
 func (b *batch) oneByOne() error {
-	b.terms = map[id.Sale]terms{}
 	if err := b.readTerms(); err != nil {
-		return err
-	}
-	if err := b.readClock(); err != nil {
 		return err
 	}
 	b.taken = map[inventory.Pool]int64{}
@@ -330,10 +326,7 @@ func (b *batch) beginTerms() error {
 	if b.tx.my != nil {
 		return b.assumeTerms()
 	}
-	if err := b.readTerms(); err != nil {
-		return err
-	}
-	return b.readClock()
+	return b.readTerms()
 }
 
 // readClock reads the database's clock, where a reservation of the batch ends.
@@ -344,8 +337,10 @@ func (b *batch) readClock() error {
 	return b.tx.QueryRow("SELECT "+clockMillis, nil, &b.now)
 }
 
-// readTerms reads the terms of every sale of the batch. General stock is always open and has no limit.
+// readTerms reads the terms of every sale of the batch, and the database's clock with them. General stock is always open and has
+// no limit.
 func (b *batch) readTerms() error {
+	b.terms, b.now = map[id.Sale]terms{}, 0
 	for _, d := range b.drafts {
 		s := d.Claim.Sale
 		if _, ok := b.terms[s]; ok {
@@ -355,15 +350,21 @@ func (b *batch) readTerms() error {
 		if s != 0 {
 			var status string
 			err := b.tx.QueryRow(`
-				SELECT status, version, limit_per_customer
+				SELECT status, version, limit_per_customer, `+clockMillis+`
 				FROM sale
-				WHERE id = ?`, []any{s}, &status, &t.version, &t.limit)
+				WHERE id = ?`, []any{s}, &status, &t.version, &t.limit, &b.now)
 			if err != nil && !errors.Is(err, sql.ErrNoRows) {
 				return err
 			}
 			t.open = status == "scheduled" || status == "live"
 		}
 		b.terms[s] = t
+	}
+	if b.tx.my != nil {
+		b.tx.my.w.assumed.keep(b.terms)
+	}
+	if b.now == 0 {
+		return b.readClock()
 	}
 	return nil
 }

@@ -243,38 +243,9 @@ func (b *batch) assumeTerms() error {
 	for _, d := range b.drafts {
 		t, ok := b.tx.my.w.assumed.of(d.Claim.Sale)
 		if !ok || !t.open || t.version != d.SaleVersion {
-			b.terms = map[id.Sale]terms{}
-			return b.readTermsNow()
+			return b.readTerms()
 		}
 		b.terms[d.Claim.Sale] = t
-	}
-	return nil
-}
-
-// readTermsNow reads the terms of the batch's sales, and the database's clock with them.
-func (b *batch) readTermsNow() error {
-	for _, d := range b.drafts {
-		s := d.Claim.Sale
-		if _, ok := b.terms[s]; ok {
-			continue
-		}
-		t := terms{open: true}
-		if s != 0 {
-			var status string
-			err := b.tx.QueryRow(`
-				SELECT status, version, limit_per_customer, `+clockMillis+`
-				FROM sale
-				WHERE id = ?`, []any{s}, &status, &t.version, &t.limit, &b.now)
-			if err != nil && !errors.Is(err, sql.ErrNoRows) {
-				return err
-			}
-			t.open = status == "scheduled" || status == "live"
-		}
-		b.terms[s] = t
-	}
-	b.tx.my.w.assumed.keep(b.terms)
-	if b.now == 0 {
-		return b.readClock()
 	}
 	return nil
 }
@@ -283,8 +254,7 @@ func (b *batch) readTermsNow() error {
 // as well. It returns errTerms where a sale has other terms now, and false where the deadline of a draft has passed.
 func (b *batch) termsHold() (bool, error) {
 	before := b.terms
-	b.terms, b.now = map[id.Sale]terms{}, 0
-	if err := b.readTermsNow(); err != nil {
+	if err := b.readTerms(); err != nil {
 		return false, err
 	}
 	for s, t := range before {

@@ -86,6 +86,27 @@ func TestADrillOfBothLanes(t *testing.T) {
 	}
 }
 
+// TestADrillOfACrowd: more come than there are units, some want more than the limit, and the shop is killed in the middle. Nothing is
+// wrong afterwards; three planted bugs see to it that the drill would say so. The crowd is large enough that there is always a batch
+// between its answers and its commit, if ever answers come first.
+func TestADrillOfACrowd(t *testing.T) {
+	asTidegate(t)
+	code, out, errs := runTool(t, nil, "drill", "--load", "closed", "--connections", "256", "--shoppers", "20000", "--units", "15000", "--skus", "1",
+		"--kill-after", "300ms", "--pay", "0", "--abandon", "1", "--readers", "0", "--reads-per-second", "0", "--json", "-")
+	var r struct {
+		Accepted   int `json:"accepted"`
+		InDatabase int `json:"in_database"`
+		SoldOut    int `json:"sold_out"`
+		Killed     int `json:"killed"`
+	}
+	if err := json.Unmarshal([]byte(out), &r); err != nil || code != exitOK {
+		t.Fatalf("exit %d, %v:\n%s\n%s", code, err, out, errs)
+	}
+	if r.Accepted < 14000 || r.Accepted != r.InDatabase || r.SoldOut == 0 || r.Killed != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // keysOf lists the paths of a JSON object; the elements of a list count once.
 func keysOf(path string, v any) []string {
 	switch v := v.(type) {

@@ -50,6 +50,19 @@ type Options struct {
 	Version  string
 }
 
+// Process is a private shop, or another server of the drill's, in a process of its own: its CPU and memory are then its
+// own, too.
+type Process struct {
+	Address
+	PID int
+	// Kill ends it at once, as a crash does, and waits for its end. Stop ends it in order. The first of the two counts.
+	Kill func() error
+	Stop func() error
+}
+
+// Starter starts a private shop. Called again it starts the same shop, on the same data, anew.
+type Starter func(ctx context.Context) (*Process, error)
+
 // drill is one run.
 type drill struct {
 	Options

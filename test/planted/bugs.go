@@ -4,6 +4,8 @@ package main
 const (
 	simulation = "./test/simulation"
 	seeds      = "TestSeeds"
+	binary     = "./cmd/tidegate"
+	drill      = "TestADrillOfACrowd"
 )
 
 // bugs are what is planted. Each names the invariant or the pitfall that it breaks.
@@ -228,6 +230,29 @@ var bugs = []bug{
 		name:   "P22: a key of general stock that has its order is queued once more",
 		edits:  []edit{{"internal/order/service.go", "if d.Claim.Queued && d.Claim.Sale == 0 {", "if d.Claim.Queued && d.Claim.Sale < 0 {"}},
 		folder: "./internal/order/queue", run: "TestAKeyOfGeneralStockHasItsOrder",
+	},
+	{
+		name: "drill, I1: the guards of the stock are gone, in the gate and in the database",
+		edits: []edit{
+			{"internal/inventory/memory.go", "		if n.Load() < l.Units {", "		if n.Load() < l.Units-1<<40 {"},
+			{"internal/inventory/memory.go", "		if n < units {\n			return false", "		if n < units-1<<40 {\n			return false"},
+			{"internal/store/stock.go", "		  AND on_hand - reserved >= ?`", "		  AND 0 < ?`"},
+			{"internal/store/migrations/sqlite/00003_trade.sql", "CHECK (reserved >= 0 AND reserved <= on_hand)", "CHECK (reserved >= 0)"},
+		},
+		folder: binary, run: drill,
+	},
+	{
+		name: "drill, I7: the limit is checked neither in the gate nor in the database",
+		edits: []edit{
+			{"internal/inventory/memory.go", "if limit := g.limit.Load(); limit > 0 &&", "if limit := g.limit.Load(); limit > 1<<40 &&"},
+			{"internal/store/order_commit.go", ") <= ?12", ") <= ?12 + 1000000"},
+		},
+		folder: binary, run: drill,
+	},
+	{
+		name:   "drill, I2 P1: the answer is sent before the commit, and the process is killed",
+		edits:  []edit{{"internal/order/committer.go", "	return t.wait(ctx)\n}\n\nfunc (c *Committer) enqueue", "	return Outcome{Result: Accepted}, nil\n}\n\nfunc (c *Committer) enqueue"}},
+		folder: binary, run: drill,
 	},
 	{
 		name:   "security: any signature of a token is good",

@@ -12,8 +12,7 @@ import (
 // The plots are SVG written here: lines over time need no library, and their colours follow the page's, light or dark.
 const (
 	plotWidth, plotHeight                    = 720, 220
-	edgeLeft, edgeRight, edgeTop, edgeBottom = 62, 12, 10, 34
-	gridLines                                = 4
+	edgeLeft, edgeRight, edgeTop, edgeBottom = 62, 12, 18, 34
 )
 
 // line is one curve. A value below zero is no value.
@@ -43,8 +42,9 @@ func plot(title, unit string, points []drill.Point, lines []line) template.HTML 
 
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s">`, plotWidth, plotHeight, template.HTMLEscapeString(title))
-	for i := range gridLines + 1 {
-		v := top * float64(i) / gridLines
+	lineCount := gridLines(top)
+	for i := range lineCount + 1 {
+		v := top * float64(i) / float64(lineCount)
 		fmt.Fprintf(&b, `<line class="grid" x1="%d" x2="%d" y1="%.1f" y2="%.1f"/><text class="y" x="%d" y="%.1f">%s</text>`,
 			edgeLeft, plotWidth-edgeRight, y(v), y(v), edgeLeft-8, y(v)+4, tell(v))
 	}
@@ -102,6 +102,14 @@ func roundUp(v float64) float64 {
 		}
 	}
 	return 10 * power
+}
+
+// gridLines is into how many steps a round number is divided, so that each is round as well.
+func gridLines(top float64) int {
+	if first := top / math.Pow(10, math.Floor(math.Log10(top)*1.0000001)); math.Abs(first-2) < 0.01 {
+		return 4
+	}
+	return 5
 }
 
 // times are the labels below: at most eight, at round seconds.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/drill"
@@ -57,6 +59,11 @@ type lane struct {
 	Rates, Latencies, Stock template.HTML
 }
 
+// Verdict is the result's, its number written as the others of the page.
+func (l lane) Verdict() string {
+	return strings.Replace(l.Result.Verdict(), strconv.FormatInt(int64(l.Accepted), 10)+" orders", whole(l.Accepted)+" orders", 1)
+}
+
 // Buyers tells the night in a sentence.
 func (l lane) Buyers() string {
 	n := &l.Result.Night
@@ -98,7 +105,10 @@ func figures(r *drill.Result) []figure {
 }
 
 func waited(r *drill.Result) string {
-	if r.Load == night.Open {
+	switch {
+	case r.Load == night.Open && r.DurableOrdersPerSecond != nil: // the last phase is what the answer's time is of
+		return "at half of the shop's full speed, counted from when the shopper pressed the button"
+	case r.Load == night.Open:
 		return "counted from when the shopper pressed the button"
 	}
 	return "each connection waiting for its answer before it asks again"

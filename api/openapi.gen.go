@@ -2665,6 +2665,15 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/admin/webhooks/{id}/resume (the `ResumeWebhook` operationId).
 	ResumeWebhook(ctx context.Context, id WebhookPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// RotateWebhookSecret Give an endpoint a new secret
+	//
+	// For a day what it is told is signed by both, as Standard Webhooks has it: two signatures in `webhook-signature`, separated
+	// by a blank. Then the new secret signs alone. Rotated again within that day, the secret before the present one is the one that signs
+	// beside it.
+	//
+	// Corresponds with POST /v1/admin/webhooks/{id}/secret (the `RotateWebhookSecret` operationId).
+	RotateWebhookSecret(ctx context.Context, id WebhookPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListBrands List the brands
 	//
 	// All of them in one answer, by title. There are at most 5,000.
@@ -4180,6 +4189,25 @@ func (c *Client) PauseWebhook(ctx context.Context, id WebhookPath, reqEditors ..
 // Corresponds with POST /v1/admin/webhooks/{id}/resume (the `ResumeWebhook` operationId).
 func (c *Client) ResumeWebhook(ctx context.Context, id WebhookPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewResumeWebhookRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateWebhookSecret Give an endpoint a new secret
+//
+// For a day what it is told is signed by both, as Standard Webhooks has it: two signatures in `webhook-signature`, separated
+// by a blank. Then the new secret signs alone. Rotated again within that day, the secret before the present one is the one that signs
+// beside it.
+//
+// Corresponds with POST /v1/admin/webhooks/{id}/secret (the `RotateWebhookSecret` operationId).
+func (c *Client) RotateWebhookSecret(ctx context.Context, id WebhookPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateWebhookSecretRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -7322,6 +7350,40 @@ func NewResumeWebhookRequest(server string, id WebhookPath) (*http.Request, erro
 	return req, nil
 }
 
+// NewRotateWebhookSecretRequest constructs an http.Request for the RotateWebhookSecret method
+func NewRotateWebhookSecretRequest(server string, id WebhookPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/webhooks/%s/secret", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListBrandsRequest constructs an http.Request for the ListBrands method
 func NewListBrandsRequest(server string) (*http.Request, error) {
 	var err error
@@ -9033,6 +9095,17 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/admin/webhooks/{id}/resume (the `ResumeWebhook` operationId).
 	ResumeWebhookWithResponse(ctx context.Context, id WebhookPath, reqEditors ...RequestEditorFn) (*ResumeWebhookResponse, error)
+
+	// RotateWebhookSecretWithResponse Give an endpoint a new secret
+	//
+	// For a day what it is told is signed by both, as Standard Webhooks has it: two signatures in `webhook-signature`, separated
+	// by a blank. Then the new secret signs alone. Rotated again within that day, the secret before the present one is the one that signs
+	// beside it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/admin/webhooks/{id}/secret (the `RotateWebhookSecret` operationId).
+	RotateWebhookSecretWithResponse(ctx context.Context, id WebhookPath, reqEditors ...RequestEditorFn) (*RotateWebhookSecretResponse, error)
 
 	// ListBrandsWithResponse List the brands
 	//
@@ -12223,6 +12296,56 @@ func (r ResumeWebhookResponse) ContentType() string {
 	return ""
 }
 
+// RotateWebhookSecretResponseDefaultHeaders the declared response headers of an HTTP default response for RotateWebhookSecret
+type RotateWebhookSecretResponseDefaultHeaders struct {
+	RetryAfter int
+}
+
+type RotateWebhookSecretResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CreatedWebhook
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Invalid
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *RotateWebhookSecretResponseDefaultHeaders
+}
+
+// Status returns HTTPResponse.Status
+func (r RotateWebhookSecretResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RotateWebhookSecretResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RotateWebhookSecretResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ListBrandsResponseDefaultHeaders the declared response headers of an HTTP default response for ListBrands
 type ListBrandsResponseDefaultHeaders struct {
 	RetryAfter int
@@ -14466,6 +14589,23 @@ func (c *ClientWithResponses) ResumeWebhookWithResponse(ctx context.Context, id 
 		return nil, err
 	}
 	return ParseResumeWebhookResponse(rsp)
+}
+
+// RotateWebhookSecretWithResponse Give an endpoint a new secret
+//
+// For a day what it is told is signed by both, as Standard Webhooks has it: two signatures in `webhook-signature`, separated
+// by a blank. Then the new secret signs alone. Rotated again within that day, the secret before the present one is the one that signs
+// beside it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/admin/webhooks/{id}/secret (the `RotateWebhookSecret` operationId).
+func (c *ClientWithResponses) RotateWebhookSecretWithResponse(ctx context.Context, id WebhookPath, reqEditors ...RequestEditorFn) (*RotateWebhookSecretResponse, error) {
+	rsp, err := c.RotateWebhookSecret(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateWebhookSecretResponse(rsp)
 }
 
 // ListBrandsWithResponse List the brands
@@ -19398,6 +19538,87 @@ func ParseResumeWebhookResponse(rsp *http.Response) (*ResumeWebhookResponse, err
 	return response, nil
 }
 
+// ParseRotateWebhookSecretResponse parses an HTTP response from a RotateWebhookSecretWithResponse call
+func ParseRotateWebhookSecretResponse(rsp *http.Response) (*RotateWebhookSecretResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RotateWebhookSecretResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CreatedWebhook
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case true:
+		var headers RotateWebhookSecretResponseDefaultHeaders
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.HeadersDefault = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListBrandsResponse parses an HTTP response from a ListBrandsWithResponse call
 func ParseListBrandsResponse(rsp *http.Response) (*ListBrandsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -21304,6 +21525,9 @@ type ServerInterface interface {
 	// ResumeWebhook Tell an endpoint again that was paused
 	// (POST /v1/admin/webhooks/{id}/resume)
 	ResumeWebhook(w http.ResponseWriter, r *http.Request, id WebhookPath)
+	// RotateWebhookSecret Give an endpoint a new secret
+	// (POST /v1/admin/webhooks/{id}/secret)
+	RotateWebhookSecret(w http.ResponseWriter, r *http.Request, id WebhookPath)
 	// ListBrands List the brands
 	// (GET /v1/brands)
 	ListBrands(w http.ResponseWriter, r *http.Request)
@@ -23281,6 +23505,32 @@ func (siw *ServerInterfaceWrapper) ResumeWebhook(w http.ResponseWriter, r *http.
 	handler.ServeHTTP(w, r)
 }
 
+// RotateWebhookSecret operation middleware
+func (siw *ServerInterfaceWrapper) RotateWebhookSecret(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id WebhookPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RotateWebhookSecret(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListBrands operation middleware
 func (siw *ServerInterfaceWrapper) ListBrands(w http.ResponseWriter, r *http.Request) {
 
@@ -24269,6 +24519,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/admin/webhooks/{id}", wrapper.GetWebhook)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/admin/webhooks/{id}/pause", wrapper.PauseWebhook)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/admin/webhooks/{id}/resume", wrapper.ResumeWebhook)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/admin/webhooks/{id}/secret", wrapper.RotateWebhookSecret)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/admin/webhooks/{id}/deliveries", wrapper.ListWebhookDeliveries)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/admin/webhooks/{id}/deliveries/{number}/retry", wrapper.RetryWebhookDelivery)
 

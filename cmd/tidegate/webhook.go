@@ -31,7 +31,7 @@ The commands need the role all. docs/events.md says which events there are.`,
 		RunE: showHelp,
 	}
 	addTargetFlags(cmd)
-	cmd.AddCommand(newWebhookCreate(t), newWebhookList(t), newWebhookShow(t), newWebhookResume(t), newWebhookDelete(t), newWebhookListen(t))
+	cmd.AddCommand(newWebhookCreate(t), newWebhookList(t), newWebhookShow(t), newWebhookResume(t), newWebhookRotate(t), newWebhookDelete(t), newWebhookListen(t))
 	return cmd
 }
 
@@ -172,6 +172,29 @@ func newWebhookResume(t *tool) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.onShop(cmd, func(shop *app.Shop) error {
 				return shop.JSON(cmd.Context(), http.MethodPost, webhooksPath+"/"+pathSegment(args[0])+"/resume", nil, nil)
+			})
+		},
+	}
+}
+
+func newWebhookRotate(t *tool) *cobra.Command {
+	return &cobra.Command{
+		Use:   "rotate ID",
+		Short: "Give an endpoint a new secret and print it, this once",
+		Long: `Gives an endpoint a new secret, and prints it. For a day what it is told is signed by the secret before as well, so that
+the receiver can be given the new one meanwhile. Nobody can print it again.`,
+		Example:           `  tidegate webhook rotate 7240126464000001`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: t.completeWebhooks,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.onShop(cmd, func(shop *app.Shop) error {
+				var rotated api.CreatedWebhook
+				err := shop.JSON(cmd.Context(), http.MethodPost, webhooksPath+"/"+pathSegment(args[0])+"/secret", nil, &rotated)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "secret  %s\n", rotated.Secret)
+				return err
 			})
 		},
 	}

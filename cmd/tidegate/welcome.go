@@ -18,6 +18,9 @@ var welcomeText = template.Must(template.New("welcome").Funcs(template.FuncMap{"
 Tidegate is open.
 
   shop         {{.At.Public}}      contract to read and try: {{.At.Public}}/docs
+{{- if .Console}}
+  console      {{.At.Public}}/console      opens to an admin key
+{{- end}}
 {{- with .At.Express}}
   express      {{.}}      orders, sales and products alone, for a proxy to route to
 {{- end}}
@@ -36,7 +39,7 @@ There is no admin key yet. Make the first one, in another terminal:
   sale         {{.Sale.ID}} "{{.Sale.Title}}": {{if $.Opens}}opens at {{moment .Sale.StartsAt}}, {{$.Opens}} from now{{else}}open until {{moment .Sale.EndsAt}}{{end}}
 {{range .Sale.Items}}               SKU {{.SKU}} at {{.Price}} instead of {{.ListPrice}}, {{.Allocation}} units
 {{end}}
-Buy something: paste this into another terminal.
+Buy something: in a browser, at the shop's address, or paste this into another terminal.
 
 # 1. log in
 TOKEN=$(curl -fsS {{$.At.Public}}/v1/sessions -H 'Content-Type: application/json' -d '{"email":"{{.Email}}","password":"{{.Password}}"}' | sed 's/.*"access_token":"\([^"]*\)".*/\1/'); echo "logged in"
@@ -57,8 +60,9 @@ func welcome(w io.Writer, a *app.App, c app.Config, key string, now time.Time) e
 		At                        app.Addresses
 		Data, KeyHint, Key, Opens string
 		SKU                       string
+		Console                   bool
 		Demo                      *app.Demo
-	}{At: a.Addresses(), Data: c.Data, Key: key, Demo: a.Demo()}
+	}{At: a.Addresses(), Data: c.Data, Key: key, Console: c.Web.Enabled, Demo: a.Demo()}
 	if d := say.Demo; d != nil {
 		if wait := d.Sale.StartsAt.Sub(now); wait > 0 {
 			say.Opens = wait.Round(time.Second).String()

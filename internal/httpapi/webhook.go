@@ -41,9 +41,25 @@ func (s *Server) CreateWebhook(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	s.answer(w, r, http.StatusCreated, api.CreatedWebhook{
-		Id: e.ID, Url: e.URL, Description: e.Description, Types: e.Types, Status: api.WebhookStatus(e.Status), CreatedAt: api.At(e.CreatedAt), Secret: e.Secret,
-	})
+	s.answer(w, r, http.StatusCreated, withSecret(&e))
+}
+
+func withSecret(e *webhook.Endpoint) api.CreatedWebhook {
+	return api.CreatedWebhook{
+		Id: e.ID, Url: e.URL, Description: e.Description, Types: e.Types, Status: api.WebhookStatus(e.Status), PausedReason: e.PausedReason,
+		FailingSince: api.At(e.FailingSince), LastError: e.LastError, DeliveredAt: api.At(e.DeliveredAt), Waiting: e.Waiting, CreatedAt: api.At(e.CreatedAt),
+		Secret: e.Secret,
+	}
+}
+
+// RotateWebhookSecret implements api.ServerInterface.
+func (s *Server) RotateWebhookSecret(w http.ResponseWriter, r *http.Request, endpoint api.WebhookPath) {
+	e, err := s.Webhooks.Rotate(r.Context(), endpoint)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.answer(w, r, http.StatusOK, withSecret(&e))
 }
 
 // GetWebhook implements api.ServerInterface.

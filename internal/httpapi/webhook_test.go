@@ -70,6 +70,11 @@ func TestWebhookRoutes(t *testing.T) {
 		t.Errorf("an endpoint that was paused: %s", a.body)
 	}
 	s.do(t, call{as: "all", do: "POST " + path + "/resume"}).is(200, 0, "")
+	first := made.Secret
+	s.do(t, call{as: "all", do: "POST " + path + "/secret"}).is(200, 0, "").in(&made)
+	if a := s.do(t, call{as: "all", do: "GET " + path}).is(200, 0, ""); made.Secret == first || !strings.HasPrefix(made.Secret, "whsec_") || strings.Contains(string(a.body), "whsec_") {
+		t.Errorf("a new secret after %s: %+v, and read: %s", first, made, a.body)
+	}
 	s.do(t, call{as: "all", do: "POST " + path + "/deliveries/1/retry"}).is(204, 0, "")
 	if n, err := hooks.DeliverStep(t.Context()); n != 1 || err != nil {
 		t.Errorf("%d tried, %v", n, err)
@@ -95,6 +100,7 @@ func TestWebhookRoutes(t *testing.T) {
 		{"all", "GET /v1/admin/webhooks/1/deliveries", "", "", 404, fault.NotFound},
 		{"all", "POST /v1/admin/webhooks/1/resume", "", "", 404, fault.NotFound},
 		{"all", "POST /v1/admin/webhooks/1/pause", "", "", 404, fault.NotFound},
+		{"all", "POST /v1/admin/webhooks/1/secret", "", "", 404, fault.NotFound},
 		{"all", "DELETE /v1/admin/webhooks/1", "", "", 404, fault.NotFound},
 		{"all", "GET /v1/admin/webhooks/x", "", "id", 422, fault.Invalid},
 		{"sales", "GET /v1/admin/webhooks", "", "", 403, fault.Forbidden},

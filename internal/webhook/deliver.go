@@ -127,10 +127,6 @@ func (s *Service) try(ctx context.Context, e *Endpoint, d Delivery) Result {
 }
 
 func (s *Service) send(ctx context.Context, e *Endpoint, d *Delivery) (*http.Response, error) {
-	key, err := secretKey(e.Secret)
-	if err != nil {
-		return nil, err
-	}
 	to, err := url.Parse(e.URL)
 	if err != nil {
 		return nil, err
@@ -141,11 +137,15 @@ func (s *Service) send(ctx context.Context, e *Endpoint, d *Delivery) (*http.Res
 		return nil, err
 	}
 	now, name := s.Clock.Now(), MessageID(d.Position)
+	signature, err := e.sign(name, now, text)
+	if err != nil {
+		return nil, err
+	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", "Tidegate-Webhooks/1")
 	r.Header.Set(headerID, name)
 	r.Header.Set(headerTimestamp, strconv.FormatInt(now.Unix(), 10))
-	r.Header.Set(headerSignature, sign(key, name, now, text))
+	r.Header.Set(headerSignature, signature)
 	if to.Scheme == "http" {
 		return s.plain.Do(r)
 	}

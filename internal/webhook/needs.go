@@ -21,6 +21,8 @@ type Store interface {
 	// ResumeEndpoint makes an endpoint active and has everything that waits for it tried from now on. It returns
 	// fault.NotFound.
 	ResumeEndpoint(ctx context.Context, e id.Endpoint, now time.Time) (Endpoint, error)
+	// RotateEndpoint gives an endpoint a new secret, and keeps the one before until a moment. It returns fault.NotFound.
+	RotateEndpoint(ctx context.Context, e id.Endpoint, secret string, until time.Time) (Endpoint, error)
 
 	// AddDeliveries records deliveries in one transaction, each once for its endpoint and event.
 	AddDeliveries(ctx context.Context, all []Delivery) error

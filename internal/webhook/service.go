@@ -135,6 +135,12 @@ func (s *Service) Resume(ctx context.Context, e id.Endpoint) (Endpoint, error) {
 	return s.Store.ResumeEndpoint(ctx, e, s.Clock.Now())
 }
 
+// Rotate gives an endpoint a new secret and returns the endpoint with it, which is shown this once. The one before signs beside it
+// for a day, so that no receiver misses anything meanwhile; one before that does not any more. It returns fault.NotFound.
+func (s *Service) Rotate(ctx context.Context, e id.Endpoint) (Endpoint, error) {
+	return s.Store.RotateEndpoint(ctx, e, newSecret(), s.Clock.Now().Add(secretOverlap))
+}
+
 // Deliveries lists up to limit deliveries of an endpoint, newest first. It returns fault.NotFound.
 func (s *Service) Deliveries(ctx context.Context, e id.Endpoint, state State, before int64, limit int) ([]Delivery, error) {
 	if _, err := s.Store.Endpoint(ctx, e); err != nil {

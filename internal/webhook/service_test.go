@@ -103,13 +103,15 @@ func (s *shop) read(e webhook.Endpoint) webhook.Endpoint {
 // receiver is an endpoint that checks signatures with the published library.
 type receiver struct {
 	*httptest.Server
-	mu     sync.Mutex
-	check  *standardwebhooks.Webhook
-	ids    []string
-	bodies []string
-	wrong  []error
-	status int
-	header http.Header
+	mu    sync.Mutex
+	check *standardwebhooks.Webhook
+	// anyTime has signatures of any moment taken.
+	anyTime bool
+	ids     []string
+	bodies  []string
+	wrong   []error
+	status  int
+	header  http.Header
 }
 
 func newReceiver(t *testing.T, serve func(http.Handler) *httptest.Server) *receiver {
@@ -123,7 +125,11 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	body, err := io.ReadAll(request.Body)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.check != nil && err == nil {
+	switch {
+	case r.check == nil || err != nil:
+	case r.anyTime:
+		err = r.check.VerifyIgnoringTimestamp(body, request.Header)
+	default:
 		err = r.check.Verify(body, request.Header)
 	}
 	if err != nil {
@@ -184,6 +190,57 @@ func TestDelivery(t *testing.T) {
 	if e = s.read(e); e.DeliveredAt.IsZero() || e.Waiting != 0 || e.Status != webhook.Active {
 		t.Errorf("%+v", e)
 	}
+}
+
+// TestRotation: a secret that was changed and the one before both check for a day, each with the published library; then the new one does
+// alone. The one before the one before does not, and what is not there is not rotated.
+func TestRotation(t *testing.T) {
+	t.Parallel()
+	r := newReceiver(t, httptest.NewTLSServer)
+	trust := x509.NewCertPool()
+	trust.AddCert(r.Certificate())
+	s := newShop(t, func(p *webhook.Parts) { p.Trust = &tls.Config{RootCAs: trust} })
+	e := s.register(r.URL, "order.paid.v1")
+	secrets := []string{e.Secret}
+	position := int64(20)
+	holds := func(when string, which ...bool) {
+		t.Helper()
+		for i, want := range which {
+			var err error
+			r.check, err = standardwebhooks.NewWebhook(secrets[i])
+			check(t, err)
+			position++
+			before := len(r.wrong)
+			check(t, s.Apply(t.Context(), []event.Event{paid(position)}))
+			s.deliver()
+			if got := len(r.wrong) == before; got != want {
+				t.Errorf("%s secret %d checks: %v, not %v (%v)", when, i, got, want, r.wrong[before:])
+			}
+		}
+	}
+	holds("before,", true)
+	for range 2 {
+		rotated, err := s.Rotate(t.Context(), e.ID)
+		check(t, err)
+		secrets = append(secrets, rotated.Secret)
+		if len(secrets) == 2 {
+			holds("after the first,", true, true)
+		}
+	}
+	if is := s.read(e); is.Secret != secrets[2] || is.SecretBefore != secrets[1] || is.Status != webhook.Active {
+		t.Errorf("%+v", is)
+	}
+	holds("after the second,", false, true, true)
+	if _, err := s.Rotate(t.Context(), 5); !errors.Is(err, fault.NotFound) {
+		t.Errorf("rotating an endpoint that is not there: %v", err)
+	}
+	long := webhook.Endpoint{Secret: "whsec_" + strings.Repeat("A", 88), SecretBefore: "whsec_" + strings.Repeat("B", 88), SecretBeforeUntil: s.clock.Now()}
+	if n := len(webhook.JoinSecrets(&long)); n > 200 {
+		t.Errorf("two secrets take %d bytes, of which the database has 200", n)
+	}
+	s.clock.Advance(25 * time.Hour)
+	r.anyTime = true // the library's clock is the machine's
+	holds("a day later,", false, false, true)
 }
 
 // TestRetries: the same id on every try, pauses that grow over a day, then the endpoint is paused and shown, and resumed.

@@ -46,7 +46,24 @@ func secretKey(secret string) ([]byte, error) {
 	return key, nil
 }
 
-// sign returns the signature header: HMAC-SHA256 of "id.seconds.body".
+// sign returns the signature header: a signature by the endpoint's secret, and beside it, separated by a blank, one by the secret before
+// while that one holds. It returns an error for a secret that is none.
+func (e *Endpoint) sign(messageID string, at time.Time, body []byte) (string, error) {
+	secrets := []string{e.Secret}
+	if e.SecretBefore != "" && at.Before(e.SecretBeforeUntil) {
+		secrets = append(secrets, e.SecretBefore)
+	}
+	for i, secret := range secrets {
+		key, err := secretKey(secret)
+		if err != nil {
+			return "", err
+		}
+		secrets[i] = sign(key, messageID, at, body)
+	}
+	return strings.Join(secrets, " "), nil
+}
+
+// sign returns a signature: HMAC-SHA256 of "id.seconds.body".
 func sign(key []byte, messageID string, at time.Time, body []byte) string {
 	mac := hmac.New(sha256.New, key)
 	_, _ = mac.Write([]byte(messageID + "." + strconv.FormatInt(at.Unix(), 10) + "."))

@@ -248,15 +248,20 @@ func (s *Shopper) Go(path string) {
 	s.do(chromedp.Navigate(s.shop+path), chromedp.WaitReady(chromedp.CSS("body")))
 }
 
-// Press presses what a selector finds, where a person could.
+// Press presses what a selector finds, where a person could, once the page is there: one that still arrives moves.
 func (s *Shopper) Press(selector string) {
 	s.t.Helper()
+	s.Await("the page is there", loaded)
 	s.do(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
 }
 
-// Fill writes into a field.
+// loaded says that a page has all that it loads, and its scripts have run.
+const loaded = `document.readyState === "complete"`
+
+// Fill writes into a field, once it is to be seen.
 func (s *Shopper) Fill(selector, text string) {
 	s.t.Helper()
+	s.Await("there is "+selector, loaded+" && document.querySelector('"+selector+"')?.checkVisibility()")
 	eval[bool](s, "(e => { e.value = ''; return true })(document.querySelector('"+selector+"'))")
 	s.do(chromedp.SendKeys(chromedp.CSS(selector), text))
 }
@@ -267,16 +272,38 @@ func (s *Shopper) Path() string {
 	return eval[string](s, "location.pathname")
 }
 
+// Within does something that has the page's expression become true, and holds the shop to the time that this takes. The page itself
+// looks at its clock; what it is late by, because the machine is busy with other things, is not the shop's.
+func (s *Shopper) Within(patience time.Duration, what, expression string, do func()) {
+	s.t.Helper()
+	eval[bool](s, `(() => {
+		const watched = window.watched = {at: 0, late: 0};
+		let last = performance.now();
+		const look = () => {
+			const now = performance.now();
+			watched.late = Math.max(watched.late, now - last - 20);
+			last = now;
+			if (`+expression+`) watched.at = Date.now();
+			else setTimeout(look, 20);
+		};
+		look();
+		return true;
+	})()`)
+	do()
+	done := time.Now()
+	s.Await(what, "watched.at > 0")
+	seen := eval[struct{ At, Late float64 }](s, "({At: watched.at, Late: watched.late})")
+	took, late := time.UnixMilli(int64(seen.At)).Sub(done), time.Duration(seen.Late)*time.Millisecond
+	s.t.Logf("%s: in %v, with a page that is up to %v late", what, took, late)
+	if took > patience+late {
+		s.t.Errorf("not within %v but in %v, with a page that is up to %v late: %s", patience, took, late, what)
+	}
+}
+
 // Await waits until an expression of JavaScript is true; a page that is being replaced is waited for, too.
 func (s *Shopper) Await(what, expression string) {
 	s.t.Helper()
-	s.AwaitWithin(blackbox.Patience, what, expression)
-}
-
-// AwaitWithin is Await with a time limit of its own.
-func (s *Shopper) AwaitWithin(patience time.Duration, what, expression string) {
-	s.t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(blackbox.Patience)
 	for time.Now().Before(deadline) {
 		ctx, cancel := context.WithTimeout(s.ctx, blackbox.Patience)
 		holds, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
@@ -286,7 +313,7 @@ func (s *Shopper) AwaitWithin(patience time.Duration, what, expression string) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	s.t.Fatalf("not within %v: %s. The page says:\n%s", patience, what, s.text())
+	s.t.Fatalf("not within %v: %s. The page says:\n%s", blackbox.Patience, what, s.text())
 }
 
 // SignUp makes an account and is signed in afterwards.

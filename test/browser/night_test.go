@@ -57,8 +57,7 @@ func TestConsoleNight(t *testing.T) {
 
 	s.Press(`details[data-phase-is="live"] summary`)
 	s.Fill("#why-pause", "The lorry is late")
-	s.Press(`form[action$="/pause"] button`)
-	watching.AwaitWithin(2*time.Second, "the shopper's button is paused", state+` === "paused"`)
+	watching.Within(2*time.Second, "the shopper's button is paused", state+` === "paused"`, func() { s.Press(`form[action$="/pause"] button`) })
 	s.Await("it is said", `document.querySelector(".notice.good") && document.querySelector("[data-night]").dataset.phase === "paused"`)
 	s.Await("the page stands still", `document.querySelector("[data-heard]")`)
 	if phase := eval[string](s, `document.querySelector("[data-night]").dataset.phase`); phase != "paused" {
@@ -66,8 +65,7 @@ func TestConsoleNight(t *testing.T) {
 	}
 	s.Press(`details[data-phase-is="paused"] summary`)
 	s.Fill("#why-resume", "It is here")
-	s.Press(`form[action$="/resume"] button`)
-	watching.AwaitWithin(2*time.Second, "the shopper can buy again", state+` === "live"`)
+	watching.Within(2*time.Second, "the shopper can buy again", state+` === "live"`, func() { s.Press(`form[action$="/resume"] button`) })
 	var log struct{ Items []map[string]any }
 	shop.Admin("GET", "/v1/admin/audit-log?subject="+sale.ID, nil, &log)
 	told := fmt.Sprint(log.Items)

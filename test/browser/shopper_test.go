@@ -56,11 +56,12 @@ func TestABuyer(t *testing.T) {
 	shop := newShop(t)
 	sku := shop.Stocked("ONE", 5)
 	first, second := shopper(t, shop, "first"), shopper(t, shop, "second")
-	sale := shop.Schedule(blackbox.Terms{SKUs: []string{sku}, Allocation: 1, Limit: 1, In: 8 * time.Second})
+	sale := shop.Schedule(blackbox.Terms{SKUs: []string{sku}, Allocation: 1, Limit: 1, In: 15 * time.Second})
 	first.Go("/sales/" + sale.ID)
 	second.Go("/sales/" + sale.ID)
 	first.Await("it counts down", state+` === "scheduled" && /0\d:\d\d/.test(document.querySelector(".act .in").textContent)`)
 	first.Await("it opens by itself", phase+` === "live" && `+state+` === "live"`)
+	first.stands("a sale that opens")
 	second.Await("it opens by itself", state+` === "live"`)
 	first.Press(buy)
 	first.Await("the order", order+" && "+status+` === "pending"`)
@@ -162,13 +163,19 @@ func TestPaymentArrives(t *testing.T) {
 	s.Await("the order", order)
 	s.Press(`form[action$="/pay"] button`)
 	s.Await("the cashier", `location.pathname.startsWith("/sandbox/pay/")`)
-	if a := shop.Cashier(eval[string](s, "location.href"), `{"notifications":[{"delay_ms":3000}]}`); a.Status != 204 {
-		t.Fatalf("the cashier: %s", a)
+	cashier := eval[string](s, "location.href")
+	tell := func(notes string) {
+		t.Helper()
+		if a := shop.Cashier(cashier, `{"notifications":[`+notes+`]}`); a.Status != 204 {
+			t.Fatalf("the cashier: %s", a)
+		}
 	}
+	tell("") // nothing, for the time being
 	s.Press(`button[value="pay"]`)
 	s.Await("paid at the cashier", `document.querySelector(".back a.pay")`)
 	s.Press(".back a")
 	s.Await("the order waits", order+" && "+status+` === "pending"`)
+	tell("{}")
 	s.Await("the order is paid", status+` === "paid"`)
 }
 
@@ -178,7 +185,7 @@ func TestExpiry(t *testing.T) {
 	shop := newShop(t)
 	sku := shop.Stocked("LATE", 20)
 	s := shopper(t, shop, "late")
-	sale := shop.Open(blackbox.Terms{SKUs: []string{sku}, Allocation: 1, PaymentSeconds: 10})
+	sale := shop.Open(blackbox.Terms{SKUs: []string{sku}, Allocation: 1, PaymentSeconds: 20})
 	s.Go("/sales/" + sale.ID)
 	s.Press(buy)
 	s.Await("the order", order+" && "+status+` === "pending"`)
@@ -199,8 +206,9 @@ func TestPaused(t *testing.T) {
 	s.Await("it is open", state+` === "live"`)
 	s.Await("the line is open", `document.querySelector("[data-heard]")`)
 	for _, step := range []struct{ verb, state string }{{"pause", "paused"}, {"resume", "live"}, {"end", "ended"}} {
-		shop.Admin("POST", "/v1/admin/sales/"+sale.ID+"/"+step.verb, nil, nil)
-		s.AwaitWithin(2*time.Second, "after "+step.verb+" the button is "+step.state, state+` === "`+step.state+`"`)
+		s.Within(2*time.Second, "after "+step.verb+" the button is "+step.state, state+` === "`+step.state+`"`, func() {
+			shop.Admin("POST", "/v1/admin/sales/"+sale.ID+"/"+step.verb, nil, nil)
+		})
 		if step.state != "live" {
 			s.look("sale-" + step.state)
 		}

@@ -22,6 +22,9 @@ func TestWeight(t *testing.T) {
 	shop.Start("--demo")
 	sale := demoSaleOf(shop)
 	home := NewShopper(t, shop.Running().Public)
+	home.Go("/sales/" + sale.ID)
+	home.Await("the sale opens", phase+` === "live"`)
+	home.stands("a sale that opens")
 	home.Go("/")
 	product := eval[string](home, `document.querySelector(".card a").getAttribute("href")`)
 	for _, path := range []string{"/", product, "/sales/" + sale.ID} {

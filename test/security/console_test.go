@@ -35,7 +35,7 @@ var acts = map[string]account.Role{
 
 	"/console/keys": "all", "/console/keys/{id}/revoke": "all", "/console/audit": "all",
 	"/console/dead-letters/{id}/replay": "all", "/console/dead-letters/{id}/drop": "all",
-	"/console/webhooks": "all", "/console/webhooks/{id}/pause": "all", "/console/webhooks/{id}/resume": "all", "/console/webhooks/{id}/delete": "all",
+	"/console/webhooks": "all", "/console/webhooks/{id}/pause": "all", "/console/webhooks/{id}/resume": "all", "/console/webhooks/{id}/secret": "all", "/console/webhooks/{id}/delete": "all",
 	"/console/webhooks/{id}/deliveries/{number}/retry": "all",
 }
 

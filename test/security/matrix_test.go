@@ -66,7 +66,7 @@ var routes = map[string]may{
 	"GET /v1/admin/dead-letters": "all", "GET /v1/admin/dead-letters/{number}": "all", "DELETE /v1/admin/dead-letters/{number}": "all",
 	"POST /v1/admin/dead-letters/{number}/replay": "all", "GET /v1/admin/audit-log": "all",
 	"GET /v1/admin/webhooks": "all", "POST /v1/admin/webhooks": "all", "GET /v1/admin/webhooks/{id}": "all", "DELETE /v1/admin/webhooks/{id}": "all",
-	"POST /v1/admin/webhooks/{id}/pause": "all", "POST /v1/admin/webhooks/{id}/resume": "all", "GET /v1/admin/webhooks/{id}/deliveries": "all",
+	"POST /v1/admin/webhooks/{id}/pause": "all", "POST /v1/admin/webhooks/{id}/resume": "all", "POST /v1/admin/webhooks/{id}/secret": "all", "GET /v1/admin/webhooks/{id}/deliveries": "all",
 	"POST /v1/admin/webhooks/{id}/deliveries/{number}/retry": "all",
 }
 

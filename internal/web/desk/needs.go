@@ -97,6 +97,7 @@ type Webhooks interface {
 	Endpoint(ctx context.Context, e id.Endpoint) (webhook.Endpoint, error)
 	Pause(ctx context.Context, e id.Endpoint, why string) (webhook.Endpoint, error)
 	Resume(ctx context.Context, e id.Endpoint) (webhook.Endpoint, error)
+	Rotate(ctx context.Context, e id.Endpoint) (webhook.Endpoint, error)
 	Delete(ctx context.Context, e id.Endpoint) error
 	Deliveries(ctx context.Context, e id.Endpoint, state webhook.State, before int64, limit int) ([]webhook.Delivery, error)
 	Retry(ctx context.Context, e id.Endpoint, number int64) error

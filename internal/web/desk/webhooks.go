@@ -16,6 +16,7 @@ func (d *Desk) mountWebhooks() {
 	d.page("GET /console/webhooks", account.RoleAll, func(r *request) error { return d.showWebhooks(r, webhook.Endpoint{}) })
 	d.page("GET /console/webhooks/{id}", account.RoleAll, d.showWebhook)
 	d.page("POST /console/webhooks", account.RoleAll, d.createWebhook)
+	d.page("POST /console/webhooks/{id}/secret", account.RoleAll, d.rotateWebhook)
 	d.act("POST /console/webhooks/{id}/pause", account.RoleAll, "pauseWebhook", d.webhookAct(func(ctx context.Context, e id.Endpoint, r *request) error {
 		_, err := d.Webhooks.Pause(ctx, e, r.who.Name+": "+r.reason())
 		return err
@@ -72,6 +73,8 @@ func (d *Desk) createWebhook(r *request) error {
 // webhookPage is one endpoint, with what it was told and what waits.
 type webhookPage struct {
 	webhook.Endpoint
+	Made       string // its secret, where it has just got a new one: shown this once
+	Both       bool   // the secret before still signs
 	State      webhook.State
 	States     []webhook.State
 	Deliveries []webhook.Delivery
@@ -83,18 +86,40 @@ func (d *Desk) showWebhook(r *request) error {
 	if err != nil {
 		return err
 	}
+	return d.showWebhookOf(r, e, "")
+}
+
+// rotateWebhook answers with the page itself, as createWebhook does.
+func (d *Desk) rotateWebhook(r *request) error {
+	e, err := site.PathID[id.Endpoint](r.Visit, "id")
+	if err != nil {
+		return err
+	}
+	ctx, err := d.acting(r, "rotateWebhookSecret", e.String())
+	if err != nil {
+		return err
+	}
+	rotated, err := d.Webhooks.Rotate(ctx, e)
+	if err != nil {
+		return err
+	}
+	return d.showWebhookOf(r, e, rotated.Secret)
+}
+
+func (d *Desk) showWebhookOf(r *request, e id.Endpoint, made string) error {
 	before, err := site.Number("before", r.Query("before"), 0, 1<<62, 0)
 	if err != nil {
 		return err
 	}
 	ctx := r.Request.Context()
-	page := webhookPage{State: webhook.State(r.Query("state")), States: []webhook.State{webhook.Waiting, webhook.Delivered, webhook.Failed}}
+	page := webhookPage{Made: made, State: webhook.State(r.Query("state")), States: []webhook.State{webhook.Waiting, webhook.Delivered, webhook.Failed}}
 	if !slices.Contains(page.States, page.State) {
 		page.State = ""
 	}
 	if page.Endpoint, err = d.Webhooks.Endpoint(ctx, e); err != nil {
 		return err
 	}
+	page.Both = d.Clock.Now().Before(page.SecretBeforeUntil)
 	if page.Deliveries, err = d.Webhooks.Deliveries(ctx, e, page.State, before, rowsOnPage+1); err != nil {
 		return err
 	}

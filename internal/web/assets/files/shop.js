@@ -125,12 +125,20 @@
       const next = Number(drop.dataset.phase === "scheduled" ? drop.dataset.starts : drop.dataset.ends);
       if (now() >= next && !drop.dataset.gone) {
         drop.dataset.gone = "1";
-        setTimeout(() => location.reload(), 300 + Math.random() * 1500);
+        setTimeout(() => { leaving ? delete drop.dataset.gone : location.reload(); }, 300 + Math.random() * 1500);
       }
     }
     watchOrder();
     setTimeout(tick, 1000 - ((now() % 1000) + 1000) % 1000 + 5);
   };
+
+  // Whoever has pressed something is on their way: the page does not go elsewhere under their hand.
+  let leaving = false;
+  document.addEventListener("click", (e) => {
+    if (!e.target.closest("a[href], button")) return;
+    leaving = true;
+    setTimeout(() => { leaving = false; }, 10000); // it may have been for another tab
+  });
 
   // A form that is on its way is not sent twice; where it is all the same, its key makes it one order.
   document.addEventListener("submit", (e) => {
@@ -140,6 +148,7 @@
     else form.dataset.busy = "";
   });
   window.addEventListener("pageshow", (e) => {
+    leaving = false;
     for (const form of all("[data-busy]")) delete form.dataset.busy;
     // A page out of the browser's memory may be older than what was done since.
     if (e.persisted) location.reload();

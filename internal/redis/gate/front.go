@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/adaptivelimiter"
@@ -31,6 +32,8 @@ type Front struct {
 
 	doubt   doubt
 	trouble error // of the last Step, which one loop drives
+
+	unanswered atomic.Pointer[time.Time] // the last question of HasNothing without an answer
 
 	mu   sync.Mutex
 	back []*inventory.Claim // to be given back
@@ -198,17 +201,19 @@ func (f *Front) Find(ctx context.Context, c *inventory.Claim) (inventory.Answer,
 }
 
 // HasNothing reports whether a customer has no order in a sale, and none on its way, in any process: one question, whose answer a
-// reservation changes before its shopper hears of it. It is false where that is not known.
+// reservation changes before its shopper hears of it. It is false where that is not known. A question without an answer costs the gate
+// no trust, for pages can do without it: for openFor none is asked.
 func (f *Front) HasNothing(ctx context.Context, s id.Sale, c id.Customer) bool {
-	t := f.term.Load()
-	if t == nil || f.doubted() {
+	t, late := f.term.Load(), f.unanswered.Load()
+	if t == nil || f.doubted() || late != nil && time.Since(*late) < openFor {
 		return false
 	}
 	asked, cancel := context.WithTimeout(ctx, f.config.AskTimeout)
 	defer cancel()
 	nothing, err := f.hasNothing(asked, t, s, c)
 	if err != nil && ctx.Err() == nil {
-		f.failed()
+		now := time.Now()
+		f.unanswered.Store(&now)
 	}
 	return nothing && err == nil && !f.doubted()
 }

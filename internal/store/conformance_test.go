@@ -69,7 +69,7 @@ func conforms(t *testing.T, open func(*testing.T) *store.Store) {
 		for name, suite := range map[string]func(*testing.T, func(*testing.T) *store.Store){
 			"account": storetest.Account, "catalog": storetest.Catalog, "rehearsal": storetest.Rehearsal, "payment": storetest.Payment,
 			"stock": storetest.Stock, "sale": storetest.Sale, "order": storetest.Order, "event": storetest.Event, "lease": storetest.Lease,
-			"epoch": storetest.Epoch, "deliveries": storetest.Delivery,
+			"epoch": storetest.Epoch, "deliveries": storetest.Delivery, "webhooks": storetest.Webhook,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

@@ -44,14 +44,14 @@ type App struct {
 	log     *slog.Logger
 	mint    *id.Mint
 	process string // names this process to leases
-	// background is the lease of what one process at a time does: see alone.
-	background *lease.Keeper
-	node       *nodeLease // nil: the process's number is fixed
-	metrics    *telemetry.Metrics
-	folder     *folder
-	store      *store.Store
-	redis      *redis.Client // nil where there is none
-	cache      *cache.Cache  // nil where there is no Redis
+	// leases are those of what one process at a time does, by name: see alone.
+	leases  map[string]*lease.Keeper
+	node    *nodeLease // nil: the process's number is fixed
+	metrics *telemetry.Metrics
+	folder  *folder
+	store   *store.Store
+	redis   *redis.Client // nil where there is none
+	cache   *cache.Cache  // nil where there is no Redis
 	// requests limits customers and client addresses; proxies are believed to say who a client is.
 	requests *limit.Requests
 	proxies  wire.Proxies
@@ -156,7 +156,7 @@ func (a *App) Close() error {
 	}
 	a.closeRedis()
 	if a.store != nil {
-		errs = append(errs, a.releaseLease(), a.store.Close())
+		errs = append(errs, a.releaseLeases(), a.store.Close())
 	}
 	if a.folder != nil {
 		errs = append(errs, a.folder.Close())

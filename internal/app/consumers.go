@@ -66,10 +66,10 @@ func (a *App) consumerLoops() []loop {
 		for i := range a.config.Webhooks.Workers {
 			hooks = append(hooks, a.considerate(loop{name: "webhooks_" + strconv.Itoa(i+1), every: workEvery, step: a.webhooks.DeliverStep}))
 		}
-		all = append(all, a.alone(hooks...)...) // whose turn an endpoint has, one process knows
+		all = append(all, a.together("loop webhooks", hooks...)...) // whose turn an endpoint has, one process knows
 	}
 	if a.notices != nil {
-		all = append(all, a.alone(
+		all = append(all, a.together("loop notifications",
 			a.considerate(loop{name: "notifications", every: workEvery, step: a.notices.SendStep}),
 			a.considerate(loop{name: "clean_notifications", every: cleanToldsEvery, step: a.notices.CleanStep}))...)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/kernel/lease"
@@ -56,16 +57,25 @@ func (a *App) stampStep(ctx context.Context) (int, error) {
 	return n, err
 }
 
-// alone has one process at a time run the steps of these loops: the others would do the same work once more, without harm and
-// without use. All of them go by one lease, whose renewal is a commit. It is no lock; what the steps change is guarded by itself.
-func (a *App) alone(all ...loop) []loop {
+// alone has one process at a time run the steps of these loops, which every process has: the others would do the same work once
+// more, without harm and without use. All of them go by one lease, whose renewal is a commit. It is no lock; what the steps change is
+// guarded by itself.
+func (a *App) alone(all ...loop) []loop { return a.together("background", all...) }
+
+// together is alone by a lease of its own: for loops that not every process has, so that one without them does not keep them from
+// the others, and for those whose work would be seen twice.
+func (a *App) together(name string, all ...loop) []loop {
 	if !a.store.Shared() {
 		return all
 	}
-	if a.background == nil {
-		a.background = lease.NewKeeper(a.store, "background", a.holder(), aloneLease)
+	k := a.leases[name]
+	if k == nil {
+		k = lease.NewKeeper(a.store, name, a.holder(), aloneLease)
+		if a.leases == nil {
+			a.leases = make(map[string]*lease.Keeper)
+		}
+		a.leases[name] = k
 	}
-	k := a.background
 	for i := range all {
 		step := all[i].step
 		all[i].step = func(ctx context.Context) (int, error) {
@@ -81,12 +91,13 @@ func (a *App) alone(all ...loop) []loop {
 	return all
 }
 
-// releaseLease gives this process's lease free, so that the next one need not wait for its end.
-func (a *App) releaseLease() error {
-	if a.background == nil {
-		return nil
-	}
+// releaseLeases gives this process's leases free, so that the next one need not wait for their end.
+func (a *App) releaseLeases() error {
 	ctx, cancel := context.WithTimeout(context.Background(), aloneLease)
 	defer cancel()
-	return a.background.Release(ctx)
+	var errs []error
+	for _, k := range a.leases {
+		errs = append(errs, k.Release(ctx))
+	}
+	return errors.Join(errs...)
 }

@@ -84,7 +84,8 @@ func plans(t *testing.T, s *store.Store, texts []string) {
 			}
 			ok(t, s.Do(t.Context(), head+"VALUES "+strings.Join(all, ", ")))
 			if s.Shared() {
-				ok(t, s.Do(t.Context(), "ANALYZE TABLE "+table))
+				// Written anew and analyzed: what the cases before have deleted is else counted until the server has purged it.
+				ok(t, s.Do(t.Context(), "OPTIMIZE TABLE "+table))
 			}
 		}
 	}

@@ -11,16 +11,15 @@ import (
 	"github.com/tidegate/tidegate/internal/webhook"
 )
 
-const endpointColumns = "id, url, description, types, secret, status, paused_reason, failing_since, last_error, delivered_at, created_at"
+const endpointColumns = "id, url, description, types, secret, secret_before, secret_before_until, status, paused_reason, failing_since, last_error, delivered_at, created_at"
 
 func scanEndpoint(rows *sql.Rows) (e webhook.Endpoint, err error) {
-	var types, secrets string
-	var failing, delivered, created int64
-	err = rows.Scan(&e.ID, &e.URL, &e.Description, &types, &secrets, &e.Status, &e.PausedReason, &failing, &e.LastError, &delivered, &created, &e.Waiting)
-	if err == nil {
-		err = webhook.SplitSecrets(&e, secrets)
-	}
-	e.Types, e.FailingSince, e.DeliveredAt, e.CreatedAt = webhook.SplitTypes(types), moment(failing), moment(delivered), moment(created)
+	var types string
+	var until, failing, delivered, created int64
+	err = rows.Scan(&e.ID, &e.URL, &e.Description, &types, &e.Secret, &e.SecretBefore, &until, &e.Status, &e.PausedReason, &failing, &e.LastError,
+		&delivered, &created, &e.Waiting)
+	e.Types, e.SecretBeforeUntil = webhook.SplitTypes(types), moment(until)
+	e.FailingSince, e.DeliveredAt, e.CreatedAt = moment(failing), moment(delivered), moment(created)
 	return e, err
 }
 
@@ -31,8 +30,8 @@ const waitingCount = "(SELECT COUNT(*) FROM webhook_delivery AS d WHERE d.endpoi
 func (s *Store) InsertEndpoint(ctx context.Context, e webhook.Endpoint) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		_, err := tx.Exec("INSERT INTO webhook_endpoint ("+endpointColumns+`)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			e.ID, e.URL, e.Description, webhook.JoinTypes(e.Types), webhook.JoinSecrets(&e), string(e.Status), e.PausedReason,
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			e.ID, e.URL, e.Description, webhook.JoinTypes(e.Types), e.Secret, e.SecretBefore, millis(e.SecretBeforeUntil), string(e.Status), e.PausedReason,
 			millis(e.FailingSince), e.LastError, millis(e.DeliveredAt), millis(e.CreatedAt))
 		return err
 	})
@@ -136,24 +135,21 @@ func (s *Store) ResumeEndpoint(ctx context.Context, e id.Endpoint, now time.Time
 // RotateEndpoint implements webhook.Store.
 func (s *Store) RotateEndpoint(ctx context.Context, e id.Endpoint, secret string, until time.Time) (webhook.Endpoint, error) {
 	err := s.write(ctx, jobs, func(tx *Tx) error {
-		was := webhook.Endpoint{ID: e}
-		var text string
-		err := tx.QueryRow("SELECT secret FROM webhook_endpoint WHERE id = ?", []any{e}, &text)
-		if errors.Is(err, sql.ErrNoRows) {
+		var was string
+		err := tx.QueryRow("SELECT secret FROM webhook_endpoint WHERE id = ?", []any{e}, &was)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
 			return noEndpoint(e)
-		}
-		if err == nil {
-			err = webhook.SplitSecrets(&was, text)
-		}
-		if err != nil {
+		case err != nil:
 			return err
 		}
-		is := webhook.Endpoint{Secret: secret, SecretBefore: was.Secret, SecretBeforeUntil: until}
 		n, err := tx.Exec(`
 			UPDATE webhook_endpoint
-			SET secret = ?
+			SET secret = ?,
+			    secret_before = ?,
+			    secret_before_until = ?
 			WHERE id = ?
-			  AND secret = ?`, webhook.JoinSecrets(&is), e, text)
+			  AND secret = ?`, secret, was, millis(until), e, was)
 		if err == nil && n == 0 {
 			err = fault.New(fault.Conflict, "The secret of the webhook endpoint %s was changed at the same time.", e)
 		}

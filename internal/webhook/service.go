@@ -84,7 +84,7 @@ func (s *Service) Create(ctx context.Context, in Input) (Endpoint, error) {
 	return e, s.Store.InsertEndpoint(ctx, e)
 }
 
-// check returns a fault.Invalid for the first thing that is wrong with an endpoint.
+// check returns a fault.Invalid for the first thing that is wrong with an endpoint, and has its secret written as all are.
 func (s *Service) check(e *Endpoint) error {
 	to, err := url.Parse(e.URL)
 	switch {
@@ -104,7 +104,8 @@ func (s *Service) check(e *Endpoint) error {
 			return fault.Bad("types", "%q is no event, or stands there twice; there are %s, and %s for all.", t, strings.Join(s.Types, ", "), Every)
 		}
 	}
-	_, err = secretKey(e.Secret)
+	key, err := secretKey(e.Secret)
+	e.Secret = secretText(key) // base64 may come with line breaks
 	return err
 }
 

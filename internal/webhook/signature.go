@@ -33,8 +33,10 @@ const (
 func newSecret() string {
 	b := make([]byte, secretBytes)
 	_, _ = rand.Read(b) // never fails
-	return secretPrefix + base64.StdEncoding.EncodeToString(b)
+	return secretText(b)
 }
+
+func secretText(key []byte) string { return secretPrefix + base64.StdEncoding.EncodeToString(key) }
 
 // secretKey returns the bytes of a secret, or a fault.Invalid.
 func secretKey(secret string) ([]byte, error) {

@@ -5,8 +5,6 @@
 package webhook
 
 import (
-	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -159,30 +157,6 @@ func (e Endpoint) after(results []Result) Endpoint {
 
 // secretOverlap is for how long the secret before signs beside the new one: long enough to bring the new one to every receiver by hand.
 const secretOverlap = 24 * time.Hour
-
-// JoinSecrets and SplitSecrets are how the secrets are stored: the present one, and where there is one before it that one and until
-// when it signs, in Unix seconds. They are at most 200 bytes.
-func JoinSecrets(e *Endpoint) string {
-	if e.SecretBefore == "" {
-		return e.Secret
-	}
-	return e.Secret + " " + e.SecretBefore + " " + strconv.FormatInt(e.SecretBeforeUntil.Unix(), 10)
-}
-
-// SplitSecrets is the inverse of JoinSecrets. It returns an error for what JoinSecrets has not made.
-func SplitSecrets(e *Endpoint, text string) error {
-	all := strings.Fields(text)
-	switch len(all) {
-	case 1:
-		e.Secret = all[0]
-		return nil
-	case 3:
-		until, err := strconv.ParseInt(all[2], 10, 64)
-		e.Secret, e.SecretBefore, e.SecretBeforeUntil = all[0], all[1], time.Unix(until, 0).UTC()
-		return err
-	}
-	return fmt.Errorf("the secrets of the webhook endpoint %s are %d words", e.ID, len(all))
-}
 
 // JoinTypes and SplitTypes are how the wanted types are stored: names with a blank on both sides.
 func JoinTypes(types []string) string { return " " + strings.Join(types, " ") + " " }

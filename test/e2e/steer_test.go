@@ -96,8 +96,9 @@ func steered(t *testing.T, env []string) {
 	close(stop)
 	<-gone
 	t.Logf("%s", book)
+	// 202 is no refusal: on a starved machine an outcome may not be known in time; it is settled below.
 	for code := range book.Refused {
-		if !strings.Contains(" sold_out limit_reached sale_paused overloaded ", " "+code+" ") {
+		if !strings.Contains(" 202 sold_out limit_reached sale_paused overloaded ", " "+code+" ") {
 			t.Errorf("buyers were refused with %s", code)
 		}
 	}

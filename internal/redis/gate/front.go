@@ -110,7 +110,7 @@ func (f *Front) Open(ctx context.Context) (position int64, err error) {
 		select {
 		case <-time.After(openPause):
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return 0, errors.Join(ctx.Err(), err)
 		}
 	}
 	if err != nil {
@@ -201,7 +201,8 @@ func (f *Front) Find(ctx context.Context, c *inventory.Claim) (inventory.Answer,
 }
 
 // HasNothing reports whether a customer has no order in a sale, and none on its way, in any process: one question, whose answer a
-// reservation changes before its shopper hears of it. It is false where that is not known. A question without an answer costs the gate
+// reservation changes before its shopper hears of it. It is false where that is not known. An order that another process let go on
+// without a reservation is known once its commit has been read from the outbox. A question without an answer costs the gate
 // no trust, for pages can do without it: for openFor none is asked.
 func (f *Front) HasNothing(ctx context.Context, s id.Sale, c id.Customer) bool {
 	t, late := f.term.Load(), f.unanswered.Load()

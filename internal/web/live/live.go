@@ -32,13 +32,14 @@ type Moment struct {
 	// Revision grows with every change, and differs between processes.
 	Revision uint64
 
+	unknown  bool      // the gate does not know what is left of an item
 	until    time.Time // the clock changes the phase then
 	messages [][]byte
 }
 
-// SoldOut reports whether the sale is on, with nothing left of any of its items.
+// SoldOut reports whether the sale is on, and known to have nothing left of any of its items.
 func (m *Moment) SoldOut() bool {
-	return m.Phase == sale.Live && !slices.ContainsFunc(m.Left, func(n int64) bool { return n > 0 })
+	return m.Phase == sale.Live && !m.unknown && !slices.ContainsFunc(m.Left, func(n int64) bool { return n > 0 })
 }
 
 // Message returns the moment's message in a language.
@@ -158,7 +159,7 @@ func (t *topic) look(sl *sale.Sale) *Moment {
 }
 
 func (m *Moment) same(next *Moment) bool {
-	return m.Sale == next.Sale && m.Phase == next.Phase && m.until.Equal(next.until) && slices.Equal(m.Left, next.Left)
+	return m.Sale == next.Sale && m.Phase == next.Phase && m.unknown == next.unknown && m.until.Equal(next.until) && slices.Equal(m.Left, next.Left)
 }
 
 // never is beyond any sale's end.
@@ -175,8 +176,9 @@ func (b *Board) find(sl *sale.Sale, now time.Time) *Moment {
 		return m
 	}
 	for i := range sl.Items {
-		left, _ := b.levels.Level(inventory.Pool{Sale: sl.ID, SKU: sl.Items[i].SKU})
+		left, known := b.levels.Level(inventory.Pool{Sale: sl.ID, SKU: sl.Items[i].SKU})
 		m.Left[i] = max(left, 0)
+		m.unknown = m.unknown || !known
 	}
 	return m
 }

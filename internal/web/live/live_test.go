@@ -22,6 +22,7 @@ var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 type window struct {
 	sale    atomic.Pointer[sale.Sale]
 	left    atomic.Int64
+	unknown atomic.Bool
 	clock   *clock.Manual
 	encoded atomic.Int64
 	looked  atomic.Int64
@@ -50,7 +51,29 @@ func (w *window) Published(_ context.Context, s id.Sale) (*sale.Sale, error) {
 
 func (w *window) Level(inventory.Pool) (int64, bool) {
 	w.looked.Add(1)
-	return w.left.Load(), true
+	return w.left.Load(), !w.unknown.Load()
+}
+
+// TestSoldOut: what the gate does not know is not called sold out.
+func TestSoldOut(t *testing.T) {
+	w, b := newWindow()
+	w.set(sale.Live)
+	for _, c := range []struct {
+		left    int64
+		unknown bool
+		want    bool
+	}{{3, false, false}, {0, true, false}, {0, false, true}, {0, true, false}} {
+		w.left.Store(c.left)
+		w.unknown.Store(c.unknown)
+		w.clock.Advance(2 * time.Minute)
+		m, err := b.Look(t.Context(), 7)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.SoldOut(); got != c.want {
+			t.Errorf("%d left, unknown %v: sold out %v", c.left, c.unknown, got)
+		}
+	}
 }
 
 func TestLook(t *testing.T) {

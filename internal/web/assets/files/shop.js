@@ -65,7 +65,7 @@
     paused = m.phase === "paused";
     over = m.phase === "ended";
     sale.dataset.heard = "";
-    sale.toggleAttribute("data-gone", m.gone);
+    sale.toggleAttribute("data-gone", Boolean(m.gone)); // a process of the version before does not say it
     sale.dataset.starts = m.starts;
     sale.dataset.ends = m.ends;
     for (const item of items) {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,10 +31,11 @@ func theDemo(t *testing.T, env []string) {
 	shop.Start("--demo")
 	said := printed(t, shop)
 	sale := demoSale(t, shop)
-	if wait := time.Until(sale.Starts); sale.Status != "scheduled" || wait < 0 || wait > time.Minute {
+	// On a starved machine it may have opened by now.
+	if wait := time.Until(sale.Starts); sale.Status != "scheduled" && wait > 0 || sale.Status != "live" && wait < -time.Second || wait > time.Minute {
 		t.Errorf("the demo's sale is %s and opens in %v", sale.Status, wait)
 	}
-	if n := products(shop); n < demoProductsMin {
+	if n := products(t, shop); n < demoProductsMin {
 		t.Errorf("the demo catalogue has %d products, not %d", n, demoProductsMin)
 	}
 	key := regexp.MustCompile(`tgk_[!-~]+`).FindString(said)
@@ -147,15 +149,23 @@ func bought(t *testing.T, shop *blackbox.Shop, sale blackbox.Sale, n int) string
 	return strings.Join(ids, " ")
 }
 
-// products counts what a shopper is shown.
-func products(shop *blackbox.Shop) int {
+// products counts what a shopper is shown. A page that a starved machine could not read in time (503) is asked for again.
+func products(t *testing.T, shop *blackbox.Shop) int {
+	t.Helper()
 	n := 0
 	for cursor := ""; ; {
 		var page struct {
 			Items []struct{ ID string }
 			Next  string `json:"next_cursor"`
 		}
-		shop.Admin("GET", "/v1/products?limit=200"+cursor, nil, &page)
+		var a blackbox.Answer
+		blackbox.Eventually(t, "a page of products is read", func() bool {
+			a = shop.Ask("GET", "/v1/products?limit=200"+cursor, "", "")
+			return a.Status != 503
+		})
+		if err := json.Unmarshal(a.Body, &page); err != nil || a.Status != 200 {
+			t.Fatalf("a page of products: %s", a)
+		}
 		n += len(page.Items)
 		if page.Next == "" {
 			return n

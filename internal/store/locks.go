@@ -12,8 +12,9 @@ import (
 
 // What follows keeps transactions apart that run at once. On SQLite there is one at a time, and nothing to lock.
 //
-// The order is: allowances, the order or the sale, its attempts and refunds, the pools by sale and SKU. Who meets another one in a
-// circle all the same is rolled back by the server and tries again.
+// The order is: allowances, the order or the sale, its attempts and refunds, the pools by sale and SKU; but who moves units between
+// general stock and a sale holds the sale's pools first. Who meets another one in a circle all the same is rolled back by the server
+// and tries again.
 
 // lockOrder holds an order until the transaction ends.
 func (tx *Tx) lockOrder(o id.Order) error {

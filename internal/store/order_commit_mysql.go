@@ -13,7 +13,7 @@ import (
 	"github.com/tidegate/tidegate/internal/order"
 )
 
-// A batch of orders on MySQL: as few statements as there are tables, the hot row last. What one statement guards on SQLite,
+// A batch of orders on MySQL: as few statements as there are tables, the pools last of what is hot. What one statement guards on SQLite,
 // where nobody else writes, takes a lock here: see lockAllowances and lockPools, and docs/adr/0011.
 
 const insertOrders = `

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tidegate/tidegate/internal/account"
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
@@ -269,8 +268,9 @@ func TestABacklog(t *testing.T) {
 	s := newShop(t, func(c *order.Config) { c.BacklogOrdersMax = 50 })
 	drop := s.sale(100, 0)
 	db.Store = s.store
-	committer := order.NewCommitter(db, s.gate, s.mint, order.DefaultConfig(), func(int, time.Duration, error) {})
-	s.rewire(committer)
+	config := order.DefaultConfig()
+	config.Intake, config.BacklogOrdersMax = order.IntakeQueue, 50
+	s.rewire(order.NewCommitter(db, s.gate, s.mint, config, func(int, time.Duration, error) {}), config)
 	db.set(true)
 	for c := range id.Customer(50) {
 		s.queued(drop, c+1, "k")
@@ -359,17 +359,7 @@ func TestAuto(t *testing.T) {
 	db.Store = s.store
 	config := order.DefaultConfig()
 	config.Intake, config.QueueAfter = order.IntakeAuto, 30*time.Millisecond
-	committer := order.NewCommitter(db, s.gate, s.mint, config, func(int, time.Duration, error) {})
-	s.intake = queue.New(queue.Parts{
-		Log: s.log, Committer: committer, Gate: s.gate, Store: s.store, Clock: s.clock, Mint: s.mint, Config: config, Observer: quiet{},
-	})
-	s.worker = queue.NewWorker(s.intake, s.book)
-	s.orders = order.NewService(order.Parts{
-		Store: s.store, Gate: s.gate, Intake: s.intake, Sales: s.book, Prices: products{}, Signer: account.NewSigner(account.NewKeyring(), "ticket"),
-		Clock: s.clock, Mint: s.mint, Config: config,
-	})
-	s.drive(committer.Wake(), committer.Step)
-	s.drive(s.intake.Wake(), s.intake.AppendStep)
+	s.rewire(order.NewCommitter(db, s.gate, s.mint, config, func(int, time.Duration, error) {}), config)
 	turn := func() { must(s.intake.SwitchStep(t.Context()))(t) }
 	turn()
 	if p := must(s.place(drop, 1, "k"))(t); p.Undecided {

@@ -241,10 +241,8 @@ func (s *shop) until(what string, holds func() bool) {
 	}
 }
 
-// rewire makes the intake and the orders anew over another committer.
-func (s *shop) rewire(committer *order.Committer) {
-	config := order.DefaultConfig()
-	config.Intake, config.BacklogOrdersMax = order.IntakeQueue, 50
+// rewire makes the intake and the orders anew over another committer and configuration.
+func (s *shop) rewire(committer *order.Committer, config order.Config) {
 	s.intake = queue.New(queue.Parts{
 		Log: s.log, Committer: committer, Gate: s.gate, Store: s.store, Clock: s.clock, Mint: s.mint, Config: config, Observer: quiet{},
 	})

@@ -74,7 +74,11 @@ func (s *Service) now() time.Time { return s.clock.Now().Truncate(time.Milliseco
 // Authenticate returns who an access token speaks for. It does no I/O, and for a token seen before it neither computes a
 // signature nor allocates. It returns an Unauthenticated fault: not ours, expired, or its session has ended.
 func (s *Service) Authenticate(token string) (Principal, error) {
-	now := s.clock.Now()
+	return s.AuthenticateAt(token, s.clock.Now())
+}
+
+// AuthenticateAt is Authenticate for whoever has just read the shop's clock.
+func (s *Service) AuthenticateAt(token string, now time.Time) (Principal, error) {
 	known, hash := s.remembered.get(token)
 	if known == nil {
 		fresh, err := s.tokens.verify(token)

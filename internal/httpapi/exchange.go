@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/account"
@@ -43,30 +42,12 @@ var (
 	noStore = []string{wire.NoStore}
 )
 
-// date is the Date of all answers that begin in the same second: what net/http would write anew for each.
-type date struct {
-	second int64
-	value  []string
-}
-
-var lastDate atomic.Pointer[date]
-
-// dateOf returns the Date of an answer (RFC 9110, section 6.6.1), shared.
-func dateOf(now time.Time) []string {
-	d := lastDate.Load()
-	if second := now.Unix(); d == nil || d.second != second {
-		d = &date{second, []string{now.UTC().Format(http.TimeFormat)}}
-		lastDate.Store(d)
-	}
-	return d.value
-}
-
 func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	x := exchanges.Get().(*exchange)
 	x.ResponseWriter, x.request, x.began = w, r, time.Now()
 	x.requestID = requestID(r)
 	h := w.Header()
-	h["Date"] = dateOf(x.began)
+	h["Date"] = wire.Date(x.began)
 	h["X-Request-Id"] = []string{x.requestID}
 	h["X-Content-Type-Options"] = noSniff
 	return x

@@ -61,10 +61,13 @@ func (s *Server) Beside(api http.Handler) http.Handler {
 
 // isAPI reports whether an address belongs to the API, its documents, or what is mounted beside them.
 func isAPI(path string) bool {
-	for _, prefix := range []string{"/v1", "/sandbox", "/docs", "/openapi.yaml"} {
-		if rest, ok := strings.CutPrefix(path, prefix); ok && (rest == "" || rest[0] == '/') {
-			return true
-		}
+	if path == "" || path[0] != '/' {
+		return path == "" || path == "*"
 	}
-	return path == "*" || path == ""
+	first, _, _ := strings.Cut(path[1:], "/")
+	switch first {
+	case "v1", "sandbox", "docs", "openapi.yaml":
+		return true
+	}
+	return false
 }

@@ -120,8 +120,10 @@ func read(name string) (*Language, error) {
 // Find returns the language that a shopper has chosen, by its tag, or else the one that fits what their browser prefers
 // (an Accept-Language header).
 func (s *Set) Find(chosen, accepted string) *Language {
-	if l := s.byTag[chosen]; l != nil {
-		return l
+	if chosen != "" {
+		if l := s.byTag[chosen]; l != nil {
+			return l
+		}
 	}
 	if accepted == "" {
 		return s.All[0]

@@ -93,14 +93,14 @@ func NewBoard(s Sales, l sale.Levels, c clock.Clock, langs int, encode Encode) *
 // Viewers returns how many watch.
 func (b *Board) Viewers() int64 { return b.viewers.Load() }
 
-// Look returns the sale as it is now, give or take 200 ms; a change of its terms, and of its phase by the clock, is seen at once.
-// It returns fault.NotFound, and the store's errors.
-func (b *Board) Look(ctx context.Context, s id.Sale) (*Moment, error) {
+// Look returns the sale as it is now, by the board's clock, give or take 200 ms; a change of its terms, and of its phase by the clock, is
+// seen at once. It returns fault.NotFound, and the store's errors.
+func (b *Board) Look(ctx context.Context, s id.Sale, now time.Time) (*Moment, error) {
 	sl, err := b.sales.Published(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	return b.topic(s).look(sl), nil
+	return b.topic(s).look(sl, now), nil
 }
 
 func (b *Board) topic(s id.Sale) *topic {
@@ -134,8 +134,7 @@ func (b *Board) forget() {
 	}
 }
 
-func (t *topic) look(sl *sale.Sale) *Moment {
-	now := t.board.clock.Now()
+func (t *topic) look(sl *sale.Sale, now time.Time) *Moment {
 	m := t.moment.Load()
 	if m != nil && m.Sale == sl && now.Before(m.until) && now.UnixNano() < t.lookAt.Load() {
 		return m
@@ -187,7 +186,7 @@ func (b *Board) find(sl *sale.Sale, now time.Time) *Moment {
 // comes faster than the viewer takes it is left out: they get the newest. tell gets a nil moment where nothing has
 // changed for the time quiet. It returns fault.NotFound where there is no such sale.
 func (b *Board) Watch(ctx context.Context, stop <-chan struct{}, s id.Sale, quiet time.Duration, tell func(*Moment) error) error {
-	if _, err := b.Look(ctx, s); err != nil {
+	if _, err := b.Look(ctx, s, b.clock.Now()); err != nil {
 		return err
 	}
 	t := b.topic(s)
@@ -254,7 +253,7 @@ func (t *topic) tell() {
 	for range ticker.C {
 		// A sale that cannot be read now is looked at again at the next tick.
 		if sl, err := t.board.sales.Published(context.Background(), t.sale); err == nil {
-			t.look(sl)
+			t.look(sl, t.board.clock.Now())
 		}
 		m := t.moment.Load()
 		t.mu.Lock()

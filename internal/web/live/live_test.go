@@ -66,7 +66,7 @@ func TestSoldOut(t *testing.T) {
 		w.left.Store(c.left)
 		w.unknown.Store(c.unknown)
 		w.clock.Advance(2 * time.Minute)
-		m, err := b.Look(t.Context(), 7)
+		m, err := b.Look(t.Context(), 7, w.clock.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +80,7 @@ func TestLook(t *testing.T) {
 	w, b := newWindow()
 	look := func(want string) uint64 {
 		t.Helper()
-		m, err := b.Look(t.Context(), 7)
+		m, err := b.Look(t.Context(), 7, w.clock.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +111,7 @@ func TestLook(t *testing.T) {
 	}
 	w.clock.Set(noon.Add(time.Hour))
 	look("ended [0] in 1")
-	if _, err := b.Look(t.Context(), 8); fault.CodeOf(err) != fault.NotFound {
+	if _, err := b.Look(t.Context(), 8, w.clock.Now()); fault.CodeOf(err) != fault.NotFound {
 		t.Errorf("no such sale: %v", err)
 	}
 }

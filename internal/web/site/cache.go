@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"github.com/maypok86/otter/v2"
+
+	"github.com/tidegate/tidegate/internal/wire"
 )
 
 // key names a page that many shoppers get alike.
@@ -21,16 +23,23 @@ type key struct {
 	signedIn bool
 }
 
+// Source says what a page is made of: one that is made of anything else has another Source.
+type Source struct {
+	Text     string // such as ETags
+	Revision uint64
+	Period   int64
+}
+
 // rendered is a page, ready to be sent.
 type rendered struct {
-	source string
+	source Source
 	etag   []string
 	plain  []byte
 	zipped []byte
 	length [2][]string // of plain and zipped
 }
 
-// cache keeps pages that are the same for many. A page is kept with a text that says what it was made of (the ETag of a
+// cache keeps pages that are the same for many. A page is kept with what it was made of (the ETag of a
 // product, the revision of a sale): asked for with another source, it is rendered again, once for all who ask. So nothing
 // needs to be told of a change, and a page is never older than what it was made of. Safe for concurrent use.
 type cache struct {
@@ -54,7 +63,7 @@ func newCache(maxMiB int) *cache {
 }
 
 // get returns the page, rendering it where it is not there or was made of something else.
-func (c *cache) get(k key, source string, render func() ([]byte, error)) (*rendered, error) {
+func (c *cache) get(k key, source Source, render func() ([]byte, error)) (*rendered, error) {
 	if r, ok := c.pages.GetIfPresent(k); ok && r.source == source {
 		return r, nil
 	}
@@ -69,6 +78,7 @@ func (c *cache) get(k key, source string, render func() ([]byte, error)) (*rende
 		return nil, err
 	}
 	r := newRendered(source, body)
+	k.path = strings.Clone(k.path) // it may share the request's memory
 	c.pages.Set(k, r)
 	return r, nil
 }
@@ -81,7 +91,7 @@ func lockOf(k key) int {
 	return int(sum+uint32(k.lang)) % locks
 }
 
-func newRendered(source string, body []byte) *rendered {
+func newRendered(source Source, body []byte) *rendered {
 	sum := sha256.Sum256(body)
 	r := &rendered{source: source, plain: body, zipped: compress(body, dense)}
 	r.etag = []string{`"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
@@ -119,7 +129,7 @@ func compress(body []byte, zipper *sync.Pool) []byte {
 // Keep answers with a page that many get alike: whoever is signed in, or nobody, in one language. path is its address without
 // anything that does not change what it shows. source says what it is made of; data is called where there is no such page
 // yet, for its title and what its template gets, and must look at nothing that path, language and source do not say.
-func (v *Visit) Keep(path, source string, t *template.Template, data func() (title string, data any, err error)) error {
+func (v *Visit) Keep(path string, source Source, t *template.Template, data func() (title string, data any, err error)) error {
 	_, signedIn := v.Who()
 	k := key{path, v.Lang.Index, signedIn}
 	r, err := v.site.cache.get(k, source, func() ([]byte, error) {
@@ -143,7 +153,7 @@ func (v *Visit) send(r *rendered) {
 	if h["Cache-Control"] == nil { // a session that was just refreshed says no-store
 		h["Cache-Control"] = revalidate
 	}
-	if given := v.Request.Header.Get("If-None-Match"); given != "" && strings.Contains(given, r.etag[0]) {
+	if given := v.header("If-None-Match"); given != "" && wire.Holds(given, r.etag[0]) {
 		v.WriteHeader(http.StatusNotModified)
 		return
 	}

@@ -34,7 +34,7 @@ const (
 
 // cookie returns a cookie's value, empty where there is none. It allocates nothing.
 func (v *Visit) cookie(name string) string {
-	for _, line := range v.Request.Header["Cookie"] {
+	for _, line := range v.cookies {
 		for len(line) > 0 {
 			var pair string
 			pair, line, _ = strings.Cut(line, ";")
@@ -59,7 +59,7 @@ func (v *Visit) Who() (account.Principal, bool) {
 
 func (v *Visit) authenticate() account.Principal {
 	if access := v.cookie(v.site.cookies.access); access != "" {
-		if who, err := v.site.Accounts.Authenticate(access); err == nil {
+		if who, err := v.site.Accounts.AuthenticateAt(access, v.at); err == nil {
 			return who
 		}
 	}

@@ -36,8 +36,8 @@ import (
 
 // Accounts signs shoppers in and out: see account.Service.
 type Accounts interface {
-	// Authenticate checks an access token, without I/O. It returns fault.Unauthenticated.
-	Authenticate(token string) (account.Principal, error)
+	// AuthenticateAt checks an access token, without I/O. It returns fault.Unauthenticated.
+	AuthenticateAt(token string, now time.Time) (account.Principal, error)
 	Refresh(ctx context.Context, token string) (account.Grant, error)
 }
 
@@ -69,6 +69,7 @@ type Site struct {
 	Langs  *lang.Set
 
 	mux       *http.ServeMux
+	often     []often
 	unknown   Recorder
 	faults    *telemetry.FaultLog
 	origin    *http.CrossOriginProtection
@@ -122,52 +123,98 @@ func (s *Site) Handle(pattern string, handler func(*Visit) error) { s.handle(pat
 // Stream registers what answers for as long as the shopper stays: it is not held to RequestTimeout.
 func (s *Site) Stream(pattern string, handler func(*Visit) error) { s.handle(pattern, false, handler) }
 
-func (s *Site) handle(pattern string, bounded bool, handler func(*Visit) error) {
+// HandleOften is Handle for the pages directly below a path that a crowd looks at, such as GET /sales/{id}: the mux costs as much as the
+// rest of a page that is kept, so a plain request for one is found without it. No other page may stand directly below that path.
+func (s *Site) HandleOften(path, name string, handler func(*Visit) error) {
+	s.often = append(s.often, often{path, s.handle("GET "+path+"{"+name+"}", true, handler)})
+}
+
+// often is a route of HandleOften, with the path that its pages are below.
+type often struct {
+	path string
+	*route
+}
+
+// route is what answers the requests of one pattern.
+type route struct {
+	recorder Recorder
+	bounded  bool
+	handler  func(*Visit) error
+}
+
+func (s *Site) handle(pattern string, bounded bool, handler func(*Visit) error) *route {
 	method, path, _ := strings.Cut(pattern, " ")
-	recorder := s.Record(method, path)
+	rt := &route{s.Record(method, path), bounded, handler}
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		v := w.(*Visit)
-		v.recorder = recorder
-		if bounded && r.Method != http.MethodGet {
-			// A read is bounded by what it reads; what writes waits for a commit.
-			ctx, cancel := context.WithTimeout(r.Context(), s.RequestTimeout)
-			defer cancel()
-			r = r.WithContext(ctx)
-		}
 		v.Request = r
-		if err := handler(v); err != nil {
-			v.fail(err)
-		}
+		rt.serve(v)
 	})
+	return rt
+}
+
+func (rt *route) serve(v *Visit) {
+	v.recorder = rt.recorder
+	if rt.bounded && v.Request.Method != http.MethodGet {
+		// A read is bounded by what it reads; what writes waits for a commit.
+		ctx, cancel := context.WithTimeout(v.Request.Context(), v.site.RequestTimeout)
+		defer cancel()
+		v.Request = v.Request.WithContext(ctx)
+	}
+	if err := rt.handler(v); err != nil {
+		v.fail(err)
+	}
+}
+
+// find returns the route of a page of HandleOften, and the name in the path; nil: the mux is to be asked.
+func (s *Site) find(r *http.Request) (*route, string) {
+	if r.Method != http.MethodGet {
+		return nil, ""
+	}
+	for i := range s.often {
+		name, below := strings.CutPrefix(r.URL.Path, s.often[i].path)
+		if below && name != "" && strings.IndexByte(name, '/') < 0 {
+			return s.often[i].route, name
+		}
+	}
+	return nil, ""
 }
 
 // ServeHTTP implements http.Handler.
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	began := time.Now()
 	v := s.newVisit(w, r)
-	defer s.finish(v, began)
+	defer s.finish(v)
 	if err := s.origin.Check(r); err != nil {
 		v.fail(fault.Wrap(fault.Forbidden, err, "The request came from a page of another site."))
 		return
 	}
-	s.mux.ServeHTTP(v, v.Request)
+	rt, name := s.find(r)
+	if rt == nil {
+		s.mux.ServeHTTP(v, v.Request)
+		return
+	}
+	v.name = name
+	rt.serve(v)
 }
 
 // finish records the answer, and makes one of a panic.
-func (s *Site) finish(v *Visit, began time.Time) {
+func (s *Site) finish(v *Visit) {
 	if p := recover(); p != nil {
 		if p == http.ErrAbortHandler {
 			panic(p)
 		}
 		v.fail(fault.Wrap(fault.Internal, fmt.Errorf("panic: %v\n%s", p, debug.Stack()), ""))
 	}
-	v.recorder.Done(v.Request.Context(), v.answered(), time.Since(began))
+	// The shop's clock is the machine's, but for tests, in which nobody looks at how long this took.
+	v.recorder.Done(v.Request.Context(), v.answered(), time.Since(v.at))
+	*v = Visit{} // nothing of one shopper's is left for the next
+	visits.Put(v)
 }
 
 // fail shows the page of a fault. What somebody is to look at is logged with its cause, once, here.
 func (v *Visit) fail(err error) {
 	e := wire.AsFault(err, v.Request.Context().Err() != nil)
-	v.site.faults.Failed(v.requestID, v.Request.Method, v.Request.URL.Path, e, err)
+	v.site.faults.Failed(v.id(), v.Request.Method, v.Request.URL.Path, e, err)
 	if v.status != 0 {
 		return // the answer has begun; all that is left is to end it
 	}

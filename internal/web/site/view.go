@@ -19,6 +19,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/money"
 	"github.com/tidegate/tidegate/internal/web/lang"
 	"github.com/tidegate/tidegate/internal/web/picture"
+	"github.com/tidegate/tidegate/internal/wire"
 )
 
 //go:embed *.html
@@ -163,11 +164,11 @@ func FaultText(l *lang.Language, e *fault.Error) string {
 // Header values that are the same for every answer. They are shared, and must not be changed.
 var (
 	html    = []string{"text/html; charset=utf-8"}
-	noStore = []string{"no-store"}
+	noStore = []string{wire.NoStore}
 	// revalidate lets a browser, and nobody on the way, keep a page and ask every time whether it still holds. Its ETag
 	// differs by language and sign-in, so that it needs no Vary.
 	revalidate = []string{"private, no-cache"}
-	noSniff    = []string{"nosniff"}
+	noSniff    = []string{wire.NoSniff}
 	gzipped    = []string{"gzip"}
 )
 
@@ -179,10 +180,10 @@ func policyOf(formTargets []string) []string {
 		strings.Join(targets, " ") + "; base-uri 'none'; frame-ancestors 'none'"}
 }
 
-// headers sets what every page has. They are few on purpose: a page that is kept has seven in all, and with nine the answer of
+// headers sets what every page has. They are few on purpose: a page that is kept has eight in all, and with nine the answer of
 // net/http costs a third more. What can stand in the page itself, such as the referrer's policy, stands there.
 func (v *Visit) headers(h http.Header) {
-	h["Content-Type"], h["Content-Security-Policy"], h["X-Content-Type-Options"] = html, v.site.policy, noSniff
+	h["Date"], h["Content-Type"], h["Content-Security-Policy"], h["X-Content-Type-Options"] = wire.Date(v.at), html, v.site.policy, noSniff
 }
 
 // Show renders a page for this one shopper, and answers with it. Nobody keeps it.
@@ -209,7 +210,7 @@ func (v *Visit) show(status int, t *template.Template, part, title string, data 
 	}
 	h := v.Header()
 	v.headers(h)
-	h["Cache-Control"], h["X-Request-Id"] = noStore, []string{v.requestID}
+	h["Cache-Control"], h["X-Request-Id"] = noStore, []string{v.id()}
 	sent := body
 	if len(body) > compressFrom && v.takesGzip() {
 		sent = compress(body, quick)
@@ -244,7 +245,7 @@ func render(t *template.Template, part string, view View) ([]byte, error) {
 }
 
 func (v *Visit) takesGzip() bool {
-	return strings.Contains(v.Request.Header.Get("Accept-Encoding"), "gzip")
+	return strings.Contains(v.header("Accept-Encoding"), "gzip")
 }
 
 // drawn are the headers of a drawing: it never changes, and does nothing.

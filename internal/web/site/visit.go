@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/tidegate/tidegate/internal/account"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -15,7 +17,7 @@ import (
 	"github.com/tidegate/tidegate/internal/wire"
 )
 
-// Visit is one request of a page, and the answer to it. It belongs to its handler.
+// Visit is one request of a page, and the answer to it. It belongs to its handler, and is another one's afterwards.
 type Visit struct {
 	http.ResponseWriter
 	// Request is what was asked.
@@ -26,8 +28,11 @@ type Visit struct {
 	Operator account.Admin
 
 	site      *Site
+	at        time.Time // when the request came
+	name      string    // of HandleOften: what follows its path
+	cookies   []string  // the header's lines
 	recorder  Recorder
-	requestID string
+	requestID string // empty while nobody has asked for it: see id
 	status    int
 	replaced  bool // the mux's own refusal was replaced by a page
 	who       account.Principal
@@ -38,21 +43,44 @@ type Visit struct {
 // formBytesMax bounds a form of the storefront: the largest is a search, or a password.
 const formBytesMax = 16 << 10
 
+// visits are those that are over: see finish.
+var visits = sync.Pool{New: func() any { return new(Visit) }}
+
 func (s *Site) newVisit(w http.ResponseWriter, r *http.Request) *Visit {
-	given := ""
-	if all := r.Header["X-Request-Id"]; len(all) == 1 {
-		given = all[0]
-	}
-	var b [64]byte
-	v := &Visit{ResponseWriter: w, Request: r, site: s, recorder: s.unknown, requestID: string(wire.AppendRequestID(b[:0], given))}
-	v.Lang = s.Langs.Find(v.cookie(languageCookie), r.Header.Get("Accept-Language"))
+	v := visits.Get().(*Visit)
+	v.ResponseWriter, v.Request, v.site, v.at, v.cookies, v.recorder = w, r, s, s.Clock.Now(), r.Header["Cookie"], s.unknown
+	v.Lang = s.Langs.Find(v.cookie(languageCookie), v.header("Accept-Language"))
 	if r.Method != http.MethodGet {
-		v.Request = r.WithContext(telemetry.WithRequestID(r.Context(), v.requestID))
+		v.Request = r.WithContext(telemetry.WithRequestID(r.Context(), v.id()))
 		v.body = r.Body
 		v.Take(formBytesMax)
 	}
 	return v
 }
+
+// id returns the request's id: the one that a proxy has given it, or one that is made here.
+func (v *Visit) id() string {
+	if v.requestID == "" {
+		given := ""
+		if all := v.Request.Header["X-Request-Id"]; len(all) == 1 {
+			given = all[0]
+		}
+		var b [64]byte
+		v.requestID = string(wire.AppendRequestID(b[:0], given))
+	}
+	return v.requestID
+}
+
+// header returns the first value of a header of the request, by its canonical name; empty where there is none.
+func (v *Visit) header(name string) string {
+	if all := v.Request.Header[name]; len(all) > 0 {
+		return all[0]
+	}
+	return ""
+}
+
+// Now returns when the request came.
+func (v *Visit) Now() time.Time { return v.at }
 
 // Take bounds what is read of the request's body, in bytes. Call it before the form is read.
 func (v *Visit) Take(bytesMax int64) {
@@ -86,10 +114,9 @@ func (v *Visit) WriteHeader(status int) {
 // instead shows the page of a fault in place of what is being written.
 func (v *Visit) instead(e *fault.Error) {
 	own := &Visit{
-		ResponseWriter: v.ResponseWriter, Request: v.Request, Lang: v.Lang, site: v.site, recorder: v.site.unknown,
-		requestID: v.requestID, who: v.who, known: v.known, status: 0,
+		ResponseWriter: v.ResponseWriter, Request: v.Request, Lang: v.Lang, site: v.site, at: v.at, cookies: v.cookies, recorder: replacing{v.site.unknown},
+		requestID: v.id(), who: v.who, known: v.known,
 	}
-	own.recorder = replacing{v.site.unknown}
 	own.fail(e)
 	v.status = own.status
 }
@@ -130,9 +157,17 @@ func (v *Visit) Query(name string) string {
 	return strings.TrimSpace(v.Request.URL.Query().Get(name))
 }
 
+// PathValue returns what stands in the path for the pattern's {name}.
+func (v *Visit) PathValue(name string) string {
+	if v.name != "" {
+		return v.name
+	}
+	return v.Request.PathValue(name)
+}
+
 // PathID reads an id in the path. It returns fault.NotFound for what is none: such an address has nothing.
 func PathID[T ~int64](v *Visit, name string) (T, error) {
-	n, err := id.Parse[T](v.Request.PathValue(name))
+	n, err := id.Parse[T](v.PathValue(name))
 	if err != nil {
 		return 0, fault.New(fault.NotFound, "There is nothing at this address.")
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -39,13 +40,13 @@ type saleCard struct {
 }
 
 // openSales returns what is on and what is coming, the first to open first, and a text that changes when they do.
-func (s *Storefront) openSales(ctx context.Context) (cards []saleCard, source string) {
+func (s *Storefront) openSales(ctx context.Context, now time.Time) (cards []saleCard, source string) {
 	var b strings.Builder
 	for _, sl := range s.Sales.Open() {
 		if len(cards) == homeSalesMax {
 			break
 		}
-		m, err := s.board.Look(ctx, sl.ID)
+		m, err := s.board.Look(ctx, sl.ID, now)
 		if err != nil || m.Phase == sale.Ended {
 			continue
 		}
@@ -89,7 +90,7 @@ func saves(it sale.Item) int64 {
 
 func (s *Storefront) showHome(v *site.Visit) error {
 	ctx := v.Request.Context()
-	cards, source := s.openSales(ctx)
+	cards, source := s.openSales(ctx, v.Now())
 	categories, err := s.Products.Categories(ctx)
 	if err != nil {
 		return err
@@ -98,7 +99,7 @@ func (s *Storefront) showHome(v *site.Visit) error {
 	if err != nil {
 		return err
 	}
-	return v.Keep("/", source+categories.ETag+newest.ETag, s.home, func() (string, any, error) {
+	return v.Keep("/", site.Source{Text: source + categories.ETag + newest.ETag}, s.home, func() (string, any, error) {
 		var page homePage
 		for _, c := range cards {
 			if err := s.fill(context.WithoutCancel(ctx), &c); err != nil {

@@ -92,7 +92,7 @@ func (s *Storefront) look(v *site.Visit) (*live.Moment, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.board.Look(v.Request.Context(), saleID)
+	return s.board.Look(v.Request.Context(), saleID, v.Now())
 }
 
 // tellAlways sends a sale's messages as it changes. Beyond ViewersMax it sends nobody anything: the page then asks by itself.

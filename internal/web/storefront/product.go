@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/inventory"
@@ -37,7 +36,7 @@ type productSale struct {
 }
 
 func (s *Storefront) showProduct(v *site.Visit) error {
-	handle := v.Request.PathValue("handle")
+	handle := v.PathValue("handle")
 	if !catalog.IsHandle(handle) {
 		return fault.New(fault.NotFound, "There is no such product.")
 	}
@@ -56,7 +55,7 @@ func (s *Storefront) showProduct(v *site.Visit) error {
 		page.Any = page.Any || page.InStock[i]
 		fmt.Fprint(&source, page.InStock[i])
 	}
-	cards, open := s.openSales(ctx)
+	cards, open := s.openSales(ctx, v.Now())
 	source.WriteString(open)
 	categories, err := s.Products.Categories(ctx)
 	if err != nil {
@@ -64,8 +63,8 @@ func (s *Storefront) showProduct(v *site.Visit) error {
 	}
 	source.WriteString(categories.ETag)
 	// What else its shelf has is looked at anew every so often.
-	fmt.Fprint(&source, s.Clock.Now().Unix()/int64(renderEvery/time.Second))
-	return v.Keep("/products/"+handle, source.String(), s.product, func() (string, any, error) {
+	made := site.Source{Text: source.String(), Period: period(v.Now())}
+	return v.Keep("/products/"+handle, made, s.product, func() (string, any, error) {
 		var err error
 		if page.View, err = read[catalog.View](found, nil); err != nil {
 			return "", nil, err

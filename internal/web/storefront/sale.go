@@ -105,6 +105,9 @@ var tellable = []fault.Code{
 }
 
 func toldOf(slug string) string {
+	if slug == "" {
+		return "" // as most have it
+	}
 	for _, c := range tellable {
 		if c.String() == slug {
 			return slug
@@ -122,11 +125,11 @@ func (s *Storefront) showSale(v *site.Visit) error {
 	if err != nil {
 		return fault.New(fault.NotFound, "There is nothing at this address.")
 	}
-	m, err := s.board.Look(v.Request.Context(), saleID)
+	m, err := s.board.Look(v.Request.Context(), saleID, v.Now())
 	if err != nil {
 		return err
 	}
-	page := salePage{Moment: m, Key: keyAfter(nil), Told: toldOf(v.Query("told"))}
+	page := salePage{Moment: m, Told: toldOf(v.Query("told"))}
 	if who, ok := v.Who(); ok && !s.HasNothing(v.Request.Context(), saleID, who.Customer) {
 		if page.Mine, err = s.mineOf(v.Request.Context(), who.Customer, saleID); err != nil {
 			return err
@@ -140,16 +143,19 @@ func (s *Storefront) showSale(v *site.Visit) error {
 		return v.Show(200, s.sale, m.Sale.Title, page)
 	}
 	// Whoever has nothing in the sale yet gets what everyone gets.
-	path := "/sales/" + saleID.String()
+	path := v.Request.URL.Path // an id is written in one way
 	if from > 0 {
 		path += "?from=" + strconv.FormatInt(from, 10)
 	}
-	source := strconv.FormatUint(m.Revision, 36) + "." + strconv.FormatInt(s.Clock.Now().Unix()/int64(renderEvery/time.Second), 36)
-	return v.Keep(path, source, s.sale, func() (string, any, error) {
+	return v.Keep(path, site.Source{Revision: m.Revision, Period: period(v.Now())}, s.sale, func() (string, any, error) {
+		page.Key = keyAfter(nil)
 		err := s.fillSale(context.WithoutCancel(v.Request.Context()), v.Lang, &page, from)
 		return m.Sale.Title, page, err
 	})
 }
+
+// period is which of the times between two renderings it is.
+func period(now time.Time) int64 { return now.Unix() / int64(renderEvery/time.Second) }
 
 // fillSale adds the items from one on.
 func (s *Storefront) fillSale(ctx context.Context, l *lang.Language, page *salePage, from int64) error {

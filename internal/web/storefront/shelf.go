@@ -57,7 +57,7 @@ func (s *Storefront) showShelf(v *site.Visit, q catalog.ListQuery, address strin
 	if err != nil {
 		return err
 	}
-	return v.Keep(path, categories.ETag+found.ETag, s.shelf, func() (string, any, error) {
+	return v.Keep(path, site.Source{Text: categories.ETag + found.ETag}, s.shelf, func() (string, any, error) {
 		products, err := read[list[catalog.View]](found, nil)
 		if err != nil {
 			return "", nil, err

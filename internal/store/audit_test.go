@@ -186,7 +186,7 @@ func TestAuditFindsWhatIsPlanted(t *testing.T) {
 		{"more is sold than orders have", "UPDATE stock SET sold = sold + 1 WHERE sale_id = 0 AND sku_id = 1", "I1 I4", "general stock of SKU 1"},
 		{"on hand is lost", "UPDATE stock SET on_hand = on_hand - 1 WHERE sale_id = 0 AND sku_id = 1", "I4", "general stock of SKU 1"},
 		{"a row of stock is lost", "DELETE FROM stock WHERE sale_id = {drop} AND sku_id = 1", "I1 I4", "stock of SKU 1 in sale {drop}"},
-		{"a row of stock from nowhere", "INSERT INTO stock VALUES ({drop}, 99, 0, 0, 0)", "I1", "stock of SKU 99 in sale {drop}"},
+		{"a row of stock from nowhere", "INSERT INTO stock (sale_id, sku_id, on_hand, reserved, sold) VALUES ({drop}, 99, 0, 0, 0)", "I1", "stock of SKU 99 in sale {drop}"},
 		{"more is sold than the pool ever had", "UPDATE movement SET units = 3 WHERE kind = 'allocate' AND sale_id = {drop} AND sku_id = 1", "I1 I4", "stock of SKU 1 in sale {drop}"},
 		{"the terms tell another allocation", "UPDATE sale_item SET allocation = allocation + 1 WHERE sale_id = {drop} AND sku_id = 1", "I1", "stock of SKU 1 in sale {drop}"},
 		{"an order is lost", "DELETE FROM orders WHERE id = {pending}", "I1 I2", "order {pending}"},

@@ -140,6 +140,12 @@ func (r *row) blob(b []byte) {
 	r.bound(sqlite3.Xsqlite3_bind_blob(r.hot.tls, r.stmt, r.next, p, int32(len(b)), 0))
 }
 
+// null binds NULL.
+func (r *row) null() {
+	r.next++
+	r.bound(sqlite3.Xsqlite3_bind_null(r.hot.tls, r.stmt, r.next))
+}
+
 // copy puts bytes where SQLite may read them until the next row. It never returns 0, which would bind a NULL.
 func (h *hotConn) copy(b []byte) uintptr {
 	at := h.scratch + uintptr(h.used)

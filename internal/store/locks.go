@@ -68,7 +68,7 @@ func (tx *Tx) lockPool(p inventory.Pool) error {
 const poolsAtOnce = 64
 
 // eachPools calls fn with parts of sorted pools, each of one sale.
-func eachPools(pools []inventory.Pool, fn func([]inventory.Pool) error) error {
+func eachPools(pools []inventory.Portion, fn func([]inventory.Portion) error) error {
 	for len(pools) > 0 {
 		n := 1
 		for n < min(len(pools), poolsAtOnce) && pools[n].Sale == pools[0].Sale {
@@ -83,8 +83,8 @@ func eachPools(pools []inventory.Pool, fn func([]inventory.Pool) error) error {
 }
 
 // holdPools holds pools, which are sorted, until the transaction ends.
-func (tx *Tx) holdPools(pools []inventory.Pool) error {
-	return eachPools(pools, func(part []inventory.Pool) error {
+func (tx *Tx) holdPools(pools []inventory.Portion) error {
+	return eachPools(pools, func(part []inventory.Portion) error {
 		args := []any{part[0].Sale}
 		for _, p := range part {
 			args = append(args, p.SKU)
@@ -101,19 +101,19 @@ func (tx *Tx) holdPools(pools []inventory.Pool) error {
 	})
 }
 
-// reservePools reserves units of pools, which are sorted. It reports false where one has not enough. The pools of a sale are one
+// reservePools reserves portions of pools, which are sorted. It reports false where one has not enough. The pools of a sale are one
 // statement, which goes along their key: two batches that take the same pools wait for each other at the first of them, and each
 // holds the hot row from there to its commit, without a round trip in between.
-func (tx *Tx) reservePools(pools []inventory.Pool, units map[inventory.Pool]int64) (bool, error) {
+func (tx *Tx) reservePools(pools []inventory.Portion) (bool, error) {
 	all := true
-	err := eachPools(pools, func(part []inventory.Pool) error {
+	err := eachPools(pools, func(part []inventory.Portion) error {
 		if !all {
 			return nil
 		}
 		take := append(make([]byte, 0, 32+48*len(part)), "CASE sku_id"...)
 		for _, p := range part {
 			take = strconv.AppendInt(append(take, " WHEN "...), int64(p.SKU), 10)
-			take = strconv.AppendInt(append(take, " THEN "...), units[p], 10)
+			take = strconv.AppendInt(append(take, " THEN "...), p.Units, 10)
 		}
 		take = append(take, " END"...)
 		text := append(make([]byte, 0, 256+2*len(take)+24*len(part)), "UPDATE stock FORCE INDEX (PRIMARY) SET reserved = reserved + "...)

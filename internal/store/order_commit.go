@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"maps"
 	"slices"
 
 	"github.com/tidegate/tidegate/internal/inventory"
@@ -40,9 +39,9 @@ type batch struct {
 	drafts   []*order.Draft
 	outcomes []order.Outcome
 	terms    map[id.Sale]terms
-	now      int64                    // by the database's clock, where a draft has a deadline
-	taken    map[inventory.Pool]int64 // units that the accepted drafts have reserved
-	used     map[buyer]int64          // units that customers have had of a sale with a limit; on SQLite the statement adds them up
+	now      int64               // by the database's clock, where a draft has a deadline
+	taken    []inventory.Portion // what the accepted drafts have reserved; of each pool once, and sorted, when it is recorded
+	used     map[buyer]int64     // units that customers have had of a sale with a limit; on SQLite the statement adds them up
 }
 
 // CommitOrders commits a batch of orders in one transaction: orders, movements, events, under the guards of key, allowance,
@@ -92,15 +91,14 @@ func (b *batch) together() (bool, error) {
 	if err := b.beginTerms(); err != nil {
 		return false, err
 	}
-	b.taken = map[inventory.Pool]int64{}
+	b.taken = make([]inventory.Portion, 0, len(b.drafts))
 	for _, d := range b.drafts {
 		if b.refuse(d) != order.Accepted {
 			return false, nil
 		}
-		for _, l := range d.Claim.Lines {
-			b.taken[inventory.Pool{Sale: d.Claim.Sale, SKU: l.SKU}] += l.Units
-		}
+		b.take(d)
 	}
+	b.taken = byPool(b.taken)
 	whole, err := b.insertAll()
 	if err != nil || !whole {
 		return false, err
@@ -110,19 +108,22 @@ func (b *batch) together() (bool, error) {
 
 // reserveAll reserves what the batch takes of each pool. It reports false where a pool has not enough for all.
 func (b *batch) reserveAll() (bool, error) {
-	pools := sortedPools(b.taken)
 	if b.tx.my != nil {
-		if ok, err := b.tx.reservePools(pools, b.taken); err != nil || !ok {
+		if ok, err := b.tx.reservePools(b.taken); err != nil || !ok {
 			return false, err
 		}
 		return b.termsHold()
 	}
-	err := b.tx.many(reserveStock, len(pools), func(int) int { return 0 }, func(i int, r *row) {
-		p := pools[i]
-		units := b.taken[p]
-		r.ints(units, int64(p.Sale), int64(p.SKU), units)
-	}, func(_ int, changed int64, err error) error {
+	rows, err := b.tx.stockRows(b.taken)
+	if err != nil {
+		return false, err
+	}
+	err = b.tx.many(reserveRow, len(b.taken), func(int) int { return 0 }, func(i int, r *row) {
+		p := &b.taken[i]
+		r.ints(p.Units, rows[i], int64(p.Sale), int64(p.SKU))
+	}, func(i int, changed int64, err error) error {
 		if err == nil && changed == 0 {
+			delete(b.tx.w.stockRows, b.taken[i].Pool) // should it have another row now, it is looked for
 			return errApart
 		}
 		return err
@@ -155,13 +156,32 @@ func (b *batch) insertAll() (bool, error) {
 // errApart says that a batch cannot be committed in one go.
 var errApart = errors.New("the batch has to be decided one by one")
 
-// sortedPools returns the pools in the order in which everybody locks them.
-func sortedPools(need map[inventory.Pool]int64) []inventory.Pool {
-	return slices.SortedFunc(maps.Keys(need), comparePools)
+// take adds what a draft reserves.
+func (b *batch) take(d *order.Draft) {
+	for _, l := range d.Claim.Lines {
+		b.taken = append(b.taken, inventory.Portion{Pool: inventory.Pool{Sale: d.Claim.Sale, SKU: l.SKU}, Units: l.Units})
+	}
+}
+
+// byPool makes one portion of those of each pool, in the order in which everybody locks pools.
+func byPool(all []inventory.Portion) []inventory.Portion {
+	slices.SortFunc(all, func(x, y inventory.Portion) int { return comparePools(x.Pool, y.Pool) })
+	merged := all[:0]
+	for _, p := range all {
+		if n := len(merged); n > 0 && merged[n-1].Pool == p.Pool {
+			merged[n-1].Units += p.Units
+		} else {
+			merged = append(merged, p)
+		}
+	}
+	return merged
 }
 
 func comparePools(x, y inventory.Pool) int {
-	return cmp.Or(cmp.Compare(x.Sale, y.Sale), cmp.Compare(x.SKU, y.SKU))
+	if c := cmp.Compare(x.Sale, y.Sale); c != 0 {
+		return c
+	}
+	return cmp.Compare(x.SKU, y.SKU)
 }
 
 // oneByOne decides each draft by itself.
@@ -169,7 +189,7 @@ func (b *batch) oneByOne() error {
 	if err := b.readTerms(); err != nil {
 		return err
 	}
-	b.taken = map[inventory.Pool]int64{}
+	b.taken = nil
 	if err := b.lockBuyers(); err != nil {
 		return err
 	}
@@ -198,14 +218,13 @@ func (b *batch) oneByOne() error {
 			}
 		} else {
 			b.have(d)
-			for _, l := range d.Claim.Lines {
-				b.taken[inventory.Pool{Sale: d.Claim.Sale, SKU: l.SKU}] += l.Units
-			}
+			b.take(d)
 		}
 		if _, err := b.tx.Exec("RELEASE SAVEPOINT draft"); err != nil {
 			return err
 		}
 	}
+	b.taken = byPool(b.taken)
 	if b.tx.my != nil {
 		_, err := b.termsHold() // a deadline that has passed since was held when its draft was decided
 		return err
@@ -369,9 +388,6 @@ func (b *batch) readTerms() error {
 	return nil
 }
 
-// orderActor is who moved stock because an order was placed.
-const orderActor = "order"
-
 // record writes what was accepted to the ledger, in one row, and to the outbox, in one row.
 func (b *batch) record() error {
 	var accepted int
@@ -394,7 +410,7 @@ func (b *batch) record() error {
 	if b.tx.my != nil {
 		b.witnessMySQL()
 	}
-	if err := b.tx.ledgerReserved(sortedPools(b.taken), b.taken, id.New[id.Movement](b.mint), at); err != nil {
+	if err := b.tx.ledgerReserved(b.taken, id.New[id.Movement](b.mint), at); err != nil {
 		return err
 	}
 	payload := order.NewPlacedBatch(accepted)
@@ -417,22 +433,37 @@ func (b *batch) record() error {
 
 // ledgerReserved writes what the orders of a commit have taken of these pools to the ledger: of one pool as any movement is
 // written, of several in one row that lists them.
-func (tx *Tx) ledgerReserved(pools []inventory.Pool, taken map[inventory.Pool]int64, m id.Movement, at int64) error {
-	var one inventory.Pool
-	var list any // NULL
-	var units int64
-	if len(pools) == 1 {
-		one, units = pools[0], taken[pools[0]]
-	} else {
-		all := make([]byte, 0, 48*len(pools)) // two ids and a few digits each
-		for _, p := range pools {
-			units += taken[p]
-			all = inventory.AppendPortion(all, inventory.Portion{Pool: p, Units: taken[p]})
+func (tx *Tx) ledgerReserved(taken []inventory.Portion, m id.Movement, at int64) error {
+	one := taken[0]
+	var list []byte // none: NULL
+	if len(taken) > 1 {
+		one = inventory.Portion{}
+		list = make([]byte, 0, 48*len(taken)) // two ids and a few digits each
+		for _, p := range taken {
+			one.Units += p.Units
+			list = inventory.AppendPortion(list, p)
 		}
-		list = string(append(all, ']'))
+		list = append(list, ']')
 	}
-	_, err := tx.Exec(`
-		INSERT INTO movement (id, sale_id, sku_id, kind, units, order_id, actor, reason, at, pools)
-		VALUES (?, ?, ?, ?, ?, 0, ?, '', ?, ?)`, m, one.Sale, one.SKU, string(inventory.Reserve), units, orderActor, at, list)
-	return err
+	if tx.my != nil {
+		var pools any
+		if list != nil {
+			pools = string(list)
+		}
+		_, err := tx.Exec(insertReserved, m, one.Sale, one.SKU, one.Units, at, pools)
+		return err
+	}
+	return tx.many(insertReserved, 1, func(int) int { return len(list) }, func(_ int, r *row) {
+		r.ints(int64(m), int64(one.Sale), int64(one.SKU), one.Units, at)
+		if list == nil {
+			r.null()
+		} else {
+			r.textBytes(list)
+		}
+	}, func(_ int, _ int64, err error) error { return err })
 }
+
+// insertReserved writes what orders reserve in one commit.
+const insertReserved = `
+	INSERT INTO movement (id, sale_id, sku_id, kind, units, order_id, actor, reason, at, pools)
+	VALUES (?, ?, ?, 'reserve', ?, 0, 'order', '', ?, ?)`

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/order"
 )
@@ -57,13 +56,11 @@ func (b *batch) lockAllPools() error {
 	if b.tx.my == nil {
 		return nil
 	}
-	wanted := map[inventory.Pool]int64{}
+	wanted := &batch{}
 	for _, d := range b.drafts {
-		for _, l := range d.Claim.Lines {
-			wanted[inventory.Pool{Sale: d.Claim.Sale, SKU: l.SKU}] = 0
-		}
+		wanted.take(d)
 	}
-	return b.tx.holdPools(sortedPools(wanted))
+	return b.tx.holdPools(byPool(wanted.taken))
 }
 
 // orderTextBytes fits an order of one line as appendOrder writes it, mostly.

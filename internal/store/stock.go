@@ -19,6 +19,15 @@ const (
 		WHERE sale_id = ?
 		  AND sku_id = ?
 		  AND on_hand - reserved >= ?`
+	// reserveRow is reserveStock where the number of the pool's row is known, which finds it without the key: on SQLite alone. It
+	// is still the pool that it asks for.
+	reserveRow = `
+		UPDATE stock
+		SET reserved = reserved + ?1
+		WHERE id = ?2
+		  AND sale_id = ?3
+		  AND sku_id = ?4
+		  AND on_hand - reserved >= ?1`
 	moveStock = `
 		UPDATE stock
 		SET on_hand = on_hand + ?,
@@ -40,6 +49,38 @@ const (
 func (tx *Tx) reserve(p inventory.Pool, units int64) (bool, error) {
 	n, err := tx.Exec(reserveStock, units, p.Sale, p.SKU, units)
 	return n == 1, err
+}
+
+// stockRowsMax bounds how many pools' rows are remembered, some 50 bytes each: more than a night's sales have.
+const stockRowsMax = 100_000
+
+// stockRows returns the numbers of the rows of pools, zero for a pool that has none. A pool keeps its row, so that each is looked
+// for once.
+func (tx *Tx) stockRows(pools []inventory.Portion) ([]int64, error) {
+	known := tx.w.stockRows
+	rows := make([]int64, len(pools))
+	for i := range pools {
+		p := pools[i].Pool
+		if rows[i] = known[p]; rows[i] != 0 {
+			continue
+		}
+		err := tx.QueryRow(`
+			SELECT id
+			FROM stock
+			WHERE sale_id = ?
+			  AND sku_id = ?`, []any{p.Sale, p.SKU}, &rows[i])
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(known) >= stockRowsMax {
+			clear(known)
+		}
+		known[p] = rows[i]
+	}
+	return rows, nil
 }
 
 // move writes a movement, applies it to its pool under the guard that nothing falls below zero, and announces it to the

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
@@ -35,9 +36,11 @@ type writer struct {
 	conn    *sql.Conn
 	stmts   map[string]*sql.Stmt
 	hot     *hotConn
-	turn    turnstile
-	line    jobLine
-	closed  bool
+	// stockRows are the numbers of pools' rows, as far as orders have asked for them.
+	stockRows map[inventory.Pool]int64
+	turn      turnstile
+	line      jobLine
+	closed    bool
 }
 
 func openWriter(ctx context.Context, c Config) (*writer, error) {
@@ -61,7 +64,7 @@ func openWriter(ctx context.Context, c Config) (*writer, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot open the database %s: %w", c.Path, err), db.Close())
 	}
-	w := &writer{dialect: sqliteDialect(), db: db, conn: conn, stmts: map[string]*sql.Stmt{}}
+	w := &writer{dialect: sqliteDialect(), db: db, conn: conn, stmts: map[string]*sql.Stmt{}, stockRows: map[inventory.Pool]int64{}}
 	if err := w.checkDurable(ctx); err != nil {
 		return nil, errors.Join(err, w.close())
 	}

@@ -24,6 +24,16 @@ var bugs = []bug{
 		folder: "./internal/store", run: "TestSQLite",
 	},
 	{
+		name:   "I1 P9: the guard of the stock is gone where a batch takes it",
+		edits:  []edit{{"internal/store/stock.go", "		  AND on_hand - reserved >= ?1`", "		  AND 0 < ?1`"}},
+		folder: "./internal/store", run: "TestSQLite",
+	},
+	{
+		name:   "I1: a row of stock is taken for the pool that it once was",
+		edits:  []edit{{"internal/store/stock.go", "		  AND sale_id = ?3\n		  AND sku_id = ?4\n", "		  AND ?3 <> ?4\n"}},
+		folder: "./internal/store", run: "TestStockRowsThatMoved",
+	},
+	{
 		name:   "P9: the gate counts below zero",
 		edits:  []edit{{"internal/inventory/memory.go", "		if n < units {\n			return false", "		if n < 0 {\n			return false"}},
 		folder: "./internal/inventory", run: "TestTakesNoMoreThanThereIs",
@@ -237,7 +247,8 @@ var bugs = []bug{
 			{"internal/inventory/memory.go", "		if n.Load() < l.Units {", "		if n.Load() < l.Units-1<<40 {"},
 			{"internal/inventory/memory.go", "		if n < units {\n			return false", "		if n < units-1<<40 {\n			return false"},
 			{"internal/store/stock.go", "		  AND on_hand - reserved >= ?`", "		  AND 0 < ?`"},
-			{"internal/store/migrations/sqlite/00003_trade.sql", "CHECK (reserved >= 0 AND reserved <= on_hand)", "CHECK (reserved >= 0)"},
+			{"internal/store/stock.go", "		  AND on_hand - reserved >= ?1`", "		  AND 0 < ?1`"},
+			{"internal/store/migrations/sqlite/00017_stock_rows.sql", "CHECK (reserved >= 0 AND reserved <= on_hand),\n    sold     INTEGER NOT NULL CHECK (sold >= 0),\n    UNIQUE", "CHECK (reserved >= 0),\n    sold     INTEGER NOT NULL CHECK (sold >= 0),\n    UNIQUE"},
 		},
 		folder: binary, run: drill,
 	},

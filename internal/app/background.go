@@ -135,6 +135,8 @@ func (w *warmer) step(ctx context.Context) (int, error) {
 		for i, item := range s.Items {
 			products[i] = item.Product
 		}
+		slices.Sort(products)
+		products = slices.Compact(products) // a product may have a hundred of the items, and is warmed with all its variants
 		if err := w.reader.Warm(ctx, products); err != nil {
 			return did, err
 		}

@@ -30,11 +30,11 @@ type buyers struct {
 	// stopped, once true, lets nobody new come: only what was asked is asked again until it is answered.
 	stopped atomic.Bool
 
-	head   []byte   // of every request, up to the token
-	bodies [][]byte // bodiesPerSKU of every SKU, from the body's length on
-	next   int
-	last   int // one past the last of next
-	again  followUps
+	head  []byte // of every request, up to the token
+	body  []byte // of the request that is being encoded
+	next  int
+	last  int // one past the last of next
+	again followUps
 }
 
 // The kinds of request. They are part of a ticket.
@@ -61,19 +61,9 @@ func partsOf(t load.Ticket) (purchase, kind, tries int) {
 func newBuyers(b *Books, t *tokens, n *night.Night, host string) *buyers {
 	s := &buyers{tally: newTally(), books: b, tokens: t, night: n, shards: 1}
 	s.head = append(s.head, "POST /v1/sales/"+b.Sale.SaleId.String()+"/orders HTTP/1.1\r\nHost: "+host+"\r\nContent-Type: application/json\r\nAuthorization: Bearer "...)
-	for _, sku := range b.Sale.SkuIds {
-		for _, units := range [bodiesPerSKU]int{b.UnitsPerOrder, b.UnitsPerOrder + 1, b.GreedyUnits, b.GreedyUnits + 1} {
-			body := `{"lines":[{"sku_id":"` + sku.String() + `","units":` + strconv.Itoa(units) + `}]}`
-			s.bodies = append(s.bodies, []byte("\r\nContent-Length: "+strconv.Itoa(len(body))+"\r\n\r\n"+body))
-		}
-	}
 	s.last = len(b.state)
 	return s
 }
-
-// bodiesPerSKU is how many bodies name a SKU: what a purchase asks for and what a greedy one does, each also with one unit
-// more.
-const bodiesPerSKU = 4
 
 // Next implements load.Script.
 func (s *buyers) Next(now time.Duration) (load.Ticket, time.Duration, bool) {
@@ -125,22 +115,23 @@ func (s *buyers) over(now time.Duration) bool {
 // Done implements load.Script.
 func (s *buyers) Done(now time.Duration) bool { return s.over(now) && len(s.again) == 0 }
 
-// Encode implements load.Script.
+// Encode implements load.Script. It makes the body anew: a thousand SKUs' bodies would not stay in the processor's cache.
 func (s *buyers) Encode(b []byte, t load.Ticket) []byte {
 	purchase, kind, _ := partsOf(t)
 	b = append(b, s.head...)
 	b = append(b, s.tokens.of(purchase/s.books.Keys)...)
 	b = append(b, "\r\nIdempotency-Key: "...)
 	b = appendKey(b, purchase)
-	sku, _ := s.books.asked(purchase)
-	body := sku * bodiesPerSKU
+	sku, units := s.books.asked(purchase)
 	if kind == otherBody {
-		body++
+		units++
 	}
-	if s.books.greedy(purchase) {
-		body += 2
-	}
-	return append(b, s.bodies[body]...)
+	s.body = append(s.body[:0], `{"lines":[{"sku_id":"`...)
+	s.body = strconv.AppendInt(s.body, int64(s.books.Sale.SkuIds[sku]), 10)
+	s.body = strconv.AppendInt(append(s.body, `","units":`...), int64(units), 10)
+	s.body = append(s.body, `}]}`...)
+	b = strconv.AppendInt(append(b, "\r\nContent-Length: "...), int64(len(s.body)), 10)
+	return append(append(b, "\r\n\r\n"...), s.body...)
 }
 
 // Answer implements load.Script.

@@ -161,7 +161,7 @@ func (d *drill) watch(ctx context.Context, g stage, left *levels) {
 				continue
 			}
 			// A shop that is too busy to answer is looked at the next time.
-			if _, n, err := d.client.look(ctx, g.sale); err == nil {
+			if n, err := d.client.left(ctx, g.sale); err == nil {
 				left.note(n)
 			}
 		case <-show.C:

@@ -30,6 +30,20 @@ func (s *Store) Do(ctx context.Context, text string) error {
 	})
 }
 
+// DoAhead carries out statements in one transaction: the first of them go ahead of the last, with the same values each.
+func (s *Store) DoAhead(ctx context.Context, ahead []string, values []any, last string) error {
+	return s.write(ctx, orders, func(tx *Tx) error {
+		for _, text := range ahead {
+			tx.my.later(text, values...)
+		}
+		if last == "" {
+			return nil
+		}
+		_, err := tx.Exec(last)
+		return err
+	})
+}
+
 // Plan explains a text, whose places are filled with values: a line a table.
 func (s *Store) Plan(ctx context.Context, text string, fill func(string) string) ([]string, error) {
 	explain := "EXPLAIN QUERY PLAN "

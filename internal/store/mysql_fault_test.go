@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -302,6 +303,47 @@ func TestMySQLDoNothingIsForConflictsAlone(t *testing.T) {
 	for _, bad := range []string{"-1", "NULL"} {
 		if err := insert("2", bad); err == nil {
 			t.Errorf("on_hand %s was taken, or passed over", bad)
+		}
+	}
+}
+
+// TestMySQLSentAhead: what goes ahead of a statement, or of the COMMIT, is done with it or not at all, whatever its values are.
+func TestMySQLSentAhead(t *testing.T) {
+	t.Parallel()
+	address := engine.MySQL(t)
+	s := openAtAddress(t, address)
+	db, err := sql.Open("mysql", address)
+	ok(t, err)
+	t.Cleanup(func() { ok(t, db.Close()) })
+	ok(t, s.Do(t.Context(), "CREATE TABLE ahead (n BIGINT PRIMARY KEY, word VARCHAR(100) COLLATE utf8mb4_bin, raw VARBINARY(100), nothing BIGINT)"))
+	const (
+		insert = "INSERT INTO ahead (n, word, raw, nothing) VALUES (?, ?, ?, ?)"
+		remove = "DELETE FROM ahead WHERE n = ? OR word = ? OR raw = ? OR nothing = ?"
+		word   = `what?'; DROP TABLE ahead; -- \' 价`
+		raw    = "\x00'?\\\xff"
+	)
+	for _, c := range []struct {
+		name  string
+		ahead []string
+		last  string // "": the COMMIT
+		fails bool
+		rows  int // afterwards
+	}{
+		{"with a statement", []string{insert}, "UPDATE ahead SET nothing = 1 WHERE nothing IS NULL", false, 1},
+		{"a key that is there, with a statement", []string{insert}, "INSERT INTO ahead (n) VALUES (8)", true, 1},
+		{"a key that is there, with the COMMIT", []string{remove, insert, insert}, "", true, 1},
+		{"the statement itself fails", []string{remove}, "INSERT INTO nowhere VALUES (1)", true, 1},
+		{"with the COMMIT", []string{remove, insert}, "", false, 1},
+		{"and gone", []string{remove}, "", false, 0},
+	} {
+		err := s.DoAhead(t.Context(), c.ahead, []any{int64(-7), word, []byte(raw), nil}, c.last)
+		if (err != nil) != c.fails {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		var all, same int
+		ok(t, db.QueryRow("SELECT COUNT(*), COUNT(CASE WHEN n = -7 AND word = ? AND raw = ? THEN 1 END) FROM ahead", word, []byte(raw)).Scan(&all, &same))
+		if all != c.rows || same != all {
+			t.Errorf("%s: %d rows of which %d are as they were sent, want %d", c.name, all, same, c.rows)
 		}
 	}
 }

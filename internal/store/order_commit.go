@@ -109,10 +109,7 @@ func (b *batch) together() (bool, error) {
 // reserveAll reserves what the batch takes of each pool. It reports false where a pool has not enough for all.
 func (b *batch) reserveAll() (bool, error) {
 	if b.tx.my != nil {
-		if ok, err := b.tx.reservePools(b.taken); err != nil || !ok {
-			return false, err
-		}
-		return b.termsHold()
+		return b.reserveAllMySQL()
 	}
 	rows, err := b.tx.stockRows(b.taken)
 	if err != nil {
@@ -420,7 +417,8 @@ func (b *batch) record() error {
 		}
 	}
 	if b.tx.my != nil {
-		return b.tx.insertOutbox(accepted, order.EventPlaced, int64(one), payload, at)
+		b.tx.insertOutbox(int64(accepted), order.EventPlaced, int64(one), payload, at)
+		return nil
 	}
 	return b.tx.many(insertEvents, 1, func(int) int { return len(order.EventPlaced) + len(payload) }, func(_ int, r *row) {
 		r.ints(int64(accepted), int64(accepted))
@@ -448,10 +446,10 @@ func (tx *Tx) ledgerReserved(taken []inventory.Portion, m id.Movement, at int64)
 	if tx.my != nil {
 		var pools any
 		if list != nil {
-			pools = string(list)
+			pools = list
 		}
-		_, err := tx.Exec(insertReserved, m, one.Sale, one.SKU, one.Units, at, pools)
-		return err
+		tx.my.later(insertReserved, int64(m), int64(one.Sale), int64(one.SKU), one.Units, at, pools)
+		return nil
 	}
 	return tx.many(insertReserved, 1, func(int) int { return len(list) }, func(_ int, r *row) {
 		r.ints(int64(m), int64(one.Sale), int64(one.SKU), one.Units, at)

@@ -24,7 +24,8 @@ const orderPlaces = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')"
 // errTerms says that a sale's terms changed while a batch that had read them was under way.
 var errTerms = errors.New("the terms of a sale changed meanwhile")
 
-// insertAllMySQL inserts every order of the batch. It reports false where something has to be decided one by one.
+// insertAllMySQL inserts every order of the batch, with the statement that takes its stock. It reports false where something has
+// to be decided one by one.
 func (b *batch) insertAllMySQL() (bool, error) {
 	if err := b.lockBuyers(); err != nil {
 		return false, err
@@ -43,11 +44,21 @@ func (b *batch) insertAllMySQL() (bool, error) {
 		}
 		text = appendOrder(text, d)
 	}
-	_, err := b.tx.my.execText(string(text))
+	b.tx.my.laterText(text)
+	return true, nil
+}
+
+// reserveAllMySQL takes the stock of the batch, and reads by what terms. It reports false where something has to be decided one by
+// one: a key that has an order is told of here.
+func (b *batch) reserveAllMySQL() (bool, error) {
+	ok, err := b.tx.reservePools(b.taken)
 	if b.tx.dialect().unique(err) {
 		return false, nil
 	}
-	return err == nil, err
+	if err != nil || !ok {
+		return false, err
+	}
+	return b.termsHold()
 }
 
 // lockAllPools holds the pools of all drafts, in the order in which everybody locks them: drafts that are decided one by one come in

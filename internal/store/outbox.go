@@ -34,19 +34,19 @@ func (tx *Tx) announce(kind string, subject int64, payload any, at time.Time) er
 
 func (tx *Tx) announceRaw(kind string, subject int64, payload []byte, at time.Time) error {
 	if tx.my != nil {
-		return tx.insertOutbox(1, kind, subject, payload, millis(at))
+		tx.insertOutbox(1, kind, subject, payload, millis(at))
+		return nil
 	}
 	_, err := tx.Exec(insertEvent, kind, subject, payload, millis(at))
 	return err
 }
 
-// insertOutbox inserts a row that stands for count events. It has no position until StampStep gives it one.
-func (tx *Tx) insertOutbox(count int, kind string, subject int64, payload []byte, at int64) error {
+// insertOutbox inserts a row that stands for count events, with the next statement. It has no position until StampStep gives it one.
+func (tx *Tx) insertOutbox(count int64, kind string, subject int64, payload []byte, at int64) {
 	tx.announced = true
-	_, err := tx.Exec(`
+	tx.my.later(`
 		INSERT INTO outbox (id, count, type, subject, payload, at)
 		VALUES (?, ?, ?, ?, ?, ?)`, tx.my.w.ids.next(), count, kind, subject, payload, at)
-	return err
 }
 
 // outboxRow is a row of the outbox.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 	"net"
@@ -166,8 +167,8 @@ func (p *MySQLProxy) carry(client, server net.Conn) {
 	}
 }
 
-// isCommit reports whether a packet's body is the command to commit.
+// isCommit reports whether a packet's body is a command that ends with the commit.
 func (p *MySQLProxy) isCommit(body []byte) bool {
 	const query = 3 // COM_QUERY
-	return len(body) == 7 && body[0] == query && string(body[1:]) == "COMMIT"
+	return len(body) > 0 && body[0] == query && bytes.HasSuffix(body, []byte("COMMIT"))
 }

@@ -75,6 +75,14 @@ func (a Address) Open(connectionsMax int) (*sql.DB, error) {
 	return pool(connector{c}, connectionsMax), nil
 }
 
+// OpenForWrites is Open for connections that take several statements in one packet, so that what need not be waited for costs no
+// round trip. What makes such a packet writes every value as a number or in hexadecimal digits, or leaves it to the driver.
+func (a Address) OpenForWrites(connectionsMax int) (*sql.DB, error) {
+	several := Address{a.config.Clone()}
+	several.config.MultiStatements = true
+	return several.Open(connectionsMax)
+}
+
 func pool(c driver.Connector, connectionsMax int) *sql.DB {
 	db := sql.OpenDB(c)
 	db.SetMaxOpenConns(connectionsMax)

@@ -312,6 +312,9 @@ func (c *client) look(ctx context.Context, sale id.Sale) (found api.Sale, left i
 	return found, left, err
 }
 
+// saleBytesMax bounds how much of a sale is read: 1,000 items are some 300 KB.
+const saleBytesMax = 16 << 20
+
 // left reads how much of a sale is available in sum, as look does, but nothing else of it: a sale may have a thousand items, and it
 // is looked at while the load is measured. An item's text cannot be taken for the field, since the quotes in it are escaped.
 func (c *client) left(ctx context.Context, sale id.Sale) (units int64, err error) {
@@ -320,13 +323,16 @@ func (c *client) left(ctx context.Context, sale id.Sale) (units int64, err error
 		return 0, err
 	}
 	defer func() { _ = answer.Body.Close() }()
-	text, err := io.ReadAll(answer.Body)
+	text, err := io.ReadAll(io.LimitReader(answer.Body, saleBytesMax))
 	if err != nil {
 		return 0, err
 	}
 	const field = `"available":`
-	for {
+	for first := true; ; first = false {
 		_, after, found := bytes.Cut(text, []byte(field))
+		if !found && first {
+			return 0, fmt.Errorf("%w: its answer is no sale", errNotOurs)
+		}
 		if !found {
 			return units, nil
 		}

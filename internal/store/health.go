@@ -7,10 +7,7 @@ import "context"
 func (s *Store) Writable(ctx context.Context) error {
 	if s.my != nil {
 		// A write of nothing: what every transaction leaves behind is written all the same.
-		return s.write(ctx, jobs, func(tx *Tx) error {
-			tx.my.mark()
-			return nil
-		})
+		return s.write(ctx, jobs, func(tx *Tx) error { return tx.my.mark() })
 	}
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		// The header's user version is nobody's otherwise; setting it writes a page even where the value stays the same.

@@ -89,7 +89,8 @@ const (
 )
 
 // later has a statement go to the server with the next one, in one packet: a round trip less. Nobody learns its count, and its
-// error is the next one's: the server runs nothing behind a statement that failed.
+// error is the next one's: the server runs nothing behind a statement that failed. It is for what a batch of orders writes, whose size
+// is bounded, and not for what somebody may want to undo alone, or for a witness: see mark.
 func (m *mysqlTx) later(text string, args ...any) {
 	m.wrote = true
 	m.ahead = append(appendStatement(m.ahead, m.w.dialect.text(text), args), "; "...)
@@ -285,7 +286,9 @@ func (w *mysqlWriter) try(ctx context.Context, p priority, fn func(tx *Tx) error
 	if !m.wrote {
 		return nil
 	}
-	m.mark()
+	if err := m.mark(); err != nil {
+		return err
+	}
 	if err := crashpoint.Fail(at.commitBefore); err != nil {
 		return err
 	}
@@ -309,13 +312,17 @@ func (w *mysqlWriter) try(ctx context.Context, p priority, fn func(tx *Tx) error
 }
 
 // mark gives the transaction a witness where it has none.
-func (m *mysqlTx) mark() {
+//
+// A witness has to be there when the COMMIT is sent: who finds none, and no lock, takes it that the COMMIT never came. So it does not
+// go ahead of it in the same packet.
+func (m *mysqlTx) mark() error {
 	if m.witness.text != "" {
-		return
+		return nil
 	}
 	marker := m.w.ids.next()
 	m.witness = witness{markerWitness, marker}
-	m.later("INSERT INTO marker (id) VALUES (?)", marker)
+	_, err := m.exec("INSERT INTO marker (id) VALUES (?)", []any{marker})
+	return err
 }
 
 func (m *mysqlTx) rollback() {
@@ -457,6 +464,9 @@ func openMySQL(ctx context.Context, c Config) (_ *Store, err error) {
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
+	}
+	if _, err := writers.ExecContext(ctx, "DO 0; DO 0"); err != nil {
+		return nil, errors.Join(fmt.Errorf("MySQL at %s (store.primary) does not take two statements at once: a proxy before it must let connections have CLIENT_MULTI_STATEMENTS: %w", at, err), s.Close())
 	}
 	if len(c.Replicas) > 0 {
 		w.recent = newRecent(c.ownWritesFor())

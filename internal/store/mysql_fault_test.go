@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/kernel/event"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/order"
@@ -170,21 +171,44 @@ func TestMySQLLostCommit(t *testing.T) {
 		next += 2
 		return []*order.Draft{tr.Order(sl, next, "a", storetest.Line(1, 1)), tr.Order(sl, next+1, "a", storetest.Line(1, 2))}
 	}
-	for what, name := range map[engine.Lose]string{engine.Request: "the COMMIT", engine.Answer: "its answer"} {
+	lost := func(n int64) {
+		t.Helper()
+		for until := time.Now().Add(10 * time.Second); proxy.Lost.Load() != n; time.Sleep(time.Millisecond) {
+			if time.Now().After(until) {
+				t.Fatalf("%d COMMITs were lost, want %d", proxy.Lost.Load(), n)
+			}
+		}
+	}
+	for what, name := range map[engine.Lose]string{engine.Request: "the COMMIT", engine.Answer: "its answer", engine.Late: "the connection, the COMMIT late,"} {
 		before := proxy.Lost.Load()
 		proxy.LoseOnce(what)
 		outcomes, err := s.CommitOrders(t.Context(), drafts(), tr.Mint)
-		if err != nil || outcomes[0].Result != order.Accepted || outcomes[1].Result != order.Accepted || proxy.Lost.Load() != before+1 {
-			t.Errorf("%s lost: %v, %v, %d lost", name, outcomes, err, proxy.Lost.Load())
+		if err != nil || outcomes[0].Result != order.Accepted || outcomes[1].Result != order.Accepted {
+			t.Errorf("%s lost: %v, %v", name, outcomes, err)
 		}
+		lost(before + 1)
 		proxy.LoseOnce(what)
 		tr.Receive(1, 7) // a write of another kind, whose witness is its marker
-		if proxy.Lost.Load() != before+2 {
-			t.Error("nothing was lost of the adjustment")
+		lost(before + 2)
+		proxy.LoseOnce(what)
+		ok(t, s.AppendEvents(t.Context(), []event.Event{{Type: "test.lost.v1", Payload: []byte("{}"), At: time.Now()}})) // has no key, and must not be there twice
+		lost(before + 3)
+	}
+	tr.Pool(0, 1, 21, 0, 0)
+	tr.Pool(sl.ID, 1, 1000, 9, 0)
+	_, err := s.StampStep(t.Context())
+	ok(t, err)
+	events, err := s.Events(t.Context(), 0, 1000)
+	ok(t, err)
+	appended := 0
+	for _, e := range events {
+		if e.Type == "test.lost.v1" {
+			appended++
 		}
 	}
-	tr.Pool(0, 1, 14, 0, 0)
-	tr.Pool(sl.ID, 1, 1000, 6, 0)
+	if appended != 3 {
+		t.Errorf("3 events were appended, and there are %d", appended)
+	}
 
 	s.AskFor(300 * time.Millisecond)
 	proxy.LoseOnce(engine.Everything)

@@ -154,10 +154,13 @@ func (b *batch) insertAll() (bool, error) {
 var errApart = errors.New("the batch has to be decided one by one")
 
 // take adds what a draft reserves.
-func (b *batch) take(d *order.Draft) {
+func (b *batch) take(d *order.Draft) { b.taken = appendPortions(b.taken, d) }
+
+func appendPortions(all []inventory.Portion, d *order.Draft) []inventory.Portion {
 	for _, l := range d.Claim.Lines {
-		b.taken = append(b.taken, inventory.Portion{Pool: inventory.Pool{Sale: d.Claim.Sale, SKU: l.SKU}, Units: l.Units})
+		all = append(all, inventory.Portion{Pool: inventory.Pool{Sale: d.Claim.Sale, SKU: l.SKU}, Units: l.Units})
 	}
+	return all
 }
 
 // byPool makes one portion of those of each pool, in the order in which everybody locks pools.
@@ -417,7 +420,8 @@ func (b *batch) record() error {
 		}
 	}
 	if b.tx.my != nil {
-		b.tx.insertOutbox(int64(accepted), order.EventPlaced, int64(one), payload, at)
+		b.tx.announced = true
+		b.tx.my.later(insertOutbox, b.tx.my.w.ids.next(), int64(accepted), order.EventPlaced, int64(one), payload, at)
 		return nil
 	}
 	return b.tx.many(insertEvents, 1, func(int) int { return len(order.EventPlaced) + len(payload) }, func(_ int, r *row) {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/order"
 )
@@ -67,11 +68,11 @@ func (b *batch) lockAllPools() error {
 	if b.tx.my == nil {
 		return nil
 	}
-	wanted := &batch{}
+	var wanted []inventory.Portion
 	for _, d := range b.drafts {
-		wanted.take(d)
+		wanted = appendPortions(wanted, d)
 	}
-	return b.tx.holdPools(byPool(wanted.taken))
+	return b.tx.holdPools(byPool(wanted))
 }
 
 // orderTextBytes fits an order of one line as appendOrder writes it, mostly.

@@ -20,6 +20,10 @@ const (
 	insertEvents = `
 		INSERT INTO outbox (position, count, type, subject, payload, at)
 		VALUES ((SELECT COALESCE(MAX(position), 0) FROM outbox) + ?, ?, ?, ?, ?, ?)`
+	// insertOutbox inserts a row that stands for count events on MySQL. It has no position until StampStep gives it one.
+	insertOutbox = `
+		INSERT INTO outbox (id, count, type, subject, payload, at)
+		VALUES (?, ?, ?, ?, ?, ?)`
 )
 
 // announce inserts an event. The relay and the gate read it after the commit.
@@ -34,19 +38,12 @@ func (tx *Tx) announce(kind string, subject int64, payload any, at time.Time) er
 
 func (tx *Tx) announceRaw(kind string, subject int64, payload []byte, at time.Time) error {
 	if tx.my != nil {
-		tx.insertOutbox(1, kind, subject, payload, millis(at))
-		return nil
+		tx.announced = true
+		_, err := tx.Exec(insertOutbox, tx.my.w.ids.next(), 1, kind, subject, payload, millis(at))
+		return err
 	}
 	_, err := tx.Exec(insertEvent, kind, subject, payload, millis(at))
 	return err
-}
-
-// insertOutbox inserts a row that stands for count events, with the next statement. It has no position until StampStep gives it one.
-func (tx *Tx) insertOutbox(count int64, kind string, subject int64, payload []byte, at int64) {
-	tx.announced = true
-	tx.my.later(`
-		INSERT INTO outbox (id, count, type, subject, payload, at)
-		VALUES (?, ?, ?, ?, ?, ?)`, tx.my.w.ids.next(), count, kind, subject, payload, at)
 }
 
 // outboxRow is a row of the outbox.

@@ -55,7 +55,7 @@ func (tx *Tx) reserve(p inventory.Pool, units int64) (bool, error) {
 const stockRowsMax = 100_000
 
 // stockRows returns the numbers of the rows of pools, zero for a pool that has none. A pool keeps its row, so that each is looked
-// for once.
+// for once, and again where a batch could not be had of it.
 func (tx *Tx) stockRows(pools []inventory.Portion) ([]int64, error) {
 	known := tx.w.stockRows
 	rows := make([]int64, len(pools))

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // Lose says what a MySQLProxy does to a COMMIT.
@@ -23,13 +24,15 @@ const (
 	Answer
 	// Everything: as Answer, and from then on no connection is made.
 	Everything
+	// Late: the connection breaks, and the COMMIT reaches the server a while afterwards.
+	Late
 )
 
 // MySQLProxy stands between a shop and its database and loses what it is told to.
 type MySQLProxy struct {
 	// Address is where it listens.
 	Address string
-	// Lost counts the COMMITs that something was lost of.
+	// Lost counts the COMMITs that something was lost of; one that comes late, when it has come.
 	Lost atomic.Int64
 
 	lose     atomic.Int32
@@ -95,6 +98,9 @@ const refusing = -1
 
 func (p *MySQLProxy) refuses() bool { return p.lose.Load() == refusing }
 
+// lateFor is how long a COMMIT is held back that comes late: longer than whoever sent it takes to ask after it.
+const lateFor = 300 * time.Millisecond
+
 // carry passes packets on until one side ends.
 func (p *MySQLProxy) carry(client, server net.Conn) {
 	defer func() {
@@ -143,6 +149,16 @@ func (p *MySQLProxy) carry(client, server net.Conn) {
 			switch what := Lose(p.lose.Load()); what {
 			case Request:
 				p.lose.Store(int32(Nothing))
+				p.Lost.Add(1)
+				return
+			case Late:
+				p.lose.Store(int32(Nothing))
+				losing.Store(true)
+				_ = client.Close()
+				time.Sleep(lateFor)
+				if _, err := server.Write(packet); err == nil {
+					<-answered
+				}
 				p.Lost.Add(1)
 				return
 			case Answer, Everything:

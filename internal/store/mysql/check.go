@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	// packetBytesMin is room for the largest statement of the shop: a batch of orders, or a product with its description.
+	// packetBytesMin is room for the largest packet of the shop: a batch of orders with the update of its stock, or a product with
+	// its description.
 	packetBytesMin = 4 << 20
 	// clockApartMax is how far the server's clock may be from this machine's: leases end by the one, orders by the other.
 	clockApartMax = 2 * time.Second

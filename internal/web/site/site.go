@@ -173,7 +173,7 @@ func (s *Site) find(r *http.Request) (*route, string) {
 	}
 	for i := range s.often {
 		name, below := strings.CutPrefix(r.URL.Path, s.often[i].path)
-		if below && name != "" && strings.IndexByte(name, '/') < 0 {
+		if below && name != "" && name != "." && name != ".." && strings.IndexByte(name, '/') < 0 {
 			return s.often[i].route, name
 		}
 	}

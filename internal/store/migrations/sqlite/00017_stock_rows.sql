@@ -21,7 +21,7 @@ FROM stock_before
 ORDER BY sale_id, sku_id;
 
 DROP TABLE stock_before;
-CREATE INDEX stock_by_sku ON stock (sku_id);
+CREATE INDEX stock_by_sku ON stock (sku_id, sale_id);
 
 -- +goose Down
 ALTER TABLE stock RENAME TO stock_before;

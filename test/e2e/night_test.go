@@ -176,6 +176,9 @@ func (n *night) payHalf() (units int64, unpaid []blackbox.Receipt) {
 	pay := func(some []blackbox.Receipt) {
 		blackbox.Each(16, some, func(r blackbox.Receipt) {
 			p, a := n.shop.StartPayment(r)
+			for until := time.Now().Add(blackbox.Patience); a.Status == 503 && time.Now().Before(until); p, a = n.shop.StartPayment(r) {
+				time.Sleep(100 * time.Millisecond) // "ask again", as a busy machine answers
+			}
 			if a.Status != 201 {
 				n.Errorf("paying order %s cannot be started: %s", r.Order.ID, a)
 				return

@@ -1,20 +1,30 @@
 package drill
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 )
 
-// TestLeft: what is available is added up without the rest of the sale, and its texts are no fields.
+// TestLeft: what is available is added up without the rest of the sale, and its texts are no fields. What is no sale is not sold out.
 func TestLeft(t *testing.T) {
-	shop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"title":"a \"available\":7","items":[{"sku_id":"1","available":40,"list":1},{"available":0},{"sku_id":"3","available":2}]}`))
-	}))
-	defer shop.Close()
-	c := newClient(Address{Public: shop.URL})
-	defer c.close()
-	if left, err := c.left(t.Context(), 9); left != 42 || err != nil {
-		t.Errorf("got %d, %v", left, err)
+	for _, c := range []struct {
+		answer string
+		left   int64
+		err    error
+	}{
+		{`{"title":"a \"available\":7","items":[{"sku_id":"1","available":40,"list":1},{"available":0},{"sku_id":"3","available":2}]}`, 42, nil},
+		{`{"items":[{"sku_id":"1","available":0}]}`, 0, nil},
+		{"", 0, errNotOurs},
+		{"<html>A proxy's page</html>", 0, errNotOurs},
+	} {
+		shop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(c.answer)) }))
+		client := newClient(Address{Public: shop.URL})
+		if left, err := client.left(t.Context(), 9); left != c.left || !errors.Is(err, c.err) {
+			t.Errorf("%q: %d, %v", c.answer, left, err)
+		}
+		client.close()
+		shop.Close()
 	}
 }

@@ -103,7 +103,7 @@ func (tx *Tx) holdPools(pools []inventory.Portion) error {
 
 // reservePools reserves portions of pools, which are sorted. It reports false where one has not enough. The pools of a sale are one
 // statement, which goes along their key: two batches that take the same pools wait for each other at the first of them, and each
-// holds the hot row from there to its commit, without a round trip in between.
+// holds the hot row from there to its commit, with one round trip in between, in which the terms are read.
 func (tx *Tx) reservePools(pools []inventory.Portion) (bool, error) {
 	all := true
 	err := eachPools(pools, func(part []inventory.Portion) error {

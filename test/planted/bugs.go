@@ -34,6 +34,11 @@ var bugs = []bug{
 		folder: "./internal/store", run: "TestStockRowsThatMoved",
 	},
 	{
+		name:   "I11: the witness of a lost COMMIT goes in the packet of the COMMIT",
+		edits:  []edit{{"internal/store/mysql.go", "	_, err := m.exec(\"INSERT INTO marker (id) VALUES (?)\", []any{marker})\n	return err", "	m.later(\"INSERT INTO marker (id) VALUES (?)\", marker)\n	return nil"}},
+		folder: "./internal/store", run: "TestMySQLLostCommit",
+	},
+	{
 		name:   "P9: the gate counts below zero",
 		edits:  []edit{{"internal/inventory/memory.go", "		if n < units {\n			return false", "		if n < 0 {\n			return false"}},
 		folder: "./internal/inventory", run: "TestTakesNoMoreThanThereIs",

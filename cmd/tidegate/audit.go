@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidegate/tidegate/api"
-	"github.com/tidegate/tidegate/internal/app"
+	"github.com/tidegate/tidegate/internal/adminclient"
 )
 
 func newAudit(t *tool) *cobra.Command {
@@ -22,9 +22,10 @@ looked at and what was found:
   I2  every accepted order can be read       I6  closing gives stock back exactly once
   I3  one order for one customer and key     I7  no customer exceeds the limit
   I4  the ledger's sums are the stock rows   I9  orders move along legal edges
+  I17 what is not sold takes no orders
 
-What cannot be told from the data alone is noted. Of each invariant the first 100 violations are listed, and all are
-counted. With --json it prints one document: ok, at, and in "invariants" one object for each with id, title, ok, checked,
+It notes what the data alone cannot show. It counts all violations and lists the first 100 of each invariant.
+With --json it prints one document: ok, at, and in "invariants" one object for each with id, title, ok, checked,
 found, violations and note. The command needs the role all.
 
 Exit status 1 means that an invariant is violated.`,
@@ -33,7 +34,7 @@ Exit status 1 means that an invariant is violated.`,
   tidegate audit --target https://shop.example.com`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.onShop(cmd, func(shop *app.Shop) error {
+			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				var report api.AuditReport
 				err := t.patiently("reading every order and movement", func() error {
 					return shop.JSON(cmd.Context(), http.MethodPost, "/v1/admin/audit", nil, &report)
@@ -60,5 +61,5 @@ func writeAudit(w io.Writer, report api.AuditReport, asJSON bool) error {
 	if asJSON {
 		return writeJSON(w, report)
 	}
-	return app.WriteAudit(w, report)
+	return adminclient.WriteAudit(w, report)
 }

@@ -9,12 +9,12 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tidegate/tidegate/api"
-	"github.com/tidegate/tidegate/internal/app"
+	"github.com/tidegate/tidegate/internal/adminclient"
+	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
 const deadLettersPath = "/v1/admin/dead-letters"
@@ -22,9 +22,9 @@ const deadLettersPath = "/v1/admin/dead-letters"
 func newDeadLetter(t *tool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "deadletter",
-		Short: "Look after what consumers of events have given up",
-		Long: `A consumer (webhooks, notifications, points) that fails on an event again and again gives it up: the event becomes a
-dead letter, with the reason, and what comes after it goes on. It stays until somebody replays or drops it.
+		Short: "Show, replay or drop events that consumers failed on for good",
+		Long: `A consumer (webhooks, notifications, points) that fails ten times on an event makes it a dead letter, with
+the reason, and goes on with later events. A dead letter stays until you replay or drop it.
 
 The commands need the role all. A dead letter is named by its number, or, with --group and --all, with all others of a group.`,
 		Example: `  tidegate deadletter list
@@ -37,11 +37,11 @@ The commands need the role all. A dead letter is named by its number, or, with -
 	addTargetFlags(cmd)
 	cmd.AddCommand(newDeadLetterList(t), newDeadLetterShow(t),
 		newDeadLetterEnd(t, "replay", "Deliver dead letters to their groups again", "Delivers dead letters to their groups again, as new: mend what made them fail first.", "replayed",
-			func(ctx context.Context, shop *app.Shop, number string) error {
+			func(ctx context.Context, shop *adminclient.Client, number string) error {
 				return shop.JSON(ctx, http.MethodPost, deadLettersPath+"/"+number+"/replay", nil, nil)
 			}),
-		newDeadLetterEnd(t, "drop", "Drop dead letters for good", "Drops dead letters: what they asked for will not happen.", "dropped",
-			func(ctx context.Context, shop *app.Shop, number string) error {
+		newDeadLetterEnd(t, "drop", "Drop dead letters for good", "Drops dead letters: their effects will not happen.", "dropped",
+			func(ctx context.Context, shop *adminclient.Client, number string) error {
 				return shop.JSON(ctx, http.MethodDelete, deadLettersPath+"/"+number, nil, nil)
 			}))
 	return cmd
@@ -56,7 +56,7 @@ func newDeadLetterList(t *tool) *cobra.Command {
 		Example: `  tidegate deadletter list --group webhook --json | jq '.[].reason'`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.onShop(cmd, func(shop *app.Shop) error {
+			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				all, err := deadLetters(cmd.Context(), shop, group)
 				if err != nil {
 					return err
@@ -77,11 +77,11 @@ func newDeadLetterList(t *tool) *cobra.Command {
 const deadLettersMax = 10_000
 
 // deadLetters reads every page of a list.
-func deadLetters(ctx context.Context, shop *app.Shop, group string) ([]api.DeadLetter, error) {
+func deadLetters(ctx context.Context, shop *adminclient.Client, group string) ([]api.DeadLetter, error) {
 	all := []api.DeadLetter{}
 	ask := url.Values{"limit": {"200"}}
 	if group != "" {
-		ask.Set("group", group)
+		ask.Set("consumer_group", group)
 	}
 	for len(all) < deadLettersMax {
 		var page api.DeadLetterPage
@@ -98,14 +98,13 @@ func deadLetters(ctx context.Context, shop *app.Shop, group string) ([]api.DeadL
 }
 
 func tableOfLetters(out io.Writer, all []api.DeadLetter) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NUMBER\tGROUP\tTYPE\tABOUT\tTRIES\tGIVEN UP\tREASON")
+	table := text.NewTable(out, "NUMBER", "GROUP", "TYPE", "ABOUT", "TRIES", "GIVEN UP", "REASON")
 	for _, l := range all {
-		reason := []rune(l.Reason)
+		reason := []rune(l.LastError)
 		if len(reason) > 80 {
 			reason = append(reason[:79], '…')
 		}
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%d\t%s\t%s\n", l.Number, l.Group, l.Type, l.Key, l.Tries, day(l.DiedAt.Time), string(reason))
+		table.Row(l.Number, l.ConsumerGroup, l.Type, l.Key, l.Attempts, day(l.FailedAt.Time), string(reason))
 	}
 	return table.Flush()
 }
@@ -122,7 +121,7 @@ func newDeadLetterShow(t *tool) *cobra.Command {
 			if err := checkLetters(args); err != nil {
 				return err
 			}
-			return t.onShop(cmd, func(shop *app.Shop) error {
+			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				var l api.DeadLetter
 				if err := shop.JSON(cmd.Context(), http.MethodGet, deadLettersPath+"/"+args[0], nil, &l); err != nil {
 					return err
@@ -131,7 +130,8 @@ func newDeadLetterShow(t *tool) *cobra.Command {
 					return writeJSON(cmd.OutOrStdout(), l)
 				}
 				_, err := fmt.Fprintf(cmd.OutOrStdout(), "number    %d\ngroup     %s\nevent     %s, position %d, about %s\nhappened  %s\ngiven up  %s, after %d tries\npayload   %s\nreason    %s\n",
-					l.Number, l.Group, l.Type, l.MessageId, l.Key, day(l.At.Time), day(l.DiedAt.Time), l.Tries, l.Payload, l.Reason)
+					l.Number, text.Visible(l.ConsumerGroup), text.Visible(l.Type), l.MessageId, text.Visible(l.Key), day(l.OccurredAt.Time), day(l.FailedAt.Time), l.Attempts, text.Visible(string(l.Payload)),
+					strings.ReplaceAll(l.LastError, "\n", "\n          "))
 				return err
 			})
 		},
@@ -141,7 +141,7 @@ func newDeadLetterShow(t *tool) *cobra.Command {
 }
 
 // newDeadLetterEnd makes a command that ends dead letters in one way or the other.
-func newDeadLetterEnd(t *tool, name, short, long, done string, end func(ctx context.Context, shop *app.Shop, number string) error) *cobra.Command {
+func newDeadLetterEnd(t *tool, name, short, long, done string, end func(ctx context.Context, shop *adminclient.Client, number string) error) *cobra.Command {
 	var group string
 	var all, asJSON bool
 	cmd := &cobra.Command{
@@ -157,7 +157,7 @@ func newDeadLetterEnd(t *tool, name, short, long, done string, end func(ctx cont
 			if err := checkLetters(numbers); err != nil {
 				return err
 			}
-			return t.onShop(cmd, func(shop *app.Shop) error {
+			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				if group != "" {
 					found, err := deadLetters(cmd.Context(), shop, group)
 					if err != nil {
@@ -202,10 +202,10 @@ func checkLetters(numbers []string) error {
 // completeLetters offers the numbers of the dead letters there are.
 func (t *tool) completeLetters(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	var offers []string
-	err := t.onShop(cmd, func(shop *app.Shop) error {
+	err := t.onShop(cmd, func(shop *adminclient.Client) error {
 		all, err := deadLetters(cmd.Context(), shop, "")
 		for _, l := range all {
-			offers = append(offers, fmt.Sprintf("%d\t%s %s", l.Number, l.Group, l.Type))
+			offers = append(offers, fmt.Sprintf("%d\t%s %s", l.Number, text.Visible(l.ConsumerGroup), text.Visible(l.Type)))
 		}
 		return err
 	})

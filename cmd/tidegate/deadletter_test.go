@@ -22,14 +22,14 @@ func TestDeadLetters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all []delivery.Letter
+	var all []delivery.DeadLetter
 	for i := range int64(5) {
-		all = append(all, delivery.Letter{
+		all = append(all, delivery.DeadLetter{
 			Topic: "events", Group: []string{"webhook", "notify"}[i%2], Tries: 10, Reason: "it broke\nhere", DiedAt: time.Unix(1_800_000_000, 0),
 			Message: delivery.Message{ID: 100 + i, Key: "77", Type: "order.paid.v1", Payload: []byte(`{"id":"77"}`), At: time.Unix(1_700_000_000, 0)},
 		})
 	}
-	if err := s.BuryLetters(t.Context(), all); err != nil {
+	if err := s.AddDeadLetters(t.Context(), all); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -43,9 +43,9 @@ func TestDeadLetters(t *testing.T) {
 	}{
 		{[]string{"list"}, exitOK, "2       notify   order.paid.v1  77     10     2027-01-15 08:00:00  it broke\n", ""},
 		{[]string{"list", "--group", "notify", "--json"}, exitOK, `"message_id": 101`, ""},
-		{[]string{"list", "--group", "Not A Group"}, exitUsage, "", "group"},
+		{[]string{"list", "--group", "Not A Group"}, exitUsage, "", "consumer_group"},
 		{[]string{"list", "x"}, exitUsage, "", "unknown command"},
-		{[]string{"show", "1"}, exitOK, "reason    it broke\nhere\n", ""},
+		{[]string{"show", "1"}, exitOK, "reason    it broke\n          here\n", ""},
 		{[]string{"show", "1", "--json"}, exitOK, `"payload": {`, ""},
 		{[]string{"show", "99"}, exitRun, "", "not_found: There is no dead letter 99."},
 		{[]string{"show", "x"}, exitUsage, "", `such as 7, not "x"`},

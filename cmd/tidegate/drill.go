@@ -14,8 +14,9 @@ import (
 
 	"github.com/tidegate/tidegate/internal/drill"
 	"github.com/tidegate/tidegate/internal/drill/machine"
-	"github.com/tidegate/tidegate/internal/drill/night"
+	"github.com/tidegate/tidegate/internal/drill/profile"
 	"github.com/tidegate/tidegate/internal/drill/report"
+	"github.com/tidegate/tidegate/internal/kernel/keyfile"
 )
 
 const drillHelp = `Rehearses the sale night: lets a crowd loose on a shop, remembers every answer, and afterwards settles accounts with
@@ -56,7 +57,7 @@ type drillFlags struct {
 
 func newDrill(t *tool) *cobra.Command {
 	var f drillFlags
-	n := night.Default()
+	n := profile.Default()
 	cmd := &cobra.Command{
 		Use:   "drill",
 		Short: "Rehearse the sale night and settle accounts",
@@ -86,7 +87,7 @@ func newDrill(t *tool) *cobra.Command {
 }
 
 // addNightFlags adds a flag for every field of a night that is not only for files.
-func addNightFlags(cmd *cobra.Command, n *night.Night) {
+func addNightFlags(cmd *cobra.Command, n *profile.LoadProfile) {
 	flags := cmd.Flags()
 	flags.StringVar(&n.Title, "title", n.Title, "name of the rehearsal in the shop; it must be new there")
 	flags.IntVar(&n.Shoppers, "shoppers", n.Shoppers, "how many come")
@@ -115,7 +116,7 @@ func addNightFlags(cmd *cobra.Command, n *night.Night) {
 }
 
 // readNight lays the flags that were given over the file.
-func readNight(cmd *cobra.Command, file string, given night.Night) (night.Night, error) {
+func readNight(cmd *cobra.Command, file string, given profile.LoadProfile) (profile.LoadProfile, error) {
 	if file == "" {
 		return given, nil
 	}
@@ -123,7 +124,7 @@ func readNight(cmd *cobra.Command, file string, given night.Night) (night.Night,
 	if err != nil {
 		return given, fmt.Errorf("the night file cannot be read: %w", err)
 	}
-	n := night.Default()
+	n := profile.Default()
 	if err := n.Read(text); err != nil {
 		return given, fmt.Errorf("the night file %s: %w", file, err)
 	}
@@ -139,7 +140,7 @@ func readNight(cmd *cobra.Command, file string, given night.Night) (night.Night,
 	return n, nil
 }
 
-func (t *tool) drill(cmd *cobra.Command, f drillFlags, given night.Night) (err error) {
+func (t *tool) drill(cmd *cobra.Command, f drillFlags, given profile.LoadProfile) (err error) {
 	n, err := readNight(cmd, f.night, given)
 	if err != nil {
 		return usageError{err}
@@ -171,7 +172,7 @@ func (t *tool) drill(cmd *cobra.Command, f drillFlags, given night.Night) (err e
 		Also:  targets[1:],
 		Night: n, Lane: f.lane, KillAfter: f.killAfter, Measure: f.measure, Viewers: f.viewers, Version: version(),
 		Target:   drill.Address{Public: targets[0], Express: f.express, Ops: f.ops, AdminKey: at.AdminKey},
-		Progress: t.stderr, Terminal: isTerminal(t.stderr),
+		Progress: t.terminal, Terminal: isTerminal(t.terminal),
 	}
 	if f.ceiling {
 		o.StartBare = startBare
@@ -240,7 +241,7 @@ func openResult(name string, stdout io.Writer) (io.WriteCloser, error) {
 	case "-":
 		return nopCloser{stdout}, nil
 	}
-	return os.Create(name)
+	return keyfile.CreatePrivate(name)
 }
 
 type nopCloser struct{ io.Writer }

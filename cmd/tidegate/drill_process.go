@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/tidegate/tidegate/internal/app"
+	"github.com/tidegate/tidegate/internal/app/folder"
 	"github.com/tidegate/tidegate/internal/drill"
 )
 
@@ -95,6 +95,9 @@ func (s *privateShop) start(ctx context.Context) (*drill.Process, error) {
 	if s.express {
 		args = append(args, "--express.address", "127.0.0.1:0")
 	}
+	if s.tool.set["http.client_connections_max"] == "" {
+		args = append(args, "--http.client_connections_max", "0") // a drill is one client
+	}
 	if s.tool.set["log.level"] == "" {
 		args = append(args, "--log.level", "error")
 	}
@@ -121,10 +124,10 @@ func (s *privateShop) start(ctx context.Context) (*drill.Process, error) {
 }
 
 // wait waits until the shop serves.
-func (s *privateShop) wait(ctx context.Context, c *child) (r app.Running, err error) {
+func (s *privateShop) wait(ctx context.Context, c *child) (r folder.Running, err error) {
 	deadline := time.After(readyPatience)
 	for {
-		if r, found, err := app.ReadRunning(s.folder); err == nil && found && r.PID == c.Process.Pid {
+		if r, found, err := folder.ReadRunning(s.folder); err == nil && found && r.PID == c.Process.Pid {
 			return r, nil
 		}
 		select {

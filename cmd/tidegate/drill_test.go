@@ -10,9 +10,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tidegate/tidegate/internal/await"
 )
 
 // small is a night that is over in a second.
@@ -168,12 +169,12 @@ func TestADrillOfARunningShop(t *testing.T) {
 		{"a sale that exists", slices.Concat(target, []string{"--title", "Friday"}), exitRun, `There is a rehearsal called "Friday" already`},
 		{"a wrong key", []string{"--target", at.Public, "--admin-key", "tgk_1_x"}, exitRun, "does not know the admin key"},
 		{"no key", []string{"--target", at.Public}, exitRun, "a target needs an admin key"},
-		{"to be killed", slices.Concat(target, []string{"--kill-after", "1s"}), exitRun, "only a private shop can be killed"},
+		{"to be killed", slices.Concat(target, []string{"--kill-after", "1s"}), exitRun, "--kill-after works on a private shop only"},
 		{"no express lane", slices.Concat(target, []string{"--lane", "express"}), exitUsage, "--lane express needs the address of the target's express lane"},
-		{"nobody at the express lane", slices.Concat(target, []string{"--lane", "both", "--express", "http://127.0.0.1:1"}), exitRun, "nobody answers at http://127.0.0.1:1: "},
-		{"the ops listener as express lane", slices.Concat(target, []string{"--lane", "both", "--express", at.Ops}), exitRun, "is no express lane"},
+		{"nobody at the express lane", slices.Concat(target, []string{"--lane", "both", "--express", "http://127.0.0.1:1"}), exitRun, "http://127.0.0.1:1 does not answer: "},
+		{"the ops listener as express lane", slices.Concat(target, []string{"--lane", "both", "--express", at.Ops}), exitRun, "is not an express lane"},
 		{"a file that is not there", slices.Concat(target, []string{"--arrivals", "csv", "--arrivals-file", "nowhere.csv"}), exitRun, "arrivals.file nowhere.csv: no such file"},
-		{"the ops listener as target", []string{"--target", at.Ops, "--admin-key", at.AdminKey}, exitRun, "no shop of ours is there"},
+		{"the ops listener as target", []string{"--target", at.Ops, "--admin-key", at.AdminKey}, exitRun, "this is not a Tidegate shop"},
 	} {
 		code, out, errs := runTool(t, nil, slices.Concat(small, c.args)...)
 		if code != c.code || out != "" || !strings.Contains(errs, c.want) {
@@ -220,9 +221,9 @@ func TestBadInputOfADrill(t *testing.T) {
 		{"nobody", []string{"--shoppers", "0"}, exitUsage, "shoppers: 1 to 1000000, not 0"},
 		{"another lane", []string{"--lane", "fast"}, exitUsage, "--lane: main, express or both"},
 		{"no place for the result", []string{"--json", "nowhere/out.json"}, exitUsage, "no such file or directory"},
-		{"not ours", []string{"--target", other.URL, "--admin-key", "x"}, exitRun, "no shop of ours is there: it answered 404"},
+		{"not ours", []string{"--target", other.URL, "--admin-key", "x"}, exitRun, "this is not a Tidegate shop: it answered 404"},
 		{"no address", []string{"--target", "shop", "--admin-key", "x"}, exitRun, `"shop" is not the address of a shop`},
-		{"nobody there", []string{"--target", "http://127.0.0.1:1", "--admin-key", "x"}, exitRun, "nobody answers at http://127.0.0.1:1: "},
+		{"nobody there", []string{"--target", "http://127.0.0.1:1", "--admin-key", "x"}, exitRun, "http://127.0.0.1:1 does not answer: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -237,22 +238,21 @@ func TestBadInputOfADrill(t *testing.T) {
 func TestCtrlCEndsTheNightEarlyAndSettles(t *testing.T) {
 	t.Parallel()
 	p := start(t, t.TempDir(), "drill", "--shoppers", "100000", "--units", "10", "--arrivals", "constant", "--over", "10m", "--connections", "8", "--readers", "0", "--reads-per-second", "0", "--json", "-")
-	eventually(t, "the night is under way", func() bool { return strings.Contains(p.log.String(), "accepted") })
+	await.Until(t, "the night is under way", func() bool { return strings.Contains(p.log.String(), "accepted") })
 	p.signal(t, os.Interrupt)
 	if code := p.exit(t); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	var r struct {
-		Accepted   int     `json:"accepted"`
-		InDatabase int     `json:"in_database"`
-		Early      bool    `json:"stopped_early"`
-		OK         bool    `json:"ok"`
-		Took       float64 `json:"seconds"`
+		Accepted   int  `json:"accepted"`
+		InDatabase int  `json:"in_database"`
+		Early      bool `json:"stopped_early"`
+		OK         bool `json:"ok"`
 	}
 	if err := json.Unmarshal([]byte(p.out.String()), &r); err != nil {
 		t.Fatal(err)
 	}
-	if r.Accepted == 0 || r.Accepted != r.InDatabase || !r.Early || !r.OK || r.Took > time.Minute.Seconds() {
+	if r.Accepted == 0 || r.Accepted != r.InDatabase || !r.Early || !r.OK {
 		t.Errorf("%+v", r)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -40,6 +41,10 @@ func TestImportAndExportOnAFolderThatNobodyHolds(t *testing.T) {
 	if err := orders.Close(); err != nil {
 		t.Fatal(err)
 	}
+	less := file("less.csv", productHeader+"mug,Mug,draft,Colour,Blue,M-B,12.50\n")
+	plain := file("plain.csv", "Item;Net;Note\n\xc3\xab\xbd\xed\xbc\xdc;12,50;x\n")
+	const wholeExport = "handle,title,description,status,brand,categories,attributes,pictures,picture_alts,option1_name,option1_value,option2_name,option2_value,option3_name,option3_value,sku,price,currency\n" +
+		"mug,Mug,,published,,,,,,Colour,Blue,,,,,M-B,12.50,GBP\nmug,,,,,,,,,,Red,,,,,M-R,13.00,GBP\ncup,Cup,,draft,,,,,,,,,,,,C,1.00,GBP\nplate,Plate,,draft,,,,,,,,,,,,P,1.00,GBP\n"
 	exported := filepath.Join(folder, "out.csv")
 	for _, c := range []struct {
 		args      []string
@@ -56,7 +61,16 @@ func TestImportAndExportOnAFolderThatNobodyHolds(t *testing.T) {
 		{[]string{"import", "products", bad}, exitFound, "Imported 3 rows: 1 products created, 0 updated, 0 unchanged; 2 rows refused.\n", "bad.refused.csv"},
 		{[]string{"import", "products", broken}, exitRun, "", "not closed"},
 		{[]string{"export", "products", "--out", exported}, exitOK, "", ""},
-		{[]string{"import", "products", exported, "--json"}, exitOK, "{\n  \"created\": 0,\n  \"dry_run\": false,\n  \"refused\": 0,\n  \"rows\": 4,\n  \"unchanged\": 3,\n  \"updated\": 0\n}\n", ""},
+		{[]string{"import", "products", exported, "--json"}, exitOK, "{\n  \"created\": 0,\n  \"dry_run\": false,\n  \"free_products\": 0,\n  \"rejected_rows\": 0,\n  \"removed_values\": 0,\n  \"rows\": 4,\n  \"unchanged\": 3,\n  \"updated\": 0\n}\n", ""},
+		{[]string{"export", "products", "--excel"}, exitOK, "\ufeff" + wholeExport, ""},
+		{[]string{"import", "products", less, "--dry-run"}, exitOK,
+			"Would import 1 rows: 0 products created, 1 updated, 0 unchanged; 0 rows refused.\nWould remove line 2, mug: from sale, as a draft: Mug\nWould remove line 2, mug: variant M-R\n", ""},
+		{[]string{"import", "products", plain, "--inspect"}, exitUsage, "", "say which column is what with --map"},
+		{[]string{"import", "products", plain, "--inspect", "--map", "Item=title", "--map", "Net=price"}, exitOK,
+			"Format: as mapped. Encoding: gb18030. Separated by: semicolon. 1 rows, 1 products.\nCOLUMN  IS        ROWS THAT HAVE IT\nItem    title     1\nNet     price     1\nNote    left out  1\n" +
+				"The file does not say its encoding, and its letters look like gb18030: look at the names, and say another with --encoding where they are wrong.\n" +
+				"The column Note is not imported: 1 row has it.\n", ""},
+		{[]string{"import", "products", plain, "--encoding", "utf-8", "--map", "Item=title", "--map", "Net=price"}, exitUsage, "", "not UTF-8, as of line 2"},
 	} {
 		code, out, errs := runTool(t, nil, append(c.args, "--data", folder)...)
 		if code != c.code || out != c.out || !strings.Contains(errs, c.errs) {
@@ -69,5 +83,10 @@ func TestImportAndExportOnAFolderThatNobodyHolds(t *testing.T) {
 		"3,\"price: \"\"oops\"\" is not a price: digits with a decimal point and at most 2 decimals, such as 12.50.\",,mug,,,,Red,M-R,oops\n"
 	if err != nil || string(refused) != want {
 		t.Errorf("%v, %s", err, refused)
+	}
+	for _, written := range []string{exported, filepath.Join(folder, "bad.refused.csv")} { // whatever the umask
+		if info, err := os.Stat(written); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v; want mode 0600", written, info, err)
+		}
 	}
 }

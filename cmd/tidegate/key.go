@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tidegate/tidegate/internal/app"
+	"github.com/tidegate/tidegate/api"
+	"github.com/tidegate/tidegate/internal/adminclient"
+	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
 func newKey(t *tool) *cobra.Command {
@@ -18,7 +19,7 @@ func newKey(t *tool) *cobra.Command {
 		Short: "Make, list and revoke admin keys",
 		Long: `Admin keys open the admin API. Each has roles: catalog, sales, orders, payments, or all.
 
-A key is shown once, when it is made; the shop keeps only its hash. One that is revoked opens nothing within a second.`,
+A key is shown once, when it is made; the shop keeps only its hash. A revoked key stops working within a second.`,
 	}
 	addTargetFlags(cmd)
 	cmd.AddCommand(newKeyCreate(t), newKeyList(t), newKeyRevoke(t))
@@ -32,12 +33,12 @@ func newKeyCreate(t *tool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create",
 		Short: "Make an admin key and print it, this once",
-		Long:  `Makes an admin key and prints it, alone on a line. Nobody can print it again.`,
+		Long:  `Makes an admin key and prints it, alone on a line. The shop cannot show it again.`,
 		Example: `  tidegate key create --name warehouse --role catalog --role orders
   TIDEGATE_ADMIN_KEY=$(tidegate key create --name console --role all)`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.onShop(cmd, func(shop *app.Shop) error {
+			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				created, err := shop.CreateKey(cmd.Context(), name, roles)
 				if err != nil {
 					return err
@@ -45,7 +46,7 @@ func newKeyCreate(t *tool) *cobra.Command {
 				if asJSON {
 					return writeJSON(cmd.OutOrStdout(), created)
 				}
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), created.Key)
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), text.Visible(created.Key))
 				return err
 			})
 		},
@@ -64,7 +65,7 @@ func newKeyList(t *tool) *cobra.Command {
 		Example: `  tidegate key list --json | jq -r '.[] | select(.revoked_at == null) | .name'`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.onShop(cmd, func(shop *app.Shop) error {
+			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				keys, err := shop.Keys(cmd.Context())
 				if err != nil {
 					return err
@@ -80,15 +81,14 @@ func newKeyList(t *tool) *cobra.Command {
 	return cmd
 }
 
-func writeKeys(w io.Writer, keys []app.Key) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tNAME\tROLES\tCREATED\tREVOKED")
+func writeKeys(w io.Writer, keys []api.Key) error {
+	table := text.NewTable(w, "ID", "NAME", "ROLES", "CREATED", "REVOKED")
 	for _, key := range keys {
 		roles := make([]string, len(key.Roles))
 		for i, role := range key.Roles {
 			roles[i] = string(role)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", key.Id, key.Name, strings.Join(roles, " "), day(key.CreatedAt.Time), day(key.RevokedAt.Time))
+		table.Row(key.Id, key.Name, strings.Join(roles, " "), day(key.CreatedAt.Time), day(key.RevokedAt.Time))
 	}
 	return table.Flush()
 }
@@ -109,7 +109,7 @@ func newKeyRevoke(t *tool) *cobra.Command {
 		Example: `  tidegate key revoke 7240126464000001`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.onShop(cmd, func(shop *app.Shop) error { return shop.RevokeKey(cmd.Context(), args[0]) })
+			return t.onShop(cmd, func(shop *adminclient.Client) error { return shop.RevokeKey(cmd.Context(), args[0]) })
 		},
 	}
 }

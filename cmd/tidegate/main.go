@@ -11,7 +11,8 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/tidegate/tidegate/internal/app"
+	"github.com/tidegate/tidegate/internal/adminclient"
+	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
 // The exit codes.
@@ -45,14 +46,15 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run executes one command line and returns the exit code. Errors are told on stderr, each in one line.
+// run executes one command line and returns the exit code. Errors are told on stderr, each in one line. Nothing that a terminal
+// obeys passes to stdout or stderr, but for the lines of progress that the tool draws over each other.
 func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	t := &tool{env: env, stderr: stderr}
+	t := &tool{env: env, stderr: text.Terminal(stderr), terminal: stderr, stdout: stdout}
 	root := newRoot(t)
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(text.Terminal(stdout))
+	root.SetErr(t.stderr)
 	err := root.ExecuteContext(ctx)
 	switch {
 	case err == nil:
@@ -61,9 +63,9 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 		return exitFound
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		fmt.Fprintln(stderr, "tidegate:", line)
+		fmt.Fprintln(t.stderr, "tidegate:", line)
 	}
-	if _, ok := errors.AsType[usageError](err); ok || !t.started || app.IsInvalid(err) {
+	if _, ok := errors.AsType[usageError](err); ok || !t.started || adminclient.IsInvalid(err) {
 		return exitUsage
 	}
 	return exitRun

@@ -13,7 +13,7 @@ func newMigrate(t *tool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Look at the database's schema, or bring it up to date",
-		Long: `"serve" migrates by itself. These commands are for whoever wants to look first, or to migrate while nobody waits.
+		Long: `"serve" migrates by itself. Use these commands to look first, or to migrate while nobody waits.
 They work on a folder that no process holds.`,
 		Args: cobra.NoArgs,
 		RunE: showHelp,

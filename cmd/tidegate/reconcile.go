@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidegate/tidegate/api"
-	"github.com/tidegate/tidegate/internal/app"
+	"github.com/tidegate/tidegate/internal/adminclient"
 )
 
 func newReconcile(t *tool) *cobra.Command {
@@ -14,9 +14,9 @@ func newReconcile(t *tool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reconcile",
 		Short: "Rebuild what is derived from the stock ledger",
-		Long: `Compares what is derived with what it is derived from, and says what it would change: the rows of stock with the sums of
-the ledger, and in a running shop the gate with the rows. With --apply it changes them. It never writes to the ledger, and
-the shop may go on selling meanwhile; the gate is compared in a moment in which no order is under way.
+		Long: `Compares derived data with its source: the rows of stock with the sums of the ledger, and in a running shop
+the gate with the rows. It says what it would change; with --apply it changes that. It never writes to the ledger. The
+shop may go on selling; the gate is compared at a moment when no order is under way.
 
 Run "tidegate audit" first: it says what is wrong, this only repairs what can be derived. The command needs the role all.
 
@@ -25,7 +25,7 @@ Exit status 1 means that there is a difference and it was not changed.`,
   tidegate reconcile --apply`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.onShop(cmd, func(shop *app.Shop) error {
+			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				var done api.ReconcileReport
 				err := t.patiently("adding up the ledger", func() error {
 					return shop.JSON(cmd.Context(), http.MethodPost, "/v1/admin/reconcile", api.ReconcileInput{Apply: apply}, &done)
@@ -36,7 +36,7 @@ Exit status 1 means that there is a difference and it was not changed.`,
 				if asJSON {
 					err = writeJSON(cmd.OutOrStdout(), done)
 				} else {
-					err = app.WriteReconcile(cmd.OutOrStdout(), done)
+					err = adminclient.WriteReconcile(cmd.OutOrStdout(), done)
 				}
 				if err == nil && len(done.Changes) > 0 && !done.Applied {
 					return errFound

@@ -37,10 +37,15 @@ configuration is wrong; 3 it could not be done.`
 type tool struct {
 	env    []string
 	stderr io.Writer
+	// terminal is what stderr writes to, for lines of progress that are drawn over each other.
+	terminal io.Writer
+	// stdout is the standard output itself: a file that is written there keeps every byte.
+	stdout io.Writer
 	// started says that the command line was understood: errors from then on are not of usage.
 	started bool
 
 	configFile string
+	sources    settings.Sources  // as config has read them
 	set        map[string]string // settings given as flags
 }
 
@@ -130,15 +135,23 @@ func withSuggestion(err error) error {
 
 // config loads the configuration that the command line, the environment and the file make.
 func (t *tool) config() (app.Config, *settings.Tree, error) {
-	file := t.configFile
-	if file == "" {
-		file = t.getenv(app.EnvConfig)
+	var err error
+	if t.sources, err = app.ReadSources(t.configPath(), t.env, t.set); err != nil {
+		return app.Config{}, nil, usageError{err}
 	}
-	c, tree, err := app.LoadConfig(file, t.env, t.set)
+	c, tree, err := app.LoadConfig(t.sources)
 	if err != nil {
 		return c, nil, usageError{err}
 	}
 	return c, tree, nil
+}
+
+// configPath is the configuration file; empty where none is named.
+func (t *tool) configPath() string {
+	if t.configFile != "" {
+		return t.configFile
+	}
+	return t.getenv(app.EnvConfig)
 }
 
 func (t *tool) getenv(name string) string {
@@ -151,9 +164,10 @@ func (t *tool) getenv(name string) string {
 	return value
 }
 
-// options returns what an App needs beside its configuration. The log goes to stderr: stdout is for answers.
+// options returns what an App needs beside its configuration, which config has loaded. The log goes to stderr: stdout is for answers.
 func (t *tool) options(c app.Config) app.Options {
-	return app.Options{Log: app.NewLogger(t.stderr, c, isTerminal(t.stderr)), Version: version()}
+	log, level := app.NewLogger(t.stderr, c, isTerminal(t.terminal))
+	return app.Options{Log: log, LogLevel: level, Version: version(), Sources: &t.sources}
 }
 
 func isTerminal(w io.Writer) bool {

@@ -1,26 +1,27 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
-	"text/tabwriter"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tidegate/tidegate/api"
-	"github.com/tidegate/tidegate/internal/app"
+	"github.com/tidegate/tidegate/internal/adminclient"
+	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
 func newSale(t *tool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sale",
 		Short: "Prepare and steer sales",
-		Long: `A sale is made as a draft, then scheduled: that takes its allocation out of general stock. It opens and ends by the
-clock. While it is live it can be paused and resumed; ending it early gives what is left back to general stock.
+		Long: `A sale begins as a draft. Scheduling it takes its allocation out of general stock. It opens and ends by the
+clock. You can pause and resume a live sale. Ending it early returns what is left to general stock.
 
 The commands need the role sales; "create" reads products as every shopper can.`,
 		Example: `  tidegate sale create --title "Friday drop" --starts 2026-11-27T20:00:00Z --for 2h --limit 2 \
@@ -40,6 +41,7 @@ The commands need the role sales; "create" reads products as every shopper can.`
 	} {
 		cmd.AddCommand(newSaleMove(t, move.verb, move.short, move.long))
 	}
+	cmd.AddCommand(newSaleStopItem(t))
 	return cmd
 }
 
@@ -51,7 +53,7 @@ func newSaleList(t *tool) *cobra.Command {
 		Example: `  tidegate sale list --json | jq -r '.[] | select(.status == "live") | .id'`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.onShop(cmd, func(shop *app.Shop) error {
+			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				sales, err := listSales(cmd, shop)
 				if err != nil {
 					return err
@@ -67,7 +69,7 @@ func newSaleList(t *tool) *cobra.Command {
 	return cmd
 }
 
-func listSales(cmd *cobra.Command, shop *app.Shop) ([]api.Sale, error) {
+func listSales(cmd *cobra.Command, shop *adminclient.Client) ([]api.Sale, error) {
 	all := []api.Sale{}
 	query := url.Values{"limit": {"200"}}
 	for {
@@ -84,10 +86,9 @@ func listSales(cmd *cobra.Command, shop *app.Shop) ([]api.Sale, error) {
 }
 
 func tableOfSales(w io.Writer, sales []api.Sale) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tSTATUS\tOPENS\tENDS\tITEMS\tTITLE")
+	table := text.NewTable(w, "ID", "STATUS", "OPENS", "ENDS", "ITEMS", "TITLE")
 	for _, s := range sales {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\n", s.Id, s.Status, moment(s.StartsAt), moment(s.EndsAt), len(s.Items), s.Title)
+		table.Row(s.Id, s.Status, moment(s.StartsAt), moment(s.EndsAt), len(s.Items), s.Title)
 	}
 	return table.Flush()
 }
@@ -102,7 +103,7 @@ func newSaleShow(t *tool) *cobra.Command {
 		Example: `  tidegate sale show 7240126464000001`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.onShop(cmd, func(shop *app.Shop) error {
+			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				var s api.Sale
 				if err := shop.JSON(cmd.Context(), http.MethodGet, salePath(args[0]), nil, &s); err != nil {
 					return err
@@ -125,16 +126,23 @@ func showSale(w io.Writer, s api.Sale) error {
 	if s.LimitPerCustomer > 0 {
 		limit = strconv.FormatInt(s.LimitPerCustomer, 10)
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	table := text.NewTable(w)
 	for _, row := range [][2]string{
 		{"id", s.Id.String()}, {"title", s.Title}, {"status", string(s.Status)}, {"opens", moment(s.StartsAt)}, {"ends", moment(s.EndsAt)},
-		{"units per customer", limit}, {"time to pay", (time.Duration(s.PaymentSeconds) * time.Second).String()},
+		{"units per customer", limit}, {"time to pay", (time.Duration(s.PaymentWindowSeconds) * time.Second).String()},
 	} {
-		fmt.Fprintf(table, "%s\t%s\n", row[0], row[1])
+		table.Row(row[0], row[1])
 	}
-	fmt.Fprintln(table, "\nSKU\tPRICE\tLIST PRICE\tALLOCATION\tAVAILABLE")
+	table.Head("SKU", "PRICE", "LIST PRICE", "ALLOCATION", "AVAILABLE")
 	for _, item := range s.Items {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\n", item.SkuId, item.Price, item.ListPrice, item.Allocation, item.Available)
+		available := "not known"
+		switch {
+		case item.Stopped:
+			available = "stopped"
+		case item.Available != nil:
+			available = strconv.FormatInt(*item.Available, 10)
+		}
+		table.Row(item.SkuId, item.Price, item.ListPrice, item.Allocation, available)
 	}
 	return table.Flush()
 }
@@ -147,7 +155,7 @@ func newSaleMove(t *tool, verb, short, long string) *cobra.Command {
 		Example: "  tidegate sale " + verb + " 7240126464000001",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.onShop(cmd, func(shop *app.Shop) error {
+			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				var s api.Sale
 				if err := shop.JSON(cmd.Context(), http.MethodPost, salePath(args[0])+"/"+verb, nil, &s); err != nil {
 					return err
@@ -156,4 +164,32 @@ func newSaleMove(t *tool, verb, short, long string) *cobra.Command {
 			})
 		},
 	}
+}
+
+func newSaleStopItem(t *tool) *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "stop-item SALE SKU",
+		Short: "Stop selling one item of a sale",
+		Long: `Stops selling one item of a sale, for a recall. Available units go back to general stock immediately; units
+that unpaid orders hold follow when those end. Shoppers can still pay existing orders. Afterwards you can change or
+delete the item's product.`,
+		Example: `  tidegate sale stop-item 7240126464000001 7240126464000002 --reason "recalled by its maker"`,
+		Args:    cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if strings.TrimSpace(reason) == "" {
+				return usageError{errors.New("say why with --reason: the ledger keeps it")}
+			}
+			return t.onShop(cmd, func(shop *adminclient.Client) error {
+				var s api.Sale
+				path := salePath(args[0]) + "/items/" + url.PathEscape(args[1]) + "/stop"
+				if err := shop.JSON(cmd.Context(), http.MethodPost, path, api.StopInput{Reason: reason}, &s); err != nil {
+					return err
+				}
+				return showSale(cmd.OutOrStdout(), s)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the ledger (required)")
+	return cmd
 }

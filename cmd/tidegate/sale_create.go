@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidegate/tidegate/api"
-	"github.com/tidegate/tidegate/internal/app"
+	"github.com/tidegate/tidegate/internal/adminclient"
 	"github.com/tidegate/tidegate/internal/kernel/money"
 )
 
@@ -45,7 +45,7 @@ It is a draft until it is scheduled; --schedule does both.`,
 			if err != nil {
 				return usageError{err}
 			}
-			return t.onShop(cmd, func(shop *app.Shop) error {
+			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				s, err := createSale(cmd.Context(), shop, terms, items, in.schedule)
 				if err != nil {
 					return err
@@ -79,9 +79,9 @@ type saleItem struct {
 
 // read checks the flags. Prices and codes are the shop's to judge.
 func (in saleTerms) read(now time.Time) (api.SaleInput, []saleItem, error) {
-	terms := api.SaleInput{Title: in.title, LimitPerCustomer: in.limit, PaymentSeconds: int64(in.payment / time.Second)}
+	terms := api.SaleInput{Title: in.title, LimitPerCustomer: in.limit, PaymentWindowSeconds: int64(in.payment / time.Second)}
 	if in.coarse {
-		terms.ShowsLeft = api.ShowsLeftCoarse
+		terms.StockDisplay = api.StockDisplayCoarse
 	}
 	starts, err := readMoment("--starts", in.starts, now)
 	if err != nil {
@@ -138,7 +138,7 @@ func readItem(text string) (saleItem, error) {
 }
 
 // createSale looks the codes up, makes the draft and, where asked, schedules it.
-func createSale(ctx context.Context, shop *app.Shop, terms api.SaleInput, items []saleItem, schedule bool) (s api.Sale, err error) {
+func createSale(ctx context.Context, shop *adminclient.Client, terms api.SaleInput, items []saleItem, schedule bool) (s api.Sale, err error) {
 	for _, item := range items {
 		input, err := lookUp(ctx, shop, item)
 		if err != nil {
@@ -159,7 +159,7 @@ func createSale(ctx context.Context, shop *app.Shop, terms api.SaleInput, items 
 	return s, nil
 }
 
-func lookUp(ctx context.Context, shop *app.Shop, item saleItem) (api.SaleItemInput, error) {
+func lookUp(ctx context.Context, shop *adminclient.Client, item saleItem) (api.SaleItemInput, error) {
 	v, err := variantOf(ctx, shop, item.code)
 	if err != nil {
 		return api.SaleItemInput{}, err

@@ -14,7 +14,7 @@ func TestSaleTermsAreReadFromFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !terms.StartsAt.Equal(now.Add(30*time.Second)) || !terms.EndsAt.Equal(now.Add(30*time.Second+time.Hour)) || terms.PaymentSeconds != 300 || terms.LimitPerCustomer != 2 {
+	if !terms.StartsAt.Equal(now.Add(30*time.Second)) || !terms.EndsAt.Equal(now.Add(30*time.Second+time.Hour)) || terms.PaymentWindowSeconds != 300 || terms.LimitPerCustomer != 2 {
 		t.Errorf("terms: %+v", terms)
 	}
 	if items[0] != (saleItem{"a=b", "1.99", 5}) || items[1] != (saleItem{"MAXx", "0", 1}) {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tidegate/tidegate/internal/app"
+	"github.com/tidegate/tidegate/internal/app/memory"
 )
 
 func newServe(t *tool) *cobra.Command {
@@ -17,17 +19,18 @@ func newServe(t *tool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the shop",
-		Long: `Runs the shop on its data folder, which is created where it is missing. One process owns a folder.
+		Long: `Runs the shop on its data folder, and creates the folder if it is missing. One process owns a folder.
 
 The public listener (http.address) serves shoppers and the admin API, the ops listener (ops.address) serves /healthz,
 /readyz, /metrics and /debug/pprof. With express.address a third one, the express lane, takes the orders, sales and products
 that a proxy routes to it.
 
-SIGTERM or Ctrl-C stops it in order: it says not ready, takes nothing new, finishes what it has accepted, and ends within
-process.shutdown_grace. A second one ends it at once; what was answered is on disk either way.
+SIGTERM or Ctrl-C stops it in order: it reports not ready, takes no new requests, finishes those it has accepted, and
+ends within process.shutdown_grace. A second signal ends it immediately; every order that it has answered is on disk
+either way.
 
-With --demo it is a shop to try: an empty one gets a catalogue of a few thousand real products with stock. There is a demo
-customer and an admin key, which a restart keeps, and a sale that opens 30 seconds later, unless one is on. It prints
+--demo makes a shop to try: an empty shop gets a catalogue of a few thousand real products with stock, a demo customer
+and an admin key, which a restart keeps. A sale opens 30 seconds later, unless one is open. It prints
 three curl commands that buy something.`,
 		Example: `  tidegate serve --demo
   tidegate serve --data /var/lib/shop
@@ -35,12 +38,15 @@ three curl commands that buy something.`,
   TIDEGATE_LOG_LEVEL=debug tidegate serve`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			c, _, err := t.config()
+			c, tree, err := t.config()
 			if err != nil {
 				return err
 			}
 			o := t.options(c)
 			o.Demo = demo
+			if tree.HasSecretsInFile() {
+				o.SecretsFile = t.configPath()
+			}
 			defer func() {
 				// A stop while it still starts breaks off what it was doing, and is an orderly end: the next start goes on.
 				if cmd.Context().Err() != nil && errors.Is(err, context.Canceled) {
@@ -48,7 +54,7 @@ three curl commands that buy something.`,
 					err = nil
 				}
 			}()
-			app.TuneMemory(c.Process)
+			memory.Tune(c.Process.GCPercent, c.Process.MemoryLimitMiB)
 			a, err := app.New(cmd.Context(), c, o)
 			if err != nil {
 				return err
@@ -57,6 +63,9 @@ three curl commands that buy something.`,
 			go func() {
 				select {
 				case <-a.Ready():
+					if notice := a.PaymentNotice(); notice != "" {
+						_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "tidegate: "+notice)
+					}
 					// Who does not read it needs no error: the shop serves.
 					_ = welcome(cmd.OutOrStdout(), a, c, "demo-"+strings.ToLower(rand.Text()[:8]), time.Now())
 				case <-cmd.Context().Done():

@@ -9,18 +9,21 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tidegate/tidegate/internal/adminclient"
 	"github.com/tidegate/tidegate/internal/app"
 	"github.com/tidegate/tidegate/internal/app/settings"
 )
 
 // onShop gives fn the shop that the command line names: see app.Connect. The command, or one above it, has the flags of
 // addTargetFlags.
-func (t *tool) onShop(cmd *cobra.Command, fn func(*app.Shop) error) (err error) {
+func (t *tool) onShop(cmd *cobra.Command, fn func(*adminclient.Client) error) (err error) {
 	c, _, err := t.config()
 	if err != nil {
 		return err
 	}
-	shop, err := app.Connect(cmd.Context(), c, t.options(t.quieter(c)), t.target(cmd))
+	o := t.options(t.quieter(c))
+	o.LogLevel = nil // a live level is for who serves
+	shop, err := app.Connect(cmd.Context(), c, o, t.target(cmd))
 	if err != nil {
 		return err
 	}
@@ -49,7 +52,7 @@ const patienceAfter = 2 * time.Second
 
 // patiently runs fn, and says on a terminal what it is doing, and for how long, while it takes longer than patienceAfter.
 func (t *tool) patiently(what string, fn func() error) error {
-	if !isTerminal(t.stderr) {
+	if !isTerminal(t.terminal) {
 		return fn()
 	}
 	done := make(chan error, 1)
@@ -62,12 +65,12 @@ func (t *tool) patiently(what string, fn func() error) error {
 		select {
 		case err := <-done:
 			if said {
-				fmt.Fprint(t.stderr, "\r\x1b[K")
+				fmt.Fprint(t.terminal, "\r\x1b[K")
 			}
 			return err
 		case <-tick.C:
 			if took := time.Since(began); took >= patienceAfter {
-				fmt.Fprintf(t.stderr, "\r%s (%s)", what, took.Round(time.Second))
+				fmt.Fprintf(t.terminal, "\r%s (%s)", what, took.Round(time.Second))
 				said = true
 			}
 		}

@@ -10,20 +10,20 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tidegate/tidegate/api"
-	"github.com/tidegate/tidegate/internal/app"
+	"github.com/tidegate/tidegate/internal/adminclient"
+	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
 func newStock(t *tool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "stock",
 		Short: "Receive stock, correct it, and look at it",
-		Long: `Stock is what a variant has in pools: general stock, and what sales have taken out of it. Every change is a row of a
-ledger, with who made it and why; nothing is ever overwritten.
+		Long: `A variant's units are in pools: general stock, and one pool for each sale that took some. Every change is a
+row of the ledger, with its author and reason; rows are never overwritten.
 
 The commands need the role catalog. A variant is named by its stock code.`,
 		Example: `  tidegate stock receive 85123A=500 85123B=300 --reason "delivery 4711" --key delivery-4711
@@ -61,7 +61,7 @@ the stock again.`,
 			if key == "" {
 				key = rand.Text()
 			}
-			return t.onShop(cmd, func(shop *app.Shop) error {
+			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				return changeStock(cmd.Context(), cmd.OutOrStdout(), shop, kind, changes, reason, key)
 			})
 		},
@@ -93,31 +93,30 @@ func readUnits(args []string) ([]units, error) {
 
 // changeStock changes one variant after the other and prints what each has afterwards. Where one is refused, those before
 // it stay changed; the same key makes it safe to begin again.
-func changeStock(ctx context.Context, out io.Writer, shop *app.Shop, kind api.AdjustmentInputKind, changes []units, reason, key string) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "CODE\tCHANGE\tON HAND\tRESERVED\tAVAILABLE")
+func changeStock(ctx context.Context, out io.Writer, shop *adminclient.Client, kind api.AdjustmentInputKind, changes []units, reason, key string) error {
+	table := text.NewTable(out, "CODE", "CHANGE", "ON HAND", "RESERVED", "AVAILABLE")
 	for i, c := range changes {
 		v, err := variantOf(ctx, shop, c.code)
 		var pool api.Pool
 		if err == nil {
-			pool, err = shop.AdjustStock(ctx, v.SkuId, key+":"+c.code, api.AdjustmentInput{Kind: kind, Units: c.count, Reason: reason})
+			pool, err = shop.AdjustStock(ctx, v.SkuId, key+":"+c.code, api.AdjustmentInput{Kind: kind, Quantity: c.count, Reason: reason})
 		}
 		if err != nil {
 			return errors.Join(table.Flush(), fmt.Errorf("%s: %w (%d of %d were changed; the same --key goes on)", c.code, err, i, len(changes)))
 		}
-		fmt.Fprintf(table, "%s\t%+d\t%d\t%d\t%d\n", c.code, c.count, pool.OnHand, pool.Reserved, pool.Available)
+		table.Row(c.code, fmt.Sprintf("%+d", c.count), pool.OnHand, pool.Reserved, pool.Available)
 	}
 	return table.Flush()
 }
 
 // variantOf finds the variant that a stock code names among the published products.
-func variantOf(ctx context.Context, shop *app.Shop, code string) (api.Variant, error) {
+func variantOf(ctx context.Context, shop *adminclient.Client, code string) (api.Variant, error) {
 	var product api.Product
 	if err := shop.JSON(ctx, http.MethodGet, "/v1/products/by-sku/"+url.PathEscape(code), nil, &product); err != nil {
 		return api.Variant{}, err
 	}
 	for _, v := range product.Variants {
-		if string(v.Code) == code {
+		if string(v.Sku) == code {
 			return v, nil
 		}
 	}
@@ -132,7 +131,7 @@ func newStockShow(t *tool) *cobra.Command {
 		Example: `  tidegate stock show 85123A --json`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.onShop(cmd, func(shop *app.Shop) error {
+			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				v, err := variantOf(cmd.Context(), shop, args[0])
 				if err != nil {
 					return err
@@ -153,14 +152,13 @@ func newStockShow(t *tool) *cobra.Command {
 }
 
 func tableOfPools(out io.Writer, pools []api.Pool) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "POOL\tON HAND\tRESERVED\tAVAILABLE\tSOLD")
+	table := text.NewTable(out, "POOL", "ON HAND", "RESERVED", "AVAILABLE", "SOLD")
 	for _, p := range pools {
 		name := "general"
 		if !p.SaleId.IsZero() {
 			name = "sale " + p.SaleId.String()
 		}
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\n", name, p.OnHand, p.Reserved, p.Available, p.Sold)
+		table.Row(name, p.OnHand, p.Reserved, p.Available, p.Sold)
 	}
 	return table.Flush()
 }

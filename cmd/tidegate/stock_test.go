@@ -32,7 +32,7 @@ func TestStockOnAFolderThatNobodyHolds(t *testing.T) {
 		{[]string{"show", "BOWL"}, exitOK, "general  15       0         15         0", ""},
 		{[]string{"show", "MUG=1", "--json"}, exitOK, `"on_hand": 500`, ""},
 		{[]string{"adjust", "BOWL=-16", "--reason", "broken"}, exitRun, "", "out_of_stock"},
-		{[]string{"receive", "BOWL=-1", "--reason", "x"}, exitUsage, "", "units"},
+		{[]string{"receive", "BOWL=-1", "--reason", "x"}, exitUsage, "", "quantity"},
 		{[]string{"receive", "BOWL=1", "NONE=1", "--reason", "x", "--key", "k"}, exitRun, "BOWL  +1      16", "NONE: "},
 		{[]string{"receive", "BOWL=1"}, exitUsage, "", "--reason"},
 		{[]string{"receive", "BOWL", "--reason", "x"}, exitUsage, "", "85123A=500"},

@@ -22,10 +22,10 @@ func newToken(t *tool) *cobra.Command {
 		Long: `Prints access tokens, one a line: of the customer that --customer names, of the id after it, and so on, --count of them.
 The customers need not be registered.
 
-It signs with the shop's own key, so it works only for who can read that: account.signing_key_file, in the data folder
-where it is not said otherwise. It needs no running shop, and does not disturb one.
+It signs with the shop's own key, so you must be able to read that: account.signing_key_file, by default in the data
+folder. It works with and without a running shop.
 
-These tokens belong to no session: nothing takes one back before it expires.`,
+These tokens belong to no session: you cannot revoke one before it expires.`,
 		Example: `  tidegate token --customer 1000001 --count 2000 > tokens.txt
   tidegate token --customer 42 --ttl 10m --json`,
 		Args: cobra.NoArgs,

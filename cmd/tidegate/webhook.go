@@ -6,12 +6,12 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tidegate/tidegate/api"
-	"github.com/tidegate/tidegate/internal/app"
+	"github.com/tidegate/tidegate/internal/adminclient"
+	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
 const webhooksPath = "/v1/admin/webhooks"
@@ -19,7 +19,7 @@ const webhooksPath = "/v1/admin/webhooks"
 func newWebhook(t *tool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "webhook",
-		Short: "Tell other systems of events, and see whether they listen",
+		Short: "Send events to other systems, and see how deliveries go",
 		Long: `An endpoint is an address that is told of events by POST, with the headers and the signature of Standard Webhooks. What it
 does not take is tried again for a little over a day; an endpoint that takes nothing for a day is paused.
 
@@ -41,11 +41,11 @@ func newWebhookCreate(t *tool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "create URL",
 		Short:   "Register an address and print its secret, this once",
-		Long:    `Registers an address, and prints the secret that signs what it is told. Nobody can print it again.`,
+		Long:    `Registers an address, and prints the secret that signs its deliveries. The shop cannot show it again.`,
 		Example: `  tidegate webhook create https://warehouse.example.com/hooks --type order.paid.v1 --description "Warehouse"`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.onShop(cmd, func(shop *app.Shop) error {
+			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				in.Url = args[0]
 				created, err := createWebhook(cmd.Context(), shop, in)
 				if err != nil {
@@ -54,19 +54,20 @@ func newWebhookCreate(t *tool) *cobra.Command {
 				if asJSON {
 					return writeJSON(cmd.OutOrStdout(), created)
 				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "id      %s\nsecret  %s\n", created.Id, created.Secret)
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "id      %s\nsecret  %s\n", created.Id, text.Visible(created.Secret))
 				return err
 			})
 		},
 	}
-	cmd.Flags().StringSliceVar(&in.Types, "type", []string{"*"}, "an event that it wants, such as order.paid.v1; may be given more than once; * is all of them")
+	cmd.Flags().StringSliceVar(&in.EventTypes, "type", []string{"*"}, "an event that it wants, such as order.paid.v1; may be given more than once; * is all of them")
+	cmd.Flags().BoolVar(&in.IncludeRehearsals, "rehearsals", false, "tell it of rehearsals as well, marked with \"rehearsal\": true; otherwise they are left out")
 	cmd.Flags().StringVar(&in.Description, "description", "", "whose it is")
 	cmd.Flags().StringVar(&in.Secret, "secret", "", "whsec_ and 24 to 64 bytes in base64; made where empty")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-func createWebhook(ctx context.Context, shop *app.Shop, in api.WebhookInput) (created api.CreatedWebhook, err error) {
+func createWebhook(ctx context.Context, shop *adminclient.Client, in api.WebhookInput) (created api.CreatedWebhook, err error) {
 	return created, shop.JSON(ctx, http.MethodPost, webhooksPath, in, &created)
 }
 
@@ -74,11 +75,11 @@ func newWebhookList(t *tool) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "list",
-		Short:   "List the endpoints and how they do",
+		Short:   "List the endpoints and the state of their deliveries",
 		Example: `  tidegate webhook list --json | jq -r '.[] | select(.status == "paused") | .url'`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.onShop(cmd, func(shop *app.Shop) error {
+			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				all, err := webhooks(cmd.Context(), shop)
 				if err != nil {
 					return err
@@ -94,17 +95,16 @@ func newWebhookList(t *tool) *cobra.Command {
 	return cmd
 }
 
-func webhooks(ctx context.Context, shop *app.Shop) ([]api.Webhook, error) {
+func webhooks(ctx context.Context, shop *adminclient.Client) ([]api.Webhook, error) {
 	var list api.WebhookList
 	err := shop.JSON(ctx, http.MethodGet, webhooksPath, nil, &list)
 	return list.Items, err
 }
 
 func tableOfWebhooks(out io.Writer, all []api.Webhook) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tSTATUS\tWAITING\tDELIVERED\tFAILING SINCE\tTYPES\tURL")
+	table := text.NewTable(out, "ID", "STATUS", "WAITING", "DELIVERED", "FAILING SINCE", "TYPES", "URL")
 	for _, w := range all {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", w.Id, w.Status, w.Waiting, day(w.DeliveredAt.Time), day(w.FailingSince.Time), strings.Join(w.Types, " "), w.Url)
+		table.Row(w.Id, w.Status, w.PendingDeliveries, day(w.LastDeliveredAt.Time), day(w.FailingSince.Time), strings.Join(w.EventTypes, " "), w.Url)
 	}
 	return table.Flush()
 }
@@ -118,7 +118,7 @@ func newWebhookShow(t *tool) *cobra.Command {
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: t.completeWebhooks,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.onShop(cmd, func(shop *app.Shop) error {
+			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				var shown struct {
 					api.Webhook
 					Deliveries []api.WebhookDelivery `json:"deliveries"`
@@ -145,32 +145,37 @@ func newWebhookShow(t *tool) *cobra.Command {
 }
 
 func writeWebhook(out io.Writer, w *api.Webhook, latest []api.WebhookDelivery) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	table := text.NewTable(out)
+	rehearsals := "left out"
+	if w.IncludeRehearsals {
+		rehearsals = "told, marked"
+	}
 	for _, row := range [][2]string{
-		{"url", w.Url}, {"description", w.Description}, {"types", strings.Join(w.Types, " ")}, {"status", string(w.Status)}, {"why", w.PausedReason},
-		{"waiting", fmt.Sprint(w.Waiting)}, {"delivered", day(w.DeliveredAt.Time)}, {"failing since", day(w.FailingSince.Time)}, {"last error", w.LastError},
+		{"url", w.Url}, {"description", w.Description}, {"types", strings.Join(w.EventTypes, " ")}, {"rehearsals", rehearsals}, {"status", string(w.Status)}, {"why", w.PausedReason},
+		{"waiting", fmt.Sprint(w.PendingDeliveries)}, {"delivered", day(w.LastDeliveredAt.Time)}, {"failing since", day(w.FailingSince.Time)}, {"last error", w.LastError},
 	} {
 		if row[1] != "" {
-			fmt.Fprintf(table, "%s\t%s\n", row[0], row[1])
+			table.Row(row[0], row[1])
 		}
 	}
-	fmt.Fprintln(table, "\nNUMBER\tEVENT\tTYPE\tSTATE\tTRIES\tNEXT TRY\tLAST ERROR")
+	table.Head("NUMBER", "EVENT", "TYPE", "STATE", "TRIES", "NEXT TRY", "LAST ERROR")
 	for _, d := range latest {
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%d\t%s\t%s\n", d.Number, d.MessageId, d.Type, d.State, d.Tries, day(d.DueAt.Time), d.LastError)
+		table.Row(d.Number, d.MessageId, d.Type, d.Status, d.Attempts, day(d.NextAttemptAt.Time), d.LastError)
 	}
 	return table.Flush()
 }
 
 func newWebhookResume(t *tool) *cobra.Command {
 	return &cobra.Command{
-		Use:               "resume ID",
-		Short:             "Tell an endpoint again that was paused",
-		Long:              `Tells an endpoint again that was paused, beginning with what has waited for it. One that is not paused has everything that waits tried at once.`,
+		Use:   "resume ID",
+		Short: "Resume a paused endpoint",
+		Long: `Resumes a paused endpoint, beginning with the deliveries that have waited. For an endpoint that is not paused
+it retries all waiting deliveries immediately.`,
 		Example:           `  tidegate webhook resume 7240126464000001`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: t.completeWebhooks,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.onShop(cmd, func(shop *app.Shop) error {
+			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				return shop.JSON(cmd.Context(), http.MethodPost, webhooksPath+"/"+pathSegment(args[0])+"/resume", nil, nil)
 			})
 		},
@@ -187,13 +192,13 @@ the receiver can be given the new one meanwhile. Nobody can print it again.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: t.completeWebhooks,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.onShop(cmd, func(shop *app.Shop) error {
+			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				var rotated api.CreatedWebhook
 				err := shop.JSON(cmd.Context(), http.MethodPost, webhooksPath+"/"+pathSegment(args[0])+"/secret", nil, &rotated)
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "secret  %s\n", rotated.Secret)
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "secret  %s\n", text.Visible(rotated.Secret))
 				return err
 			})
 		},
@@ -203,18 +208,18 @@ the receiver can be given the new one meanwhile. Nobody can print it again.`,
 func newWebhookDelete(t *tool) *cobra.Command {
 	return &cobra.Command{
 		Use:               "delete ID",
-		Short:             "Tell an address nothing any more",
-		Long:              `Ends an endpoint. What waits for it is dropped.`,
+		Short:             "Delete an endpoint",
+		Long:              `Deletes an endpoint and drops its waiting deliveries.`,
 		Example:           `  tidegate webhook delete 7240126464000001`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: t.completeWebhooks,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.onShop(cmd, func(shop *app.Shop) error { return deleteWebhook(cmd.Context(), shop, args[0]) })
+			return t.onShop(cmd, func(shop *adminclient.Client) error { return deleteWebhook(cmd.Context(), shop, args[0]) })
 		},
 	}
 }
 
-func deleteWebhook(ctx context.Context, shop *app.Shop, endpoint string) error {
+func deleteWebhook(ctx context.Context, shop *adminclient.Client, endpoint string) error {
 	return shop.JSON(ctx, http.MethodDelete, webhooksPath+"/"+pathSegment(endpoint), nil, nil)
 }
 
@@ -224,7 +229,7 @@ func (t *tool) completeWebhooks(cmd *cobra.Command, args []string, _ string) ([]
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var offers []string
-	err := t.onShop(cmd, func(shop *app.Shop) error {
+	err := t.onShop(cmd, func(shop *adminclient.Client) error {
 		all, err := webhooks(cmd.Context(), shop)
 		for _, w := range all {
 			offers = append(offers, w.Id.String()+"\t"+w.Url)

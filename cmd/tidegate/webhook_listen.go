@@ -15,7 +15,8 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/tidegate/tidegate/api"
-	"github.com/tidegate/tidegate/internal/app"
+	"github.com/tidegate/tidegate/internal/adminclient"
+	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
 // pathSegment is a text as one segment of a path.
@@ -39,7 +40,7 @@ A shop that was started with --demo tells this machine; another needs webhooks.a
 			if count < 0 {
 				return usageError{fmt.Errorf("--count is how many deliveries to wait for, from 1, or 0 for no end, not %d", count)}
 			}
-			return t.onShop(cmd, func(shop *app.Shop) error {
+			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				if !shop.Running {
 					return errors.New("no process serves the shop, so nobody would tell anything: start tidegate serve first")
 				}
@@ -75,7 +76,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err != nil {
-		fmt.Fprintf(r.out, "refused %s: %v\n", request.Header.Get("webhook-id"), err)
+		fmt.Fprintf(r.out, "refused %s: %v\n", text.Visible(request.Header.Get("webhook-id")), err)
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
@@ -83,7 +84,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable) // it has seen enough
 		return
 	}
-	fmt.Fprintf(r.out, "%s %s\n", request.Header.Get("webhook-id"), body)
+	fmt.Fprintf(r.out, "%s %s\n", text.Visible(request.Header.Get("webhook-id")), text.Visible(string(body)))
 	w.WriteHeader(http.StatusNoContent)
 	if r.got++; r.got == r.want {
 		close(r.done)
@@ -93,13 +94,13 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 // leavePatience bounds how long the end of the command waits for the shop.
 const leavePatience = 5 * time.Second
 
-func listen(ctx context.Context, out, errs io.Writer, shop *app.Shop, address string, types []string, count int) (err error) {
+func listen(ctx context.Context, out, errs io.Writer, shop *adminclient.Client, address string, types []string, count int) (err error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return fmt.Errorf("nothing can listen on %s: %w", address, err)
 	}
 	defer func() { _ = l.Close() }()
-	created, err := createWebhook(ctx, shop, api.WebhookInput{Url: "http://" + l.Addr().String() + "/", Description: "tidegate webhook listen", Types: types})
+	created, err := createWebhook(ctx, shop, api.WebhookInput{Url: "http://" + l.Addr().String() + "/", Description: "tidegate webhook listen", EventTypes: types})
 	if err != nil {
 		return err
 	}

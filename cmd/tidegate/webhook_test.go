@@ -34,7 +34,7 @@ func TestWebhooksOnAFolderThatNobodyHolds(t *testing.T) {
 		{[]string{"create", "https://x.example", "--json"}, exitOK, `"secret": "whsec_`, ""},
 		{[]string{"create"}, exitUsage, "", "arg"},
 		{[]string{"create", "http://x.example"}, exitUsage, "", "url: It must be https"},
-		{[]string{"create", "https://x.example", "--type", "order.lost.v1"}, exitUsage, "", `"order.lost.v1" is no event`},
+		{[]string{"create", "https://x.example", "--type", "order.lost.v1"}, exitUsage, "", `"order.lost.v1" is not an event type`},
 		{[]string{"show", "nonsense"}, exitUsage, "", "id"},
 		{[]string{"show", "7"}, exitRun, "", "not_found"},
 		{[]string{"resume", "7"}, exitRun, "", "not_found"},

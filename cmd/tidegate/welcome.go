@@ -45,7 +45,7 @@ Buy something: in a browser, at the shop's address, or paste this into another t
 TOKEN=$(curl -fsS {{$.At.Public}}/v1/sessions -H 'Content-Type: application/json' -d '{"email":"{{.Email}}","password":"{{.Password}}"}' | sed 's/.*"access_token":"\([^"]*\)".*/\1/'); echo "logged in"
 
 # 2. place an order; until the sale opens it asks again each second, which the key makes safe
-ORDER=$(curl -fs --retry 45 --retry-delay 1 --retry-all-errors {{$.At.Public}}/v1/sales/{{.Sale.ID}}/orders -H "Authorization: Bearer $TOKEN" -H 'Idempotency-Key: {{$.Key}}' -H 'Content-Type: application/json' -d '{"lines":[{"sku_id":"{{$.SKU}}","units":1}]}' | sed 's/^{"id":"\([0-9]*\)".*/\1/'); echo "order ${ORDER:-refused: is the sale over, or sold out?}"
+ORDER=$(curl -fs --retry 45 --retry-delay 1 --retry-all-errors {{$.At.Public}}/v1/sales/{{.Sale.ID}}/orders -H "Authorization: Bearer $TOKEN" -H 'Idempotency-Key: {{$.Key}}' -H 'Content-Type: application/json' -d '{"lines":[{"sku_id":"{{$.SKU}}","quantity":1}]}' | sed 's/^{"id":"\([0-9]*\)".*/\1/'); echo "order ${ORDER:-refused: is the sale over, or sold out?}"
 
 # 3. pay at the sandbox cashier
 PAYMENT=$(curl -fsS -X POST {{$.At.Public}}/v1/orders/$ORDER/payments -H "Authorization: Bearer $TOKEN" | sed 's/.*"pay_url":"\([^"]*\)".*/\1/'); curl -fsS "$PAYMENT" -d action=pay

@@ -10,7 +10,7 @@ function init()
   for line in io.lines(os.getenv("TOKENS")) do
     tokens[#tokens + 1] = line
   end
-  body = '{"lines":[{"sku_id":"' .. os.getenv("SKU") .. '","units":1}]}'
+  body = '{"lines":[{"sku_id":"' .. os.getenv("SKU") .. '","quantity":1}]}'
 end
 
 function request()

@@ -2,26 +2,26 @@ package account
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/admission/limit"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
-	"github.com/tidegate/tidegate/internal/limit"
 )
 
-// giveBackMax bounds the giving back of a try, for which nobody waits any more.
+// giveBackMax bounds returning an attempt, for which no caller waits.
 const giveBackMax = time.Second
 
-// attempts counts tries of one kind by who makes them: so many in a row, then one at a time as they are given back. It is safe
-// for concurrent use.
+// attempts limits attempts of one kind for each caller: a burst, then one at a time. It is safe for concurrent use.
 type attempts struct {
 	counter limit.Counter
-	kind    string // before the key, which another kind may have too
+	kind    string // prefix that separates the kinds in the counter
 	rate    limit.Rate
 }
 
-// take counts one try. It returns a TooManyRequests fault, and counts nothing, when none is left; else a function that
-// gives the try back, for one that came to nothing through no fault of who made it.
+// take counts one attempt. If none is left, it counts nothing and returns a TooManyRequests fault. Otherwise it returns
+// a function that gives the attempt back, for one that failed through no fault of the caller.
 func (a *attempts) take(ctx context.Context, key string) (giveBack func(), err error) {
 	wait, err := a.counter.Take(ctx, a.kind+key, a.rate)
 	if err != nil {
@@ -33,14 +33,82 @@ func (a *attempts) take(ctx context.Context, key string) (giveBack func(), err e
 	return func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackMax)
 		defer cancel()
-		_ = a.counter.GiveBack(ctx, a.kind+key, a.rate) // it comes back by itself, later
+		_ = a.counter.GiveBack(ctx, a.kind+key, a.rate) // otherwise it returns with time
 	}, nil
 }
 
-// forgive forgets the tries of one who succeeded.
+// forgive resets the attempts of a caller who succeeded.
 func (a *attempts) forgive(ctx context.Context, key string) {
-	_ = a.counter.Forgive(ctx, a.kind+key) // they are forgotten by themselves, later
+	_ = a.counter.Forgive(ctx, a.kind+key) // otherwise they expire with time
 }
 
-// clientKey is whom an address stands for.
+// clientKey returns the key of a client address.
 func clientKey(client netip.Addr) string { return limit.ClientKey(client).String() }
+
+// guesses limits password attempts. Attempts count against the caller: a client address is limited at one account and
+// over all accounts; a device that has signed in to the account before has its own limit. Attempts by strangers lock
+// nobody out: beyond a number, their password checks share one queue at the turnstile.
+type guesses struct {
+	byDevice, byPair, byClient, byAccount attempts
+}
+
+func newGuesses(c Config, counter func() limit.Counter) guesses {
+	own := limit.Rate{Burst: c.AccountAttemptsMax, Every: c.AccountAttemptEvery}
+	// Each kind has its own counter, so that a crowd of addresses cannot displace the counters of accounts.
+	return guesses{
+		byDevice:  attempts{counter(), "device:", own},
+		byPair:    attempts{counter(), "account_client:", own},
+		byClient:  attempts{counter(), "log_in:", limit.Rate{Burst: c.ClientAttemptsMax, Every: c.ClientAttemptEvery}},
+		byAccount: attempts{counter(), "account:", own},
+	}
+}
+
+// guess is one password attempt.
+type guess struct {
+	place   place // where its check waits
+	uncount func()
+	right   func()
+}
+
+// begin counts an attempt. It returns a TooManyRequests fault if none is left, whether or not the account exists.
+// uncount takes the count back, for an attempt that was turned away by load or failed in the store: retries must not
+// lock anyone out. right resets the earlier wrong attempts after a success.
+func (s *Service) begin(ctx context.Context, email string, client netip.Addr, device string) (guess, error) {
+	g := &s.guesses
+	if s.knownDevice(email, device) {
+		giveBack, err := g.byDevice.take(ctx, email)
+		if err == nil {
+			return guess{place{email, true}, giveBack, func() {}}, nil // also what was right costs a hash
+		}
+		if !errors.Is(err, fault.TooManyRequests) {
+			return guess{}, err
+		}
+		// The devices of the account have tried too often: they are as good as any.
+	}
+	from := clientKey(client)
+	pair := email + " " + from
+	clientBack, err := g.byClient.take(ctx, from)
+	if err != nil {
+		return guess{}, err
+	}
+	pairBack, err := g.byPair.take(ctx, pair)
+	if err != nil {
+		clientBack() // no password was looked at: who insists on one account must not lock an office out of all
+		return guess{}, err
+	}
+	name, accountBack := from, func() {}
+	if back, err := g.byAccount.take(ctx, email); err == nil {
+		accountBack = back
+	} else if errors.Is(err, fault.TooManyRequests) {
+		name = email // the checks of all who try this account share one line
+	} else {
+		clientBack()
+		pairBack()
+		return guess{}, err
+	}
+	return guess{
+		place{name: name},
+		func() { clientBack(); pairBack(); accountBack() },
+		func() { g.byPair.forgive(ctx, pair); accountBack() },
+	}, nil
+}

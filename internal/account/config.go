@@ -38,11 +38,11 @@ type Config struct {
 	PasswordWaitingMax int           `koanf:"password_waiting_max" help:"requests that may wait for a hash; more are refused with 429"`
 	PasswordWait       time.Duration `koanf:"password_wait" help:"how long a request waits for a hash before it is refused with 429"`
 
-	AccountAttemptsMax  int           `koanf:"account_attempts_max" help:"log-in attempts for one account in a row, until one succeeds"`
-	AccountAttemptEvery time.Duration `koanf:"account_attempt_every" help:"how often an account then gets one attempt back"`
-	ClientAttemptsMax   int           `koanf:"client_attempts_max" help:"log-in and registration attempts from one client address (one /64 for IPv6) in a row"`
+	AccountAttemptsMax  int           `koanf:"account_attempts_max" help:"wrong passwords in a row for one account from one client address, or from one device that signed in before; what others try locks nobody out"`
+	AccountAttemptEvery time.Duration `koanf:"account_attempt_every" help:"how often they then get one attempt back"`
+	ClientAttemptsMax   int           `koanf:"client_attempts_max" help:"wrong passwords and keys, and registrations, from one client address (one /64 for IPv6) in a row"`
 	ClientAttemptEvery  time.Duration `koanf:"client_attempt_every" help:"how often a client address then gets one attempt back"`
-	AttemptsTrackedMax  int           `koanf:"attempts_tracked_max" help:"accounts, and client addresses, whose attempts are counted; the longest idle is forgotten beyond it"`
+	AttemptsTrackedMax  int           `koanf:"attempts_tracked_max" help:"accounts, client addresses, pairs of both, and devices whose attempts are counted; the longest idle is forgotten beyond it"`
 
 	TokensRememberedMax      int `koanf:"tokens_remembered_max" help:"verified access tokens remembered, so that each is verified once; about 400 bytes each"`
 	RevocationsRememberedMax int `koanf:"revocations_remembered_max" help:"ended sessions remembered while their access tokens last; beyond it every older token must be refreshed"`

@@ -4,67 +4,150 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"errors"
 	"net/netip"
-	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// ConsoleLifetime is how long a sign-in to the console is good: a night's work and the morning after.
-const ConsoleLifetime = 16 * time.Hour
+const (
+	// ConsoleLifetime is how long a sign-in to the console is good: a night's work and the morning after.
+	ConsoleLifetime = 16 * time.Hour
+	// consolesPerKeyMax bounds the open sign-ins of one key; the oldest ends beyond it.
+	consolesPerKeyMax = 100
+)
 
 // consoleForm is what the signature of a console's token covers before the token's own text, so that no other thing that
 // the same keys sign can stand for one.
-const consoleForm = "tidegate console 1\n"
+const consoleForm = "tidegate console 2\n"
 
-// OpenConsole signs an admin in with a key. The token that it returns stands for the key in a browser's cookie, so that the
-// key itself is kept nowhere; it ends with ConsoleLifetime, and within a second of the key. It returns an Unauthenticated
-// fault, TooManyRequests, and what Store returns.
+// Console is a sign-in to the console. It is good while it is kept, until its end, and as long as its key.
+type Console struct {
+	ID        id.Session
+	Key       id.AdminKey
+	ExpiresAt time.Time
+}
+
+// OpenConsole signs an admin in with a key. The token that it returns stands for the sign-in in a browser's cookie, so that the
+// key itself is kept nowhere; it ends with ConsoleLifetime, and within a second of CloseConsole and of the key. It returns an
+// Unauthenticated fault, TooManyRequests, and what Store returns.
 func (s *Service) OpenConsole(ctx context.Context, keyText string, client netip.Addr) (string, error) {
-	giveBack, err := s.byClient.take(ctx, clientKey(client))
-	if err != nil {
-		return "", err
-	}
 	if _, err := s.AuthenticateAdmin(ctx, keyText); err != nil {
+		if !errors.Is(err, fault.Unauthenticated) {
+			return "", err
+		}
+		// Only keys that are none count, and what others of the address have tried keeps no good one out.
+		if _, over := s.guesses.byClient.take(ctx, clientKey(client)); over != nil {
+			return "", over
+		}
 		return "", err
 	}
-	giveBack() // only keys that are none count
 	key, err := parseKeyText(keyText)
 	if err != nil {
 		return "", err
 	}
-	text := key.String() + "." + strconv.FormatInt(s.clock.Now().Add(ConsoleLifetime).Unix(), 10)
-	return text + "." + s.tokens.signConsole(text), nil
+	c := Console{ID: id.New[id.Session](s.mint), Key: key, ExpiresAt: s.now().Add(ConsoleLifetime)}
+	if err := s.store.InsertConsole(ctx, c, consolesPerKeyMax); err != nil {
+		return "", err
+	}
+	text := c.ID.String()
+	return text + "." + s.tokens.signText(consoleForm+text), nil
 }
 
-// AuthenticateConsole returns whom a console's token stands for. It returns an Unauthenticated fault, and what Store returns.
-func (s *Service) AuthenticateConsole(ctx context.Context, token string) (Admin, error) {
-	dot := strings.LastIndexByte(token, '.')
-	if dot < 0 || len(token) > tokenBytesMax || !s.tokens.signed(consoleForm+token[:dot], token[dot+1:]) {
-		return Admin{}, errBadConsole()
-	}
-	number, end, _ := strings.Cut(token[:dot], ".")
-	key, err := id.Parse[id.AdminKey](number)
+// CloseConsole ends a sign-in to the console: at once in this process, within a second in others. A token that stands for none is
+// let be. It returns what Store returns.
+func (s *Service) CloseConsole(ctx context.Context, token string) error {
+	session, err := s.parseConsole(token)
 	if err != nil {
+		return nil // nobody can use it
+	}
+	err = s.store.DeleteConsole(ctx, session)
+	s.consoles.forget(session)
+	return err
+}
+
+// AuthenticateConsole returns whom a console's token stands for. Like a key, a sign-in is believed for a moment without asking
+// the store again. It returns an Unauthenticated fault, and what Store returns.
+func (s *Service) AuthenticateConsole(ctx context.Context, token string) (Admin, error) {
+	session, err := s.parseConsole(token)
+	if err != nil {
+		return Admin{}, err
+	}
+	asked := s.clock.Now() // before the read, as holder does
+	c, known := s.consoles.get(session, asked)
+	if !known {
+		c, err = s.store.Console(ctx, session)
+		if errors.Is(err, fault.NotFound) {
+			return Admin{}, errBadConsole()
+		}
+		if err != nil {
+			return Admin{}, err
+		}
+		s.consoles.put(c, asked.Add(keyRememberedFor))
+	}
+	if !asked.Before(c.ExpiresAt) {
 		return Admin{}, errBadConsole()
 	}
-	expires, err := strconv.ParseInt(end, 10, 64)
-	if err != nil || s.clock.Now().Unix() >= expires {
-		return Admin{}, errBadConsole()
+	holder, err := s.holder(ctx, c.Key)
+	return holder.admin, err
+}
+
+// parseConsole returns the sign-in that a token of ours stands for.
+func (s *Service) parseConsole(token string) (id.Session, error) {
+	text, signature, found := strings.Cut(token, ".")
+	if !found || len(token) > tokenBytesMax || !s.tokens.signed(consoleForm+text, signature) {
+		return 0, errBadConsole()
 	}
-	known, err := s.holder(ctx, key)
-	return known.admin, err
+	session, err := id.Parse[id.Session](text)
+	if err != nil {
+		return 0, errBadConsole()
+	}
+	return session, nil
 }
 
 func errBadConsole() error {
 	return fault.New(fault.Unauthenticated, "Sign in to the console with an admin key.")
 }
 
-func (t *Tokens) signConsole(text string) string {
+func (t *Tokens) signText(text string) string {
 	mac := hmac.New(sha256.New, t.ring.keys[0])
-	mac.Write([]byte(consoleForm + text))
+	mac.Write([]byte(text))
 	return strictBase64.EncodeToString(mac.Sum(nil))
+}
+
+// consoles remembers sign-ins to the console for a moment. It is bounded and safe for concurrent use.
+type consoles struct {
+	mu    sync.Mutex
+	known map[id.Session]knownConsole
+}
+
+type knownConsole struct {
+	Console
+	until time.Time
+}
+
+func (c *consoles) get(session id.Session, now time.Time) (Console, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known, found := c.known[session]
+	return known.Console, found && now.Before(known.until)
+}
+
+func (c *consoles) put(console Console, until time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.known) >= keysRememberedMax {
+		clear(c.known) // each comes back with one read
+	}
+	c.known[console.ID] = knownConsole{console, until}
+}
+
+func (c *consoles) forget(session id.Session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.known, session)
 }

@@ -19,7 +19,7 @@ func TestBlock(t *testing.T) {
 	s, other := shop.process(t, nil), shop.process(t, nil)
 	c := register(t, s)
 	first, second := login(t, s), login(t, s)
-	shop.clock.Advance(time.Minute)
+	shop.Clock.Advance(time.Minute)
 	for range 2 { // twice is once
 		blocked, err := s.Block(t.Context(), c.ID)
 		if err != nil || !blocked.BlockedAt.Equal(noon.Add(time.Minute)) {
@@ -37,9 +37,9 @@ func TestBlock(t *testing.T) {
 	}
 	_, err := other.Authenticate(first.Access)
 	wants(t, "an access token in another process", err, fault.Unauthenticated)
-	_, err = s.Login(t.Context(), email, password, client)
+	_, err = s.Login(t.Context(), email, password, client, "")
 	wants(t, "signing in", err, fault.Forbidden)
-	_, err = s.Login(t.Context(), email, "not the password", client)
+	_, err = s.Login(t.Context(), email, "not the password", client, "")
 	wants(t, "signing in with another password", err, fault.Unauthenticated)
 	if open, err := s.Sessions(t.Context(), c.ID); err != nil || len(open) != 0 {
 		t.Errorf("open sessions: %+v, %v", open, err)
@@ -60,7 +60,7 @@ func TestBlockHalfDone(t *testing.T) {
 	s := shop.process(t, nil)
 	c := register(t, s)
 	g := login(t, s)
-	if _, err := shop.store.SetBlocked(t.Context(), c.ID, noon); err != nil {
+	if _, err := shop.Store.SetBlocked(t.Context(), c.ID, noon); err != nil {
 		t.Fatal(err)
 	}
 	_, err := s.Refresh(t.Context(), g.Refresh)
@@ -85,7 +85,7 @@ func TestNothingIsDoneHalf(t *testing.T) {
 	s := shop.process(t, nil)
 	c := register(t, s)
 	g := login(t, s)
-	half, err := account.NewService(account.DefaultConfig(), away{shop.store}, shop.ring, shop.clock, shop.mint)
+	half, err := account.NewService(account.DefaultConfig(), away{shop.Store}, shop.ring, shop.Clock, shop.Mint)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestNothingIsDoneHalf(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	shop.clock.Advance(account.DefaultConfig().RefreshRepeat + time.Second)
+	shop.Clock.Advance(account.DefaultConfig().RefreshRepeat + time.Second)
 	if _, err := s.Refresh(t.Context(), g.Refresh); err != nil {
 		t.Errorf("the refresh token afterwards: %v", err)
 	}

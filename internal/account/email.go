@@ -8,29 +8,32 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/hostname"
+	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
 // Limits of an address, from RFC 5321 section 4.5.3.1 and its path of 256 octets with the angle brackets taken off.
 const (
 	emailBytesMax      = 254
 	emailLocalBytesMax = 64
-	domainLabelBytes   = 63
 )
 
-// NormaliseEmail returns the one form under which an address is kept and looked up: NFKC, without space around it, in
-// lower case. RFC 5321 lets a mail server tell cases apart in the part before the @; no server in use does, and two
+// NormaliseEmail returns the one form under which an address is kept, compared and written to: the part before the @ in
+// NFKC and lower case, the domain as mail servers have it (ann@käse.example and ann@xn--kse-qla.example are one), without
+// space around it. RFC 5321 lets a mail server tell cases apart in the part before the @; no server in use does, and two
 // accounts that differ only in case would be a trap. It returns an Invalid fault of the field email.
-func NormaliseEmail(text string) (string, error) {
-	if len(text) > 4*emailBytesMax || !utf8.ValidString(text) {
+func NormaliseEmail(given string) (string, error) {
+	if len(given) > 4*emailBytesMax || !utf8.ValidString(given) {
 		return "", fault.Bad("email", "An email address is at most %d bytes of UTF-8.", emailBytesMax)
 	}
-	email := strings.ToLower(norm.NFKC.String(strings.TrimSpace(text)))
-	if len(email) > emailBytesMax {
-		return "", fault.Bad("email", "An email address is at most %d bytes of UTF-8.", emailBytesMax)
-	}
-	local, domain, found := strings.Cut(email, "@")
-	if !found || !validLocal(local) || !validDomain(domain) {
+	local, domain, found := strings.Cut(strings.ToLower(norm.NFKC.String(strings.TrimSpace(given))), "@")
+	domain, err := hostname.ASCII(domain)
+	if !found || err != nil || !validLocal(local) {
 		return "", fault.Bad("email", "This is not an email address such as ann@example.com.")
+	}
+	email := local + "@" + domain
+	if err := text.CheckAddress("email", email, emailBytesMax); err != nil {
+		return "", err
 	}
 	return email, nil
 }
@@ -49,26 +52,6 @@ func validLocal(local string) bool {
 		case strings.ContainsRune("!#$%&'*+-/=?^_`{|}~.", r):
 		default:
 			return false
-		}
-	}
-	return true
-}
-
-// validDomain takes host names of at least two labels; an international name comes in its xn-- form.
-func validDomain(domain string) bool {
-	labels := strings.Split(domain, ".")
-	if len(labels) < 2 {
-		return false
-	}
-	for _, label := range labels {
-		if label == "" || len(label) > domainLabelBytes || label[0] == '-' || label[len(label)-1] == '-' {
-			return false
-		}
-		for i := range len(label) {
-			c := label[i]
-			if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-				return false
-			}
 		}
 	}
 	return true

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
 const (
@@ -19,9 +20,9 @@ const (
 	keyBytesMax = 128
 	// keysMax bounds the keys that are good at one time: far beyond what a shop's staff and systems need.
 	keysMax = 1000
-	// keyRememberedFor is how long a key is believed without asking the store: what "revoked within a second" allows.
-	// Half of it is left for the request that is under way.
-	keyRememberedFor = 500 * time.Millisecond
+	// keyRememberedFor is how long a key is believed without asking the store. What "revoked within a second" allows beside it is
+	// left for the steps that look at streams.
+	keyRememberedFor = 250 * time.Millisecond
 	// keysRememberedMax bounds the memory; only keys that the store knows get in.
 	keysRememberedMax = 2 * keysMax
 )
@@ -78,7 +79,8 @@ func (a *admins) get(key id.AdminKey, now time.Time) (knownAdmin, bool) {
 		return own, true
 	}
 	known, found := a.known[key]
-	return known, found && now.Before(known.until)
+	left := known.until.Sub(now)
+	return known, found && left > 0 && left <= keyRememberedFor // more: the clock was set back
 }
 
 func (a *admins) put(key id.AdminKey, known knownAdmin) {
@@ -114,7 +116,7 @@ func (s *Service) holder(ctx context.Context, key id.AdminKey) (knownAdmin, erro
 	return known, nil
 }
 
-// AuthenticateAdmin returns the holder of a key. A key is believed for half a second without asking the store again, so
+// AuthenticateAdmin returns the holder of a key. A key is believed for a quarter of a second without asking the store again, so
 // one that is revoked, here or in another process, stops working within the second. It returns an Unauthenticated fault
 // for every text that is not a good key, and what Store returns.
 func (s *Service) AuthenticateAdmin(ctx context.Context, text string) (Admin, error) {
@@ -146,12 +148,9 @@ func (s *Service) AddLocalKey() string {
 // CreateKey makes an admin key. Its text is returned this once and kept nowhere. It returns an Invalid fault of the
 // field name or roles, Conflict when there are too many keys, and what Store returns.
 func (s *Service) CreateKey(ctx context.Context, name string, roles []string) (Key, string, error) {
-	name, err := cleanName(name)
+	name, err := text.Clean("name", name, text.Name, 1, nameCharactersMax)
 	if err != nil {
 		return Key{}, "", err
-	}
-	if name == "" {
-		return Key{}, "", fault.Bad("name", "Say what the key is for.")
 	}
 	key := Key{ID: id.New[id.AdminKey](s.mint), Name: name, CreatedAt: s.now()}
 	if key.Roles, err = ParseRoles(roles); err != nil {

@@ -1,24 +1,20 @@
 package account
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
+
+	"github.com/tidegate/tidegate/internal/kernel/keyfile"
 )
 
 const (
 	signingKeyBytes = 32 // as long as the hash of HS256: RFC 7518 section 3.2
 	// signingKeysMax bounds the list: verifying tries each key in turn.
 	signingKeysMax = 8
-	keyFileBytes   = 4096
 )
 
 // Keyring is the secrets that sign and verify access tokens, the first of which signs. Its String hides them.
@@ -66,35 +62,16 @@ func ParseKeyring(text string) (Keyring, error) {
 // ReadKeyring reads the key file at path. It refuses a file that others than its owner may read, and returns an error
 // for which errors.Is(err, fs.ErrNotExist) holds when there is none.
 func ReadKeyring(path string) (Keyring, error) {
-	file, err := os.Open(path)
+	text, err := keyfile.Read(path)
 	if err != nil {
 		return Keyring{}, fmt.Errorf("signing keys: %w", err)
 	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return Keyring{}, fmt.Errorf("signing keys: %w", err)
-	}
-	if mode := info.Mode(); !mode.IsRegular() || tooOpen(mode.Perm()) {
-		return Keyring{}, fmt.Errorf("signing keys: %s has mode %s: it must be a file that only its owner writes and the world cannot read (chmod 600)", path, mode)
-	}
-	text, err := io.ReadAll(io.LimitReader(file, keyFileBytes+1))
-	if err != nil {
-		return Keyring{}, fmt.Errorf("signing keys: %w", err)
-	}
-	if len(text) > keyFileBytes {
-		return Keyring{}, fmt.Errorf("signing keys: %s is larger than %d bytes", path, keyFileBytes)
-	}
-	ring, err := ParseKeyring(string(text))
+	ring, err := ParseKeyring(text)
 	if err != nil {
 		return Keyring{}, fmt.Errorf("signing keys: %s: %w", path, err)
 	}
 	return ring, nil
 }
-
-// tooOpen reports whether the group may write the file or the world do anything with it. A group that reads is let be:
-// that is how containers are given a secret. Windows does not say who may read a file in its mode.
-func tooOpen(mode fs.FileMode) bool { return runtime.GOOS != "windows" && mode&0o027 != 0 }
 
 // OpenKeyring reads the key file at path, and creates it with one new key (mode 0600, its folder 0700) when there is
 // none. Two processes that create it at once end up with the same key: the one that was first. It returns what ReadKeyring
@@ -110,27 +87,11 @@ func OpenKeyring(path string) (Keyring, error) {
 	return ReadKeyring(path)
 }
 
-// createKeyFile writes the ring beside path and links it into place, so that nobody ever reads half a key, and a file
-// that is there already is left alone (fs.ErrExist).
 func createKeyFile(path string, ring Keyring) error {
-	folder := filepath.Dir(path)
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return err
-	}
-	var text bytes.Buffer
+	var text strings.Builder
 	text.WriteString("# Signs access tokens. The first key signs, all verify. Whoever reads this file can be any customer.\n")
 	for _, key := range ring.keys {
 		text.WriteString(base64.RawURLEncoding.EncodeToString(key) + "\n")
 	}
-	file, err := os.CreateTemp(folder, ".signing-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name())
-	_, err = file.Write(text.Bytes())
-	err = errors.Join(err, file.Sync(), file.Close())
-	if err != nil {
-		return err
-	}
-	return os.Link(file.Name(), path)
+	return keyfile.Create(path, text.String())
 }

@@ -7,17 +7,16 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// Acting returns a context under which the first write takes an entry of the audit log along: this admin does this, the
-// operation's name in the contract, to the subject, for the reason, which may be empty and is cut at
-// auditlog.ReasonBytesMax.
-func (s *Service) Acting(ctx context.Context, who Admin, verb, subject, reason string) context.Context {
-	return auditlog.With(ctx, auditlog.Entry{
+// WithActor returns a context whose first write also adds an audit log entry. The entry names the admin, the operation
+// as in the API contract, the subject and the reason. The reason may be empty; normalise it with auditlog.CleanReason.
+func (s *Service) WithActor(ctx context.Context, who Admin, verb, subject, reason string) context.Context {
+	return auditlog.WithEntry(ctx, auditlog.Entry{
 		ID: id.New[id.AuditEntry](s.mint), At: s.now(), Key: who.Key, Actor: who.Name, Verb: verb, Subject: subject,
-		Reason: auditlog.CleanReason(reason),
+		Reason: reason,
 	})
 }
 
-// Log returns what admins did, newest first. It returns what Store returns.
+// Log returns the actions of admins, newest first. It returns the errors of Store.
 func (s *Service) Log(ctx context.Context, f auditlog.Filter) ([]auditlog.Entry, error) {
 	return s.store.AuditLog(ctx, f)
 }

@@ -15,6 +15,7 @@ type Store interface {
 	CustomerStore
 	SessionStore
 	KeyStore
+	ConsoleStore
 	LogStore
 }
 
@@ -70,6 +71,18 @@ type KeyStore interface {
 	Keys(ctx context.Context, after id.AdminKey, limit int) ([]Key, error)
 	// RevokeKey ends a key and returns it; one that is ended stays as it is. It returns NotFound.
 	RevokeKey(ctx context.Context, key id.AdminKey, now time.Time) (Key, error)
+}
+
+// ConsoleStore keeps sign-ins to the console.
+type ConsoleStore interface {
+	// InsertConsole adds a sign-in and ends the key's oldest beyond openMax.
+	InsertConsole(ctx context.Context, c Console, openMax int) error
+	// Console returns a sign-in. It returns NotFound for one that was ended.
+	Console(ctx context.Context, session id.Session) (Console, error)
+	// DeleteConsole ends a sign-in. One that is not there is let be.
+	DeleteConsole(ctx context.Context, session id.Session) error
+	// DeleteEndedConsoles deletes sign-ins that have expired, at most limit, and returns how many.
+	DeleteEndedConsoles(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
 // LogStore reads the audit log, which is written with what it tells: see auditlog.With.

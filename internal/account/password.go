@@ -1,14 +1,11 @@
 package account
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
 	"strings"
-	"sync/atomic"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -132,47 +129,4 @@ func matches(password, phc string) (bool, argon, error) {
 	}
 	got := argon2.IDKey([]byte(password), salt, cost.passes, cost.memoryKiB, cost.lanes, hashBytes)
 	return subtle.ConstantTimeCompare(got, want) == 1, cost, nil
-}
-
-// turnstile bounds how many passwords are hashed at once and how many callers wait for it: each hash takes some twenty
-// mebibytes and tens of milliseconds of a processor, and a storm of log-ins must not take either from the orders.
-type turnstile struct {
-	turns      chan struct{}
-	waiting    atomic.Int64
-	waitingMax int64
-	wait       time.Duration
-}
-
-func newTurnstile(hashesMax, waitingMax int, wait time.Duration) *turnstile {
-	return &turnstile{turns: make(chan struct{}, hashesMax), waitingMax: int64(waitingMax), wait: wait}
-}
-
-// enter waits for a turn; the caller must then leave. It returns a TooManyRequests fault when too many wait already or
-// the wait is over, and a TimedOut fault when ctx ends first.
-func (t *turnstile) enter(ctx context.Context) error {
-	select {
-	case t.turns <- struct{}{}:
-		return nil
-	default:
-	}
-	defer t.waiting.Add(-1)
-	if t.waiting.Add(1) > t.waitingMax {
-		return t.refuse()
-	}
-	timer := time.NewTimer(t.wait)
-	defer timer.Stop()
-	select {
-	case t.turns <- struct{}{}:
-		return nil
-	case <-timer.C:
-		return t.refuse()
-	case <-ctx.Done():
-		return fault.Wrap(fault.TimedOut, context.Cause(ctx), "The request ended before its password could be checked.")
-	}
-}
-
-func (t *turnstile) leave() { <-t.turns }
-
-func (t *turnstile) refuse() error {
-	return fault.New(fault.TooManyRequests, "Too many people sign in at this moment; try again.").After(t.wait)
 }

@@ -8,13 +8,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/admission/limit"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
-	"github.com/tidegate/tidegate/internal/limit"
 )
 
-// Service signs customers in and out, and says who is asking. It is safe for concurrent use.
+// Service signs customers in and out and authenticates callers. It is safe for concurrent use.
 type Service struct {
 	config Config
 	store  Store
@@ -25,16 +25,17 @@ type Service struct {
 	cost      argon
 	decoy     string
 	turnstile *turnstile
-	byAccount attempts
-	byClient  attempts
+	guesses   guesses
 
 	remembered *remembered
 	revoked    *revoked
 	cursor     atomic.Int64
 	admins     *admins
+	consoles   consoles
+	rights     rights
 }
 
-// NewService returns a Service. Call Load before the doors open.
+// NewService returns a Service. Call Load before it serves requests.
 func NewService(c Config, store Store, ring Keyring, now clock.Clock, mint *id.Mint) (*Service, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -54,30 +55,30 @@ func NewService(c Config, store Store, ring Keyring, now clock.Clock, mint *id.M
 		remembered: newRemembered(c.TokensRememberedMax),
 		revoked:    newRevoked(c.RevocationsRememberedMax),
 		admins:     newAdmins(),
+		consoles:   consoles{known: map[id.Session]knownConsole{}},
+		rights:     rights{watched: map[*right]struct{}{}},
 	}
-	// Each kind has a counter of its own, so that a crowd of addresses does not have accounts forgotten.
-	s.CountAttempts(limit.NewMemory(now, c.AttemptsTrackedMax), limit.NewMemory(now, c.AttemptsTrackedMax))
+	s.CountAttempts(func() limit.Counter { return limit.NewMemory(now, c.AttemptsTrackedMax) })
 	return s, nil
 }
 
-// CountAttempts says who counts the tries to log in, by account and by client address; without it this process does, for itself
-// alone. Call it before the doors open.
-func (s *Service) CountAttempts(byAccount, byClient limit.Counter) {
-	c := s.config
-	s.byAccount = attempts{byAccount, "account:", limit.Rate{Burst: c.AccountAttemptsMax, Every: c.AccountAttemptEvery}}
-	s.byClient = attempts{byClient, "log_in:", limit.Rate{Burst: c.ClientAttemptsMax, Every: c.ClientAttemptEvery}}
+// CountAttempts sets the counters of log-in attempts, one for each kind. Without it this process counts by itself. Call
+// it before requests arrive.
+func (s *Service) CountAttempts(counter func() limit.Counter) {
+	s.guesses = newGuesses(s.config, counter)
 }
 
 // now is the present to the millisecond, as it is stored.
 func (s *Service) now() time.Time { return s.clock.Now().Truncate(time.Millisecond) }
 
-// Authenticate returns who an access token speaks for. It does no I/O, and for a token seen before it neither computes a
-// signature nor allocates. It returns an Unauthenticated fault: not ours, expired, or its session has ended.
+// Authenticate returns the customer of an access token. It does no I/O; for a token seen before it computes no
+// signature and does not allocate. It returns an Unauthenticated fault if the token is not ours, has expired, or
+// belongs to an ended session.
 func (s *Service) Authenticate(token string) (Principal, error) {
 	return s.AuthenticateAt(token, s.clock.Now())
 }
 
-// AuthenticateAt is Authenticate for whoever has just read the shop's clock.
+// AuthenticateAt is Authenticate for a caller that has just read the shop's clock.
 func (s *Service) AuthenticateAt(token string, now time.Time) (Principal, error) {
 	known, hash := s.remembered.get(token)
 	if known == nil {
@@ -97,7 +98,7 @@ func (s *Service) AuthenticateAt(token string, now time.Time) (Principal, error)
 	return known.principal, nil
 }
 
-// Registration is what a new customer says of themselves.
+// Registration holds the data of a new customer.
 type Registration struct {
 	Email    string
 	Password string
@@ -117,27 +118,32 @@ func (s *Service) Register(ctx context.Context, r Registration, client netip.Add
 	if err := checkPassword(password, email); err != nil {
 		return Customer{}, err
 	}
-	giveBack, err := s.byClient.take(ctx, clientKey(client))
+	giveBack, err := s.guesses.byClient.take(ctx, clientKey(client))
 	if err != nil {
 		return Customer{}, err
 	}
-	if err := s.turnstile.enter(ctx); err != nil {
-		giveBack() // the crowd turned them away, not what they did
+	if err := s.turnstile.enter(ctx, place{name: clientKey(client)}); err != nil {
+		giveBack() // turned away by load, not through a fault of the caller
 		return Customer{}, err
 	}
 	hash := s.cost.hash(password)
 	s.turnstile.leave()
 	c := Customer{ID: id.New[id.Customer](s.mint), Email: email, CreatedAt: s.now()}
-	if err := s.store.InsertCustomer(ctx, c, hash); err != nil {
-		return Customer{}, err
+	err = s.store.InsertCustomer(ctx, c, hash)
+	if err == nil {
+		return c, nil
 	}
-	return c, nil
+	if !errors.Is(err, fault.Conflict) { // this reveals that the address has an account
+		giveBack()
+	}
+	return Customer{}, err
 }
 
 // Login opens a session. An unknown address and a wrong password get one answer after the same work, an Unauthenticated
-// fault. It also returns an Invalid fault of the field email or password for what no account can have, TooManyRequests,
+// fault. device is the Grant.Device of an earlier sign-in, empty where there is none: with it nobody else's tries hold this one up.
+// It also returns an Invalid fault of the field email or password for what no account can have, TooManyRequests,
 // Forbidden of the field account for who is blocked, and what Store returns. A customer's oldest session ends when too many are open.
-func (s *Service) Login(ctx context.Context, email, password string, client netip.Addr) (Grant, error) {
+func (s *Service) Login(ctx context.Context, email, password string, client netip.Addr, device string) (Grant, error) {
 	email, err := NormaliseEmail(email)
 	if err != nil {
 		return Grant{}, err
@@ -145,7 +151,7 @@ func (s *Service) Login(ctx context.Context, email, password string, client neti
 	if password, err = preparePassword(password); err != nil {
 		return Grant{}, err
 	}
-	customer, err := s.checkPassword(ctx, email, password, client)
+	customer, err := s.checkPassword(ctx, email, password, client, device)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -160,28 +166,26 @@ func (s *Service) Login(ctx context.Context, email, password string, client neti
 	if err := s.admit(ctx, session, now); err != nil {
 		return Grant{}, err
 	}
-	return s.grant(session, token, now)
+	grant, err := s.grant(session, token, now)
+	grant.Device = s.newDevice(email)
+	return grant, err
 }
 
-// checkPassword returns the customer of the address if the password is theirs.
-func (s *Service) checkPassword(ctx context.Context, email, password string, client netip.Addr) (id.Customer, error) {
-	giveClientBack, err := s.byClient.take(ctx, clientKey(client))
+// checkPassword returns the customer of the address if the password is right.
+func (s *Service) checkPassword(ctx context.Context, email, password string, client netip.Addr, device string) (id.Customer, error) {
+	guess, err := s.begin(ctx, email, client, device)
 	if err != nil {
 		return 0, err
 	}
-	giveAccountBack, err := s.byAccount.take(ctx, email)
-	if err != nil {
-		return 0, err
-	}
-	if err := s.turnstile.enter(ctx); err != nil {
-		giveClientBack() // the crowd turned them away: their own retries must not lock them out
-		giveAccountBack()
+	if err := s.turnstile.enter(ctx, guess.place); err != nil {
+		guess.uncount()
 		return 0, err
 	}
 	defer s.turnstile.leave()
 	customer, hash, err := s.store.CustomerByEmail(ctx, email)
 	unknown := errors.Is(err, fault.NotFound)
 	if err != nil && !unknown {
+		guess.uncount()
 		return 0, err
 	}
 	if unknown {
@@ -194,7 +198,7 @@ func (s *Service) checkPassword(ctx context.Context, email, password string, cli
 	if !fits || unknown {
 		return 0, fault.New(fault.Unauthenticated, "The email address or the password is wrong.")
 	}
-	s.byAccount.forgive(ctx, email)
+	guess.right()
 	if cost != s.cost {
 		if err := s.store.ReplacePasswordHash(ctx, customer.ID, hash, s.cost.hash(password)); err != nil {
 			return 0, err
@@ -203,7 +207,7 @@ func (s *Service) checkPassword(ctx context.Context, email, password string, cli
 	return customer.ID, nil
 }
 
-// admit ends the session of a customer who is blocked, and returns Forbidden of the field account.
+// admit ends the session of a blocked customer and returns Forbidden for the field account.
 func (s *Service) admit(ctx context.Context, session Session, now time.Time) error {
 	c, err := s.store.Customer(ctx, session.Customer)
 	if err != nil && !errors.Is(err, fault.NotFound) { // sessions may be shared by shops whose customers are not
@@ -320,7 +324,7 @@ func (s *Service) end(ctx context.Context, session id.Session, now time.Time) er
 	return nil
 }
 
-// refuse makes this process refuse the sessions' tokens from now on, without waiting to read its own revocations.
+// refuse makes this process refuse the sessions' tokens immediately, before it reads its own revocations.
 func (s *Service) refuse(sessions []id.Session, now time.Time) {
 	for _, session := range sessions {
 		s.revoked.add(session, now.Add(AccessLifetimeMax), now)

@@ -13,21 +13,21 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// Session is one sign-in of a customer, as it is kept. No secret is in it: whoever reads the row cannot refresh.
+// Session is a stored sign-in of a customer. It contains no secret: nobody can refresh with a copy of the row.
 type Session struct {
 	ID       id.Session
 	Customer id.Customer
-	// Family is the hash of the secret that every refresh token of the session carries: it tells an old token of this
-	// session from one that somebody made up.
+	// Family is the hash of a secret in every refresh token of the session. It distinguishes an old token of the
+	// session from an invented one.
 	Family Hash
-	// Current is the hash of the refresh secret that is good now; Previous that of the one before, zero at first.
+	// Current is the hash of the valid refresh secret, Previous that of the one before it; Previous starts as zero.
 	Current, Previous Hash
 	// Salt made the current secret from the previous one.
 	Salt      [16]byte
 	RotatedAt time.Time
 	CreatedAt time.Time
 	ExpiresAt time.Time
-	// RevokedAt is zero while the session has not been ended.
+	// RevokedAt is zero until the session is revoked.
 	RevokedAt time.Time
 }
 
@@ -39,7 +39,7 @@ func hashOf(secret []byte) Hash { return sha256.Sum256(secret) }
 
 func (h Hash) equals(o Hash) bool { return subtle.ConstantTimeCompare(h[:], o[:]) == 1 }
 
-// Grant is what signing in and refreshing give the shopper. The texts are secrets.
+// Grant is the result of signing in or refreshing. Its tokens are secrets.
 type Grant struct {
 	Customer       id.Customer
 	Session        id.Session
@@ -47,10 +47,12 @@ type Grant struct {
 	AccessExpires  time.Time
 	Refresh        string
 	RefreshExpires time.Time
+	// Device is a token that marks this device as known at its next sign-in. It is set only by a sign-in.
+	Device string
 }
 
-// Revocation says that a session has ended. Position orders revocations as they were committed; Until is when the last
-// access token of the session will have expired.
+// Revocation records the end of a session. Position follows the order of commits. Until is when the session's last
+// access token expires.
 type Revocation struct {
 	Position int64
 	Session  id.Session
@@ -123,7 +125,7 @@ func sessionEnd(created, now time.Time, c Config) time.Time {
 	return whole
 }
 
-// rotate returns the session after a refresh, and the token that is good from then on.
+// rotate returns the session after a refresh, and its new token.
 func (s Session) rotate(presented refreshToken, now time.Time, c Config) (Session, refreshToken) {
 	s.Previous = s.Current
 	rand.Read(s.Salt[:])
@@ -143,7 +145,7 @@ func (s Session) successor(presented refreshToken) refreshToken {
 	return presented
 }
 
-// verdict is what becomes of a refresh.
+// verdict is the decision about a refresh.
 type verdict uint8
 
 const (
@@ -160,11 +162,11 @@ const (
 // judge decides what becomes of a refresh token presented now.
 //
 // An old token that comes back is theft, of it or of what followed, and nobody can tell the thief from the shopper: the
-// session ends (RFC 9700 section 4.14.2). But a reply that was lost looks the same, and so do two tabs that refresh at
-// once. So for a few seconds after a rotation the token before it gets the very answer that was lost: not one more
-// branch of the family, so whoever else holds it is found out at the next refresh. A still older token that arrives in
-// those seconds is taken for a late duplicate and only refused. And a token that never was one of this session, for
-// session ids are no secret, ends nothing.
+// session ends (RFC 9700 section 4.14.2). One old token is spared: a reply that was lost looks the same, and so do two tabs
+// that refresh at once. So for a few seconds after a rotation the token before it gets the very answer that was lost: not
+// one more branch of the family, so whoever else holds it is found out at the next refresh. Nothing spares a still older
+// one, however soon it comes: a thief who refreshed every few seconds would be safe by it. A token that never was one of
+// this session, for session ids are no secret, ends nothing.
 func (s Session) judge(t refreshToken, now time.Time, window time.Duration) verdict {
 	secret := hashOf(t.secret[:])
 	switch {
@@ -174,11 +176,9 @@ func (s Session) judge(t refreshToken, now time.Time, window time.Duration) verd
 		return refuse
 	case s.Current.equals(secret):
 		return rotate
-	case now.Sub(s.RotatedAt) > window:
-		return revoke
-	case s.Previous.equals(secret):
+	case s.Previous.equals(secret) && now.Sub(s.RotatedAt) <= window:
 		return repeat
 	default:
-		return refuse
+		return revoke
 	}
 }

@@ -20,10 +20,11 @@ func (s *Service) Load(ctx context.Context) error {
 	}
 }
 
-// RevocationStep learns which sessions were ended elsewhere since the last step, and forgets some whose access tokens
-// have all expired. Run it at least twice a second, from one goroutine: a revocation is seen within a second. It returns
-// how many it learnt, and what Store returns.
+// RevocationStep learns which sessions were ended elsewhere since the last step, forgets some whose access tokens have all
+// expired, and ends the answers that have lost their right (see Watch). Run it at least twice a second, from one goroutine: a
+// revocation is seen within a second. It returns how many it learnt, and what Store returns.
 func (s *Service) RevocationStep(ctx context.Context) (did int, err error) {
+	defer s.rights.check(ctx)
 	now := s.clock.Now()
 	s.revoked.forget(now)
 	learnt, err := s.store.Revocations(ctx, s.cursor.Load(), now, revocationsPerStep)
@@ -37,8 +38,13 @@ func (s *Service) RevocationStep(ctx context.Context) (did int, err error) {
 	return len(learnt), nil
 }
 
-// CleanStep deletes sessions that have expired and revocations that no access token outlives: a bounded number, so run
-// it again while it returns more than zero. It returns what Store returns.
+// CleanStep deletes sessions and sign-ins to the console that have expired, and revocations that no access token outlives: a
+// bounded number, so run it again while it returns more than zero. It returns what Store returns.
 func (s *Service) CleanStep(ctx context.Context) (did int, err error) {
-	return s.store.DeleteEndedSessions(ctx, s.now(), deletionsPerStep)
+	did, err = s.store.DeleteEndedSessions(ctx, s.now(), deletionsPerStep)
+	if err != nil {
+		return did, err
+	}
+	consoles, err := s.store.DeleteEndedConsoles(ctx, s.now(), deletionsPerStep)
+	return did + consoles, err
 }

@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"net/http"
-	"net/url"
 	"path/filepath"
 	"time"
 
-	"github.com/tidegate/tidegate/api"
 	"github.com/tidegate/tidegate/internal/account"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -22,7 +19,7 @@ import (
 // newAccount reads the signing keys, making one where there is none, and returns the module, what signs without a
 // session, and what signs the tickets of queued orders.
 func (a *App) newAccount() (*account.Service, *account.Tokens, *account.Signer, error) {
-	ring, err := account.OpenKeyring(signingKeyPath(a.config, a.folder.path))
+	ring, err := account.OpenKeyring(signingKeyPath(a.config, a.folder.Path))
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -47,13 +44,14 @@ func (a *App) accountStore() (account.Store, error) {
 			a.log.Warn("sessions are lost with this Redis: set its appendonly to yes, or account.sessions to sql", "address", s.Address)
 		}
 	}
-	return sessionsInRedis{a.store, a.store, a.store, session.New(a.redis)}, nil
+	return sessionsInRedis{a.store, a.store, a.store, a.store, session.New(a.redis)}, nil
 }
 
 // sessionsInRedis is the database, but for the sessions.
 type sessionsInRedis struct {
 	account.CustomerStore
 	account.KeyStore
+	account.ConsoleStore
 	account.LogStore
 	account.SessionStore
 }
@@ -84,11 +82,11 @@ func (a *App) lacksKey(ctx context.Context) (bool, error) {
 	}
 }
 
-func signingKeyPath(c Config, folder string) string {
+func signingKeyPath(c Config, dir string) string {
 	if filepath.IsAbs(c.Account.SigningKeyFile) {
 		return c.Account.SigningKeyFile
 	}
-	return filepath.Join(folder, c.Account.SigningKeyFile)
+	return filepath.Join(dir, c.Account.SigningKeyFile)
 }
 
 // TestToken is an access token for a load test.
@@ -134,44 +132,4 @@ func TestTokens(c Config, customer string, count int, lifetime time.Duration, yi
 		}
 	}
 	return nil
-}
-
-// Key and CreatedKey are an admin key as it is listed, and as it is shown the one time that its secret is.
-type (
-	Key        = api.Key
-	CreatedKey = api.CreatedKey
-)
-
-// CreateKey makes an admin key. It returns fault.Invalid of the field name or roles, and what Call returns.
-func (s *Shop) CreateKey(ctx context.Context, name string, roles []string) (created CreatedKey, err error) {
-	input := api.KeyInput{Name: name, Roles: make([]api.Role, len(roles))}
-	for i, role := range roles {
-		input.Roles[i] = api.Role(role)
-	}
-	err = s.JSON(ctx, http.MethodPost, "/v1/admin/keys", input, &created)
-	return created, err
-}
-
-// Keys returns every admin key, revoked ones too, oldest first. It returns what Call returns.
-func (s *Shop) Keys(ctx context.Context) ([]Key, error) {
-	const pageMax = "200"
-	query := url.Values{"limit": {pageMax}}
-	all := []Key{}
-	for {
-		var page api.KeyPage
-		if err := s.JSON(ctx, http.MethodGet, "/v1/admin/keys?"+query.Encode(), nil, &page); err != nil {
-			return nil, err
-		}
-		all = append(all, page.Items...)
-		if page.NextCursor == "" {
-			return all, nil
-		}
-		query.Set("cursor", page.NextCursor)
-	}
-}
-
-// RevokeKey ends the admin key of the id. It returns fault.Invalid for what is no id, fault.NotFound for a key that is not
-// there, and what Call returns.
-func (s *Shop) RevokeKey(ctx context.Context, key string) error {
-	return s.JSON(ctx, http.MethodDelete, "/v1/admin/keys/"+url.PathEscape(key), nil, nil)
 }

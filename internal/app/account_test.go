@@ -4,13 +4,13 @@ import (
 	"errors"
 	"io/fs"
 	"math"
-	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/api"
 	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/adminclient"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
@@ -74,7 +74,7 @@ func TestTokensForALoadTest(t *testing.T) {
 }
 
 // onShop connects as a command does and hands fn the shop.
-func onShop(t *testing.T, c Config, target Target, fn func(*Shop)) {
+func onShop(t *testing.T, c Config, target adminclient.Target, fn func(*adminclient.Client)) {
 	t.Helper()
 	shop, err := Connect(t.Context(), c, Options{}, target)
 	if err != nil {
@@ -92,13 +92,13 @@ func TestKeysOnAFolderThatNobodyHolds(t *testing.T) {
 	if err := shop.Close(); err != nil {
 		t.Fatal(err)
 	}
-	var created CreatedKey
-	onShop(t, c, Target{}, func(shop *Shop) {
+	var created api.CreatedKey
+	onShop(t, c, adminclient.Target{}, func(shop *adminclient.Client) {
 		var err error
 		if created, err = shop.CreateKey(ctx, "warehouse", []string{"catalog", "orders"}); err != nil || created.Key == "" || len(created.Roles) != 2 {
 			t.Fatalf("CreateKey = %+v, %v", created, err)
 		}
-		if _, err := shop.CreateKey(ctx, "warehouse", []string{"king"}); !IsInvalid(err) || fault.As(err).Field != "roles" {
+		if _, err := shop.CreateKey(ctx, "warehouse", []string{"king"}); !adminclient.IsInvalid(err) || fault.As(err).Field != "roles" {
 			t.Errorf("a role that is none: %v", err)
 		}
 		listed, err := shop.Keys(ctx)
@@ -106,14 +106,14 @@ func TestKeysOnAFolderThatNobodyHolds(t *testing.T) {
 			t.Errorf("Keys = %+v, %v", listed, err)
 		}
 	})
-	onShop(t, c, Target{}, func(shop *Shop) {
+	onShop(t, c, adminclient.Target{}, func(shop *adminclient.Client) {
 		if err := shop.RevokeKey(ctx, created.Id.String()); err != nil {
 			t.Fatal(err)
 		}
 		if err := shop.RevokeKey(ctx, "12345"); !errors.Is(err, fault.NotFound) {
 			t.Errorf("revoking no key: %v", err)
 		}
-		if err := shop.RevokeKey(ctx, "../x"); !IsInvalid(err) {
+		if err := shop.RevokeKey(ctx, "../x"); !adminclient.IsInvalid(err) {
 			t.Errorf("revoking what is no id: %v", err)
 		}
 	})
@@ -128,36 +128,4 @@ func TestKeysOnAFolderThatNobodyHolds(t *testing.T) {
 	if admin, err := again.account.AuthenticateAdmin(ctx, again.localKey); err != nil || !admin.May(account.RoleAll) {
 		t.Errorf("the local key: %+v, %v", admin, err)
 	}
-}
-
-func TestKeysOfATarget(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.Header.Get("Authorization") != "Bearer tgk_1_x":
-			w.Header().Set("Content-Type", "application/problem+json")
-			w.WriteHeader(http.StatusUnauthorized)
-			_, _ = w.Write([]byte(`{"type":"x","title":"Sign in first","status":401,"code":"unauthenticated","number":4010,"detail":"No."}`))
-		case r.Method == http.MethodDelete:
-			w.WriteHeader(http.StatusNoContent)
-		case r.URL.Query().Get("cursor") == "":
-			_, _ = w.Write([]byte(`{"items":[{"id":"7","name":"a","roles":["all"],"created_at":"2026-11-27T12:00:00.000Z"}],"next_cursor":"i-7"}`))
-		default:
-			_, _ = w.Write([]byte(`{"items":[{"id":"8","name":"b","roles":["all"],"created_at":"2026-11-27T12:00:00.000Z"}]}`))
-		}
-	}))
-	defer server.Close()
-	onShop(t, DefaultConfig(), Target{URL: server.URL, AdminKey: "tgk_1_x"}, func(shop *Shop) {
-		listed, err := shop.Keys(t.Context())
-		if err != nil || len(listed) != 2 || listed[1].Id != 8 {
-			t.Errorf("Keys = %+v, %v", listed, err)
-		}
-		if err := shop.RevokeKey(t.Context(), "7"); err != nil {
-			t.Errorf("RevokeKey: %v", err)
-		}
-	})
-	onShop(t, DefaultConfig(), Target{URL: server.URL, AdminKey: "tgk_2_y"}, func(shop *Shop) {
-		if _, err := shop.Keys(t.Context()); !errors.Is(err, fault.Unauthenticated) {
-			t.Errorf("another key: %v", err)
-		}
-	})
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/app/loop"
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
@@ -25,14 +26,16 @@ const (
 	mostReadEvery   = time.Minute
 	warmEvery       = 5 * time.Second
 	checkpointEvery = time.Second
+	// placeEvery bounds how long orders go into a database that somebody has deleted or moved, and commands do not find the shop.
+	placeEvery = 500 * time.Millisecond
 	// commitEvery only matters where a wake was lost; commitRetryMax keeps a shopper's wait short while the disk is full.
 	commitEvery    = time.Second
 	commitRetryMax = 250 * time.Millisecond
 )
 
 // commitLoop drives the group commit, one of commitsAtOnce. It ends last, when what was accepted has been committed.
-func (a *App) commitLoop() loop {
-	return loop{name: "commit", every: commitEvery, wake: a.intake.Wake(), retryMax: commitRetryMax, step: a.intake.Step}
+func (a *App) commitLoop() loop.Loop {
+	return loop.Loop{Name: "commit", Every: commitEvery, Wake: a.intake.Wake(), RetryMax: commitRetryMax, Step: a.intake.Step}
 }
 
 // commitsAtOnce is how many group commits may be under way at once. SQLite has one writer. On MySQL one batch is inserted while
@@ -44,21 +47,6 @@ func (a *App) commitsAtOnce() int {
 	return 1
 }
 
-// loops lists what repeats in the background beside the group commit.
-func (a *App) loops() []loop {
-	s := &a.shop
-	return slices.Concat(a.paymentLoops(), a.busLoops(), a.consumerLoops(), a.queueLoops(), a.redisLoops(), a.gateLoops(), a.sharedLoops(),
-		a.alone(loop{name: "clean_sessions", every: cleanEvery, step: s.account.CleanStep}), []loop{
-			{name: "gate", every: a.followEvery(), wake: a.store.GateWake(), step: s.follower.Step},
-			{name: "sale_clock", every: saleClockEvery, step: s.sales.Step},
-			{name: "revocations", every: revocationEvery, step: s.account.RevocationStep},
-			{name: "most_read", every: mostReadEvery, step: onceAndRest(s.reader.SaveMostRead)},
-			{name: "forget_sales", every: cleanEvery, step: s.forgetSales},
-			{name: "checkpoint", every: checkpointEvery, step: a.store.CheckpointStep},
-			{name: "warm", every: warmEvery, step: a.warmer.step},
-		})
-}
-
 // followEvery is how often the gate looks for changes without being woken.
 func (a *App) followEvery() time.Duration {
 	if a.store.Shared() {
@@ -67,17 +55,9 @@ func (a *App) followEvery() time.Duration {
 	return followEvery
 }
 
-// onceAndRest makes a step that always has something to do wait for its time.
-func onceAndRest(step func(context.Context) (int, error)) func(context.Context) (int, error) {
-	return func(ctx context.Context) (int, error) {
-		_, err := step(ctx)
-		return 0, err
-	}
-}
-
-// refreshSale has the book read a sale anew after an event that changed it.
+// refreshSale refreshes the cached sale after an event that changed it.
 func (s *shop) refreshSale(ctx context.Context, changed id.Sale) error {
-	_, err := s.book.Refresh(ctx, changed)
+	_, err := s.saleCache.Refresh(ctx, changed)
 	return err
 }
 
@@ -93,7 +73,7 @@ func (s *shop) forgetSales(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	for _, loaded := range sales {
-		sl, err := s.book.Sale(ctx, loaded)
+		sl, err := s.saleCache.Sale(ctx, loaded)
 		if err != nil {
 			return dropped, err
 		}
@@ -112,10 +92,10 @@ const warmAhead = time.Minute
 
 // warmer puts the products of sales that are open or about to open in memory, once for each version of their terms.
 type warmer struct {
-	book   *sale.Book
-	reader *catalog.Reader
-	clock  clock.Clock
-	warmed map[id.Sale]int64 // the version that was warmed
+	saleCache *sale.Cache
+	reader    *catalog.Reader
+	clock     clock.Clock
+	warmed    map[id.Sale]int64 // the version that was warmed
 }
 
 // step warms what is due. One loop drives it.
@@ -123,7 +103,7 @@ func (w *warmer) step(ctx context.Context) (int, error) {
 	now := w.clock.Now()
 	open := map[id.Sale]int64{}
 	did := 0
-	for _, s := range w.book.Open() {
+	for _, s := range w.saleCache.Open() {
 		if s.StartsAt.Sub(now) > warmAhead {
 			continue
 		}
@@ -147,7 +127,7 @@ func (w *warmer) step(ctx context.Context) (int, error) {
 }
 
 // observe gives the metrics what they read at every scrape.
-func (a *App) observe() error {
+func (a *App) observe(context.Context) error {
 	s := &a.shop
 	if err := a.metrics.ObserveCaches(s.cacheCounts); err != nil {
 		return err
@@ -164,7 +144,13 @@ func (a *App) observe() error {
 	if err := a.metrics.ObserveExpiryLag(a.expiryLag); err != nil {
 		return err
 	}
-	if err := a.observeBus(); err != nil {
+	if err := a.events.Observe(a.metrics); err != nil {
+		return err
+	}
+	if err := a.metrics.ObserveCount("tidegate.clock.apart", "1 while the machine's clock shows another time, which is not followed yet.", a.clockJumped); err != nil {
+		return err
+	}
+	if err := a.metrics.ObserveCount("tidegate.store.conflicts", "Transactions that the database undid, and that were run again.", a.store.Conflicts); err != nil {
 		return err
 	}
 	return a.metrics.ObserveCount("tidegate.commit.waiting.orders", "Orders that wait for their commit or are in it.",
@@ -180,7 +166,7 @@ func (s *shop) cacheCounts(yield func(telemetry.CacheCounts)) {
 
 // saleLevels lists the levels of sales. General pools are left out: they are as many as the catalogue has SKUs.
 func (s *shop) saleLevels(yield func(sale, sku string, available int64)) {
-	s.gate.Levels(func(p inventory.Pool, available int64) {
+	s.gate.Availability(func(p inventory.Pool, available int64) {
 		if !p.Sale.IsZero() {
 			yield(p.Sale.String(), p.SKU.String(), available)
 		}

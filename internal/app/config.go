@@ -13,10 +13,14 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/adminclient"
+	"github.com/tidegate/tidegate/internal/app/eventbus"
+	"github.com/tidegate/tidegate/internal/app/node"
 	"github.com/tidegate/tidegate/internal/app/settings"
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/express"
 	"github.com/tidegate/tidegate/internal/httpapi"
+	"github.com/tidegate/tidegate/internal/kernel/encryption"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/notify"
@@ -48,18 +52,37 @@ type Config struct {
 	Orders   order.Config        `koanf:"orders"`
 	Payments payment.Config      `koanf:"payments"`
 	Sandbox  sandbox.Config      `koanf:"sandbox"`
-	Bus      BusConfig           `koanf:"bus"`
+	Bus      eventbus.Config     `koanf:"bus"`
 	Web      site.Config         `koanf:"web"`
 	Webhooks webhook.Config      `koanf:"webhooks"`
 	Notify   notify.Config       `koanf:"notify"`
 	Points   points.Config       `koanf:"points"`
+
+	Encryption EncryptionConfig `koanf:"encryption"`
+}
+
+// EncryptionConfig says where the keys are that encrypt the secrets in the database.
+type EncryptionConfig struct {
+	KeyFile string `koanf:"key_file" help:"file of the keys that encrypt secrets in the database, one a line: the first encrypts, all decrypt; made at the first start, beside the signing keys where empty; a relative path is inside the data folder"`
+	Keys    string `koanf:"keys" secret:"true" help:"the keys themselves, separated by commas, in the place of the file"`
+}
+
+// Validate returns what is wrong with the keys.
+func (c EncryptionConfig) Validate() error {
+	if c.Keys == "" {
+		return nil
+	}
+	if _, err := encryption.Parse(c.Keys); err != nil {
+		return fault.Bad("keys", "%s", err)
+	}
+	return nil
 }
 
 // ProcessConfig is what concerns the process itself.
 type ProcessConfig struct {
 	Node          int           `koanf:"node" help:"number of this process, 0 to 1023, part of every id it makes; -1: 0 where the process is alone with its SQLite file, else leased from the database, so that no two processes have one"`
 	ShutdownGrace time.Duration `koanf:"shutdown_grace" help:"how long a stop may take to finish what was accepted, 1s to 10m"`
-	// GCPercent and MemoryLimitMiB are for TuneMemory.
+	// GCPercent and MemoryLimitMiB are for memory.Tune.
 	GCPercent      int `koanf:"gc_percent" help:"garbage collected when the heap has grown by so many percent, and by 64 MiB at least, 50 to 1000; GOGC in the environment goes over it"`
 	MemoryLimitMiB int `koanf:"memory_limit_mib" help:"heap beyond which it is collected harder; 0 is half of the machine's memory, or of the container's; GOMEMLIMIT in the environment goes over it"`
 }
@@ -67,8 +90,8 @@ type ProcessConfig struct {
 // Validate returns every value that is out of range.
 func (c ProcessConfig) Validate() error {
 	var wrong []error
-	if c.Node < nodeLeased || c.Node > id.NodeMax {
-		wrong = append(wrong, fault.Bad("node", "a number from 0 to %d, or %d for one that is leased, not %d", id.NodeMax, nodeLeased, c.Node))
+	if c.Node < node.Leased || c.Node > id.NodeMax {
+		wrong = append(wrong, fault.Bad("node", "a number from 0 to %d, or %d for one that is leased, not %d", id.NodeMax, node.Leased, c.Node))
 	}
 	if c.ShutdownGrace < time.Second || c.ShutdownGrace > 10*time.Minute {
 		wrong = append(wrong, fault.Bad("shutdown_grace", "a duration from 1s to 10m, not %s", c.ShutdownGrace))
@@ -110,7 +133,7 @@ func (c Config) Validate() error {
 func DefaultConfig() Config {
 	return Config{
 		Data:     "./tidegate-data",
-		Process:  ProcessConfig{Node: nodeLeased, ShutdownGrace: 20 * time.Second, GCPercent: 50},
+		Process:  ProcessConfig{Node: node.Leased, ShutdownGrace: 20 * time.Second, GCPercent: 50},
 		Log:      telemetry.DefaultLogConfig(),
 		HTTP:     httpapi.DefaultConfig(),
 		Express:  express.DefaultConfig(),
@@ -123,7 +146,7 @@ func DefaultConfig() Config {
 		Orders:   order.DefaultConfig(),
 		Payments: payment.DefaultConfig(),
 		Sandbox:  sandbox.DefaultConfig(),
-		Bus:      BusConfig{Prefix: "tidegate", Replicas: 1, Partitions: 12, Retention: 7 * 24 * time.Hour},
+		Bus:      eventbus.Config{Prefix: "tidegate", Replicas: 1, Partitions: 12, Retention: 7 * 24 * time.Hour},
 		Web:      site.DefaultConfig(),
 		Webhooks: webhook.DefaultConfig(),
 		Notify:   notify.DefaultConfig(),
@@ -131,30 +154,33 @@ func DefaultConfig() Config {
 	}
 }
 
-// The environment variables that are no settings: the file, and how commands find a running shop.
-const (
-	EnvConfig   = settings.EnvPrefix + "CONFIG"
-	EnvTarget   = settings.EnvPrefix + "TARGET"
-	EnvAdminKey = settings.EnvPrefix + "ADMIN_KEY"
-)
+// EnvConfig is the environment variable that names the configuration file.
+const EnvConfig = settings.EnvPrefix + "CONFIG"
 
-// LoadConfig lays the file (none where empty), the environment and the flags over the defaults. It returns
-// settings.Problems where anything is wrong.
-func LoadConfig(file string, env []string, flags map[string]string) (Config, *settings.Tree, error) {
-	from := settings.Sources{
-		File: file, Env: env, EnvOthers: []string{EnvConfig, EnvTarget, EnvAdminKey}, Flags: flags,
-	}
-	if file != "" {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return Config{}, nil, fmt.Errorf("the configuration file cannot be read: %w", err)
-		}
-		from.Text = text
-	}
+// LoadConfig lays the sources over the defaults. It returns settings.Problems where anything is wrong.
+func LoadConfig(from settings.Sources) (Config, *settings.Tree, error) {
 	return settings.Load(DefaultConfig(), from)
 }
 
-// NewLogger returns the process's log as the configuration asks for it. terminal says whether w is one.
-func NewLogger(w io.Writer, c Config, terminal bool) *slog.Logger {
-	return telemetry.NewLogger(w, c.Log, terminal)
+// ReadSources returns what lies over the defaults: the file (none where empty), the environment and the flags. It returns an error where the
+// file cannot be read.
+func ReadSources(file string, env []string, flags map[string]string) (settings.Sources, error) {
+	from := settings.Sources{
+		File: file, Env: env, EnvOthers: []string{EnvConfig, adminclient.EnvTarget, adminclient.EnvAdminKey}, Flags: flags,
+	}
+	if file == "" {
+		return from, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return from, fmt.Errorf("the configuration file cannot be read: %w", err)
+	}
+	from.Text = text
+	return from, nil
+}
+
+// NewLogger returns the process's log as the configuration asks for it, and its level, for Options. terminal says whether w is one.
+func NewLogger(w io.Writer, c Config, terminal bool) (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	return telemetry.NewLogger(w, c.Log, level, terminal), level
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/app/folder"
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -59,12 +60,12 @@ func (a *App) Demo() *Demo { return a.demo }
 // customer, an admin key, and a sale that opens soon.
 func (a *App) setUpDemo(ctx context.Context) error {
 	var state demoState
-	if _, err := readJSON(a.folder.path, demoFile, &state); err != nil {
+	if _, err := folder.ReadJSON(a.folder.Path, folder.DemoFile, &state); err != nil {
 		return err
 	}
-	save := func() error { return a.folder.writeJSON(demoFile, state) }
+	save := func() error { return a.folder.WriteJSON(folder.DemoFile, state) }
 	for _, step := range []func(context.Context, *demoState, func() error) error{a.demoCatalogue, a.demoCustomer, a.demoKey} {
-		if err := step(ctx, &state, save); err != nil {
+		if err := patiently(ctx, func() error { return step(ctx, &state, save) }); err != nil {
 			return err
 		}
 	}
@@ -74,6 +75,24 @@ func (a *App) setUpDemo(ctx context.Context) error {
 	}
 	a.demo = &Demo{Email: state.Email, Password: state.Password, AdminKey: state.AdminKey, Sale: *s}
 	return nil
+}
+
+// demoPatience is how long the demonstration waits for a database that is too slow for a part of it.
+const demoPatience = 2 * time.Minute
+
+// patiently repeats a part of the demonstration while the database is too busy for it. Every part goes on where it was.
+func patiently(ctx context.Context, part func() error) error {
+	for until := time.Now().Add(demoPatience); ; {
+		err := part()
+		if code := fault.CodeOf(err); code != fault.TimedOut && code != fault.StoreUnavailable || time.Now().After(until) {
+			return err
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // demoCatalogue loads the demo catalogue and its stock into a shop that has no products.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/app/folder"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/sale"
 )
@@ -53,7 +54,7 @@ func TestADemoGoesOnWhereItWas(t *testing.T) {
 			}
 		}
 	})
-	if info, err := os.Stat(c.Data + "/" + demoFile); err != nil || info.Mode().Perm() != 0o600 {
+	if info, err := os.Stat(c.Data + "/" + folder.DemoFile); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("demo.json: %v, %v", info, err)
 	}
 
@@ -70,7 +71,7 @@ func TestADemoGoesOnWhereItWas(t *testing.T) {
 
 	// The sale is over, the credentials are lost, and the process died while it loaded.
 	now.Advance(demoLasts)
-	if err := os.WriteFile(c.Data+"/"+demoFile, []byte(`{"loading": true}`), 0o600); err != nil {
+	if err := os.WriteFile(c.Data+"/"+folder.DemoFile, []byte(`{"loading": true}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	demoOn(t, c, now, func(a *App) {

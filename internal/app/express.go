@@ -20,7 +20,7 @@ func (a *App) expressLane() *express.Server {
 		Orders:   a.countedOrders(),
 		Sales:    a.sales,
 		Products: a.reader,
-		Levels:   a.gate,
+		Levels:   a.levels,
 		Clock:    a.clock,
 		Log:      a.log,
 		Config:   a.config.Express,
@@ -28,9 +28,9 @@ func (a *App) expressLane() *express.Server {
 			HeaderTimeout: c.HeaderTimeout, ReadTimeout: c.ReadTimeout, WriteTimeout: c.WriteTimeout, IdleTimeout: c.IdleTimeout,
 			HeaderBytesMax: c.HeaderBytesMax,
 		},
-		Requests: a.requests,
-		Proxies:  a.proxies,
-		Record:   func(method, pattern string) express.Recorder { return a.metrics.Route(method, pattern) },
+		Admission: a.admission,
+		Proxies:   a.proxies,
+		Record:    func(method, pattern string) express.Recorder { return a.metrics.Route(method, pattern) },
 	})
 }
 
@@ -51,7 +51,7 @@ type doors struct {
 
 // open starts the public listeners and returns them with their addresses. Close them also on an error.
 func (a *App) open(failed chan<- error) (d doors, at Addresses, err error) {
-	if d.main, at.Public, err = a.listen("http.address", a.config.HTTP.Address, a.config.HTTP.ConnectionsMax, a.publicServer(), failed); err != nil {
+	if d.main, at.Public, err = a.listen("http.address", a.config.HTTP.Address, a.config.HTTP.ConnectionsMax, a.connections, a.publicServer(), failed); err != nil {
 		return d, at, err
 	}
 	address := a.config.Express.Address
@@ -64,7 +64,7 @@ func (a *App) open(failed chan<- error) (d doors, at Addresses, err error) {
 	}
 	d.express, at.Express = a.expressLane(), baseAddress(l.Addr())
 	go func() {
-		if err := d.express.Serve(listener.New(l)); err != nil {
+		if err := d.express.Serve(listener.New(a.perClient(l, a.connections))); err != nil {
 			failed <- err
 		}
 	}()

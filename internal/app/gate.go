@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/app/loop"
 	"github.com/tidegate/tidegate/internal/audit"
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -23,10 +24,10 @@ type gateway interface {
 	Drop(ctx context.Context, s id.Sale) error
 }
 
-// newGate makes the gate: in Redis where there is one.
-func (a *App) newGate() error {
+// openGate makes the gate: in Redis where there is one.
+func (a *App) openGate(context.Context) error {
 	if a.redis == nil {
-		a.gate = inventory.NewMemory()
+		a.gate = inventory.NewMemoryGate()
 		return nil
 	}
 	tracking, err := a.redis.Tracking()
@@ -34,11 +35,14 @@ func (a *App) newGate() error {
 		return err
 	}
 	a.tracking = tracking
-	a.front = gate.NewFront(gate.New(gate.Parts{
+	parts := gate.Parts{
 		Client: a.redis, Tracking: tracking, Store: a.store, Log: a.log, Config: a.config.Gate,
 		Prefix: a.redis.Key("gate"), Holder: a.holder(), Cluster: a.config.Redis.Cluster,
-		Drained: a.quietQueue, Refuse: a.refuseLost,
-	}))
+	}
+	if a.hasQueue() { // else a rebuild has no queue to wait for
+		parts.Drained, parts.RefuseOrphans = a.quietQueue, a.refuseLost
+	}
+	a.front = gate.NewFallbackGate(gate.New(parts))
 	a.gate = a.front
 	return nil
 }
@@ -57,16 +61,19 @@ const (
 )
 
 // gateLoops drive a gate in Redis; none where it is in memory.
-func (a *App) gateLoops() []loop {
+func (a *App) gateLoops() []loop.Loop {
 	if a.front == nil {
 		return nil
 	}
-	return []loop{
-		{name: "gate_look", every: gateLookEvery, wake: a.front.Wake(), retryMax: gateRetryMax, step: a.front.Step},
-		{name: "gate_give_back", every: gateBackEvery, wake: a.front.GiveBackWake(), retryMax: gateRetryMax, step: a.front.GiveBackStep},
-		{name: "gate_keep", every: gate.KeepEvery, step: a.front.KeepStep},
-		{name: "gate_confirm", every: gateConfirmEvery, retryMax: gateRetryMax, step: a.front.ConfirmStep},
-		{name: "gate_sweep", every: gateSweepEvery, step: a.front.SweepStep},
+	return []loop.Loop{
+		{Name: "refusal_fence", Every: gateLookEvery, Step: a.orders.FenceStep},
+		{Name: "gate_epoch", Every: gate.EpochEvery, Wake: a.front.EpochWake(), RetryMax: gate.EpochEvery, Step: a.front.EpochStep},
+		{Name: "gate_look", Every: gateLookEvery, Wake: a.front.Wake(), RetryMax: gateRetryMax, Step: a.front.Step},
+		{Name: "gate_release", Every: gateBackEvery, Wake: a.front.ReleaseWake(), RetryMax: gateRetryMax, Step: a.front.ReleaseStep},
+		{Name: "gate_stock", Every: gateStockEvery, RetryMax: gateStockEvery, Step: a.left.(*levels).step},
+		{Name: "gate_keep", Every: gate.LeaseRenewEvery, Step: a.front.LeaseStep},
+		{Name: "gate_confirm", Every: gateConfirmEvery, RetryMax: gateRetryMax, Step: a.front.ConfirmStep},
+		{Name: "gate_sweep", Every: gateSweepEvery, Step: a.front.SweepStep},
 	}
 }
 
@@ -82,9 +89,10 @@ func (a *App) observeGate() error {
 		return 0
 	}
 	return errors.Join(
-		a.metrics.ObserveCount("tidegate.gate.trusted", "1 where the gate in Redis is asked, 0 where orders go on by the database's guard alone.", trusted),
-		a.metrics.ObserveCount("tidegate.gate.unguarded.orders", "Orders under way by the database's guard alone.",
-			func() int64 { return int64(a.front.Unguarded()) }),
+		a.metrics.ObserveCount("tidegate.gate.trusted", "1 while the gate in Redis is in use, 0 while orders bypass it.", trusted),
+		a.metrics.ObserveCount("tidegate.gate.bypassing.orders", "Pending orders that bypass the gate: only the database decides them.",
+			func() int64 { return int64(a.front.BypassingOrders()) }),
+		a.metrics.ObserveCount("tidegate.gate.closings", "How often this process has closed the gate for all processes because it could not reach Redis.", a.front.Closings),
 	)
 }
 
@@ -93,11 +101,11 @@ func (s *shop) loadGate(ctx context.Context) error {
 	if s.front == nil {
 		return s.follower.Load(ctx)
 	}
-	position, err := s.front.Open(ctx)
+	position, err := s.front.AwaitTrusted(ctx)
 	if err != nil {
 		return fmt.Errorf("the gate in Redis cannot be loaded: %w", err)
 	}
-	s.follower.Follow(position)
+	s.follower.StartAt(position)
 	return nil
 }
 
@@ -111,12 +119,12 @@ func (a *App) gateCheck() audit.Gate {
 
 // sharedCheck compares a gate in Redis with the database.
 type sharedCheck struct {
-	*gate.Front
+	*gate.FallbackGate
 	app *App
 }
 
 // Load implements audit.Gate. It rebuilds the gate in a new epoch, beside orders that are under way in any process.
-func (g sharedCheck) Load(ctx context.Context) error { return g.Renew(ctx) }
+func (g sharedCheck) Load(ctx context.Context) error { return g.Rebuild(ctx) }
 
 // Compare implements audit.Gate.
 func (g sharedCheck) Compare(ctx context.Context) ([]inventory.Difference, bool, error) {
@@ -145,7 +153,7 @@ const (
 func (g gateCheck) Load(ctx context.Context) error {
 	for range loadTries {
 		var err error
-		done := g.orders.WhileQuiet(func() bool {
+		done := g.orders.WithPlacementPaused(func() bool {
 			if g.app.underWay() > 0 || !g.app.quietQueue(ctx) {
 				return false
 			}
@@ -155,7 +163,7 @@ func (g gateCheck) Load(ctx context.Context) error {
 		if done {
 			return err
 		}
-		if rest(ctx, loadPause, nil); ctx.Err() != nil {
+		if loop.Rest(ctx, loadPause, nil); ctx.Err() != nil {
 			break
 		}
 	}

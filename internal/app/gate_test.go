@@ -60,7 +60,7 @@ func TestGateIsRebuiltBesideOrders(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
-	level, _ := a.gate.Level(inventory.Pool{Sale: drop, SKU: sku})
+	level, _ := a.gate.Available(inventory.Pool{Sale: drop, SKU: sku})
 	if want := int64(units - shoppers*each); level != want {
 		t.Errorf("after %d rebuilds %d units are available at the gate, want %d", rebuilds, level, want)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/internal/order"
 	"github.com/tidegate/tidegate/internal/wire"
 	"github.com/tidegate/tidegate/test/engine"
@@ -96,15 +97,15 @@ func TestLanesAgree(t *testing.T) {
 		{"malformed in chunks", ask{body: `{"lines":[`, chunk: true}, 400},
 		{"only a space", ask{body: " "}, 400},
 		{"an unknown field", ask{body: `{"lines":[],"coupon":"X"}`}, 400},
-		{"a price from the client", ask{body: `{"lines":[{"sku_id":"1","units":1,"unit_price":1}]}`}, 400},
-		{"a wrong type", ask{body: `{"lines":[{"sku_id":1,"units":1}]}`}, 400},
+		{"a price from the client", ask{body: `{"lines":[{"sku_id":"1","quantity":1,"unit_price":1}]}`}, 400},
+		{"a wrong type", ask{body: `{"lines":[{"sku_id":1,"quantity":1}]}`}, 400},
 		{"a field twice", ask{body: `{"lines":[],"lines":[]}`}, 400},
 		{"two values", ask{body: l.units(1) + l.units(1)}, 400},
 		{"null", ask{body: `{"lines":null}`}, 400},
 		{"no lines", ask{body: `{"lines":[]}`}, 422},
 		{"no units", ask{body: l.units(0)}, 422},
 		{"too many units", ask{body: l.units(1001)}, 422},
-		{"another SKU", ask{body: `{"lines":[{"sku_id":"5","units":1}]}`}, 422},
+		{"another SKU", ask{body: `{"lines":[{"sku_id":"5","quantity":1}]}`}, 422},
 		{"more than there is", ask{body: l.units(51)}, 409},
 		{"in a draft", ask{sale: "draft"}, 404},
 		{"before it opens", ask{sale: "scheduled"}, 409},
@@ -210,15 +211,12 @@ func TestLanesQueueAlike(t *testing.T) {
 			t.Errorf("%+v, want queued with a ticket", made)
 		}
 	}
-	followed := l.send(0, "GET", fmt.Appendf(nil, "GET /v1/orders/%s?wait=20s&ticket=%s HTTP/1.1\r\nHost: shop.test\r\nAuthorization: Bearer %s\r\n\r\n",
-		made.ID, made.Ticket, l.token(100)))
-	if followed.Status != 200 || !strings.Contains(followed.Body, `"status":"pending"`) {
-		t.Errorf("the ticket says %d: %s", followed.Status, followed.Body)
-	}
+	await.Value(t, "the ticket says that the order is pending", func() said {
+		return l.send(0, "GET", fmt.Appendf(nil, "GET /v1/orders/%s?wait=20s&ticket=%s HTTP/1.1\r\nHost: shop.test\r\nAuthorization: Bearer %s\r\n\r\n",
+			made.ID, made.Ticket, l.token(100)))
+	}, func(s said) bool { return s.Status == 200 && strings.Contains(s.Body, `"status":"pending"`) })
 	for _, again := range []ask{a, b} { // each is repeated on both lanes
-		for deadline := time.Now().Add(20 * time.Second); l.send(0, "POST", l.raw(again)).Status == 202 && time.Now().Before(deadline); {
-			time.Sleep(5 * time.Millisecond)
-		}
+		await.Until(t, "the key's order is decided", func() bool { return l.send(0, "POST", l.raw(again)).Status != 202 })
 		if got := l.both(t, again, again); got.Status != 201 || got.Header["Idempotent-Replayed"] != "true" {
 			t.Errorf("not repeated: %+v", got)
 		}

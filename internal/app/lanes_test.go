@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
@@ -43,26 +44,21 @@ var laneNames = [2]string{"main", "express"}
 
 func newLanes(t *testing.T, change ...func(*Config)) *lanes {
 	t.Helper()
-	c := testConfig(t)
-	c.Express.Address = "127.0.0.1:0"
-	for _, f := range change {
-		f(&c)
-	}
 	l := &lanes{t: t, clock: clock.NewManual(time.Date(2026, 11, 27, 19, 0, 0, 0, time.UTC)), sales: map[string]id.Sale{}}
-	a, err := New(t.Context(), c, Options{Clock: l.clock})
-	noError(t, err)
-	l.app = a
-	at, stop := running(t, a)
-	t.Cleanup(func() {
-		noError(t, stop())
-		noError(t, a.Close())
-	})
-	l.at = [2]string{strings.TrimPrefix(at.Public, "http://"), strings.TrimPrefix(at.Express, "http://")}
-	ring, err := account.ReadKeyring(signingKeyPath(c, c.Data))
-	noError(t, err)
-	l.tokens = account.NewTokens(ring, c.Account, l.clock)
-	l.stock()
+	a, at := opened(t, Options{Clock: l.clock}, change...)
+	l.adopt(a, at)
 	return l
+}
+
+// adopt has the lanes be those of a shop that runs.
+func (l *lanes) adopt(a *App, at Addresses) {
+	t := l.t
+	l.app = a
+	l.at = [2]string{strings.TrimPrefix(at.Public, "http://"), strings.TrimPrefix(at.Express, "http://")}
+	ring, err := account.ReadKeyring(signingKeyPath(a.config, a.config.Data))
+	noError(t, err)
+	l.tokens = account.NewTokens(ring, a.config.Account, l.clock)
+	l.stock()
 }
 
 func noError(t *testing.T, err error) {
@@ -133,26 +129,22 @@ func (l *lanes) stock() {
 // opened waits until the clock has opened a sale.
 func (l *lanes) opened(s id.Sale) {
 	l.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if got, err := l.app.sales.Sale(l.t.Context(), s); err == nil && got.Status == sale.Live {
-			return
-		}
-	}
-	l.t.Fatal("the sale does not open")
+	await.Equal(l.t, "the sale opens", sale.Live, func() sale.Status {
+		got, err := l.app.sales.Sale(l.t.Context(), s)
+		noError(l.t, err)
+		return got.Status
+	})
 }
 
-// settle waits until the gate and the book say what the database says, so that both lanes are asked the same shop.
+// settle waits until the gate and the sale cache agree with the database, so that both lanes are asked the same shop.
 func (l *lanes) settle() {
 	l.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		left, loaded := l.app.gate.Level(inventory.Pool{Sale: l.sales["live"], SKU: l.sku})
-		short, _ := l.app.gate.Level(inventory.Pool{Sale: l.sales["short"], SKU: l.sku})
+	await.Until(l.t, "the gate follows", func() bool {
+		left, loaded := l.app.gate.Available(inventory.Pool{Sale: l.sales["live"], SKU: l.sku})
+		short, _ := l.app.gate.Available(inventory.Pool{Sale: l.sales["short"], SKU: l.sku})
 		paused, err := l.app.sales.Published(l.t.Context(), l.sales["paused"])
-		if loaded && left == 50 && short == 1 && err == nil && paused.Status == sale.Paused {
-			return
-		}
-	}
-	l.t.Fatal("the gate does not follow")
+		return loaded && left == 50 && short == 1 && err == nil && paused.Status == sale.Paused
+	})
 }
 
 func (l *lanes) token(customer id.Customer) string {
@@ -224,7 +216,7 @@ func or(s, fallback string) string {
 }
 
 func (l *lanes) units(n int) string {
-	return fmt.Sprintf(`{"lines":[{"sku_id":"%s","units":%d}]}`, l.sku, n)
+	return fmt.Sprintf(`{"lines":[{"sku_id":"%s","quantity":%d}]}`, l.sku, n)
 }
 
 // said is what the lanes are compared by.
@@ -246,7 +238,7 @@ func (l *lanes) send(lane int, method string, raw []byte) said {
 	c, err := net.Dial("tcp", l.at[lane])
 	noError(l.t, err)
 	defer func() { _ = c.Close() }()
-	noError(l.t, c.SetDeadline(time.Now().Add(20*time.Second)))
+	noError(l.t, c.SetDeadline(time.Now().Add(await.Max)))
 	_, _ = c.Write(raw) // a lane may answer and close before it has read all
 	r := bufio.NewReader(c)
 	answer, err := http.ReadResponse(r, &http.Request{Method: method})

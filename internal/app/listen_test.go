@@ -6,12 +6,14 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/tidegate/tidegate/internal/admission/limit"
 )
 
 // TestConnectionsMax: a connection over the limit is served as soon as another one ends, and not before.
 func TestConnectionsMax(t *testing.T) {
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })}
-	server, base, err := new(App).listen("test", "127.0.0.1:0", 1, server, make(chan error, 1))
+	server, base, err := new(App).listen("test", "127.0.0.1:0", 1, limit.NewHeld(0), server, make(chan error, 1))
 	if err != nil {
 		t.Fatal(err)
 	}

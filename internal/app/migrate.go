@@ -6,20 +6,21 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/tidegate/tidegate/internal/app/folder"
 	"github.com/tidegate/tidegate/internal/store"
 )
 
 // Schema says where a database's schema stands: its version, and the newest that this binary knows.
 type Schema = store.Schema
 
-// MigrateStatus reads the schema's version of the database in the data folder. It returns a *HeldError where a process
+// MigrateStatus reads the schema's version of the database in the data folder. It returns a *folder.HeldError where a process
 // holds the folder, and an error where there is no shop in it.
 func MigrateStatus(ctx context.Context, c Config) (Schema, error) {
 	return onDatabase(ctx, c, false, func(s *store.Store) (Schema, error) { return s.Schema(ctx) })
 }
 
 // MigrateUp brings the schema to the newest version and returns where it stood before and stands now. It creates the
-// folder and the database where they are missing. It returns a *HeldError where a process holds the folder.
+// folder and the database where they are missing. It returns a *folder.HeldError where a process holds the folder.
 func MigrateUp(ctx context.Context, c Config) (before, after Schema, err error) {
 	after, err = onDatabase(ctx, c, true, func(s *store.Store) (Schema, error) {
 		var now Schema
@@ -37,14 +38,16 @@ func onDatabase[T any](ctx context.Context, c Config, create bool, fn func(*stor
 			return out, err
 		}
 	}
+	dir := c.Data
 	if c.Store.Primary == "" {
-		f, err := holdFolder(c.Data)
+		f, err := folder.Hold(c.Data)
 		if err != nil {
 			return out, err
 		}
 		defer func() { err = errors.Join(err, f.Close()) }()
+		dir = f.Path
 	}
-	s, err := store.Open(ctx, storeConfig(c, c.Data))
+	s, err := openDatabase(ctx, c, dir)
 	if err != nil {
 		return out, err
 	}

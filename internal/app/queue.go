@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/app/eventbus"
+	"github.com/tidegate/tidegate/internal/app/loop"
 	"github.com/tidegate/tidegate/internal/bus"
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -31,12 +33,12 @@ type queueing struct {
 // newQueue opens the queue where the configuration names a broker. It is opened whatever orders.intake says: what an earlier
 // process has queued is settled also by one that takes orders directly.
 func (a *App) newQueue(ctx context.Context) error {
-	if err := a.checkBroker(); err != nil || a.config.Bus.Address == "" {
+	if err := a.checkBroker(); err != nil || !a.hasQueue() {
 		return err
 	}
 	var err error
 	q, s := &a.queue, &a.shop
-	if q.log, err = a.openBroker(ctx, []bus.Topic{{Name: bus.Intents, Groups: []bus.Group{intents}}}); err != nil {
+	if q.log, err = eventbus.OpenBroker(ctx, a.config.Bus, a.store, a.log, []bus.Topic{{Name: bus.Intents, Groups: []bus.Group{intents}}}); err != nil {
 		return err
 	}
 	observer, err := a.metrics.Queue()
@@ -51,7 +53,7 @@ func (a *App) newQueue(ctx context.Context) error {
 		Log: intentLog{q.log}, Committer: s.intake, Gate: s.gate, Store: a.store, Clock: a.clock, Mint: a.mint, Config: a.config.Orders,
 		Observer: observer,
 	})
-	q.worker = queue.NewWorker(q.intake, s.book)
+	q.worker = queue.NewWorker(q.intake, s.saleCache)
 	return nil
 }
 
@@ -83,6 +85,17 @@ func (l intentLog) Append(ctx context.Context, number int64, body []byte, at tim
 	return err
 }
 
+// reclaim has what a process that died had in hand delivered again, where its broker would wait for that process: others hear of its
+// death by the connection.
+func (l intentLog) reclaim(ctx context.Context) error {
+	if b, waits := l.bus.(interface {
+		Reclaim(ctx context.Context, topic, group string) error
+	}); waits {
+		return b.Reclaim(ctx, bus.Intents, intents.Name)
+	}
+	return nil
+}
+
 // Waiting implements queue.Log.
 func (l intentLog) Waiting(ctx context.Context) (int64, error) {
 	left, err := l.bus.Backlog(ctx, bus.Intents, intents.Name)
@@ -95,15 +108,15 @@ func (a *App) settleIntents(ctx context.Context, batch []bus.Delivery) error {
 	for i, d := range batch {
 		messages[i] = d.Payload
 	}
-	switch err := a.queue.worker.Settle(ctx, messages); {
+	switch err := a.queue.worker.Process(ctx, messages); {
 	case err == nil:
 		return nil
 	case errors.Is(err, queue.ErrMalformed) && len(batch) == 1:
-		return bus.Poison(err)
+		return bus.Permanent(err)
 	case errors.Is(err, queue.ErrMalformed):
 		return err // the batch is cut, until the message stands alone
 	default:
-		return bus.NotNow(err)
+		return bus.RetryLater(err)
 	}
 }
 
@@ -121,26 +134,26 @@ const (
 )
 
 // appendingLoops drive the appends; they end with the group commit, after everything that was taken is kept.
-func (a *App) appendingLoops() []loop {
+func (a *App) appendingLoops() []loop.Loop {
 	if a.queue.intake == nil {
 		return nil
 	}
-	var all []loop
+	var all []loop.Loop
 	for n := range appendLoops {
-		all = append(all, loop{
-			name: fmt.Sprintf("append_%d", n+1), every: appendEvery, wake: a.queue.intake.Wake(), retryMax: appendRetryMax, step: a.queue.intake.AppendStep,
+		all = append(all, loop.Loop{
+			Name: fmt.Sprintf("append_%d", n+1), Every: appendEvery, Wake: a.queue.intake.Wake(), RetryMax: appendRetryMax, Step: a.queue.intake.AppendStep,
 		})
 	}
 	return all
 }
 
-func (a *App) queueLoops() []loop {
+func (a *App) queueLoops() []loop.Loop {
 	if a.queue.intake == nil {
 		return nil
 	}
-	return []loop{
-		{name: "look_for_fates", every: fatesEvery, step: a.queue.intake.LookStep},
-		{name: "switch_intake", every: switchEvery, step: a.queue.intake.SwitchStep},
+	return []loop.Loop{
+		{Name: "look_for_fates", Every: fatesEvery, Step: loop.OnceAndRest(a.queue.intake.PollStep)},
+		{Name: "switch_intake", Every: switchEvery, Step: a.queue.intake.SwitchStep},
 	}
 }
 
@@ -186,20 +199,25 @@ func (a *App) loadSettled(ctx context.Context) error {
 		return a.load(ctx)
 	}
 	a.log.InfoContext(ctx, "orders that were queued are settled first", "messages", left)
-	if err := a.book.Load(ctx); err != nil { // whether a sale is still open
+	if a.front == nil { // this process is alone, and its doors are shut until the last of them is settled
+		if err := log.reclaim(ctx); err != nil {
+			return err
+		}
+	}
+	if err := a.saleCache.Load(ctx); err != nil { // whether a sale is still open
 		return err
 	}
 	commits := a.newLoops()
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
-	commits.start(working, a.commitLoop())
+	commits.Start(working, a.commitLoop())
 	settling := a.startSettling(ctx)
 	defer func() {
 		settling.end()
 		stop()
-		commits.wait()
+		commits.Wait()
 	}()
 	for a.front == nil && left > 0 {
-		if rest(ctx, fatesEvery, nil); ctx.Err() != nil {
+		if loop.Rest(ctx, fatesEvery, nil); ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if left, err = log.Waiting(ctx); err != nil {
@@ -216,14 +234,17 @@ func (a *App) keepQueued(grace context.Context) {
 		return
 	}
 	a.queue.intake.Close()
-	for a.queue.intake.Unkept() > 0 && grace.Err() == nil {
-		rest(grace, drainEvery, nil)
+	for a.queue.intake.Unappended() > 0 && grace.Err() == nil {
+		loop.Rest(grace, drainEvery, nil)
 	}
 }
 
+// hasQueue reports whether orders may go through a queue: there is a broker.
+func (a *App) hasQueue() bool { return a.config.Bus.Address != "" }
+
 // quietQueue reports whether nothing is queued, by any process.
 func (a *App) quietQueue(ctx context.Context) bool {
-	if a.queue.intake == nil {
+	if !a.hasQueue() {
 		return true
 	}
 	left, err := intentLog{a.queue.log}.Waiting(ctx)
@@ -237,11 +258,11 @@ const refuseMax = 100
 // it had appended the intents. Nothing is certain while this process has an intent that the broker has not confirmed, or a
 // message of intents is a dead letter that may be replayed. A process that was paused beyond every patience may append one
 // still: it meets its refusal.
-func (a *App) refuseLost(ctx context.Context, lost []inventory.Lost) ([]id.Order, error) {
-	if a.queue.intake == nil || a.queue.intake.Unkept() > 0 {
+func (a *App) refuseLost(ctx context.Context, lost []inventory.OrphanedReservation) ([]id.Order, error) {
+	if a.queue.intake.Unappended() > 0 {
 		return nil, nil
 	}
-	dead, err := a.store.Letters(ctx, intents.Name, 0, 1)
+	dead, err := a.store.DeadLetters(ctx, intents.Name, 0, 1)
 	if err != nil || len(dead) > 0 {
 		return nil, err
 	}
@@ -258,4 +279,12 @@ func (a *App) refuseLost(ctx context.Context, lost []inventory.Lost) ([]id.Order
 		}
 	}
 	return refused, nil
+}
+
+// checkBroker refuses an intake that needs a broker where there is none.
+func (a *App) checkBroker() error {
+	if a.config.Bus.Address == "" && a.config.Orders.Intake != "direct" {
+		return fmt.Errorf("orders.intake %s needs a broker to keep what is queued: set bus.address to one, or orders.intake to direct", a.config.Orders.Intake)
+	}
+	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/app/loop"
+	"github.com/tidegate/tidegate/internal/app/ops"
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/redis"
 	"github.com/tidegate/tidegate/internal/redis/cache"
@@ -39,13 +41,13 @@ func (a *App) connectRedis(ctx context.Context) (err error) {
 }
 
 // aids lists what the shop works without, slower, for /readyz to tell.
-func (a *App) aids() []check {
-	var all []check
+func (a *App) aids() []ops.Check {
+	all := []ops.Check{{Name: "clock", Ask: a.checkClock}}
 	if a.redis != nil {
-		all = append(all, check{"redis", a.redis.Ping})
+		all = append(all, ops.Check{Name: "redis", Ask: a.redis.Ping})
 	}
 	a.store.Replicas(func(address string, _ bool) {
-		all = append(all, check{"replica " + address, func(context.Context) error { return a.replicaUsed(address) }})
+		all = append(all, ops.Check{Name: "replica " + address, Ask: func(context.Context) error { return a.replicaUsed(address) }})
 	})
 	return all
 }
@@ -83,14 +85,13 @@ func (a *App) listenForChanges(ctx context.Context) error {
 }
 
 // redisLoops lists what repeats where there is a Redis.
-func (a *App) redisLoops() []loop {
+func (a *App) redisLoops() []loop.Loop {
 	if a.cache == nil {
 		return nil
 	}
-	return []loop{
-		{name: "cache_watch", every: watchEvery, wake: a.cache.WatchWake(), retryMax: watchEvery, step: onceAndRest(a.cache.WatchStep)},
-		{name: "limits", every: settleEvery, retryMax: time.Second, step: onceAndRest(a.requests.SettleStep)},
-		{name: "cache_tell", every: tellEvery, wake: a.reader.TellWake(), retryMax: time.Second, step: onceAndRest(a.reader.TellStep)},
+	return []loop.Loop{
+		{Name: "cache_watch", Every: watchEvery, Wake: a.cache.WatchWake(), RetryMax: watchEvery, Step: loop.OnceAndRest(a.cache.WatchStep)},
+		{Name: "cache_tell", Every: tellEvery, Wake: a.reader.TellWake(), RetryMax: time.Second, Step: loop.OnceAndRest(a.reader.TellStep)},
 	}
 }
 
@@ -136,8 +137,8 @@ func (l catalogueListener) Forgotten(key string) {
 	l.Reader.Forgotten(key)
 }
 
-// Hears implements cache.Listener.
-func (l catalogueListener) Hears() {
+// OnConnect implements cache.Listener.
+func (l catalogueListener) OnConnect() {
 	l.store.CatalogueChanged()
-	l.Reader.Hears()
+	l.Reader.OnConnect()
 }

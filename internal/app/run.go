@@ -13,7 +13,14 @@ import (
 
 	"golang.org/x/net/netutil"
 
+	"github.com/tidegate/tidegate/internal/admission/limit"
+	"github.com/tidegate/tidegate/internal/app/eventbus"
+	"github.com/tidegate/tidegate/internal/app/folder"
 	"github.com/tidegate/tidegate/internal/app/listener"
+	"github.com/tidegate/tidegate/internal/app/loop"
+	"github.com/tidegate/tidegate/internal/app/ops"
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/wire"
 )
 
 // unwatched are the requests of a sale night. They are answered at once, or, as orders, go on without their client, so that nobody
@@ -22,6 +29,9 @@ var unwatched = []string{"POST /v1/sales/", "POST /v1/orders ", "GET /v1/product
 
 // opsConnectionsMax bounds the second listener's connections: scrapes, probes, and whoever looks at profiles.
 const opsConnectionsMax = 100
+
+// opsClientConnectionsMax leaves a probe its place, whatever one client holds.
+const opsClientConnectionsMax = opsConnectionsMax / 2
 
 // opsHeaderTimeout bounds how long a client of the second listener may take to say what it wants.
 const opsHeaderTimeout = 5 * time.Second
@@ -36,20 +46,24 @@ var errGateNotLoaded = errors.New("the gate is not loaded yet")
 // accepted, commits the orders that wait, and lets the running background steps end, all within the grace time. It returns
 // nil after an orderly stop.
 func (a *App) Run(ctx context.Context) error {
+	a.folder.WarnOfReaders(ctx, a.log, append([]string{a.secretsFile}, keyFiles(a.config, a.folder.Path)...))
 	// The ops listener comes first and goes last: a probe is answered while the gate is loaded and while orders are finished.
 	failed := make(chan error, 3)
-	ops, opsAddress, err := a.listen("ops.address", a.config.Ops.Address, opsConnectionsMax, a.opsServer(), failed)
+	probes, opsAddress, err := a.listen("ops.address", a.config.Ops.Address, opsConnectionsMax, limit.NewHeld(opsClientConnectionsMax), a.opsServer(), failed)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = ops.Close() }()
+	defer func() { _ = probes.Close() }()
 	if err := a.loadSettled(ctx); err != nil {
 		return fmt.Errorf("the shop cannot be loaded: %w", err)
 	}
 	work := a.startWork(ctx)
 	defer work.abandon()
 	if a.wantsDemo {
-		if err := a.setUpDemo(ctx); err != nil {
+		switch err := a.setUpDemo(ctx); {
+		case errors.Is(err, fault.StoreFull):
+			a.log.WarnContext(ctx, "the demonstration is without a sale until the shop is started with room on its disk", "error", err)
+		case err != nil:
 			return fmt.Errorf("the demonstration cannot be set up: %w", err)
 		}
 	}
@@ -62,10 +76,11 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	at.Ops = opsAddress
-	if err := a.announce(at); err != nil {
-		return err
+	a.announce(ctx, at)
+	if notice := a.PaymentNotice(); notice != "" {
+		a.log.WarnContext(ctx, notice)
 	}
-	a.log.InfoContext(ctx, "serving", "public", at.Public, "express", at.Express, "ops", at.Ops, "data", a.folder.path)
+	a.log.InfoContext(ctx, "serving", "public", at.Public, "express", at.Express, "ops", at.Ops, "data", a.folder.Path)
 
 	select {
 	case <-ctx.Done():
@@ -75,7 +90,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.log.InfoContext(ctx, "stopping", "grace", a.config.Process.ShutdownGrace.String())
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Process.ShutdownGrace)
 	defer cancel()
-	err = errors.Join(err, doors.shutdown(grace), work.finish(grace), named("probes", ops.Shutdown(grace)))
+	err = errors.Join(err, doors.shutdown(grace), work.finish(grace), named("probes", probes.Shutdown(grace)))
 	if err == nil {
 		a.log.InfoContext(ctx, "stopped")
 	}
@@ -93,13 +108,19 @@ func named(what string, err error) error {
 // listen starts a server on an address and returns it with its base address. setting is the address's key. While
 // connectionsMax are open, further ones wait in the kernel's queue, so that a crowd of them cannot take the file descriptors
 // that the database needs.
-func (a *App) listen(setting, address string, connectionsMax int, server *http.Server, failed chan<- error) (*http.Server, string, error) {
+func (a *App) listen(setting, address string, connectionsMax int, held *limit.Held, server *http.Server, failed chan<- error) (*http.Server, string, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, "", fmt.Errorf("nothing can listen on %s (%s): %w", address, setting, err)
 	}
-	go serve(server, netutil.LimitListener(listener.New(l, unwatched...), connectionsMax), failed)
+	go serve(server, netutil.LimitListener(listener.New(a.perClient(l, held), unwatched...), connectionsMax), failed)
 	return server, baseAddress(l.Addr()), nil
+}
+
+// perClient bounds the connections of each client address, but for proxies that are trusted: each stands for many.
+func (a *App) perClient(l net.Listener, held *limit.Held) net.Listener {
+	refusal := fault.New(fault.TooManyRequests, "Too many connections from this address; close some.").After(time.Second)
+	return listener.PerClient(l, held, a.proxies.Trust, wire.WholeProblem(refusal, "Too Many Requests"))
 }
 
 // baseAddress is where this machine reaches a listener: one on every interface is reached on the loopback.
@@ -120,7 +141,7 @@ func serve(s *http.Server, l net.Listener, failed chan<- error) {
 
 func (a *App) opsServer() *http.Server {
 	return &http.Server{
-		Handler:           opsHandler(a.readiness(), a.metrics.Handler()),
+		Handler:           ops.Handler(a.readiness(), a.metrics.Handler()),
 		ReadHeaderTimeout: opsHeaderTimeout,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
 	}
@@ -136,36 +157,51 @@ func (a *App) publicServer() *http.Server {
 	return server
 }
 
-// announce opens the doors: the addresses in running.json, ready for everyone.
-func (a *App) announce(at Addresses) error {
+// announce opens the doors: the addresses in running.json, ready for everyone. Where the file cannot be written, because the disk is full,
+// the shop serves without it, and keepFolder writes it later.
+func (a *App) announce(ctx context.Context, at Addresses) {
 	a.addresses.Store(&at)
-	if err := a.folder.writeJSON(runningFile, Running{
-		PID: os.Getpid(), Public: at.Public, Express: at.Express, Ops: at.Ops, AdminKey: a.localKey, Version: a.version, StartedAt: a.clock.Now(),
-	}); err != nil {
-		return err
+	a.said = folder.Running{
+		PID: os.Getpid(), Public: at.Public, Express: at.Express, Ops: at.Ops, AdminKey: a.localKey, Version: a.version, StartedAt: a.clock.Now().UTC().Round(0),
+	}
+	if err := a.folder.Announce(a.said); err != nil {
+		a.log.WarnContext(ctx, "commands do not find this shop by its data folder yet", "error", err)
 	}
 	a.serving.Store(true)
 	close(a.ready)
-	return nil
+}
+
+// keepFolder keeps the files by which others find this process in its data folder.
+func (a *App) keepFolder(context.Context) (int, error) {
+	if !a.serving.Load() {
+		return 0, nil
+	}
+	return 0, a.folder.Keep(a.said)
 }
 
 // readiness lists what must hold before shoppers may come. The first check is asked at every probe.
-func (a *App) readiness() *readiness {
-	return &readiness{aids: a.aids(), checks: []check{
-		{"process", func(context.Context) error {
+func (a *App) readiness() *ops.Readiness {
+	return &ops.Readiness{Aids: a.aids(), Checks: []ops.Check{
+		{Name: "process", Ask: func(context.Context) error {
 			if !a.serving.Load() {
 				return errStopping
 			}
 			return nil
 		}},
-		{"gate", func(context.Context) error {
+		{Name: "gate", Ask: func(context.Context) error {
 			if !a.follower.Loaded() {
 				return errGateNotLoaded
 			}
 			return nil
 		}},
-		{"store", a.store.Writable},
-		{"node", func(context.Context) error { return a.mint.Check() }},
+		{Name: "redis", Ask: func(context.Context) error {
+			if a.front == nil {
+				return nil
+			}
+			return a.front.Reachable()
+		}},
+		{Name: "store", Ask: a.store.Writable},
+		{Name: "node", Ask: func(context.Context) error { return a.mint.Check() }},
 	}}
 }
 
@@ -173,8 +209,8 @@ func (a *App) readiness() *readiness {
 // accepted is on disk.
 type work struct {
 	app                *App
-	background, commit *loops
-	consumers          *subscriptions
+	background, commit *loop.Runner
+	consumers          *eventbus.Subscriptions
 	settling           *settling
 	finished           bool
 	stopBackground     context.CancelFunc
@@ -188,20 +224,22 @@ func (a *App) startWork(ctx context.Context) *work {
 	backgroundCtx, w.stopBackground = context.WithCancel(ctx)
 	commitCtx, w.stopCommit = context.WithCancel(ctx)
 	for range a.commitsAtOnce() {
-		w.commit.start(commitCtx, a.commitLoop())
+		w.commit.Start(commitCtx, a.commitLoop())
 	}
 	for _, one := range a.loops() {
-		w.background.start(backgroundCtx, one)
+		w.background.Start(backgroundCtx, one)
 	}
 	for _, one := range a.appendingLoops() {
-		w.commit.start(commitCtx, one)
+		w.commit.Start(commitCtx, one)
 	}
 	w.settling = a.startSettling(ctx)
-	w.consumers = a.subscribe(ctx)
+	w.consumers = a.events.Subscribe(ctx)
 	return w
 }
 
-func (a *App) newLoops() *loops { return &loops{log: a.log, observe: a.metrics.Step} }
+func (a *App) newLoops() *loop.Runner {
+	return &loop.Runner{Log: a.log, Observe: a.metrics.ObserveStep, Confirmed: a.timeIsConfirmed}
+}
 
 // drainEvery is how often a stop looks whether the last orders have been committed.
 const drainEvery = 2 * time.Millisecond
@@ -211,19 +249,19 @@ const drainEvery = 2 * time.Millisecond
 func (w *work) finish(grace context.Context) error {
 	w.finished = true
 	w.stopBackground()
-	w.consumers.stop()
+	w.consumers.Stop()
 	w.app.keepQueued(grace)
 	w.settling.end()
 	w.app.intake.Close()
 	for w.app.intake.Depth() > 0 && grace.Err() == nil {
-		rest(grace, drainEvery, nil)
+		loop.Rest(grace, drainEvery, nil)
 	}
 	w.stopCommit()
 	ended := make(chan struct{})
 	go func() {
-		w.background.wait()
-		w.commit.wait()
-		w.consumers.running.Wait()
+		w.background.Wait()
+		w.commit.Wait()
+		w.consumers.Wait()
 		close(ended)
 	}()
 	select {
@@ -240,10 +278,10 @@ func (w *work) abandon() {
 		return // and no longer than the grace time
 	}
 	w.stopBackground()
-	w.consumers.stop()
+	w.consumers.Stop()
 	w.settling.end()
 	w.stopCommit()
-	w.background.wait()
-	w.commit.wait()
-	w.consumers.running.Wait()
+	w.background.Wait()
+	w.commit.Wait()
+	w.consumers.Wait()
 }

@@ -4,21 +4,25 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/money"
 	"github.com/tidegate/tidegate/internal/sale"
+	"github.com/tidegate/tidegate/internal/shoptest"
 )
 
 // testConfig is a shop in a folder of its own, on free ports.
@@ -26,8 +30,33 @@ func testConfig(t testing.TB) Config {
 	t.Helper()
 	c := DefaultConfig()
 	c.Data = t.TempDir()
+	shoptest.Migrated(t, filepath.Join(c.Data, c.Store.Path))
 	c.HTTP.Address, c.Ops.Address = "127.0.0.1:0", "127.0.0.1:0"
+	c.Payments.Provider = "sandbox"
+	// As long as can be: no test means to meet the end of these that does not say so.
+	c.Orders.AnswerWithin, c.Process.ShutdownGrace = 30*time.Second, 10*time.Minute
 	return c
+}
+
+// opened starts a shop whose configuration was changed, with both lanes, and returns it while it runs. It ends with the test.
+func opened(t testing.TB, o Options, change ...func(*Config)) (*App, Addresses) {
+	t.Helper()
+	c := testConfig(t)
+	c.Express.Address = "127.0.0.1:0"
+	for _, f := range change {
+		f(&c)
+	}
+	a, err := New(t.Context(), c, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, stop := running(t, a)
+	t.Cleanup(func() {
+		if err := errors.Join(stop(), a.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return a, at
 }
 
 // stocked puts one product with units on sale, live at once, and returns the sale and the SKU.
@@ -76,7 +105,7 @@ func running(t testing.TB, a *App) (Addresses, func() error) {
 		select {
 		case err := <-ended:
 			return err
-		case <-time.After(time.Minute):
+		case <-time.After(await.Max):
 			return fmt.Errorf("Run did not return")
 		}
 	}
@@ -92,7 +121,7 @@ type buyer struct {
 
 // buy places one order and returns the status and the order's id; zero where nobody answered.
 func (b buyer) buy(token, key string) (int, string) {
-	body := fmt.Sprintf(`{"lines":[{"sku_id":"%s","units":1}]}`, b.sku)
+	body := fmt.Sprintf(`{"lines":[{"sku_id":"%s","quantity":1}]}`, b.sku)
 	r, err := http.NewRequest(http.MethodPost, b.public+"/v1/sales/"+b.sale.String()+"/orders", bytes.NewBufferString(body))
 	if err != nil {
 		return 0, err.Error()

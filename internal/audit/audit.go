@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// violationsMax bounds the violations that are told of one invariant. All of them are counted.
+// violationsMax bounds the violations that a report lists for one invariant. It counts all of them.
 const violationsMax = 100
 
 // Report is what an audit found.
@@ -46,11 +46,12 @@ const (
 	i6
 	i7
 	i9
+	i17
 	invariants
 )
 
-// list returns the invariants, before anything was looked at.
-func list() [invariants]Invariant {
+// invariantList returns the invariants, before anything was looked at.
+func invariantList() [invariants]Invariant {
 	return [invariants]Invariant{
 		i1: {ID: "I1", Title: "Sold never exceeds stock"},
 		i2: {ID: "I2", Title: "Every accepted order can be read"},
@@ -60,6 +61,8 @@ func list() [invariants]Invariant {
 		i6: {ID: "I6", Title: "Closing gives stock back exactly once"},
 		i7: {ID: "I7", Title: "No customer exceeds the limit"},
 		i9: {ID: "I9", Title: "Orders move along legal edges"},
+
+		i17: {ID: "I17", Title: "What is not sold takes no orders"},
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/tidegate/tidegate/internal/order"
 )
 
-// keysMax is how many keys are in memory at once, 8 bytes each.
+// keysMax is the most keys in memory, 8 bytes each.
 const keysMax = 8_000_000
 
 // loweredMax is how many customers over today's limit are judged by the limit that was in force at their last order, about

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"encoding/json"
 	"strconv"
 	"time"
@@ -11,7 +12,7 @@ import (
 )
 
 // judge says, of each order of the portion, whether what was read fits its status.
-func (p *portion) judge() {
+func (p *orderRange) judge() {
 	for i := range p.orders {
 		s := &p.orders[i]
 		if !s.broken {
@@ -27,10 +28,10 @@ func sells(s order.Status) bool {
 	return s == order.Paid || s == order.Fulfilled || s == order.Refunded
 }
 
-// judgeHold checks an order's own movements: it is held once, or once more where a late payment was honoured; each hold
-// ends once, by a sale or by a release. The first hold stands in the row of its commit, and then judgePool answers for it;
+// judgeHold checks an order's own movements: it is held once, and again if a late payment was honoured; each hold
+// ends once, by a sale or by a release. If the first hold is in the row of its commit, judgePool checks it;
 // orders from before such rows have one of their own. A second hold always has.
-func (p *portion) judgeHold(s *standing) {
+func (p *orderRange) judgeHold(s *orderState) {
 	p.saw(i6, 1)
 	st := s.row.is()
 	holds, ends := uint64(0), uint64(0)
@@ -63,7 +64,7 @@ func (p *portion) judgeHold(s *standing) {
 }
 
 // amount says how many units were moved where so many times the order's were due, and that they are of other SKUs or pools where the number alone would be right.
-func (s *standing) amount(kind int, times uint64) string {
+func (s *orderState) amount(kind int, times uint64) string {
 	moved := int64(s.moved[kind])
 	text := strconv.FormatInt(moved, 10)
 	if moved == int64(s.units)*int64(times) {
@@ -72,8 +73,8 @@ func (s *standing) amount(kind int, times uint64) string {
 	return text
 }
 
-// judgePath checks that the events end where the row stands.
-func (p *portion) judgePath(s *standing) {
+// judgePath checks that the last event matches the row's status.
+func (p *orderRange) judgePath(s *orderState) {
 	if p.firstEvent > 1 && s.at == 0 {
 		return // its events may have been trimmed: noted once, for the shop
 	}
@@ -93,10 +94,12 @@ type eventOrder struct {
 	Status     order.Status `json:"status"`
 	Lines      []struct {
 		SKU       id.SKU     `json:"sku_id"`
-		Units     int64      `json:"units"`
+		Quantity  int64      `json:"quantity"`
+		Units     int64      `json:"units"` // the name of quantity in events of earlier versions
 		UnitPrice eventMoney `json:"unit_price"`
 	} `json:"lines"`
-	Units     int64      `json:"units"`
+	Quantity  int64      `json:"quantity"`
+	Units     int64      `json:"units"` // as in Lines
 	Total     eventMoney `json:"total"`
 	CreatedAt time.Time  `json:"created_at"`
 	ExpiresAt time.Time  `json:"expires_at"`
@@ -114,12 +117,12 @@ func readEvent(payload []byte) (order.Order, error) {
 		return order.Order{}, err
 	}
 	o := order.Order{
-		ID: e.ID, Sale: e.SaleID, Customer: e.CustomerID, Status: e.Status, Units: e.Units,
+		ID: e.ID, Sale: e.SaleID, Customer: e.CustomerID, Status: e.Status, Units: cmp.Or(e.Quantity, e.Units),
 		Total:     money.Amount{Minor: e.Total.Minor, Currency: e.Total.Currency},
 		CreatedAt: e.CreatedAt, ExpiresAt: e.ExpiresAt,
 	}
 	for _, l := range e.Lines {
-		o.Lines = append(o.Lines, order.Line{SKU: l.SKU, Units: l.Units, UnitPrice: l.UnitPrice.Minor})
+		o.Lines = append(o.Lines, order.Line{SKU: l.SKU, Units: cmp.Or(l.Quantity, l.Units), UnitPrice: l.UnitPrice.Minor})
 	}
 	return o, nil
 }

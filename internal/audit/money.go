@@ -8,7 +8,7 @@ import (
 )
 
 // attempt takes a payment attempt and the refund of it.
-func (p *portion) attempt(a *Attempt) error {
+func (p *orderRange) attempt(a *Attempt) error {
 	p.tick()
 	p.saw(i5, 1)
 	subject := orderSubject(a.Order)
@@ -37,7 +37,7 @@ func (p *portion) attempt(a *Attempt) error {
 }
 
 // refund checks that a refund gives back what its attempt took, and for the reason that it says.
-func (p *portion) refund(a *Attempt, sum *attempts) {
+func (p *orderRange) refund(a *Attempt, sum *attempts) {
 	r := a.Refund
 	subject := orderSubject(a.Order)
 	switch {
@@ -60,7 +60,7 @@ func (p *portion) refund(a *Attempt, sum *attempts) {
 
 // judgeMoney checks that a paid order is paid once and for what it costs, and that no other payment is left without a
 // refund.
-func (p *portion) judgeMoney(s *standing) {
+func (p *orderRange) judgeMoney(s *orderState) {
 	p.saw(i5, 1)
 	subject, a, st := orderSubject(s.id), s.attempts, s.row.is()
 	if a.unclaimed > 0 {

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"time"
 
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/id"
@@ -16,9 +17,8 @@ type Store interface {
 	// AuditSnapshot calls fn with the shop as it is at one moment. It delays no writer.
 	AuditSnapshot(ctx context.Context, fn func(Snapshot) error) error
 	// RepairStock adds the deltas to the rows of their pools, in short transactions, creating the rows that are missing. It
-	// writes nothing to the ledger. Because a row and its ledger change together, the difference between them stays right
-	// while the shop goes on selling. It returns fault.Conflict where a row would become one that cannot be; the rows
-	// before it are repaired then.
+	// writes nothing to the ledger. A row and its ledger change together, so the deltas stay right while the shop
+	// keeps selling. It returns fault.Conflict if a row would become invalid; it has repaired the rows before that one.
 	RepairStock(ctx context.Context, repairs []Repair) error
 }
 
@@ -36,7 +36,7 @@ type Snapshot interface {
 	Movements(ctx context.Context, after, upTo id.Order, fn func(*Movement) error) error
 	// Events reads the events of the orders after one and up to another, in the order of commits.
 	Events(ctx context.Context, after, upTo id.Order, fn func(*Event) error) error
-	// FirstEvent returns the position of the oldest event that is kept: 1 where none was ever trimmed, 0 where there is none.
+	// FirstEvent returns the position of the oldest event that is kept: 1 if no event was ever trimmed, 0 if there is no event.
 	FirstEvent(ctx context.Context) (int64, error)
 	// Attempts reads the payment attempts for the orders after one and up to another, each with the refund of it.
 	Attempts(ctx context.Context, after, upTo id.Order, fn func(*Attempt) error) error
@@ -44,6 +44,11 @@ type Snapshot interface {
 	LostRefunds(ctx context.Context, fn func(*Refund) error) error
 	// Pools reads every row of stock.
 	Pools(ctx context.Context, fn func(inventory.Stock) error) error
+	// Closed reads the closed pools, with the time of closing.
+	Closed(ctx context.Context, fn func(inventory.Pool, time.Time) error) error
+	// Contradictions reads the pools that contradict the catalogue: open pools of SKUs that are not sold, in general stock and in
+	// scheduled, live or paused sales; and closed pools of general stock whose SKU is sold.
+	Contradictions(ctx context.Context, fn func(p inventory.Pool, sold bool) error) error
 	// Items reads every item of every sale.
 	Items(ctx context.Context, fn func(*Item) error) error
 	// OverLimit reads the customers whose orders in a sale, but for the expired and the cancelled, add up to more than its
@@ -57,7 +62,7 @@ type Snapshot interface {
 	OrdersOf(ctx context.Context, s id.Sale, c id.Customer) ([]id.Order, error)
 }
 
-// Order is a row of orders, its lines unread.
+// Order is a row of orders, with its lines still encoded.
 type Order struct {
 	order.Order        // without Lines
 	LinesJSON   []byte // valid during the call
@@ -69,7 +74,7 @@ type Movement struct {
 	Pool  inventory.Pool
 	Kind  inventory.Kind
 	Units int64
-	Order id.Order // zero where no order is behind it
+	Order id.Order // zero if it belongs to no order
 	// Unreadable, where it is not nil, is why the row's list of pools cannot be read: the movement has no pool then.
 	Unreadable error
 	Row        id.Movement // the row's id, where it is unreadable
@@ -93,7 +98,7 @@ type Attempt struct {
 	Status  payment.Status
 	Amount  money.Amount
 	Pays    bool // it is the one that paid the order
-	Settled bool // it has a time at which it ceased to be live
+	Settled bool // its settled_at is set
 	Refund  *Refund
 }
 
@@ -105,7 +110,7 @@ type Refund struct {
 	Kind    payment.RefundKind
 	Status  payment.RefundStatus
 	Amount  money.Amount
-	Settled bool // it has a time at which it was settled
+	Settled bool // its settled_at is set
 }
 
 // Item is an item of a sale.
@@ -116,7 +121,7 @@ type Item struct {
 	Allocation int64
 }
 
-// Allowance is what a customer has had of a sale, and the sale's limit today.
+// Allowance is how many units of a sale a customer has, and the sale's current limit.
 type Allowance struct {
 	Sale     id.Sale
 	Customer id.Customer

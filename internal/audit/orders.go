@@ -13,7 +13,7 @@ import (
 	"github.com/tidegate/tidegate/internal/order"
 )
 
-// ordersMax is how many orders are in memory at once, about 130 bytes each: an audit of a running shop takes little of its
+// ordersMax is the most orders in memory, about 130 bytes each: an audit of a running shop takes little of its
 // memory. Where a shop has more, the ledger and the events are read again for each portion, and time grows.
 const ordersMax = 200_000
 
@@ -26,10 +26,10 @@ const (
 	counted
 )
 
-// standing is what is known of one order while its portion is read. Its lines and each kind of its movements are held as a
+// orderState is what is known of one order while its portion is read. Its lines and each kind of its movements are held as a
 // fingerprint: the sum over the SKUs of units times a hash of the pool and SKU. Equal sums mean equal units of each
 // SKU, but for a chance of 2^-64, in a few bytes however many lines there are.
-type standing struct {
+type orderState struct {
 	id       id.Order
 	total    int64           // minor units
 	lines    uint64          // fingerprint of the lines in the order's own pools
@@ -72,24 +72,24 @@ type attempts struct {
 	wrong     bool // what paid the order is not of its amount
 }
 
-// portion is a range of orders and what they stand for.
-type portion struct {
+// orderRange is a range of orders and what they stand for.
+type orderRange struct {
 	*run
 	after, upTo id.Order
-	orders      []standing // in the order of their ids
-	last        int        // where the last one was found
+	orders      []orderState // in the order of their ids
+	last        int          // where the last one was found
 }
 
 // find returns an order of the portion, or nil. Movements and events mostly come in the order of their orders, so it looks
 // first where the last one was, and behind it.
-func (p *portion) find(o id.Order) *standing {
+func (p *orderRange) find(o id.Order) *orderState {
 	for i := p.last; i < min(p.last+2, len(p.orders)); i++ {
 		if p.orders[i].id == o {
 			p.last = i
 			return &p.orders[i]
 		}
 	}
-	i, found := slices.BinarySearchFunc(p.orders, o, func(s standing, o id.Order) int { return cmp.Compare(s.id, o) })
+	i, found := slices.BinarySearchFunc(p.orders, o, func(s orderState, o id.Order) int { return cmp.Compare(s.id, o) })
 	if !found {
 		return nil
 	}
@@ -102,7 +102,7 @@ func (r *run) checkOrders(ctx context.Context) error {
 	// Below every id: movements that name an order that cannot exist are looked at too.
 	after := id.Order(-1 << 63)
 	for {
-		p := &portion{run: r, after: after, upTo: 1<<63 - 1}
+		p := &orderRange{run: r, after: after, upTo: 1<<63 - 1}
 		if err := p.read(ctx); err != nil {
 			return err
 		}
@@ -114,9 +114,9 @@ func (r *run) checkOrders(ctx context.Context) error {
 	}
 }
 
-func (p *portion) read(ctx context.Context) error {
+func (p *orderRange) read(ctx context.Context) error {
 	if p.buffer == nil {
-		p.buffer = make([]standing, 0, min(p.most.orders, int(p.orderCount)))
+		p.buffer = make([]orderState, 0, min(p.most.orders, int(p.orderCount)))
 	}
 	p.orders = p.buffer[:0]
 	if err := p.snap.Orders(ctx, p.after, p.most.orders, p.order); err != nil {
@@ -136,9 +136,9 @@ func (p *portion) read(ctx context.Context) error {
 }
 
 // order takes an order's row: its lines, its totals, its times.
-func (p *portion) order(o *Order) error {
+func (p *orderRange) order(o *Order) error {
 	p.tick()
-	p.orders = append(p.orders, standing{id: o.ID, row: statusOf(o.Status), total: o.Total.Minor, currency: p.currency(o.Total.Currency), units: int32(o.Units)})
+	p.orders = append(p.orders, orderState{id: o.ID, row: statusOf(o.Status), total: o.Total.Minor, currency: p.currency(o.Total.Currency), units: int32(o.Units)})
 	s := &p.orders[len(p.orders)-1]
 	p.fingerprint(o)
 	p.saw(i2, 1)
@@ -162,7 +162,7 @@ func (p *portion) order(o *Order) error {
 }
 
 // lines checks the lines against the order's sums and adds them to what their pools should hold.
-func (p *portion) lines(s *standing, o *order.Order) {
+func (p *orderRange) lines(s *orderState, o *order.Order) {
 	var units, total int64
 	for i, l := range o.Lines {
 		pool := inventory.Pool{Sale: o.Sale, SKU: l.SKU}
@@ -171,6 +171,7 @@ func (p *portion) lines(s *standing, o *order.Order) {
 		units += l.Units
 		total += l.Units * l.UnitPrice
 		p.pool(pool).ordered += l.Units
+		p.addOrdered(o, pool)
 		if l.SKU <= 0 || l.Units <= 0 || l.UnitPrice < 0 || i > 0 && o.Lines[i-1].SKU >= l.SKU {
 			p.violated(i2, orderSubject(o.ID), "line %d is of %d units of SKU %s at %d", i, l.Units, l.SKU, l.UnitPrice)
 		}
@@ -215,14 +216,14 @@ func times(o *order.Order) string {
 }
 
 // movement takes a row of the ledger: for its pool's sums, and for its order.
-func (p *portion) movement(m *Movement) error {
+func (p *orderRange) movement(m *Movement) error {
 	p.tick()
 	p.saw(i4, 1)
 	if m.Unreadable != nil {
 		p.violated(i4, movementSubject(m.Row), "the pools of its %d units (%s) cannot be read: %v", m.Units, m.Kind, m.Unreadable)
 		return nil
 	}
-	p.book(m)
+	p.addMovement(m)
 	if m.Order == 0 {
 		return nil
 	}
@@ -253,7 +254,7 @@ func (p *portion) movement(m *Movement) error {
 }
 
 // event follows an order along its statuses, and compares the facts of creation with the row.
-func (p *portion) event(e *Event) error {
+func (p *orderRange) event(e *Event) error {
 	p.tick()
 	s := p.find(e.Order)
 	if s == nil {
@@ -282,7 +283,7 @@ func (p *portion) event(e *Event) error {
 
 // tells reports whether an event tells the facts of a row: by the fingerprint in the row of the commit; in a row of its own
 // by the bytes, and where they differ, because another version of the shop may have written them, by what they say.
-func (p *portion) tells(e *Event, s *standing) bool {
+func (p *orderRange) tells(e *Event, s *orderState) bool {
 	if e.Payload == nil {
 		return e.Fingerprint == s.print
 	}

@@ -2,7 +2,6 @@ package audit_test
 
 import (
 	"fmt"
-	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -10,22 +9,13 @@ import (
 	"github.com/tidegate/tidegate/internal/audit"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/id"
-	"github.com/tidegate/tidegate/internal/store"
+	"github.com/tidegate/tidegate/internal/shoptest"
 	"github.com/tidegate/tidegate/internal/store/storetest"
 )
 
 // TestPortions reads a shop in portions of every small size: each must find what one portion finds.
 func TestPortions(t *testing.T) {
-	c := store.DefaultConfig()
-	c.Path = filepath.Join(t.TempDir(), "shop.db")
-	s, err := store.Open(t.Context(), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
-	if _, _, err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	s := shoptest.Open(t).Store
 	tr := storetest.NewTrade(t, s)
 	drop := tr.Sale(50, 3, 1, 2)
 	for i := range id.Customer(12) {

@@ -13,8 +13,8 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
-// Repaired says what a reconcile found, and whether it was changed.
-type Repaired struct {
+// RepairReport says what a reconcile found, and whether it was changed.
+type RepairReport struct {
 	Applied bool
 	At      time.Time
 	Changes []Change
@@ -36,12 +36,12 @@ const (
 // Reconcile rebuilds what is derived from the ledger: the rows of stock, and the gate of the running shop. Without apply it
 // only says what it would change. It never writes to the ledger. progress may be nil. It returns fault.Overloaded where
 // an audit or a repair is under way already, and fault.Conflict where the ledger's sums cannot be stock.
-func (s *Service) Reconcile(ctx context.Context, apply bool, progress Progress) (Repaired, error) {
+func (s *Service) Reconcile(ctx context.Context, apply bool, progress Progress) (RepairReport, error) {
 	if !s.one.TryLock() {
-		return Repaired{}, busy()
+		return RepairReport{}, errBusy()
 	}
 	defer s.one.Unlock()
-	out := Repaired{Applied: apply, At: s.clock.Now(), Changes: []Change{}}
+	out := RepairReport{Applied: apply, At: s.clock.Now(), Changes: []Change{}}
 	repairs, err := s.stockRepairs(ctx, &out, progress)
 	if err != nil {
 		return out, err
@@ -58,7 +58,7 @@ func (s *Service) Reconcile(ctx context.Context, apply bool, progress Progress) 
 }
 
 // stockRepairs compares the rows of stock with the sums of the ledger, at one moment.
-func (s *Service) stockRepairs(ctx context.Context, out *Repaired, progress Progress) ([]Repair, error) {
+func (s *Service) stockRepairs(ctx context.Context, out *RepairReport, progress Progress) ([]Repair, error) {
 	var repairs []Repair
 	err := s.store.AuditSnapshot(ctx, func(snap Snapshot) error {
 		r := newRun(snap, s.most, progress)
@@ -67,7 +67,7 @@ func (s *Service) stockRepairs(ctx context.Context, out *Repaired, progress Prog
 			if m.Unreadable != nil { // what it has moved where is not known, so no row can be right by the ledger
 				return fmt.Errorf("the pools of movement %s cannot be read: %w", m.Row, m.Unreadable)
 			}
-			r.book(m)
+			r.addMovement(m)
 			return nil
 		})
 		if err != nil {
@@ -99,7 +99,7 @@ func (s *Service) stockRepairs(ctx context.Context, out *Repaired, progress Prog
 	return repairs, err
 }
 
-func (r *Repaired) stock(p inventory.Pool, what string, was, is int64) {
+func (r *RepairReport) stock(p inventory.Pool, what string, was, is int64) {
 	if was != is {
 		r.Changes = append(r.Changes, Change{poolSubject(p).String() + ", " + what, strconv.FormatInt(was, 10), strconv.FormatInt(is, 10)})
 	}
@@ -107,7 +107,7 @@ func (r *Repaired) stock(p inventory.Pool, what string, was, is int64) {
 
 // reconcileGate compares the gate with the database when nothing is under way, twice, and rebuilds it where both times the
 // same differences were found: a reservation between its two steps makes a difference that passes.
-func (s *Service) reconcileGate(ctx context.Context, apply bool, out *Repaired) error {
+func (s *Service) reconcileGate(ctx context.Context, apply bool, out *RepairReport) error {
 	var last []inventory.Difference
 	for try := range quietTries {
 		if try > 0 {

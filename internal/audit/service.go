@@ -25,7 +25,7 @@ type Service struct {
 	most  limits
 }
 
-// limits bound what is in memory at once.
+// limits bound the memory of an audit.
 type limits struct{ orders, keys, lowered int }
 
 // NewService returns a service over its parts. gate is nil where the folder is looked at while no shop runs on it.
@@ -33,14 +33,14 @@ func NewService(s Store, g Gate, c clock.Clock) *Service {
 	return &Service{store: s, gate: g, clock: c, most: limits{ordersMax, keysMax, loweredMax}}
 }
 
-// Progress is told now and then how many rows were read so far.
+// Progress receives the number of rows read so far, now and then.
 type Progress func(rows int64)
 
 // Run checks the invariants on one snapshot, which delays no writer. Violations are part of the report, not an error.
 // progress may be nil. It returns fault.Overloaded where an audit or a repair is under way already.
 func (s *Service) Run(ctx context.Context, progress Progress) (Report, error) {
 	if !s.one.TryLock() {
-		return Report{}, busy()
+		return Report{}, errBusy()
 	}
 	defer s.one.Unlock()
 	at := s.clock.Now()
@@ -56,8 +56,8 @@ func (s *Service) Run(ctx context.Context, progress Progress) (Report, error) {
 	return report, err
 }
 
-func busy() error {
-	return fault.New(fault.Overloaded, "An audit or a repair is under way; try again when it has ended.").After(5 * time.Second)
+func errBusy() error {
+	return fault.New(fault.Overloaded, "An audit or a repair is running; try again when it has ended.").After(5 * time.Second)
 }
 
 // run is one audit under way.
@@ -71,22 +71,23 @@ type run struct {
 	firstEvent int64
 	most       limits
 
-	pools      map[inventory.Pool]*tally
-	supplies   map[id.SKU]*supply
+	pools      map[inventory.Pool]*poolSum
+	closed     map[inventory.Pool]time.Time // the pools that sell nothing, and since when
+	supplies   map[id.SKU]*skuSum
 	currencies []money.Currency
 	keys       []uint64
 	keyParts   uint64
 	refused    int64 // refunds that the provider has refused
 
-	buffer     []standing
+	buffer     []orderState
 	lineBuffer []order.Line
 	encoded    []byte
 }
 
 func newRun(snap Snapshot, most limits, progress Progress) *run {
 	return &run{
-		findings: list(), snap: snap, progress: progress, seed: maphash.MakeSeed(), most: most,
-		pools: map[inventory.Pool]*tally{}, supplies: map[id.SKU]*supply{}, keyParts: 1,
+		findings: invariantList(), snap: snap, progress: progress, seed: maphash.MakeSeed(), most: most,
+		pools: map[inventory.Pool]*poolSum{}, closed: map[inventory.Pool]time.Time{}, supplies: map[id.SKU]*skuSum{}, keyParts: 1,
 	}
 }
 
@@ -102,7 +103,7 @@ func (r *run) all(ctx context.Context) error {
 		r.note(i9, "Events before position %d are not kept any more: the path of older orders is told by their rows and movements alone.", r.firstEvent)
 	}
 	r.keyParts = uint64(r.orderCount)/uint64(r.most.keys) + 1
-	for _, check := range []func(context.Context) error{r.checkOrders, r.checkRefunds, r.checkKeys, r.checkPools, r.checkLimits} {
+	for _, check := range []func(context.Context) error{r.checkSelling, r.checkOrders, r.checkRefunds, r.checkKeys, r.checkPools, r.checkLimits} {
 		if err := check(ctx); err != nil {
 			return err
 		}
@@ -139,7 +140,7 @@ func (r *run) currency(c money.Currency) uint16 {
 }
 
 // total returns what an order costs.
-func (r *run) total(s *standing) money.Amount {
+func (r *run) total(s *orderState) money.Amount {
 	return money.Amount{Minor: s.total, Currency: r.currencies[s.currency]}
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/tidegate/tidegate/internal/sale"
 )
 
-// tally is what a pool should hold, by the orders and by the ledger. A shop has as many as it has SKUs and items of sales.
-type tally struct {
+// poolSum is what a pool should hold, by the orders and by the ledger. A shop has as many as it has SKUs and items of sales.
+type poolSum struct {
 	pending, sold int64 // units, by the lines of the orders
 	ledger        inventory.Delta
 	allocated     int64 // by allocations that no order made
@@ -23,33 +23,33 @@ type tally struct {
 	hasRow        bool
 }
 
-// supply is what came into the shop of a SKU, and what is left of it.
-type supply struct {
+// skuSum is what came into the shop of a SKU, and what is left of it.
+type skuSum struct {
 	in        int64 // received, adjusted, returned
 	allocated int64 // the sum of all allocations: what leaves one pool enters another
 	here      int64 // on hand and sold, over all pools
 }
 
-func (r *run) pool(p inventory.Pool) *tally {
+func (r *run) pool(p inventory.Pool) *poolSum {
 	t := r.pools[p]
 	if t == nil {
-		t = new(tally)
+		t = new(poolSum)
 		r.pools[p] = t
 	}
 	return t
 }
 
-func (r *run) supply(s id.SKU) *supply {
+func (r *run) supply(s id.SKU) *skuSum {
 	v := r.supplies[s]
 	if v == nil {
-		v = new(supply)
+		v = new(skuSum)
 		r.supplies[s] = v
 	}
 	return v
 }
 
-// book adds a movement to its pool's sums, and to what came into the shop.
-func (r *run) book(m *Movement) {
+// addMovement adds a movement to its pool's sums, and to what came into the shop.
+func (r *run) addMovement(m *Movement) {
 	sums := &r.pool(m.Pool).ledger
 	d := inventory.Movement{Kind: m.Kind, Units: m.Units}.Delta()
 	sums.OnHand += d.OnHand
@@ -95,10 +95,11 @@ func (r *run) checkPools(ctx context.Context) error {
 	return r.checkItems(ctx)
 }
 
-func (r *run) judgePool(p inventory.Pool, t *tally) {
+func (r *run) judgePool(p inventory.Pool, t *poolSum) {
 	subject := poolSubject(p)
 	r.saw(i1, 1)
 	r.saw(i4, 1)
+	r.saw(i17, 1)
 	if !t.hasRow && (t.ledger != inventory.Delta{} || t.pending+t.sold != 0) {
 		r.violated(i4, subject, "the ledger knows it, and it has no row")
 	}
@@ -141,7 +142,7 @@ func (r *run) checkItems(ctx context.Context) error {
 		seen[p] = true
 		t := r.pools[p]
 		if t == nil {
-			t = new(tally)
+			t = new(poolSum)
 		}
 		switch it.Status {
 		case sale.Draft:

@@ -4,19 +4,19 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"text/tabwriter"
+
+	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
 // WriteTable writes the report for people: a line for each invariant, and below them what was found.
 func (r *Report) WriteTable(w io.Writer) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tINVARIANT\tCHECKED\tVIOLATIONS\tRESULT")
+	table := text.NewTable(w, "ID", "INVARIANT", "CHECKED", "VIOLATIONS", "RESULT")
 	for _, inv := range r.Invariants {
 		verdict := "ok"
 		if !inv.OK {
 			verdict = "VIOLATED"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%s\n", inv.ID, inv.Title, inv.Checked, inv.Found, verdict)
+		table.Row(inv.ID, inv.Title, inv.Checked, inv.Found, verdict)
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -37,12 +37,12 @@ func (r *Report) WriteTable(w io.Writer) error {
 // writeDetails writes an invariant's violations and its note, where it has any.
 func (inv *Invariant) writeDetails(w io.Writer) error {
 	if inv.Found > 0 {
-		if _, err := fmt.Fprintf(w, "\n%s %s\n", inv.ID, inv.Title); err != nil {
+		if _, err := fmt.Fprintf(w, "\n%s %s\n", text.Visible(inv.ID), text.Visible(inv.Title)); err != nil {
 			return err
 		}
 	}
 	for _, v := range inv.Violations {
-		if _, err := fmt.Fprintf(w, "  %s: %s\n", v.Subject, v.Detail); err != nil {
+		if _, err := fmt.Fprintf(w, "  %s: %s\n", text.Visible(v.Subject), text.Visible(v.Detail)); err != nil {
 			return err
 		}
 	}
@@ -54,17 +54,16 @@ func (inv *Invariant) writeDetails(w io.Writer) error {
 	if inv.Note == "" {
 		return nil
 	}
-	_, err := fmt.Fprintf(w, "\nNote on %s: %s\n", inv.ID, inv.Note)
+	_, err := fmt.Fprintf(w, "\nNote on %s: %s\n", text.Visible(inv.ID), text.Visible(inv.Note))
 	return err
 }
 
 // WriteTable writes for people what a reconcile found.
-func (r *Repaired) WriteTable(w io.Writer) error {
+func (r *RepairReport) WriteTable(w io.Writer) error {
 	if len(r.Changes) > 0 {
-		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(table, "WHAT\tWAS\tIS")
+		table := text.NewTable(w, "WHAT", "WAS", "IS")
 		for _, c := range r.Changes {
-			fmt.Fprintf(table, "%s\t%s\t%s\n", c.What, c.Was, c.Is)
+			table.Row(c.What, c.Was, c.Is)
 		}
 		if err := table.Flush(); err != nil {
 			return err
@@ -73,17 +72,17 @@ func (r *Repaired) WriteTable(w io.Writer) error {
 			return err
 		}
 	}
-	text := "What is derived agrees with the ledger; there was nothing to change."
+	verdict := "What is derived agrees with the ledger; there was nothing to change."
 	switch n := len(r.Changes); {
 	case n > 0 && r.Applied:
-		text = values(n) + " changed. The ledger was not touched."
+		verdict = values(n) + " changed. The ledger was not touched."
 	case n > 0:
-		text = values(n) + " would change; run it with --apply to change them."
+		verdict = values(n) + " would change; run it with --apply to change them."
 	}
 	if r.Note != "" {
-		text += "\nNote: " + r.Note
+		verdict += "\nNote: " + text.Visible(r.Note)
 	}
-	_, err := fmt.Fprintln(w, text)
+	_, err := fmt.Fprintln(w, verdict)
 	return err
 }
 

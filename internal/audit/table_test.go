@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "write the golden files")
 var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 
 func clean() Report {
-	f := list()
+	f := invariantList()
 	fs := findings(f)
 	for i := range fs {
 		fs.saw(i, int64(1000+i))
@@ -25,7 +25,7 @@ func clean() Report {
 }
 
 func violated() Report {
-	fs := findings(list())
+	fs := findings(invariantList())
 	fs.saw(i1, 3)
 	fs.violated(i1, poolSubject{Sale: 7, SKU: 42}, "%d units are reserved, and pending orders hold %d", 3, 2)
 	fs.violated(i1, poolSubject{SKU: 42}, "%d on hand, %d reserved, %d sold", 1, 2, 0)
@@ -54,7 +54,7 @@ func TestReportTable(t *testing.T) {
 
 func TestRepairedTable(t *testing.T) {
 	changes := []Change{{"general stock of SKU 42, reserved", "7", "2"}, {"stock of SKU 42 in sale 7, available at the gate", "11", "12"}}
-	for name, r := range map[string]Repaired{
+	for name, r := range map[string]RepairReport{
 		"nothing": {At: noon},
 		"busy":    {At: noon, Note: "The gate was not compared."},
 		"dry":     {At: noon, Changes: changes},

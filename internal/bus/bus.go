@@ -18,6 +18,9 @@ import (
 const (
 	// Events carries what the outbox announces.
 	Events = "events"
+	// Rehearsals carries, over a broker, the events of rehearsals: subscribers of Events do not receive them. The embedded
+	// bus has no such topic: its groups are the shop's own, and each says what it does with them.
+	Rehearsals = "rehearsals"
 	// Intents carries orders that were accepted and are not committed yet.
 	Intents = "intents"
 )
@@ -77,7 +80,7 @@ type Backlog struct {
 	// Messages counts those that were published and not settled. Where Features.Numbers holds it includes those of types
 	// that the group does not want.
 	Messages int64
-	// Oldest is when the first of them happened; zero where there is none or the engine cannot say.
+	// Oldest is when the first of them happened; zero if there is no message or the engine cannot say.
 	Oldest time.Time
 }
 
@@ -98,5 +101,5 @@ type Features struct {
 // The errors of Publish and Redeliver, for errors.Is.
 var (
 	ErrUnavailable = errors.New("the bus cannot be reached; nothing was published")
-	ErrUndecided   = errors.New("the bus has not said whether it has taken the messages")
+	ErrUndecided   = errors.New("the bus has not confirmed the messages; they may be published")
 )

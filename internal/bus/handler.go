@@ -10,15 +10,15 @@ import (
 // Handler applies a batch, in its order. What it returns decides what becomes of the messages:
 //
 //   - nil: all were applied;
-//   - NotNow: none was applied, and it is nobody's fault (the database is away): the batch is delivered again after a growing
+//   - RetryLater: none was applied, and it is nobody's fault (the database is away): the batch is delivered again after a growing
 //     pause, and the try is not counted;
-//   - Partly: those it names failed, the others were applied;
+//   - PartialFailure: those it names failed, the others were applied;
 //   - any other error, and a panic: none was applied. The batch is cut in halves and tried again, until the message that
 //     fails stands alone: only then a try of it is counted.
 //
 // A message that failed is tried again after a pause and becomes a dead letter after Group.TriesMax tries, or at once
-// where the error is Poison. Later messages of its key in the batch must not be applied before it: with Partly they are
-// taken for not applied, whatever was done to them. Each keeps that rule by itself.
+// where the error is Permanent. Later messages of its key in the batch must not be applied before it: with PartialFailure they are
+// taken for not applied, whatever was done to them. Each keeps that rule.
 //
 // The context ends after Group.HandleMax, and some time after the subscription was told to stop.
 type Handler func(ctx context.Context, batch []Delivery) error
@@ -37,7 +37,7 @@ func Each(handle func(context.Context, Delivery) error) Handler {
 			if err == nil {
 				continue
 			}
-			if isNotNow(err) && i == 0 {
+			if isRetryLater(err) && i == 0 {
 				return err
 			}
 			failed[i] = err
@@ -45,37 +45,39 @@ func Each(handle func(context.Context, Delivery) error) Handler {
 				held[d.Key] = true
 			}
 		}
-		return Partly(failed)
+		return PartialFailure(failed)
 	}
 }
 
-// Partly says that the messages at these places of the batch failed, and why. It is nil where there is none.
-func Partly(failed map[int]error) error {
+// PartialFailure says that the messages at these places of the batch failed, and why. It returns nil if none failed.
+func PartialFailure(failed map[int]error) error {
 	if len(failed) == 0 {
 		return nil
 	}
-	return &partly{failed}
+	return &partialFailure{failed}
 }
 
-type partly struct{ failed map[int]error }
+type partialFailure struct{ failed map[int]error }
 
-func (p *partly) Error() string { return fmt.Sprintf("%d messages of the batch failed", len(p.failed)) }
+func (p *partialFailure) Error() string {
+	return fmt.Sprintf("%d messages of the batch failed", len(p.failed))
+}
 
-// Poison says of an error that no further try would end differently.
-func Poison(err error) error { return &poison{err} }
+// Permanent says of an error that no further try would end differently.
+func Permanent(err error) error { return &permanent{err} }
 
-type poison struct{ error }
+type permanent struct{ error }
 
-func (p *poison) Unwrap() error { return p.error }
+func (p *permanent) Unwrap() error { return p.error }
 
-// NotNow says of an error that it is not the message's.
-func NotNow(err error) error { return &notNow{err} }
+// RetryLater says of an error that it is not the message's.
+func RetryLater(err error) error { return &retryLater{err} }
 
-type notNow struct{ error }
+type retryLater struct{ error }
 
-func (n *notNow) Unwrap() error { return n.error }
+func (n *retryLater) Unwrap() error { return n.error }
 
-func isNotNow(err error) bool { return errors.As(err, new(*notNow)) }
+func isRetryLater(err error) bool { return errors.As(err, new(*retryLater)) }
 
 // Outcome is what became of a message.
 type Outcome uint8
@@ -99,7 +101,7 @@ type Verdict struct {
 	Reason  string
 }
 
-// Deliver hands a batch to a handler and returns what became of each message. The error is that of NotNow: nothing is to
+// Deliver hands a batch to a handler and returns what became of each message. The error is that of RetryLater: nothing is to
 // be settled, and the whole batch is to be delivered again later. Engines call it; it does not panic.
 func (g Group) Deliver(ctx context.Context, handle Handler, batch []Delivery) ([]Verdict, error) {
 	r := round{group: g, handle: handle, batch: batch, verdicts: make([]Verdict, len(batch)), held: map[string]bool{}}
@@ -138,14 +140,14 @@ func (r *round) run(ctx context.Context, places []int) error {
 		return nil
 	}
 	err := r.call(ctx, part)
-	var some *partly
+	var some *partialFailure
 	switch {
 	case err == nil:
 		r.some = true
 		return nil
-	case isNotNow(err) && !r.some:
+	case isRetryLater(err) && !r.some:
 		return err
-	case isNotNow(err):
+	case isRetryLater(err):
 		for _, i := range at { // what was settled before stays settled; these come again, uncounted
 			r.hold(i)
 		}
@@ -185,7 +187,7 @@ func (r *round) settle(at []int, failed map[int]error) {
 		behind[key] = err != nil && key != ""
 		switch {
 		case err == nil:
-		case isNotNow(err):
+		case isRetryLater(err):
 			r.hold(i)
 		default:
 			r.fail(i, err)
@@ -201,11 +203,11 @@ func (r *round) hold(i int) {
 	}
 }
 
-// fail settles a message that failed by itself.
+// fail counts a try of a message that failed alone, outside a batch.
 func (r *round) fail(i int, err error) {
 	r.some = true
 	v := Verdict{Outcome: Again, Reason: Reason(err)}
-	if errors.As(err, new(*poison)) || r.batch[i].Try >= r.group.TriesMax {
+	if errors.As(err, new(*permanent)) || r.batch[i].Try >= r.group.TriesMax {
 		v.Outcome = Dead
 	} else if key := r.batch[i].Key; key != "" {
 		r.held[key] = true

@@ -53,14 +53,14 @@ func TestVerdicts(t *testing.T) {
 		{"a panic is a failure", panicking, "abAabcab", 1, "aarhaaha", "panic: bad"},
 		{"the last try", refuse(bad), "abAabcab", 3, "aadaaaaa", "bad"},
 		{"the last try with Each", each(bad), "abAabcab", 3, "aadhaaha", "bad"},
-		{"poison", refuse(Poison(bad)), "Aaa", 1, "daa", "bad"},
-		{"two poisons of one key", refuse(Poison(bad)), "AaAb", 1, "dada", "bad"},
+		{"poison", refuse(Permanent(bad)), "Aaa", 1, "daa", "bad"},
+		{"two poisons of one key", refuse(Permanent(bad)), "AaAb", 1, "dada", "bad"},
 		{"no key holds nothing", refuse(bad), "._.", 1, "ara", "bad"},
 		{"all fail", refuse(bad), "ABC", 1, "rrr", "bad"},
-		{"not now", refuse(NotNow(bad)), "aAa", 1, "n", "bad"},
-		{"not now with Each, at the first", each(NotNow(bad)), "Aa", 1, "n", "bad"},
-		{"not now with Each, later", each(NotNow(bad)), "aAab", 1, "ahha", ""},
-		{"wrapped", refuse(fmt.Errorf("while applying: %w", Poison(bad))), "A", 1, "d", "while applying: bad"},
+		{"not now", refuse(RetryLater(bad)), "aAa", 1, "n", "bad"},
+		{"not now with Each, at the first", each(RetryLater(bad)), "Aa", 1, "n", "bad"},
+		{"not now with Each, later", each(RetryLater(bad)), "aAab", 1, "ahha", ""},
+		{"wrapped", refuse(fmt.Errorf("while applying: %w", Permanent(bad))), "A", 1, "d", "while applying: bad"},
 	}
 	group := Group{TriesMax: 3}.WithDefaults()
 	for _, c := range cases {
@@ -112,12 +112,12 @@ func TestDelay(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	good, err := Check([]Topic{{Name: Events, Groups: []Group{{Name: "webhook"}}}})
+	good, err := CheckTopics([]Topic{{Name: Events, Groups: []Group{{Name: "webhook"}}}})
 	if err != nil || good[0].Groups[0].TriesMax == 0 {
 		t.Errorf("%+v, %v", good, err)
 	}
 	for _, bad := range []Topic{{Name: ""}, {Name: "A"}, {Name: "a", Groups: []Group{{Name: "x y"}}}, {Name: "a", Groups: []Group{{Name: "x", BatchMax: 10, InFlightMax: 2}}}} {
-		if _, err := Check([]Topic{bad}); err == nil {
+		if _, err := CheckTopics([]Topic{bad}); err == nil {
 			t.Errorf("%+v was taken", bad)
 		}
 	}

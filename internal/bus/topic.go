@@ -85,8 +85,8 @@ func (g Group) Delay(try int) time.Duration {
 // Wants reports whether the group wants messages of a type.
 func (g Group) Wants(kind string) bool { return len(g.Types) == 0 || slices.Contains(g.Types, kind) }
 
-// Find returns a topic's group. The error names what there is.
-func Find(topics []Topic, topic, group string) (Group, error) {
+// FindGroup returns a topic's group. The error names what there is.
+func FindGroup(topics []Topic, topic, group string) (Group, error) {
 	for _, t := range topics {
 		if t.Name != topic {
 			continue
@@ -100,8 +100,8 @@ func Find(topics []Topic, topic, group string) (Group, error) {
 	return Group{}, fmt.Errorf("the bus was not opened with a group %q of a topic %q", group, topic)
 }
 
-// Check returns the topics with the defaults of their groups set, or what is wrong with them: every engine's Open calls it.
-func Check(topics []Topic) ([]Topic, error) {
+// CheckTopics returns the topics with the defaults of their groups set, or what is wrong with them: every engine's Open calls it.
+func CheckTopics(topics []Topic) ([]Topic, error) {
 	var wrong []error
 	checked := make([]Topic, 0, len(topics))
 	for _, t := range topics {

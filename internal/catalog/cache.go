@@ -14,18 +14,18 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 )
 
-// loadTimeout bounds one load. A load serves everyone who waits for it, so it does not end with the reader who began it.
+// loadTimeout bounds one load. All waiting readers share a load, so it continues when the reader who started it leaves.
 const loadTimeout = 5 * time.Second
 
-// errUnknown says that the filter has never heard of a key. Nothing is kept for it.
+// errUnknown says that the filter does not know the key. It is not cached.
 var errUnknown = errors.New("unknown key")
 
-// cache keeps loaded values in memory: one load for all who wait for a key, a lifetime jittered by a tenth either way so that
-// what was loaded together does not expire together, and a refresh in the background for what is read in the last quarter of
-// its lifetime. It is safe for concurrent use.
+// cache keeps loaded values in memory. All readers of a key share one load. Lifetimes vary randomly by a tenth, so that
+// values loaded together do not expire together. A value read in the last quarter of its lifetime is refreshed in the
+// background. It is safe for concurrent use.
 //
-// A change is followed by Invalidate. A load that began before the change and ends after the Invalidate is discarded and
-// repeated by otter, so an old value is never stored over a change: TestReadersNeverGoBack holds it to that.
+// A change must be followed by drop. otter discards and repeats a load that began before the change and ends after the
+// drop, so an old value never replaces a change: TestReadersNeverGoBack checks that.
 type cache[K comparable, V any] struct {
 	name    string
 	otter   *otter.Cache[K, V]
@@ -33,9 +33,9 @@ type cache[K comparable, V any] struct {
 	load    func(context.Context, K) (V, error)
 	known   func(K) bool // nil: every key may exist
 	shared  *sharedForm[K, V]
-	// lifetime is how long a value is to be kept, not the same at each call.
+	// lifetime returns how long to keep a value, with random variation.
 	lifetime func(V) time.Duration
-	epoch    atomic.Uint64 // grows when everything is dropped
+	epoch    atomic.Uint64 // incremented when everything is dropped
 	loads    atomic.Uint64
 	failed   atomic.Uint64
 	stopped  atomic.Uint64
@@ -87,12 +87,13 @@ func newCache[K comparable, V any](s cacheSettings[K, V]) *cache[K, V] {
 	return c
 }
 
-// jitter returns d give or take a tenth.
+// jitter varies d randomly by a tenth.
 func jitter(d time.Duration) time.Duration {
 	return d - d/10 + rand.N(d/5+1)
 }
 
-// get returns the value of a key. It returns errUnknown where the filter stops it, and the load's error.
+// get returns the value of a key. It returns errUnknown for a key that the filter does not know, and the errors of the
+// load.
 func (c *cache[K, V]) get(ctx context.Context, key K) (V, error) {
 	v, err := c.otter.Get(ctx, key, c)
 	if errors.Is(err, otter.ErrNotFound) {
@@ -119,7 +120,7 @@ func (c *cache[K, V]) Load(ctx context.Context, key K) (V, error) {
 	}
 }
 
-// loadCounted reads the source.
+// loadCounted loads from the source and counts it.
 func (c *cache[K, V]) loadCounted(ctx context.Context, key K) (V, error) {
 	c.loads.Add(1)
 	v, err := c.load(ctx, key)
@@ -132,23 +133,23 @@ func (c *cache[K, V]) loadCounted(ctx context.Context, key K) (V, error) {
 // Reload implements otter.Loader.
 func (c *cache[K, V]) Reload(ctx context.Context, key K, _ V) (V, error) { return c.Load(ctx, key) }
 
-// drop forgets a key, and has a load of it that is under way repeated.
+// drop removes a key and repeats a running load of it.
 func (c *cache[K, V]) drop(key K) { c.otter.Invalidate(key) }
 
-// dropAll forgets every key, and has the loads that are under way repeated.
+// dropAll removes every key and repeats running loads.
 func (c *cache[K, V]) dropAll() {
 	c.epoch.Add(1)
 	c.otter.InvalidateAll()
 }
 
-// CacheStats counts what a cache did since the process began.
+// CacheStats counts the use of a cache since the process started.
 type CacheStats struct {
 	Name string
-	// Hits are answers from memory, Loads reads of the database, Failures those of them that failed.
+	// Hits were answered from memory. Loads were read from the database; Failures are those that failed.
 	Hits, Loads, Failures uint64
-	// Stopped are keys that the filter knew not to exist, without asking the database.
+	// Stopped keys were rejected by the filter without a query.
 	Stopped uint64
-	// Evictions are values that were dropped to make room.
+	// Evictions are values that were removed to make space.
 	Evictions uint64
 	Entries   int
 }
@@ -161,13 +162,13 @@ func (c *cache[K, V]) stats() CacheStats {
 	}
 }
 
-// cacheClock gives otter the shop's clock. It has no ticks: entries that expired leave with the next write.
+// cacheClock gives otter the shop's clock. It does not tick: expired entries are removed at the next write.
 type cacheClock struct{ clock clock.Clock }
 
 func (c cacheClock) NowNano() int64                      { return c.clock.Now().UnixNano() }
 func (c cacheClock) Tick(time.Duration) <-chan time.Time { return nil }
 
-// cacheLogger logs refreshes that failed: the old value stays until its end.
+// cacheLogger logs failed refreshes. The old value stays until it expires.
 type cacheLogger struct{ log *slog.Logger }
 
 func (l cacheLogger) Warn(ctx context.Context, msg string, err error) {

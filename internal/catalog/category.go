@@ -2,10 +2,10 @@ package catalog
 
 import (
 	"strings"
-	"unicode/utf8"
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
 // Category is a shelf that products stand on. Categories form trees; a category's place in its tree does not change, so that
@@ -43,7 +43,7 @@ func (c *Category) Check() error { return checkNamed(&c.Title, &c.Handle) }
 func (b *Brand) Check() error { return checkNamed(&b.Title, &b.Handle) }
 
 func checkNamed(title, handle *string) error {
-	if err := checkText("title", title, 1, CategoryTitleRunesMax); err != nil {
+	if err := checkText("title", title, text.Name, 1, CategoryTitleRunesMax); err != nil {
 		return err
 	}
 	// Files write a category as its path, "Home > Candles | Gifts": the separators cannot be part of a title.
@@ -56,27 +56,11 @@ func checkNamed(title, handle *string) error {
 	return checkHandle("handle", *handle)
 }
 
-// checkText trims s, turns CR LF into LF, and checks that it is UTF-8 without control characters (line breaks and tabs are
-// allowed in texts of more than a line's length) and of a length from least to most, in characters.
-func checkText(field string, s *string, least, most int) error {
-	if !utf8.ValidString(*s) {
-		return fault.Bad(field, "The text is not UTF-8.")
+// checkText puts a text into the form in which it is kept, and checks it: see text.Clean.
+func checkText(field string, s *string, k text.Kind, least, most int) error {
+	clean, err := text.Clean(field, *s, k, least, most)
+	if err == nil {
+		*s = clean
 	}
-	if strings.Contains(*s, "\r\n") {
-		*s = strings.ReplaceAll(*s, "\r\n", "\n")
-	}
-	*s = strings.TrimSpace(*s)
-	n := utf8.RuneCountInString(*s)
-	switch {
-	case n == 0 && least > 0:
-		return fault.Bad(field, "It is required.")
-	case n < least || n > most:
-		return fault.Bad(field, "It has %d characters; %d to %d are allowed.", n, least, most)
-	}
-	for _, r := range *s {
-		if isControl(r) && !(most > lineRunesMax && (r == '\n' || r == '\t')) {
-			return fault.Bad(field, "It holds the control character U+%04X.", r)
-		}
-	}
-	return nil
+	return err
 }

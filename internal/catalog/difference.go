@@ -1,6 +1,12 @@
 package catalog
 
-import "slices"
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/tidegate/tidegate/internal/kernel/id"
+)
 
 // Difference is something in which two versions of a product differ. Before and After are texts where those are short: the title,
 // the status, and the price of the variant of a code; one of them is empty where the variant is new or gone.
@@ -66,4 +72,56 @@ func variantDifferences(before, after []Variant) (all []Difference) {
 		}
 	}
 	return all
+}
+
+// Removal is something that a product had, and has no longer.
+type Removal struct {
+	Line   int64 // of the file, at which the product begins
+	Handle string
+	// What is variant, picture, category, attribute, brand, description, or sale: a product that was published and is a draft now.
+	What string
+	// Value names it: the stock code, the address, the path of titles, the name, the brand's title.
+	Value string
+}
+
+// removals returns what a change takes from a product.
+func (s *Service) removals(ctx context.Context, before, after *Product) (all []Removal, err error) {
+	gone := func(what, value string) { all = append(all, Removal{Handle: after.Handle, What: what, Value: value}) }
+	if before.Status == Published && after.Status != Published {
+		gone("sale", after.Title)
+	}
+	for _, v := range before.Variants {
+		if !slices.ContainsFunc(after.Variants, func(w Variant) bool { return w.Code == v.Code }) {
+			gone("variant", v.Code)
+		}
+	}
+	for _, p := range before.Pictures {
+		if !slices.ContainsFunc(after.Pictures, func(q Picture) bool { return q.URL == p.URL }) {
+			gone("picture", p.URL)
+		}
+	}
+	for _, a := range before.Attributes {
+		if !slices.ContainsFunc(after.Attributes, func(b Attribute) bool { return b.Name == a.Name }) {
+			gone("attribute", a.Name)
+		}
+	}
+	if before.Description != "" && after.Description == "" {
+		gone("description", "")
+	}
+	lost := slices.DeleteFunc(slices.Clone(before.Categories), func(c id.Category) bool { return slices.Contains(after.Categories, c) })
+	brand := !before.Brand.IsZero() && after.Brand.IsZero()
+	if len(lost) == 0 && !brand {
+		return all, nil
+	}
+	shelf, err := s.reader.shelfOf(ctx, before)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range lost {
+		gone("category", strings.Join(shelf.path(c), " > "))
+	}
+	if brand {
+		gone("brand", shelf.brandByID[before.Brand].Title)
+	}
+	return all, nil
 }

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"encoding/json"
 	"slices"
 
 	"github.com/tidegate/tidegate/internal/kernel/id"
@@ -16,13 +17,31 @@ type ChangedEvent struct {
 	Version int64      `json:"version"`
 	Handles []string   `json:"handles"`
 	SKUs    []id.SKU   `json:"sku_ids"`
-	Codes   []string   `json:"codes"`
+	Codes   []string   `json:"skus"`
+	// Rehearsal says that the product was made for a rehearsal.
+	Rehearsal bool `json:"rehearsal,omitzero"`
+}
+
+// UnmarshalJSON also reads events of earlier versions, which call the skus codes.
+func (e *ChangedEvent) UnmarshalJSON(b []byte) error {
+	type plain ChangedEvent
+	in := struct {
+		*plain
+		Earlier []string `json:"codes"`
+	}{plain: (*plain)(e)}
+	if err := json.Unmarshal(b, &in); err != nil {
+		return err
+	}
+	if e.Codes == nil {
+		e.Codes = in.Earlier
+	}
+	return nil
 }
 
 // NewChangedEvent returns the payload for a product that was one thing and is another now; before is the zero value of one
 // that is new.
 func NewChangedEvent(before, after *Product) ChangedEvent {
-	e := ChangedEvent{Product: after.ID, Status: after.Status, Version: after.Version, SKUs: []id.SKU{}, Codes: []string{}}
+	e := ChangedEvent{Product: after.ID, Status: after.Status, Version: after.Version, SKUs: []id.SKU{}, Codes: []string{}, Rehearsal: before.Rehearsal || after.Rehearsal}
 	for _, p := range []*Product{before, after} {
 		if p.ID.IsZero() {
 			continue

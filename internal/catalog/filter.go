@@ -17,14 +17,14 @@ const (
 	filterFalse     = 0.001
 )
 
-// filter knows which keys have ever existed: what it has not heard of need not be looked up. It says "perhaps" to one in a
-// thousand keys that do not exist, and never "no" to one that does: keys are added before the write that makes them visible.
-// Nothing is ever removed. It is safe for concurrent use.
+// filter is a set of all keys that ever existed, so that unknown keys need no query. It accepts one in a thousand keys
+// that do not exist, and never rejects one that does: a key is added before the write that makes it visible. Keys are
+// never removed. It is safe for concurrent use.
 type filter struct {
-	ready  atomic.Bool // false: not filled yet, so everything may exist
+	ready  atomic.Bool // false until filled: every key may exist
 	mu     sync.RWMutex
 	layers []*bloom.BloomFilter
-	free   uint // keys that the last layer still takes
+	free   uint // keys that the last layer can still take
 	next   uint // size of the next layer
 }
 
@@ -44,7 +44,7 @@ func (f *filter) add(key []byte) {
 	f.free--
 }
 
-// addKeys adds everything that a product can be asked for by.
+// addKeys adds every key by which a product can be looked up.
 func (f *filter) addKeys(k Keys) {
 	f.add(productKey(k.Product))
 	f.add(address{byHandle, k.Handle}.key())
@@ -78,7 +78,7 @@ func (f *filter) has(key []byte) bool {
 func productKey(p id.Product) []byte { return binary.BigEndian.AppendUint64([]byte{'p'}, uint64(p)) }
 func skuKey(s id.SKU) []byte         { return binary.BigEndian.AppendUint64([]byte{'s'}, uint64(s)) }
 
-// address is a name that a product is asked for by.
+// address is a key by which a product can be looked up.
 type address struct {
 	kind byte
 	name string

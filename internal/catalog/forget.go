@@ -10,30 +10,30 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// Bounds of what is told to other processes.
+// Bounds of invalidations.
 const (
-	// untoldMax bounds the keys that wait to be told again, some 10 MiB. Past it the oldest are given up: their values end by
-	// themselves.
+	// untoldMax bounds the keys whose invalidation must be repeated, about 10 MiB. Beyond it the oldest are dropped;
+	// their values expire.
 	untoldMax = 100_000
-	// generationLifetime is how long a name for lists is used where nothing changes.
+	// generationLifetime is how long a name for lists is used if nothing changes.
 	generationLifetime = time.Hour
-	// hotMax bounds how many of the most read products are put back in memory at once.
+	// hotMax bounds how many of the most read products are reloaded at a time.
 	hotMax = 50
 )
 
-// telling is what the Reader has to tell, and to do, after changes.
+// telling holds the invalidations that the Reader still has to send and the reloads it has to do.
 type telling struct {
 	mu     sync.Mutex
 	untold []string
 	wake   chan struct{}
-	// refill says that the filter may lack what others have added; epoch grows with each such doubt.
+	// refill says that the filter may lack keys added by other processes; epoch counts such events.
 	refill atomic.Bool
 	epoch  atomic.Uint64
 }
 
 func newTelling() telling { return telling{wake: make(chan struct{}, 1)} }
 
-// again has the next step done at once.
+// again makes the next step run immediately.
 func (t *telling) again() {
 	select {
 	case t.wake <- struct{}{}:
@@ -63,8 +63,8 @@ func newGeneration(context.Context) ([]byte, time.Duration, error) {
 	return []byte(rand.Text()), generationLifetime, nil
 }
 
-// forget drops, here and in every process, everything that a committed change has made old. A product's keys before and after
-// are both given. What cannot be told now is told by a later TellStep.
+// forget drops, here and in every process, everything that a committed change has made outdated. Pass a product's keys
+// from before and after the change. Invalidations that fail are repeated by TellStep.
 func (r *Reader) forget(ctx context.Context, all ...Keys) {
 	for _, k := range all {
 		r.drop(k)
@@ -73,20 +73,20 @@ func (r *Reader) forget(ctx context.Context, all ...Keys) {
 	r.tell(ctx, forgottenKeys(all))
 }
 
-// tell tells the other processes.
+// tell sends invalidations to the other processes.
 func (r *Reader) tell(ctx context.Context, keys []string) {
 	if r.shared == nil {
 		return
 	}
-	// The change is committed: it is told also where whoever made it has left.
+	// The change is committed, so the invalidation is sent even if the caller has left.
 	if !r.shared.Live() || r.shared.Forget(context.WithoutCancel(ctx), keys) != nil {
 		r.told.add(keys)
 	}
 }
 
-// TellStep tells again what could not be told, fills the filter anew where it may lack something, and puts the most read
-// products back in memory where a change has taken them from it. Run it at least once a second, and at each TellWake. It
-// returns how much it told, and the errors of Shared and of the store.
+// TellStep repeats failed invalidations, refills the filter if it may lack keys, and reloads the most read products
+// that a change has dropped. Call it at least once a second and at each TellWake. It returns how many keys it
+// invalidated, and the errors of Shared and of the store.
 func (r *Reader) TellStep(ctx context.Context) (did int, err error) {
 	if r.shared == nil || !r.shared.Live() {
 		return 0, nil
@@ -99,7 +99,7 @@ func (r *Reader) TellStep(ctx context.Context) (did int, err error) {
 		did = len(untold)
 	}
 	if r.told.refill.Load() {
-		// Once more, for what was being loaded when the first drop came.
+		// Drop again, for loads that were running during the first drop.
 		r.dropAll()
 		if err := r.fillFilter(ctx); err != nil {
 			return did, err
@@ -108,26 +108,26 @@ func (r *Reader) TellStep(ctx context.Context) (did int, err error) {
 	return did, r.keepHot(ctx)
 }
 
-// TellWake has a signal when TellStep should not wait for its time.
+// TellWake is signalled when TellStep should run early.
 func (r *Reader) TellWake() <-chan struct{} { return r.told.wake }
 
-// Hears says that changes are heard of from now on: what is in memory may be older, so it is dropped. It implements the
-// listener of a shared cache, as Deaf and Forgotten do.
-func (r *Reader) Hears() {
+// OnConnect says that invalidations arrive from now on. Values in memory may be outdated, so it drops them. It
+// implements the listener of a shared cache, as OnDisconnect and Forgotten do.
+func (r *Reader) OnConnect() {
 	r.doubt()
 	r.dropAll()
 	r.told.again()
 }
 
-// Deaf says that changes are not heard of from now on. Pages stay until their end; prices, which orders are taken at, are
-// asked for anew and kept for seconds only, as is everything that is loaded now. What exists is no longer known.
-func (r *Reader) Deaf() {
+// OnDisconnect says that invalidations no longer arrive. Pages stay until they expire. Prices, which orders are charged
+// by, are dropped, and values loaded from now on are kept for seconds only. The filter lets every key pass.
+func (r *Reader) OnDisconnect() {
 	r.doubt()
 	r.sellables.dropAll()
 	r.addresses.dropAll()
 }
 
-// doubt lets every key pass the filter until it has been filled again.
+// doubt lets every key pass the filter until it is refilled.
 func (r *Reader) doubt() {
 	r.told.epoch.Add(1)
 	r.known.ready.Store(false)
@@ -142,7 +142,7 @@ func (r *Reader) dropAll() {
 	r.dropShelf()
 }
 
-// fillFilter makes everything known that exists. Products written meanwhile add themselves.
+// fillFilter adds every existing key. Products written meanwhile add their own.
 func (r *Reader) fillFilter(ctx context.Context) error {
 	epoch := r.told.epoch.Load()
 	if err := r.store.CatalogKeys(ctx, r.known.addKeys); err != nil {
@@ -160,7 +160,7 @@ func (r *Reader) fillFilter(ctx context.Context) error {
 	return nil
 }
 
-// keepHot puts the most read products back in memory.
+// keepHot reloads the most read products into memory.
 func (r *Reader) keepHot(ctx context.Context) error {
 	hot := r.most.hottest(min(hotMax, r.mostMax))
 	products := make([]id.Product, len(hot))
@@ -170,11 +170,11 @@ func (r *Reader) keepHot(ctx context.Context) error {
 	return r.Warm(ctx, products)
 }
 
-// Hottest returns the n products that this process reads most, the most read first.
+// Hottest returns the n most read products of this process, most read first.
 func (r *Reader) Hottest(n int) []HotProduct { return r.most.hottest(n) }
 
-// forgetShelf drops the categories and brands, here and in every process, after one was added. What is in memory of products
-// stays right: a category or brand never changes.
+// forgetShelf drops categories and brands, here and in every process, after one was added. Cached products stay valid,
+// because existing categories and brands never change.
 func (r *Reader) forgetShelf(ctx context.Context) {
 	r.dropShelf()
 	r.tell(ctx, []string{sharedShelf})

@@ -5,20 +5,39 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
-// Source reads products from a file. It is used by one goroutine.
+// Source reads products from a file, all of which it has looked at before. It is used by one goroutine.
 type Source interface {
 	// Next returns the rows of the next product. It returns io.EOF at the end, and a fault where it cannot go on.
 	Next() (Entry, error)
-	// Progress returns how many rows, and how many bytes of the file, were read.
+	// Progress returns how many rows were given out, and what part of the file's bytes that is.
 	Progress() (rows, bytes int64)
-	// Notes says, in sentences, what of the file is not imported.
-	Notes() []string
+	// File returns what was recognised of the file.
+	File() FileInfo
+	// Column returns what the file calls a field of a product.
+	Column(field string) string
+}
+
+// FileInfo is what was recognised of a file.
+type FileInfo struct {
+	Format, Encoding, Separator string
+	Header                      []string
+	Columns                     []FileColumn
+	Rows, Products              int64
+	// Notes says, in sentences, what of the file is not imported, and what is in doubt.
+	Notes []string
+}
+
+// FileColumn is a column of a file: its name, the field that it is, empty where it is left out, and how many rows have something in it.
+type FileColumn struct {
+	Name, Field string
+	Rows        int64
 }
 
 // Entry is the rows of one product: what they say, or why they cannot be taken.
@@ -54,9 +73,17 @@ type ImportReport struct {
 	Created, Updated, Unchanged int64
 	// Refused are rows.
 	Refused int64
-	// Notes says what of the file is not imported.
+	// Removed is what products had and have no longer; Removals are the first RemovalsMax of it.
+	Removed  int64
+	Removals []Removal
+	// Free are the products, of those that were taken, that have a variant of price zero.
+	Free int64
+	// Notes says what of the file is not imported, and what is in doubt.
 	Notes []string
 }
+
+// RemovalsMax bounds the removals that a report names: what a person reads through.
+const RemovalsMax = 10_000
 
 // ImportProgress is how far an import has come.
 type ImportProgress struct {
@@ -67,6 +94,8 @@ type ImportProgress struct {
 type ImportOptions struct {
 	// DryRun finds out what would happen, and changes nothing.
 	DryRun bool
+	// AllowFree takes a price of zero also where the product is not free already.
+	AllowFree bool
 	// Refused, where not nil, is told of every refused row, in the order of their products. Its error ends the import.
 	Refused func(RefusedRow) error
 	// Changed, where not nil, is told of every product that is made or changed, or would be, with the line it begins at, in the order
@@ -81,15 +110,15 @@ const importBatchBytesMax = 8 << 20
 
 // Import writes every product of a source over the one with its handle, or makes it. What the file says of a product takes
 // the place of what was there; columns that the file does not have are left as they are. A product with a row that cannot be
-// taken is refused as a whole, so that a bad row never takes a variant out of sale.
+// taken is refused as a whole, so that a bad row never takes a variant out of sale. What a product had and has no longer is named in
+// the report.
 //
 // It commits in batches. When it ends early, by an error or with the process, what was committed stays and the report counts
 // it; the same file again changes nothing of that and goes on. It returns the source's and the store's errors.
 func (s *Service) Import(ctx context.Context, src Source, o ImportOptions) (ImportReport, error) {
-	i := importRun{service: s, source: src, options: o, report: ImportReport{DryRun: o.DryRun}}
+	i := importRun{service: s, source: src, options: o, report: ImportReport{DryRun: o.DryRun, Notes: src.File().Notes}}
 	err := i.run(ctx)
 	i.report.Rows, _ = src.Progress()
-	i.report.Notes = src.Notes()
 	return i.report, err
 }
 
@@ -107,7 +136,7 @@ type importRun struct {
 func (i *importRun) run(ctx context.Context) error {
 	for {
 		if err := ctx.Err(); err != nil {
-			return fault.Wrap(fault.TimedOut, err, "The import was ended early; the same file again goes on.")
+			return fault.Wrap(fault.TimedOut, err, "The import was ended early; what was committed stays, and the same file again goes on.")
 		}
 		e, err := i.source.Next()
 		if errors.Is(err, io.EOF) {
@@ -150,11 +179,12 @@ func (i *importRun) check(e *Entry) error {
 		if len(path) > CategoryDepthMax {
 			return fault.Bad(field, "A category stands at most %d deep.", CategoryDepthMax)
 		}
-		for _, title := range path {
+		for depth, title := range path {
 			c := Category{Title: title, Handle: "any"}
 			if err := c.Check(); err != nil {
 				return fault.Bad(field, "%q is not a title of a category: %s", title, fault.As(err).Detail)
 			}
+			path[depth] = c.Title // as it is kept: the same title in another form is the same category
 		}
 	}
 	if len(e.Put.CategoryPaths) > ProductCategoriesMax {
@@ -165,6 +195,7 @@ func (i *importRun) check(e *Entry) error {
 		if err := b.Check(); err != nil {
 			return fault.Bad("brand", "%s", fault.As(err).Detail)
 		}
+		e.Put.BrandTitle = b.Title
 	}
 	return e.Put.Product.Check(i.service.currency)
 }
@@ -186,6 +217,7 @@ func (i *importRun) flush(ctx context.Context) error {
 	var puts []Put
 	for n := range i.batch {
 		if i.batch[n].Refusal == nil {
+			i.batch[n].Put.AllowFree = i.options.AllowFree
 			puts = append(puts, i.batch[n].Put)
 		}
 	}
@@ -199,7 +231,7 @@ func (i *importRun) flush(ctx context.Context) error {
 	for n := range i.batch {
 		e := &i.batch[n]
 		if e.Refusal == nil {
-			if err := i.count(e, changes[0]); err != nil {
+			if err := i.count(ctx, e, changes[0]); err != nil {
 				return err
 			}
 			changes = changes[1:]
@@ -219,21 +251,43 @@ func (i *importRun) flush(ctx context.Context) error {
 	return i.options.Progress(ImportProgress{Rows: rows, Products: i.products, Bytes: bytes})
 }
 
-func (i *importRun) count(e *Entry, c Change) error {
+func (i *importRun) count(ctx context.Context, e *Entry, c Change) error {
 	switch c.Action {
 	case Created:
 		i.report.Created++
 	case Updated:
 		i.report.Updated++
+		if err := i.removed(ctx, e, &c); err != nil {
+			return err
+		}
 	case Unchanged:
 		i.report.Unchanged++
 	case Refused:
 		e.Refusal, e.RefusedRow = c.Err, e.rowOf(c.Err.Field)
 	}
+	if slices.ContainsFunc(c.After.Variants, func(v Variant) bool { return v.Price.Minor == 0 }) { // none of what was refused
+		i.report.Free++
+	}
 	if i.options.Changed == nil || c.Action != Created && c.Action != Updated {
 		return nil
 	}
 	return i.options.Changed(e.Rows[0].Line, c)
+}
+
+// removed notes what a change takes from a product.
+func (i *importRun) removed(ctx context.Context, e *Entry, c *Change) error {
+	all, err := i.service.removals(ctx, &c.Before, &c.After)
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		r.Line = e.Rows[0].Line
+		i.report.Removed++
+		if len(i.report.Removals) < RemovalsMax {
+			i.report.Removals = append(i.report.Removals, r)
+		}
+	}
+	return nil
 }
 
 // refuse reports every row of an entry: the one at fault with the reason, its neighbours with where to look.
@@ -247,7 +301,7 @@ func (i *importRun) refuse(e *Entry) error {
 		if n == e.RefusedRow {
 			reason = e.Refusal.Detail
 			if e.Refusal.Field != "" {
-				reason = column(e.Refusal.Field) + ": " + reason
+				reason = i.source.Column(column(e.Refusal.Field)) + ": " + reason
 			}
 		}
 		if err := i.options.Refused(RefusedRow{Row: row, Reason: reason}); err != nil {
@@ -267,8 +321,6 @@ func column(field string) string {
 	n, _, _ := strings.Cut(index, "]")
 	number, err := strconv.Atoi(n)
 	switch {
-	case name == "code":
-		return "sku"
 	case name == "price.minor":
 		return "price"
 	case name == "price.currency":

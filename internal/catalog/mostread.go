@@ -9,24 +9,24 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// mostReadSample is how many reads stand behind one that is counted: on average every sixteenth, so that counting costs a read
-// next to nothing and a busy night is still thousands of counts a second.
+// mostReadSample is the sampling rate: one read in sixteen is counted, so that counting is cheap. A busy evening still
+// yields thousands of counts a second.
 const mostReadSample = 16
 
-// mostRead finds the most read products in bounded memory, by the Space-Saving algorithm (Metwally, Agrawal, El Abbadi, 2005):
-// a product that is not among the counted ones takes the place, and the count, of the least read. It is safe for concurrent use.
+// mostRead finds the most read products in bounded memory by the Space-Saving algorithm (Metwally, Agrawal, El Abbadi,
+// 2005): a product without a counter takes over the counter of the least read one. It is safe for concurrent use.
 type mostRead struct {
 	max    int
 	mu     sync.Mutex
 	counts map[id.Product]uint64
 }
 
-// newMostRead counts four times as many as it will be asked for, because the lower places are guesses.
+// newMostRead keeps four times as many counters as it reports, because low ranks are inaccurate.
 func newMostRead(top int) *mostRead {
 	return &mostRead{max: 4 * top, counts: make(map[id.Product]uint64, 4*top)}
 }
 
-// saw counts a read, or one in mostReadSample of them; when another is counted at this moment, it is skipped.
+// saw counts one in mostReadSample reads. It skips a read while another is being counted.
 func (m *mostRead) saw(p id.Product) {
 	if rand.Uint32()%mostReadSample == 0 {
 		m.count(p)
@@ -53,13 +53,13 @@ func (m *mostRead) count(p id.Product) {
 	m.counts[p] = lowest + 1
 }
 
-// HotProduct is a product that is read much; Reads is about how often it was since the process began, older reads counting less.
+// HotProduct is a frequently read product. Reads estimates its reads since the process started; older reads count less.
 type HotProduct struct {
 	Product id.Product
 	Reads   uint64
 }
 
-// hottest returns the n most read, the most read first.
+// hottest returns the n most read products, most read first.
 func (m *mostRead) hottest(n int) []HotProduct {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -71,7 +71,7 @@ func (m *mostRead) hottest(n int) []HotProduct {
 	return hot
 }
 
-// top returns the n most read, the most read first, and halves every count, so that last month's favourite makes room.
+// top returns the n most read products, most read first, and halves every count, so that old favourites give way.
 func (m *mostRead) top(n int) []id.Product {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -84,7 +84,7 @@ func (m *mostRead) top(n int) []id.Product {
 	return all[:min(n, len(all))]
 }
 
-// ranked returns the products that are counted, the most read first. The caller holds the lock.
+// ranked returns the counted products, most read first. The caller holds the lock.
 func (m *mostRead) ranked() []id.Product {
 	all := make([]id.Product, 0, len(m.counts))
 	for p := range m.counts {
@@ -96,7 +96,7 @@ func (m *mostRead) ranked() []id.Product {
 	return all
 }
 
-// counted reports whether a product is among those that are counted.
+// counted reports whether a product has a counter.
 func (m *mostRead) counted(p id.Product) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -2,6 +2,8 @@ package catalog
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -17,7 +19,8 @@ type Store interface {
 	// which then nothing was written.
 	PutProducts(ctx context.Context, batch Batch) ([]Change, error)
 	// RetireProduct marks a product and its variants retired and returns what it was. A version that is not zero must be the
-	// product's. It returns fault.NotFound, also for one that is retired already, and fault.VersionMismatch.
+	// product's. It returns fault.NotFound, also for one that is retired already, fault.VersionMismatch, and fault.SellsInSale where a
+	// scheduled, live or paused sale sells it.
 	RetireProduct(ctx context.Context, product id.Product, version int64, now time.Time) (Product, error)
 
 	// Product returns a product of any status with its variants. It returns fault.NotFound.
@@ -137,6 +140,13 @@ type Put struct {
 	CategoryPaths [][]string
 	// Keep names what stays as it is where the product exists: the file it comes from does not have it.
 	Keep Fields
+	// MadeCodes, where not nil, says for each variant whether its code was made because the file has none. Where the product exists, and
+	// has a variant with the same options, that one's code is taken.
+	MadeCodes []bool
+	// Unread, where not zero, is a line of the file that cannot be read, and may be any product's: the put removes no variant.
+	Unread int64
+	// AllowFree lets variants become free: a price of zero is the shop's decision, and no slip. One that is free may stay so without.
+	AllowFree bool
 }
 
 // Fields is a set of what a product says of itself.
@@ -173,6 +183,55 @@ func (p *Put) KeepFrom(before *Product) {
 	if p.Keep&FieldPictures != 0 {
 		is.Pictures = before.Pictures
 	}
+	p.keepCodes(before)
+}
+
+// keepCodes gives variants of which the file has no code the code that they have.
+func (p *Put) keepCodes(before *Product) {
+	if !slices.Contains(p.MadeCodes, true) {
+		return
+	}
+	// The caller's slice stays as it is: a put may be tried again.
+	p.Product.Variants = slices.Clone(p.Product.Variants)
+	for i := range p.Product.Variants {
+		v := &p.Product.Variants[i]
+		if !p.MadeCodes[i] {
+			continue
+		}
+		at := slices.IndexFunc(before.Variants, func(b Variant) bool { return slices.Equal(b.Options, v.Options) })
+		if at >= 0 && !slices.ContainsFunc(p.Product.Variants, func(o Variant) bool { return o.Code == before.Variants[at].Code }) {
+			v.Code = before.Variants[at].Code
+		}
+	}
+}
+
+// CheckRemovals returns fault.Invalid where the put would remove a variant that a line which cannot be read may stand for.
+func (p *Put) CheckRemovals(before *Product) *fault.Error {
+	if p.Unread == 0 {
+		return nil
+	}
+	for _, b := range before.Variants {
+		if !slices.ContainsFunc(p.Product.Variants, func(v Variant) bool { return v.Code == b.Code }) {
+			return fault.Bad("variants", "Line %d cannot be read and may be the variant %q, which would be removed.", p.Unread, b.Code)
+		}
+	}
+	return nil
+}
+
+// CheckFree returns fault.Invalid where a variant would become free that was not, and that is not allowed.
+func (p *Put) CheckFree(before *Product) *fault.Error {
+	if p.AllowFree {
+		return nil
+	}
+	for i := range p.Product.Variants {
+		v := &p.Product.Variants[i]
+		if v.Price.Minor == 0 && !slices.ContainsFunc(before.Variants, func(b Variant) bool { return b.Code == v.Code && b.Price.Minor == 0 }) {
+			return fault.Bad(fmt.Sprintf("variants[%d].price.minor", i),
+				"It is %s, which gives the product away. If it is meant to be free, say so: --allow-free of the command, allow_free=true in the API, or the box in the admin pages.",
+				v.Price.Decimal())
+		}
+	}
+	return nil
 }
 
 // Action says what became of a put.
@@ -194,6 +253,7 @@ type Change struct {
 	// After is what is there now, with ids, version and times; in a dry run, what would be.
 	After Product
 	// Err says why a put was refused: fault.Conflict for a handle or code that another product has, fault.NotFound for an
-	// unknown product, brand or category, fault.VersionMismatch, fault.Invalid at a limit.
+	// unknown product, brand or category, fault.VersionMismatch, fault.Invalid at a limit, fault.SellsInSale where what would not be sold
+	// any more sells in a sale that is scheduled, live or paused.
 	Err *fault.Error
 }

@@ -1,5 +1,5 @@
-// Package catalog owns what the shop sells: products with their variants, categories, brands and list prices, how they come
-// in from files, and the fast reads of them. It does not own how many there are (inventory) nor what a sale asks for them.
+// Package catalog owns what the shop sells: products with their variants, categories, brands and list prices, their
+// import, and the caches for reading them. Stock belongs to package inventory, and prices of a sale to package sale.
 package catalog
 
 import (
@@ -10,20 +10,20 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/money"
 )
 
-// Status says whether shoppers see a product.
+// Status is the visibility of a product.
 type Status string
 
 // The statuses of a product.
 const (
-	// Draft products are seen by admins alone.
+	// Draft products are visible to administrators only.
 	Draft Status = "draft"
-	// Published products are seen and sold.
+	// Published products are visible and for sale.
 	Published Status = "published"
-	// Retired products were deleted. Their rows stay, because orders and stock refer to them for ever.
+	// Retired products were deleted. Their rows stay, because orders and stock refer to them.
 	Retired Status = "retired"
 )
 
-// Product is one thing on offer, with all its variants.
+// Product is a product with all its variants.
 type Product struct {
 	ID          id.Product
 	Handle      string // names the product in addresses; unique
@@ -42,7 +42,7 @@ type Product struct {
 	UpdatedAt   time.Time
 }
 
-// Variant is what is stocked and sold.
+// Variant is the unit of stock and sale.
 type Variant struct {
 	ID      id.SKU
 	Code    string   // the shop's own stock code; unique, compared by bytes
@@ -50,28 +50,29 @@ type Variant struct {
 	Price   money.Amount
 }
 
-// Attribute is a fact about a product, such as Material: Cotton.
+// Attribute is a name and value of a product, such as Material: Cotton.
 type Attribute struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 }
 
-// Picture is the address of a picture and what it shows, in words.
+// Picture is the address of a picture with its alternative text.
 type Picture struct {
 	URL string `json:"url"`
 	Alt string `json:"alt"`
 }
 
-// Sellable is what an order or a sale needs to know of a variant.
+// Sellable is the data of a variant that orders and sales need.
 type Sellable struct {
 	SKU        id.SKU
 	Product    id.Product
 	PriceMinor int64 // in the shop's currency
 	Published  bool
+	Rehearsal  bool // of a product that was made for a rehearsal
 }
 
-// Same reports whether writing b over a would change nothing: everything that an edit can change is compared, ids, version
-// and times are not. Variants are compared by code, in their order.
+// Same reports whether replacing a by b would change nothing. It compares all editable fields, but not ids, version and
+// times. Variants are compared by code, in their order.
 func Same(a, b *Product) bool {
 	return a.Handle == b.Handle && a.Title == b.Title && a.Description == b.Description && a.Status == b.Status &&
 		a.Brand == b.Brand && slices.Equal(sorted(a.Categories), sorted(b.Categories)) &&

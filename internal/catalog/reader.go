@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/cursor"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/money"
@@ -33,8 +34,9 @@ type ListQuery struct {
 	Name     string
 	Category string
 	Brand    string
-	After    id.Product
-	Limit    int // 1 to PageMax
+	Cursor   string     // of the page before, where not empty
+	After    id.Product // without a cursor: the last product of the page before
+	Limit    int        // 1 to PageMax
 }
 
 // emptyList is the page of a search for nothing that can be found.
@@ -209,14 +211,15 @@ func notShown(err error, format string, key any) error {
 }
 
 // List returns a page of published products, newest first. It returns fault.Invalid for an unknown category or brand, or a
-// limit that is out of range, and the store's errors.
+// limit that is out of range, fault.BadRequest for a cursor that is not of this list, and the store's errors.
 func (r *Reader) List(ctx context.Context, q ListQuery) (*Page, error) {
 	if q.Limit < 1 || q.Limit > PageMax {
 		return nil, fault.Bad("limit", "It is %d; 1 to %d is allowed.", q.Limit, PageMax)
 	}
 	words := Words(q.Name)
 	if q.Name != "" && len(words) == 0 {
-		return emptyList, nil
+		_, err := nothing.Read(q.Cursor)
+		return emptyList, err
 	}
 	key := listKey{generation: r.generation.Load(), words: strings.Join(words, " "), after: q.After, limit: q.Limit}
 	if q.Category != "" || q.Brand != "" {
@@ -228,7 +231,22 @@ func (r *Reader) List(ctx context.Context, q ListQuery) (*Page, error) {
 			return nil, err
 		}
 	}
+	if q.Cursor != "" {
+		after, err := key.list().Read(q.Cursor)
+		if err != nil {
+			return nil, err
+		}
+		key.after = id.Product(after)
+	}
 	return r.lists.get(ctx, key)
+}
+
+// nothing is the list of a search for nothing that can be found: it has no second page.
+var nothing = cursor.Of("no products")
+
+// list names the list that the key is a page of.
+func (k *listKey) list() cursor.List {
+	return cursor.Of("products", k.words, k.category.String(), k.brand.String())
 }
 
 // ids finds a category and a brand by handle, each zero where the handle is empty. It returns fault.Invalid.
@@ -267,15 +285,34 @@ func (r *Reader) Brands(ctx context.Context) (*Page, error) {
 func (r *Reader) Offer(ctx context.Context, sku id.SKU) (id.Product, money.Amount, error) {
 	s, err := r.sellables.get(ctx, sku)
 	if errors.Is(err, errUnknown) || err == nil && !s.Published {
-		return 0, money.Amount{}, fault.New(fault.NotInSale, "There is no SKU %s on sale.", sku)
+		return 0, money.Amount{}, notOnSale(sku)
 	}
 	return s.Product, money.Of(s.PriceMinor, r.currency), err
 }
 
-// Price returns the present list price, as Offer does.
+// Price returns the present list price, as Offer does. A rehearsal's SKU has none: it is sold in its sale alone.
 func (r *Reader) Price(ctx context.Context, sku id.SKU) (money.Amount, error) {
 	_, price, err := r.Offer(ctx, sku)
+	if err == nil {
+		var rehearsal bool
+		if rehearsal, err = r.OfRehearsal(ctx, sku); rehearsal {
+			err = notOnSale(sku)
+		}
+	}
 	return price, err
+}
+
+// OfRehearsal reports whether a SKU was made for a rehearsal; one that there is not was not. It returns the store's errors.
+func (r *Reader) OfRehearsal(ctx context.Context, sku id.SKU) (bool, error) {
+	s, err := r.sellables.get(ctx, sku)
+	if errors.Is(err, errUnknown) {
+		return false, nil
+	}
+	return s.Rehearsal, err
+}
+
+func notOnSale(sku id.SKU) error {
+	return fault.New(fault.NotInSale, "There is no SKU %s on sale.", sku)
 }
 
 // KnowsSKU returns nil where there is such a SKU, published or not, retired or not. It returns fault.NotFound and the store's
@@ -383,7 +420,7 @@ func (s *shelf) holds(products []*Product) bool {
 }
 
 func (r *Reader) loadList(ctx context.Context, k listKey) (*Page, error) {
-	view, err := r.list(ctx, Query{Status: Published, Words: strings.Fields(k.words), Category: k.category, Brand: k.brand, After: k.after, Limit: k.limit})
+	view, err := r.list(ctx, k.list(), Query{Status: Published, Words: strings.Fields(k.words), Category: k.category, Brand: k.brand, After: k.after, Limit: k.limit})
 	if err != nil {
 		return nil, err
 	}
@@ -391,7 +428,7 @@ func (r *Reader) loadList(ctx context.Context, k listKey) (*Page, error) {
 }
 
 // list reads a page and one product more, which tells whether there is a next page.
-func (r *Reader) list(ctx context.Context, q Query) (listView[View], error) {
+func (r *Reader) list(ctx context.Context, list cursor.List, q Query) (listView[View], error) {
 	limit := q.Limit
 	q.Limit++
 	products, err := r.store.Products(ctx, q)
@@ -401,7 +438,7 @@ func (r *Reader) list(ctx context.Context, q Query) (listView[View], error) {
 	view := listView[View]{Items: []View{}}
 	if len(products) > limit {
 		products = products[:limit]
-		view.Next = cursorOf(products[limit-1].ID)
+		view.Next = list.After(int64(products[limit-1].ID))
 	}
 	pointers := make([]*Product, len(products))
 	for i := range products {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
@@ -247,10 +248,7 @@ func TestWhatIsHotIsRefreshedBeforeItsEnd(t *testing.T) {
 	lifetime := DefaultConfig().Cache.Lifetime
 	rt.clock.Advance(lifetime * 83 / 100) // past every jittered refresh time, before every end
 	rt.store.retitle(1, "Refreshed")
-	deadline := time.Now().Add(5 * time.Second)
-	for rt.title(1) != "Refreshed" && time.Now().Before(deadline) { // from memory; the refresh runs behind it
-		time.Sleep(time.Millisecond)
-	}
+	await.Equal(t, "the refresh has run behind an answer from memory", "Refreshed", func() string { return rt.title(1) })
 	rt.clock.Advance(lifetime * 30 / 100) // past the first ends
 	rt.store.fail.Store(true)
 	if got := rt.title(1); got != "Refreshed" {
@@ -326,9 +324,9 @@ func TestListPages(t *testing.T) {
 	}
 	rt := newReaderTest(t, all...)
 	var got []id.Product
-	var after id.Product
+	var next string
 	for range 4 {
-		page, err := rt.reader.List(t.Context(), ListQuery{After: after, Limit: 2})
+		page, err := rt.reader.List(t.Context(), ListQuery{Cursor: next, Limit: 2})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -342,10 +340,7 @@ func TestListPages(t *testing.T) {
 		if v.Next == "" {
 			break
 		}
-		after = got[len(got)-1]
-		if v.Next != cursorOf(after) {
-			t.Errorf("the next cursor is %q after product %d", v.Next, after)
-		}
+		next = v.Next
 	}
 	if !slices.Equal(got, []id.Product{5, 4, 3, 2, 1}) {
 		t.Error(got)
@@ -353,6 +348,11 @@ func TestListPages(t *testing.T) {
 	for field, q := range map[string]ListQuery{"limit": {Limit: PageMax + 1}, "category": {Limit: 1, Category: "x"}, "brand": {Limit: 1, Brand: "x"}} {
 		if _, err := rt.reader.List(t.Context(), q); !isInvalid(err, field) {
 			t.Errorf("%s: %v", field, err)
+		}
+	}
+	for _, name := range []string{"mug", "!"} {
+		if _, err := rt.reader.List(t.Context(), ListQuery{Name: name, Cursor: next, Limit: 2}); !errors.Is(err, fault.BadRequest) {
+			t.Errorf("a search for %q takes the cursor of the list of all: %v", name, err)
 		}
 	}
 }

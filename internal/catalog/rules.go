@@ -8,12 +8,13 @@ import (
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/money"
+	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
 // Limits of a product. Together they bound its encoded form to some hundred kilobytes, usually two.
 const (
 	// TitleRunesMax is a line.
-	TitleRunesMax = lineRunesMax
+	TitleRunesMax = 255
 	// DescriptionRunesMax fits a long article.
 	DescriptionRunesMax = 50_000
 	// OptionsMax is what shop systems agree on: more is a configurator.
@@ -31,6 +32,8 @@ const (
 	// PicturesMax and PictureURLBytesMax bound the pictures.
 	PicturesMax        = 50
 	PictureURLBytesMax = 2000
+	// PictureAltRunesMax bounds what says a picture in words.
+	PictureAltRunesMax = 255
 	// ProductCategoriesMax bounds the categories of one product.
 	ProductCategoriesMax = 20
 	// PriceMinorMax is the highest list price, 10^10 minor units: the largest order, 50 lines of 1,000 units, still is an amount.
@@ -40,7 +43,7 @@ const (
 // Check trims the product's texts, derives the handle from the title when there is none, and checks everything that can be
 // decided from the product alone. It returns fault.Invalid with the field.
 func (p *Product) Check(shop money.Currency) error {
-	if err := checkText("title", &p.Title, 1, TitleRunesMax); err != nil {
+	if err := checkText("title", &p.Title, text.Line, 1, TitleRunesMax); err != nil {
 		return err
 	}
 	if p.Handle == "" {
@@ -49,7 +52,7 @@ func (p *Product) Check(shop money.Currency) error {
 	if err := checkHandle("handle", p.Handle); err != nil {
 		return err
 	}
-	if err := checkText("description", &p.Description, 0, DescriptionRunesMax); err != nil {
+	if err := checkText("description", &p.Description, text.Block, 0, DescriptionRunesMax); err != nil {
 		return err
 	}
 	switch p.Status {
@@ -90,10 +93,10 @@ func (p *Product) checkAttributes() error {
 	for i := range p.Attributes {
 		a := &p.Attributes[i]
 		at := fmt.Sprintf("attributes[%d]", i)
-		if err := checkText(at+".name", &a.Name, 1, AttributeNameRunesMax); err != nil {
+		if err := checkText(at+".name", &a.Name, text.Name, 1, AttributeNameRunesMax); err != nil {
 			return err
 		}
-		if err := checkText(at+".value", &a.Value, 1, AttributeValueRunesMax); err != nil {
+		if err := checkText(at+".value", &a.Value, text.Block, 1, AttributeValueRunesMax); err != nil {
 			return err
 		}
 		if slices.ContainsFunc(p.Attributes[:i], func(b Attribute) bool { return a.Name == b.Name }) {
@@ -114,7 +117,7 @@ func (p *Product) checkPictures() error {
 		if err := checkPictureURL(at+".url", pic.URL); err != nil {
 			return err
 		}
-		if err := checkText(at+".alt", &pic.Alt, 0, lineRunesMax); err != nil {
+		if err := checkText(at+".alt", &pic.Alt, text.Line, 0, PictureAltRunesMax); err != nil {
 			return err
 		}
 		if slices.ContainsFunc(p.Pictures[:i], func(b Picture) bool { return pic.URL == b.URL }) {
@@ -126,12 +129,11 @@ func (p *Product) checkPictures() error {
 
 // checkPictureURL takes absolute http and https addresses without a user, and nothing that a page could run.
 func checkPictureURL(field, address string) error {
-	if len(address) > PictureURLBytesMax {
-		return fault.Bad(field, "It has %d bytes; at most %d are allowed.", len(address), PictureURLBytesMax)
+	if err := text.CheckAddress(field, address, PictureURLBytesMax); err != nil {
+		return err
 	}
 	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
-		strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || isControl(r) || strings.ContainsRune(`<>"`, r) }) {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.ContainsAny(address, `<>"`) {
 		return fault.Bad(field, "A picture is an address such as https://example.com/cup.jpg.")
 	}
 	return nil
@@ -143,7 +145,7 @@ func (p *Product) checkVariants(shop money.Currency) error {
 	}
 	for i := range p.Options {
 		at := fmt.Sprintf("options[%d]", i)
-		if err := checkText(at, &p.Options[i], 1, OptionRunesMax); err != nil {
+		if err := checkText(at, &p.Options[i], text.Name, 1, OptionRunesMax); err != nil {
 			return err
 		}
 		if slices.Contains(p.Options[:i], p.Options[i]) {
@@ -166,12 +168,12 @@ func (p *Product) checkVariants(shop money.Currency) error {
 		if err := v.check(at, len(p.Options), shop); err != nil {
 			return err
 		}
-		if codes[v.Code] {
-			return fault.Bad(at+".code", "The code %q is used twice.", v.Code)
-		}
 		kind := strings.Join(v.Options, "\x00")
 		if kinds[kind] {
 			return fault.Bad(at+".options", "Another variant has the same options.")
+		}
+		if codes[v.Code] {
+			return fault.Bad(at+".sku", "The SKU %q is used twice; give each variant its own.", v.Code)
 		}
 		codes[v.Code], kinds[kind] = true, true
 	}
@@ -179,22 +181,22 @@ func (p *Product) checkVariants(shop money.Currency) error {
 }
 
 func (v *Variant) check(at string, options int, shop money.Currency) error {
-	if err := CheckCode(at+".code", v.Code); err != nil {
+	if err := CheckCode(at+".sku", v.Code); err != nil {
 		return err
 	}
 	if len(v.Options) != options {
 		return fault.Bad(at+".options", "There are %d values for %d options.", len(v.Options), options)
 	}
 	for i := range v.Options {
-		if err := checkText(fmt.Sprintf("%s.options[%d]", at, i), &v.Options[i], 1, OptionRunesMax); err != nil {
+		if err := checkText(fmt.Sprintf("%s.options[%d]", at, i), &v.Options[i], text.Name, 1, OptionRunesMax); err != nil {
 			return err
 		}
 	}
 	if v.Price.Currency != shop {
 		return fault.Bad(at+".price.currency", "%q is not the shop's currency, %s.", v.Price.Currency, shop)
 	}
-	if v.Price.Minor < 1 || v.Price.Minor > PriceMinorMax {
-		return fault.Bad(at+".price.minor", "It is %d; 1 to %d is allowed.", v.Price.Minor, int64(PriceMinorMax))
+	if v.Price.Minor < 0 || v.Price.Minor > PriceMinorMax {
+		return fault.Bad(at+".price.minor", "It is %s; %s to %s is allowed.", v.Price.Decimal(), money.Of(0, shop).Decimal(), money.Of(PriceMinorMax, shop))
 	}
 	return nil
 }

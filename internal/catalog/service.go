@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/tidegate/tidegate/internal/kernel/clock"
+	"github.com/tidegate/tidegate/internal/kernel/cursor"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/money"
@@ -33,6 +34,8 @@ type Input struct {
 	Product    Product
 	Brand      string
 	Categories []string
+	// AllowFree lets variants become free.
+	AllowFree bool
 }
 
 // Create makes a product. It returns fault.Invalid, and fault.Conflict for a handle or stock code that another product has.
@@ -43,7 +46,8 @@ func (s *Service) Create(ctx context.Context, in Input) (View, error) {
 
 // Replace writes a product over. The version must be the one that the product has. Variants are known by their codes: a code
 // that stays keeps its SKU id and stock, one that is left out is retired. A deleted product comes back. It returns
-// fault.Invalid, fault.NotFound, fault.VersionMismatch, and fault.Conflict for a handle or code that another product has.
+// fault.Invalid, fault.NotFound, fault.VersionMismatch, fault.Conflict for a handle or code that another product has, and
+// fault.SellsInSale where a sale sells what would not be sold any more.
 func (s *Service) Replace(ctx context.Context, product id.Product, version int64, in Input) (View, error) {
 	in.Product.ID = product
 	return s.put(ctx, in, PutOver, version)
@@ -69,7 +73,7 @@ func (s *Service) put(ctx context.Context, in Input, mode PutMode, version int64
 	if err := p.Check(s.currency); err != nil {
 		return View{}, err
 	}
-	changes, err := s.write(ctx, []Put{{Mode: mode, Product: p, Version: version}}, false)
+	changes, err := s.write(ctx, []Put{{Mode: mode, Product: p, Version: version, AllowFree: in.AllowFree}}, false)
 	if err != nil {
 		return View{}, err
 	}
@@ -117,7 +121,7 @@ func (s *Service) write(ctx context.Context, puts []Put, dryRun bool) ([]Change,
 }
 
 // Retire deletes a product for shoppers: it is no longer shown or sold, and its stock codes are free. Its rows stay. A version
-// that is not zero must be the product's. It returns fault.NotFound and fault.VersionMismatch.
+// that is not zero must be the product's. It returns fault.NotFound, fault.VersionMismatch, and fault.SellsInSale while a sale sells it.
 func (s *Service) Retire(ctx context.Context, product id.Product, version int64) error {
 	before, err := s.store.RetireProduct(ctx, product, version, s.clock.Now())
 	if err != nil {
@@ -148,7 +152,7 @@ func (s *Service) view(ctx context.Context, p *Product) (View, error) {
 }
 
 // List returns a page of products, drafts too, newest first, and the cursor of the next page, empty on the last. A status
-// narrows it. It returns fault.Invalid.
+// narrows it. It returns fault.Invalid, and fault.BadRequest for a cursor that is not of this list.
 func (s *Service) List(ctx context.Context, status Status, q ListQuery) (items []View, next string, err error) {
 	if q.Limit < 1 || q.Limit > PageMax {
 		return nil, "", fault.Bad("limit", "It is %d; 1 to %d is allowed.", q.Limit, PageMax)
@@ -164,7 +168,15 @@ func (s *Service) List(ctx context.Context, status Status, q ListQuery) (items [
 	if query.Category, query.Brand, err = shelf.ids(q.Category, q.Brand); err != nil {
 		return nil, "", err
 	}
-	view, err := s.reader.list(ctx, query)
+	list := cursor.Of("admin products", string(status), query.Category.String(), query.Brand.String())
+	if q.Cursor != "" {
+		after, err := list.Read(q.Cursor)
+		if err != nil {
+			return nil, "", err
+		}
+		query.After = id.Product(after)
+	}
+	view, err := s.reader.list(ctx, list, query)
 	return view.Items, view.Next, err
 }
 

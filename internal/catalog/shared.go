@@ -55,12 +55,13 @@ func (f *sharedForm[K, V]) load(ctx context.Context, key K, lifetime func(V) tim
 	return loaded, nil
 }
 
-// The keys under which things are shared, and by which they are forgotten.
+// The keys under which things are shared, and by which they are forgotten. Those of pages have the version of their form: one that
+// an earlier version wrote is never an answer of this one.
 const (
-	sharedProduct    = "p:"
+	sharedProduct    = "p2:"
 	sharedSellable   = "s:"
 	sharedAddress    = "a:" // then the kind, and the name
-	sharedList       = "l:"
+	sharedList       = "l2:"
 	sharedGeneration = "g"
 	sharedShelf      = "b"
 )

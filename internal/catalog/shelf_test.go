@@ -104,7 +104,7 @@ func (s *shelfStub) Sellables(_ context.Context, skus []id.SKU) (found []Sellabl
 		for _, p := range s.products {
 			for _, v := range p.Variants {
 				if slices.Contains(skus, v.ID) {
-					found = append(found, Sellable{v.ID, p.ID, v.Price.Minor, p.Status == Published})
+					found = append(found, Sellable{v.ID, p.ID, v.Price.Minor, p.Status == Published, p.Rehearsal})
 				}
 			}
 		}

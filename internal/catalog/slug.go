@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"strings"
-	"unicode"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -11,9 +10,6 @@ import (
 
 // HandleBytesMax bounds a handle: it is a part of an address.
 const HandleBytesMax = 128
-
-// lineRunesMax is the longest text that counts as a line: longer ones may hold line breaks.
-const lineRunesMax = 255
 
 // latin spells the letters that have no decomposition.
 var latin = strings.NewReplacer("ß", "ss", "æ", "ae", "œ", "oe", "ø", "o", "đ", "d", "ð", "d", "þ", "th", "ł", "l", "ı", "i", "&", " and ")
@@ -71,9 +67,4 @@ func IsHandle(h string) bool {
 		}
 	}
 	return !hyphen && len(h) <= HandleBytesMax
-}
-
-// isControl reports characters that have no place in texts for people: controls, and what turns the direction of writing.
-func isControl(r rune) bool {
-	return unicode.IsControl(r) || r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069 || r == 0xFEFF
 }

@@ -50,12 +50,13 @@ type View struct {
 	Variants    []VariantView `json:"variants"`
 	Version     int64         `json:"version"`
 	UpdatedAt   string        `json:"updated_at"`
+	Rehearsal   bool          `json:"rehearsal,omitempty"`
 }
 
 // VariantView is a variant as it goes over the wire.
 type VariantView struct {
 	SKU     id.SKU       `json:"sku_id"`
-	Code    string       `json:"code"`
+	Code    string       `json:"sku"`
 	Title   string       `json:"title"`
 	Options []string     `json:"options"`
 	Price   money.Amount `json:"price"`
@@ -74,7 +75,7 @@ func (s *shelf) view(p *Product) View {
 		ID: p.ID, Handle: p.Handle, Title: p.Title, Description: p.Description, Brand: s.brandHandle[p.Brand],
 		Categories: make([]string, 0, len(p.Categories)), Options: some(p.Options), Attributes: some(p.Attributes),
 		Pictures: some(p.Pictures), Status: p.Status, Variants: make([]VariantView, len(p.Variants)), Version: p.Version,
-		UpdatedAt: p.UpdatedAt.UTC().Format(timeForm),
+		UpdatedAt: p.UpdatedAt.UTC().Format(timeForm), Rehearsal: p.Rehearsal,
 	}
 	for _, c := range p.Categories {
 		v.Categories = append(v.Categories, s.categoryHandle[c])
@@ -107,12 +108,6 @@ func encode(v any) []byte {
 	}
 	return bytes.Clone(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 }
-
-// cursorPrefix marks a cursor of a list that goes by id, as the other lists of the API have it.
-const cursorPrefix = "i-"
-
-// cursorOf writes where a list goes on; the HTTP layer reads it, as it does those of the other lists.
-func cursorOf(last id.Product) string { return cursorPrefix + strconv.FormatInt(int64(last), 36) }
 
 // shelf is every category and brand, read-only.
 type shelf struct {

@@ -22,9 +22,9 @@ type Message struct {
 	At      time.Time
 }
 
-// Of returns the message that carries an event. Its key is the event's subject, so that all that happens to one order
+// MessageOf returns the message that carries an event. Its key is the event's subject, so that all that happens to one order
 // arrives in order.
-func Of(e event.Event) Message {
+func MessageOf(e event.Event) Message {
 	return Message{ID: e.Position, Key: strconv.FormatInt(e.Subject, 10), Type: e.Type, Payload: e.Payload, At: e.At}
 }
 
@@ -43,12 +43,12 @@ type Cursor struct {
 	Position int64
 	// Fence is that of the lease under which the cursor was moved last.
 	Fence int64
-	// Parked counts the messages that wait for another try.
+	// RetryMessage counts the messages that wait for another try.
 	Parked int64
 }
 
-// Parked is a message that waits: for its next try, or behind an earlier one of its key.
-type Parked struct {
+// RetryMessage is a message that waits for its next try, or behind an earlier message of its key.
+type RetryMessage struct {
 	Message
 	// Try is the number of the next try.
 	Try int
@@ -57,23 +57,23 @@ type Parked struct {
 	DueAt  time.Time
 }
 
-// Settlement is what became of a part of the outbox. It is recorded as one.
-type Settlement struct {
+// Progress is how far a group has come with the outbox. One transaction records it.
+type Progress struct {
 	Group string
-	// Fence is that of the lease: a settlement under an older one than the cursor's is refused with ErrFenced.
+	// Fence is that of the lease: progress under an older fence than the cursor's is refused with ErrFenced.
 	Fence int64
 	// Position is where the cursor goes; it never goes back.
 	Position int64
 	// Done are the ids of parked messages that no longer wait; Park is what waits from now on, replacing what it had.
 	Done []int64
-	Park []Parked
+	Park []RetryMessage
 }
 
 // ErrFenced says that another process has taken the group over.
-var ErrFenced = errors.New("another process reads for this group now")
+var ErrFenced = errors.New("another process has taken over this group")
 
-// Letter is a message that a group has given up.
-type Letter struct {
+// DeadLetter is a message that a group has given up.
+type DeadLetter struct {
 	// Number names it to the people who look after it. It is not used again.
 	Number       int64
 	Topic, Group string

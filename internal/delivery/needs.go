@@ -4,12 +4,12 @@ import "context"
 
 // Store is what dead letters need of the database. Safe for concurrent use.
 type Store interface {
-	// Letters lists up to limit letters with numbers above after, of one group where that is not empty.
-	Letters(ctx context.Context, group string, after int64, limit int) ([]Letter, error)
-	// Letter reads one. It returns fault.NotFound.
-	Letter(ctx context.Context, number int64) (Letter, error)
-	// DropLetters deletes letters and returns how many there were.
-	DropLetters(ctx context.Context, numbers []int64) (int, error)
+	// DeadLetters lists up to limit letters with numbers above after, of one group where that is not empty.
+	DeadLetters(ctx context.Context, group string, after int64, limit int) ([]DeadLetter, error)
+	// DeadLetter reads one. It returns fault.NotFound.
+	DeadLetter(ctx context.Context, number int64) (DeadLetter, error)
+	// DeleteDeadLetters deletes letters and returns how many there were.
+	DeleteDeadLetters(ctx context.Context, numbers []int64) (int, error)
 }
 
 // Bus delivers again.

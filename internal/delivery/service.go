@@ -7,10 +7,10 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
-// LettersMax bounds a page of letters, and what one call replays or drops.
-const LettersMax = 500
+// DeadLettersMax bounds a page of letters, and what one call replays or drops.
+const DeadLettersMax = 500
 
-// Service looks after dead letters. Safe for concurrent use.
+// Service lists, replays and deletes dead letters. Safe for concurrent use.
 type Service struct {
 	store Store
 	bus   Bus
@@ -19,21 +19,21 @@ type Service struct {
 // NewService returns the service.
 func NewService(s Store, b Bus) *Service { return &Service{store: s, bus: b} }
 
-// Letters lists up to limit letters, oldest first, with numbers above after; of one group where that is not empty.
-func (s *Service) Letters(ctx context.Context, group string, after int64, limit int) ([]Letter, error) {
-	return s.store.Letters(ctx, group, after, min(limit, LettersMax))
+// DeadLetters lists up to limit letters, oldest first, with numbers above after; of one group where that is not empty.
+func (s *Service) DeadLetters(ctx context.Context, group string, after int64, limit int) ([]DeadLetter, error) {
+	return s.store.DeadLetters(ctx, group, after, min(limit, DeadLettersMax))
 }
 
-// Letter reads one. It returns fault.NotFound.
-func (s *Service) Letter(ctx context.Context, number int64) (Letter, error) {
-	return s.store.Letter(ctx, number)
+// DeadLetter reads one. It returns fault.NotFound.
+func (s *Service) DeadLetter(ctx context.Context, number int64) (DeadLetter, error) {
+	return s.store.DeadLetter(ctx, number)
 }
 
 // Replay hands a letter's message to its group again, as new, and takes the letter away. Where the process dies in between,
 // both are there: the group gets the message once more when it is replayed again, as any message may come twice. It
 // returns fault.NotFound, and fault.Overloaded where the bus does not take it.
 func (s *Service) Replay(ctx context.Context, number int64) error {
-	l, err := s.store.Letter(ctx, number)
+	l, err := s.store.DeadLetter(ctx, number)
 	if err != nil {
 		return err
 	}
@@ -41,15 +41,15 @@ func (s *Service) Replay(ctx context.Context, number int64) error {
 		if errors.As(err, new(*fault.Error)) {
 			return err
 		}
-		return fault.Wrap(fault.Overloaded, err, "The message cannot be handed to the group at the moment; the dead letter is kept. Try again.")
+		return fault.Wrap(fault.Overloaded, err, "The bus does not take the message at the moment; the dead letter is kept. Try again.")
 	}
-	_, err = s.store.DropLetters(ctx, []int64{number})
+	_, err = s.store.DeleteDeadLetters(ctx, []int64{number})
 	return err
 }
 
-// Drop deletes a letter for good. It returns fault.NotFound.
+// Drop deletes a dead letter. It returns fault.NotFound.
 func (s *Service) Drop(ctx context.Context, number int64) error {
-	n, err := s.store.DropLetters(ctx, []int64{number})
+	n, err := s.store.DeleteDeadLetters(ctx, []int64{number})
 	if err == nil && n == 0 {
 		err = fault.New(fault.NotFound, "There is no dead letter %d.", number)
 	}

@@ -11,14 +11,14 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// settle settles accounts: every answer against the orders that the shop shows, some of them as their shoppers see them,
+// settleAll settles accounts: every answer against the orders that the shop shows, some of them as their shoppers see them,
 // and the shop's own audit.
-func (d *drill) settle(ctx context.Context, all []*sold, r *Result) error {
+func (d *drill) settleAll(ctx context.Context, all []*preparedSale, r *Result) error {
 	for _, s := range all {
 		d.progress.say("settling %d purchases of the sale %s", len(s.books.state), s.books.Sale.SaleId)
 		settlement, err := d.compare(ctx, s.books)
 		if err != nil {
-			return fmt.Errorf("settle accounts: %w", plain(err))
+			return fmt.Errorf("settle accounts: %w", plainError(err))
 		}
 		d.readBack(ctx, s, settlement)
 		r.InDatabase += settlement.InDatabase
@@ -33,21 +33,26 @@ func (d *drill) settle(ctx context.Context, all []*sold, r *Result) error {
 	return nil
 }
 
-// heardPatience is how long the cashier may take to tell the shop of a payment.
-const heardPatience = 10 * time.Second
+// decisionPatience is how long it may take until the cashier tells the shop of one more payment.
+const decisionPatience = 10 * time.Second
 
-// compare compares a sale's books with its orders. Where the shop has not heard of every payment yet, it looks again.
-func (d *drill) compare(ctx context.Context, b *Books) (*Settlement, error) {
-	for deadline := time.Now().Add(heardPatience); ; {
+// compare compares a sale's books with its orders. Where the shop has not heard of every payment yet, it looks again, for as long as the
+// shop hears of more.
+func (d *drill) compare(ctx context.Context, b *PurchaseLog) (*Settlement, error) {
+	deadline, fewest := time.Now().Add(decisionPatience), len(b.state)
+	for {
 		s := newSettlement(b)
 		if err := d.client.orders(ctx, b.Sale.SaleId, s.add); err != nil {
 			return nil, err
+		}
+		if s.unheard < fewest {
+			deadline, fewest = time.Now().Add(decisionPatience), s.unheard
 		}
 		if s.unheard == 0 || time.Now().After(deadline) {
 			s.close()
 			return s, nil
 		}
-		time.Sleep(heardPatience / 50)
+		time.Sleep(decisionPatience / 50)
 	}
 }
 
@@ -55,7 +60,7 @@ func (d *drill) compare(ctx context.Context, b *Books) (*Settlement, error) {
 const readBackMax = 100
 
 // readBack reads some accepted orders through the shop's public side, evenly over the sale.
-func (d *drill) readBack(ctx context.Context, s *sold, settlement *Settlement) {
+func (d *drill) readBack(ctx context.Context, s *preparedSale, settlement *Settlement) {
 	total := s.books.count()[Accepted]
 	every := max(1, total/readBackMax)
 	n := 0
@@ -83,17 +88,17 @@ func (d *drill) audit(ctx context.Context) AuditVerdict {
 		if errors.As(err, &no) && no.status == http.StatusForbidden {
 			return AuditVerdict{Violations: []string{}, Note: "the admin key has not the role all"}
 		}
-		return AuditVerdict{Violations: []string{}, Note: plain(err).Error()}
+		return AuditVerdict{Violations: []string{}, Note: plainError(err).Error()}
 	}
 	v := AuditVerdict{Ran: true, OK: report.Ok, Violations: []string{}}
 	for _, one := range report.Invariants {
-		v.Violations = append(v.Violations, told(one)...)
+		v.Violations = append(v.Violations, violationTexts(one)...)
 	}
 	return v
 }
 
-// told returns the violations of an invariant with its name before each.
-func told(one api.Invariant) []string {
+// violationTexts returns the violations of an invariant with its name before each.
+func violationTexts(one api.Invariant) []string {
 	all := make([]string, 0, len(one.Violations))
 	for _, v := range one.Violations {
 		all = append(all, one.Id+": "+v.Subject+": "+v.Detail)

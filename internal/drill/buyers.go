@@ -8,16 +8,16 @@ import (
 
 	"github.com/tidegate/tidegate/api"
 	"github.com/tidegate/tidegate/internal/drill/load"
-	"github.com/tidegate/tidegate/internal/drill/night"
+	"github.com/tidegate/tidegate/internal/drill/profile"
 )
 
 // buyers is the script of the shoppers of one sale: each comes, buys, and behaves as the night says. Several loops may
 // share the books, each with its own buyers: those of every shards-th shopper.
 type buyers struct {
-	*tally
-	books  *Books
-	tokens *tokens
-	night  *night.Night
+	*recorder
+	books   *PurchaseLog
+	tokens  *tokens
+	profile *profile.LoadProfile
 	// due says when each shopper comes; nil is closed load.
 	due           []time.Duration
 	shard, shards int
@@ -58,8 +58,8 @@ func partsOf(t load.Ticket) (purchase, kind, tries int) {
 	return int(t & (1<<kindShift - 1)), int(t >> kindShift & 0xff), int(t >> triesShift)
 }
 
-func newBuyers(b *Books, t *tokens, n *night.Night, host string) *buyers {
-	s := &buyers{tally: newTally(), books: b, tokens: t, night: n, shards: 1}
+func newBuyers(b *PurchaseLog, t *tokens, n *profile.LoadProfile, host string) *buyers {
+	s := &buyers{recorder: newRecorder(), books: b, tokens: t, profile: n, shards: 1}
 	s.head = append(s.head, "POST /v1/sales/"+b.Sale.SaleId.String()+"/orders HTTP/1.1\r\nHost: "+host+"\r\nContent-Type: application/json\r\nAuthorization: Bearer "...)
 	s.last = len(b.state)
 	return s
@@ -90,7 +90,7 @@ func (s *buyers) Next(now time.Duration) (load.Ticket, time.Duration, bool) {
 	}
 	purchase := s.purchase(s.next)
 	s.next++
-	s.books.set(purchase, UnderWay)
+	s.books.set(purchase, InFlight)
 	s.counts.sent.Add(1)
 	return ticketOf(purchase, first, 0), due, true
 }
@@ -122,13 +122,13 @@ func (s *buyers) Encode(b []byte, t load.Ticket) []byte {
 	b = append(b, s.tokens.of(purchase/s.books.Keys)...)
 	b = append(b, "\r\nIdempotency-Key: "...)
 	b = appendKey(b, purchase)
-	sku, units := s.books.asked(purchase)
+	sku, units := s.books.requested(purchase)
 	if kind == otherBody {
 		units++
 	}
 	s.body = append(s.body[:0], `{"lines":[{"sku_id":"`...)
 	s.body = strconv.AppendInt(s.body, int64(s.books.Sale.SkuIds[sku]), 10)
-	s.body = strconv.AppendInt(append(s.body, `","units":`...), int64(units), 10)
+	s.body = strconv.AppendInt(append(s.body, `","quantity":`...), int64(units), 10)
 	s.body = append(s.body, `}]}`...)
 	b = strconv.AppendInt(append(b, "\r\nContent-Length: "...), int64(len(s.body)), 10)
 	return append(append(b, "\r\n\r\n"...), s.body...)
@@ -187,7 +187,7 @@ func (s *buyers) queued(purchase, kind, tries int, now time.Duration) {
 func (s *buyers) created(purchase, kind int, a load.Answer, now time.Duration) {
 	c := &s.counts
 	order, total := orderOf(a.Body)
-	_, units := s.books.asked(purchase)
+	_, units := s.books.requested(purchase)
 	switch {
 	case kind == otherBody:
 		s.books.mark(purchase, markDenied)
@@ -199,7 +199,7 @@ func (s *buyers) created(purchase, kind int, a load.Answer, now time.Duration) {
 	}
 	if s.books.Outcome(purchase) == Accepted {
 		if s.books.order[purchase] != order {
-			s.books.astray(purchase, order)
+			s.books.addStray(purchase, order)
 		}
 		return
 	}
@@ -213,7 +213,7 @@ func (s *buyers) created(purchase, kind int, a load.Answer, now time.Duration) {
 
 // live decides what a shopper does who has an order.
 func (s *buyers) live(purchase int, now time.Duration) {
-	n, b := s.night, s.books
+	n, b := s.profile, s.books
 	if b.chance(purchase, 1, n.Retry) {
 		s.again.push(followUp{now + 50*time.Millisecond, ticketOf(purchase, retried, 0)})
 	}
@@ -221,7 +221,7 @@ func (s *buyers) live(purchase int, now time.Duration) {
 		s.again.push(followUp{now + 80*time.Millisecond, ticketOf(purchase, otherBody, 0)})
 	}
 	if b.GreedyUnits > 0 && purchase%b.Keys == 0 && b.chance(purchase, 3, n.Greedy) {
-		s.books.set(purchase+1, UnderWay)
+		s.books.set(purchase+1, InFlight)
 		s.again.push(followUp{now + 100*time.Millisecond, ticketOf(purchase+1, first, 0)})
 	}
 	if s.till != nil && !b.chance(purchase, 4, n.Abandon) {
@@ -258,7 +258,7 @@ func (s *buyers) refused(purchase, kind, tries int, a load.Answer, now time.Dura
 func (s *buyers) Lost(t load.Ticket, now time.Duration, _ error) {
 	purchase, kind, tries := partsOf(t)
 	s.counts.lost.Add(1)
-	s.repeat(purchase, kind, tries, UnderWay, now, 50*time.Millisecond)
+	s.repeat(purchase, kind, tries, InFlight, now, 50*time.Millisecond)
 }
 
 // repeat asks again with the same key, as a shopper must whose answer is lost, and gives up after triesMax.
@@ -354,10 +354,10 @@ func (h *followUps) pop() {
 }
 
 // input is the rehearsal that a night asks the shop for.
-func input(n *night.Night, title string, shoppers int, units int64, limit int64) api.RehearsalInput {
+func input(n *profile.LoadProfile, title string, shoppers int, units int64, limit int64) api.RehearsalInput {
 	return api.RehearsalInput{
-		Title: title, Skus: n.SKUs, Units: units, PriceMinor: n.PriceMinor, LimitPerCustomer: limit,
-		PaymentSeconds: int64(n.PaymentTime / time.Second), Shoppers: shoppers, Minutes: saleMinutes,
+		Title: title, Skus: n.SKUs, Quantity: units, PriceMinor: n.PriceMinor, LimitPerCustomer: limit,
+		PaymentWindowSeconds: int64(n.PaymentTime / time.Second), Shoppers: shoppers, DurationMinutes: saleMinutes,
 	}
 }
 

@@ -11,11 +11,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tidegate/tidegate/internal/drill/load"
-	"github.com/tidegate/tidegate/internal/drill/night"
+	"github.com/tidegate/tidegate/internal/drill/profile"
 )
 
 // crowd is the buyers of testBooks, with nobody's answers in them yet.
-func crowd(change func(n *night.Night)) *buyers {
+func crowd(change func(n *profile.LoadProfile)) *buyers {
 	b := testBooks()
 	clear(b.state)
 	clear(b.order)
@@ -24,7 +24,7 @@ func crowd(change func(n *night.Night)) *buyers {
 		t.bytes = append(t.bytes, "token"...)
 		t.ends = append(t.ends, uint32(len(t.bytes)))
 	}
-	n := night.Default()
+	n := profile.Default()
 	n.Retry, n.OtherBody, n.Greedy = 0, 0, 0
 	if change != nil {
 		change(&n)
@@ -35,7 +35,7 @@ func crowd(change func(n *night.Night)) *buyers {
 	return s
 }
 
-const created = `{"id":"501","sale_id":"9","status":"pending","lines":[{"sku_id":"71","units":1,"unit_price":{"minor":100,"currency":"GBP"},"total":{"minor":100,"currency":"GBP"}}],"units":1,"total":{"minor":100,"currency":"GBP"}}`
+const created = `{"id":"501","sale_id":"9","status":"pending","lines":[{"sku_id":"71","quantity":1,"unit_price":{"minor":100,"currency":"GBP"},"total":{"minor":100,"currency":"GBP"}}],"quantity":1,"total":{"minor":100,"currency":"GBP"}}`
 
 func problem(code string) []byte {
 	return []byte(`{"type":"/docs#` + code + `","title":"T","status":409,"code":"` + code + `","number":5001}`)
@@ -103,7 +103,7 @@ func TestALostRequestIsAskedAgainUntilItIsAnswered(t *testing.T) {
 			t.Fatalf("after %d tries it is not asked again", tries)
 		}
 		s.Lost(ticket, at, io.EOF)
-		if s.books.Outcome(0) != UnderWay || s.Done(at) {
+		if s.books.Outcome(0) != InFlight || s.Done(at) {
 			t.Fatal("it was given up")
 		}
 		if _, _, early := s.Next(at); early {
@@ -113,7 +113,7 @@ func TestALostRequestIsAskedAgainUntilItIsAnswered(t *testing.T) {
 		ticket, _, ok = s.Next(at)
 	}
 	s.Lost(ticket, at, io.EOF)
-	if _, _, ok := s.Next(at + time.Hour); ok || !s.Done(at) || s.books.Outcome(0) != UnderWay {
+	if _, _, ok := s.Next(at + time.Hour); ok || !s.Done(at) || s.books.Outcome(0) != InFlight {
 		t.Error("it was never given up")
 	}
 }
@@ -170,8 +170,8 @@ func TestWhatIsSentIsARequest(t *testing.T) {
 			t.Fatal(err)
 		}
 		body, err := io.ReadAll(r.Body)
-		sku, _ := s.books.asked(c.purchase)
-		want := `{"lines":[{"sku_id":"` + s.books.Sale.SkuIds[sku].String() + `","units":` + c.units + `}]}`
+		sku, _ := s.books.requested(c.purchase)
+		want := `{"lines":[{"sku_id":"` + s.books.Sale.SkuIds[sku].String() + `","quantity":` + c.units + `}]}`
 		if err != nil || r.URL.Path != "/v1/sales/9/orders" || string(body) != want || r.Header.Get("Idempotency-Key") != string(appendKey(nil, c.purchase)) || r.Header.Get("Authorization") != "Bearer token" || int64(len(body)) != r.ContentLength {
 			t.Errorf("%v %s %v, %v", r.URL, body, r.Header, err)
 		}

@@ -60,7 +60,7 @@ func (c *ceiling) slice(ctx context.Context) error {
 	if len(c.slices) > 0 && len(c.since) == 0 {
 		return nil
 	}
-	p, err := c.d.hammer(ctx, c.target, "ceiling", postRequests(c.target.Host()), 201, c.d.Measure/sliceParts)
+	p, err := c.d.repeatRequests(ctx, c.target, "ceiling", postRequests(c.target.Host()), 201, c.d.Measure/sliceParts)
 	if err != nil {
 		return err
 	}
@@ -94,8 +94,8 @@ const (
 	restMax   = 8 * time.Second
 )
 
-// rest waits until the shop is at rest. Where it does not tell its processor time, nothing is waited for.
-func (d *drill) rest(ctx context.Context) {
+// cooldown waits until the shop is at rest. Where it does not tell its processor time, nothing is waited for.
+func (d *drill) cooldown(ctx context.Context) {
 	began, before := time.Now(), d.client.usage(ctx, d.pid())
 	for before.CPU > 0 && time.Since(began) < restMax && ctx.Err() == nil {
 		looked := time.Now()

@@ -33,12 +33,12 @@ type client struct {
 type Address struct {
 	Public  string
 	Express string // the second lane; empty where there is none
-	Ops     string // for /metrics; empty where it is not to be had
+	Ops     string // for /metrics; empty if there is no such listener
 	// AdminKey has the role sales, for the audit all.
 	AdminKey string
 }
 
-// clientConnections bounds what a drill holds open beside the load itself.
+// clientConnections bounds the connections of a drill outside its load.
 const clientConnections = 32
 
 func newClient(a Address) *client {
@@ -73,7 +73,7 @@ type refusal struct {
 func (r *refusal) Error() string { return r.detail }
 
 // errNotOurs says that what answers at the target is no Tidegate.
-var errNotOurs = errors.New("no shop of ours is there")
+var errNotOurs = errors.New("this is not a Tidegate shop")
 
 // do sends a request as the bearer of the token and returns the answer, whose body the caller closes.
 func (c *client) do(ctx context.Context, method, url, bearer string, in any) (*http.Response, error) {
@@ -168,7 +168,7 @@ func (c *client) probe(ctx context.Context) error {
 	case errors.Is(err, errNotOurs) || errors.As(err, &r):
 		return fmt.Errorf("%s: %w", a.Public, err)
 	default:
-		return fmt.Errorf("nobody answers at %s: %w", a.Public, plain(err))
+		return fmt.Errorf("%s does not answer: %w", a.Public, plainError(err))
 	}
 }
 
@@ -184,13 +184,13 @@ func (c *client) probeExpress(ctx context.Context) error {
 	case err == nil, errors.As(err, &r) && r.status == http.StatusNotFound:
 		return nil
 	case errors.Is(err, errNotOurs) || r != nil:
-		return fmt.Errorf("%s is no express lane: %w", base, err)
+		return fmt.Errorf("%s is not an express lane: %w", base, err)
 	}
-	return fmt.Errorf("nobody answers at %s: %w", base, plain(err))
+	return fmt.Errorf("%s does not answer: %w", base, plainError(err))
 }
 
-// plain takes the method and the address off an error of net/http: the sentence around it names them.
-func plain(err error) error {
+// plainError takes the method and the address off an error of net/http: the sentence around it names them.
+func plainError(err error) error {
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		if op, ok := e.(*net.OpError); ok {
 			return op.Err
@@ -204,7 +204,7 @@ func (c *client) rehearse(ctx context.Context, in api.RehearsalInput) (made api.
 	a := c.at.Load()
 	err = c.json(ctx, http.MethodPost, a.Public+"/v1/admin/rehearsals", a.AdminKey, in, &made)
 	if err == nil && (len(made.SkuIds) != in.Skus || made.SaleId.IsZero() || made.Shoppers != in.Shoppers) {
-		err = fmt.Errorf("%w: its rehearsal is not what was asked for", errNotOurs)
+		err = fmt.Errorf("%w: it made another rehearsal than requested", errNotOurs)
 	}
 	return made, err
 }
@@ -284,7 +284,7 @@ type orderLine struct {
 		Customer id.Customer     `json:"customer_id"`
 		Status   api.OrderStatus `json:"status"`
 		Lines    []api.OrderLine `json:"lines"`
-		Units    int64           `json:"units"`
+		Units    int64           `json:"quantity"`
 		Total    money.Amount    `json:"total"`
 	} `json:"order"`
 	Key string `json:"key"`
@@ -299,15 +299,18 @@ func (l *orderLine) reset() {
 }
 
 func (l *orderLine) order() *api.Order {
-	l.is = api.Order{Id: l.Order.ID, CustomerId: l.Order.Customer, Status: l.Order.Status, Lines: l.Order.Lines, Units: l.Order.Units, Total: l.Order.Total}
+	l.is = api.Order{Id: l.Order.ID, CustomerId: l.Order.Customer, Status: l.Order.Status, Lines: l.Order.Lines, Quantity: l.Order.Units, Total: l.Order.Total}
 	return &l.is
 }
 
-// look reads a sale, as a shopper does.
+// look reads a sale, as a shopper does. left is negative where the shop does not know it.
 func (c *client) look(ctx context.Context, sale id.Sale) (found api.Sale, left int64, err error) {
 	err = c.json(ctx, http.MethodGet, c.at.Load().Public+"/v1/sales/"+sale.String(), "", nil, &found)
 	for _, it := range found.Items {
-		left += it.Available
+		if it.Available == nil {
+			return found, -1, err
+		}
+		left += *it.Available
 	}
 	return found, left, err
 }
@@ -316,7 +319,8 @@ func (c *client) look(ctx context.Context, sale id.Sale) (found api.Sale, left i
 const saleBytesMax = 16 << 20
 
 // left reads how much of a sale is available in sum, as look does, but nothing else of it: a sale may have a thousand items, and it
-// is looked at while the load is measured. An item's text cannot be taken for the field, since the quotes in it are escaped.
+// is looked at while the load is measured. An item's text cannot be taken for the field, since the quotes in it are escaped. It
+// returns errNotKnown where the shop does not know what is left of an item.
 func (c *client) left(ctx context.Context, sale id.Sale) (units int64, err error) {
 	answer, err := c.do(ctx, http.MethodGet, c.at.Load().Public+"/v1/sales/"+sale.String(), "", nil)
 	if err != nil {
@@ -327,19 +331,22 @@ func (c *client) left(ctx context.Context, sale id.Sale) (units int64, err error
 	if err != nil {
 		return 0, err
 	}
-	const field = `"available":`
-	for first := true; ; first = false {
-		_, after, found := bytes.Cut(text, []byte(field))
-		if !found && first {
-			return 0, fmt.Errorf("%w: its answer is no sale", errNotOurs)
-		}
+	items := bytes.Count(text, []byte(`"allocation":`))
+	if items == 0 {
+		return 0, fmt.Errorf("%w: its answer is not a sale", errNotOurs)
+	}
+	for range items {
+		_, after, found := bytes.Cut(text, []byte(`"available":`))
 		if !found {
-			return units, nil
+			return 0, errNotKnown
 		}
 		units += leading(after)
 		text = after
 	}
+	return units, nil
 }
+
+var errNotKnown = errors.New("the shop does not know what is left")
 
 // audit runs the shop's own audit.
 func (c *client) audit(ctx context.Context) (report api.AuditReport, err error) {
@@ -371,7 +378,7 @@ func (c *client) usage(ctx context.Context, pid int) Usage {
 		c.scrape(ctx, ops, &u)
 	}
 	if pid != 0 {
-		if cpu, rss, rssMax, ok := machine.Used(pid); ok {
+		if cpu, rss, rssMax, ok := machine.ProcessUsage(pid); ok {
 			u.CPU, u.RSS, u.RSSMax = cpu, rss, rssMax
 		}
 	}
@@ -382,7 +389,7 @@ func (c *client) usage(ctx context.Context, pid int) Usage {
 func (c *client) scrape(ctx context.Context, ops string, u *Usage) {
 	answer, err := c.do(ctx, http.MethodGet, ops+"/metrics", "", nil)
 	if err != nil {
-		return // nothing is told of it then
+		return // the report then leaves it out
 	}
 	defer func() { _ = answer.Body.Close() }()
 	u.Commits = 0 // the counter is there from the first commit on

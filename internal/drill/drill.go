@@ -16,7 +16,7 @@ import (
 	"github.com/tidegate/tidegate/api"
 	"github.com/tidegate/tidegate/internal/drill/load"
 	"github.com/tidegate/tidegate/internal/drill/machine"
-	"github.com/tidegate/tidegate/internal/drill/night"
+	"github.com/tidegate/tidegate/internal/drill/profile"
 )
 
 // The lanes.
@@ -27,7 +27,7 @@ const (
 
 // Options are what a drill is asked for.
 type Options struct {
-	Night night.Night
+	Night profile.LoadProfile
 	// Lane is Main or Express.
 	Lane string
 	// Target is the running shop to rehearse with. Where its Public is empty, Start starts a private one.
@@ -39,7 +39,7 @@ type Options struct {
 	StartBare func(ctx context.Context) (*Process, error)
 	// KillAfter kills a private shop so long after the night began, without warning, and starts it again; zero does not.
 	KillAfter time.Duration
-	// Measure is how long each measurement beside the ceiling takes.
+	// Measure is how long each measurement with a ceiling takes.
 	Measure time.Duration
 	// Viewers is how many watch a sale's numbers on its page while what they cost is measured, beside the ceiling; zero measures
 	// none.
@@ -55,7 +55,7 @@ type Options struct {
 type Process struct {
 	Address
 	PID int
-	// Kill ends it at once, as a crash does, and waits for its end. Stop ends it in order. The first of the two counts.
+	// Kill ends the process as a crash does, and waits for its end. Stop ends it gracefully. The first call counts.
 	Kill func() error
 	Stop func() error
 }
@@ -121,11 +121,11 @@ func (o *Options) check() error {
 	case o.Viewers < 0 || o.Viewers > viewersMax:
 		return fmt.Errorf("viewers: 0 to %d, not %d", viewersMax, o.Viewers)
 	case o.Viewers > 0 && o.StartBare == nil:
-		return errors.New("viewers are measured with --ceiling")
+		return errors.New("--viewers needs --ceiling")
 	case o.KillAfter > 0 && o.Target.Public != "":
-		return errors.New("only a private shop can be killed: leave out the target, or --kill-after")
+		return errors.New("--kill-after works on a private shop only: omit --target or --kill-after")
 	case len(o.Also) > 0 && o.Lane != Main:
-		return errors.New("several targets are rehearsed on the main lane alone")
+		return errors.New("several targets need --lane main")
 	case o.Target.Public != "" && o.Target.AdminKey == "":
 		return errors.New("a target needs an admin key with the role sales")
 	}
@@ -144,7 +144,7 @@ func (o *Options) target(base string) (*load.Target, error) {
 		return nil, err
 	}
 	for _, also := range o.Also {
-		if err := t.Also(also); err != nil {
+		if err := t.AddAddress(also); err != nil {
 			return nil, err
 		}
 	}
@@ -163,13 +163,13 @@ func (d *drill) lane(ctx, work context.Context, lane string) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := d.night(ctx, work, target, r)
+	s, err := d.runProfile(ctx, work, target, r)
 	if s == nil {
 		return nil, err
 	}
-	all := []*sold{s}
+	all := []*preparedSale{s}
 	if err == nil && d.StartBare != nil && ctx.Err() == nil {
-		var more []*sold
+		var more []*preparedSale
 		more, err = d.measure(ctx, work, target, r)
 		all = append(all, more...)
 	}
@@ -178,7 +178,7 @@ func (d *drill) lane(ctx, work context.Context, lane string) (*Result, error) {
 	}
 	r.GeneratorCPU = (machine.OwnCPU() - cpu).Seconds()
 	r.StoppedEarly = ctx.Err() != nil
-	if err := d.settle(work, all, r); err != nil {
+	if err := d.settleAll(work, all, r); err != nil {
 		return nil, err
 	}
 	d.sum(work, r, before)
@@ -207,7 +207,7 @@ func (r *Result) perRequest() {
 	var cpu, closedCPU float64
 	for _, p := range r.Phases {
 		requests, cpu = requests+p.Requests, cpu+p.GeneratorCPU
-		if p.Load == night.Closed {
+		if p.Load == profile.Closed {
 			closed, closedCPU = closed+p.Requests, closedCPU+p.GeneratorCPU
 		}
 	}
@@ -234,30 +234,32 @@ func (d *drill) base(lane string) string {
 	return d.client.at.Load().Public
 }
 
-// sold is a sale that was rehearsed.
-type sold struct {
-	books  *Books
+// preparedSale is a sale that was rehearsed.
+type preparedSale struct {
+	books  *PurchaseLog
 	tokens *tokens
 }
 
 // prepare makes a rehearsal with its shoppers and waits until it is open.
-func (d *drill) prepare(ctx context.Context, in api.RehearsalInput, keys, unitsPerOrder, greedyUnits int) (*sold, error) {
+func (d *drill) prepare(ctx context.Context, in api.RehearsalInput, keys, unitsPerOrder, greedyUnits int) (*preparedSale, error) {
 	made, err := d.client.rehearse(ctx, in)
 	if err != nil {
-		return nil, fmt.Errorf("make the rehearsal: %w", plain(err))
+		return nil, fmt.Errorf("make the rehearsal: %w", plainError(err))
 	}
 	t, err := d.client.tokens(ctx, made)
 	if err != nil {
 		return nil, err
 	}
-	all := made.Units * int64(made.Skus)
+	all := made.Quantity * int64(made.Skus)
 	for deadline := time.Now().Add(openPatience); ; {
 		found, left, err := d.client.look(ctx, made.SaleId)
 		switch {
 		case err == nil && found.Status == api.SaleStatusLive && left == all:
-			return &sold{newBooks(made, keys, unitsPerOrder, greedyUnits, d.Night.Seed), t}, nil
+			return &preparedSale{newPurchaseLog(made, keys, unitsPerOrder, greedyUnits, d.Night.Seed), t}, nil
 		case err != nil && time.Now().After(deadline):
-			return nil, fmt.Errorf("the rehearsal's sale cannot be read: %w", plain(err))
+			return nil, fmt.Errorf("the rehearsal's sale cannot be read: %w", plainError(err))
+		case time.Now().After(deadline) && left < 0:
+			return nil, fmt.Errorf("the rehearsal's sale is %s, and neither the shop's gate nor its database says what is left of it: look at the shop's log, start Redis and try again", found.Status)
 		case time.Now().After(deadline):
 			return nil, fmt.Errorf("the rehearsal's sale does not open: it is %s, with %d of %d units", found.Status, left, all)
 		}
@@ -269,15 +271,15 @@ func (d *drill) prepare(ctx context.Context, in api.RehearsalInput, keys, unitsP
 	}
 }
 
-// openPatience is how long a sale that begins at once may take to open.
+// openPatience is how long a sale may take to open.
 const openPatience = 10 * time.Second
 
-// night rehearses the night itself.
-func (d *drill) night(ctx, work context.Context, target *load.Target, r *Result) (*sold, error) {
+// runProfile rehearses the night itself.
+func (d *drill) runProfile(ctx, work context.Context, target *load.Target, r *Result) (*preparedSale, error) {
 	n := &d.Night
 	r.Units = int64(n.Units) * int64(n.SKUs)
 	var due []time.Duration
-	if n.Load == night.Open {
+	if n.Load == profile.Open {
 		var err error
 		if due, err = n.Arrivals.Times(n.Shoppers); err != nil {
 			return nil, err
@@ -295,7 +297,7 @@ func (d *drill) night(ctx, work context.Context, target *load.Target, r *Result)
 	if d.process == nil {
 		d.progress.say("the console shows it at %s/console/night/%s", d.client.at.Load().Public, s.books.Sale.SaleId)
 	}
-	till := newTill(d.client, s.books, s.tokens, n)
+	till := newPayments(d.client, s.books, s.tokens, n)
 	closing, tillEnded := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(tillEnded)
@@ -303,14 +305,14 @@ func (d *drill) night(ctx, work context.Context, target *load.Target, r *Result)
 	}()
 	parts := shardBuyers(shards(runtime.NumCPU(), n.Connections), n.Connections, func() *buyers {
 		b := newBuyers(s.books, s.tokens, n, target.Host())
-		b.due, b.until, b.fates, b.till, b.last = due, n.Duration, true, till.come, n.Shoppers
+		b.due, b.until, b.fates, b.till, b.last = due, n.Duration, true, till.schedule, n.Shoppers
 		return b
 	})
 	if n.Readers.Connections > 0 {
-		readers := &pages{tally: newTally(), requests: productRequests(target.Host(), s), want: 200, every: time.Second / time.Duration(n.Readers.PerSecond)}
+		readers := &pages{recorder: newRecorder(), requests: productRequests(target.Host(), s), want: 200, every: time.Second / time.Duration(n.Readers.PerSecond)}
 		parts = append(parts, part{script: readers, connections: n.Readers.Connections, follows: true})
 	}
-	revived := d.killLater(work, target)
+	revived := d.scheduleKill(work, target)
 	before := d.client.usage(work, d.pid())
 	phase, err := d.drive(ctx, target, stage{name: "night", load: n.Load, parts: parts, sale: s.books.Sale.SaleId, counts: answered})
 	if killErr := revived(); killErr != nil {
@@ -318,7 +320,7 @@ func (d *drill) night(ctx, work context.Context, target *load.Target, r *Result)
 	}
 	close(closing)
 	<-tillEnded
-	till.enter()
+	till.flush()
 	r.Paid, r.Cancelled, r.TillFailures = r.Paid+till.paid.Load(), r.Cancelled+till.cancelled.Load(), r.TillFailures+till.failed.Load()
 	r.addPhase(phase, parts)
 	r.P50, r.P99, r.P999 = phase.P50, phase.P99, phase.P999
@@ -326,7 +328,7 @@ func (d *drill) night(ctx, work context.Context, target *load.Target, r *Result)
 	return s, err
 }
 
-func productRequests(host string, s *sold) [][]byte {
+func productRequests(host string, s *preparedSale) [][]byte {
 	paths := []string{}
 	for _, p := range s.books.Sale.ProductIds {
 		paths = append(paths, "/v1/products/"+p.String())
@@ -334,9 +336,9 @@ func productRequests(host string, s *sold) [][]byte {
 	return getRequests(host, "Accept: application/json\r\n", paths...)
 }
 
-// killLater kills the shop after KillAfter and starts it again. The function it returns waits until that is done, or calls
+// scheduleKill kills the shop after KillAfter and starts it again. The function it returns waits until that is done, or calls
 // it off where the night was over before.
-func (d *drill) killLater(ctx context.Context, target *load.Target) func() error {
+func (d *drill) scheduleKill(ctx context.Context, target *load.Target) func() error {
 	if d.KillAfter <= 0 {
 		return func() error { return nil }
 	}
@@ -371,7 +373,7 @@ func (d *drill) killAndRevive(ctx context.Context, target *load.Target) error {
 	if express {
 		base = p.Express
 	}
-	if err := target.Move(base); err != nil {
+	if err := target.SetAddress(base); err != nil {
 		return err
 	}
 	d.progress.say("the shop was killed and serves again after %d ms", time.Since(began).Milliseconds())
@@ -390,7 +392,7 @@ func hostOf(base string) string {
 func (r *Result) addPhase(p Phase, parts []part) {
 	r.Phases = append(r.Phases, p)
 	for _, one := range parts {
-		c := &one.script.notes().counts
+		c := &one.script.results().counts
 		r.Accepted += c.accepted.Load()
 		r.SoldOut += c.soldOut.Load()
 		r.LimitReached += c.limited.Load()

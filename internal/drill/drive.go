@@ -11,7 +11,7 @@ import (
 
 	"github.com/tidegate/tidegate/internal/drill/load"
 	"github.com/tidegate/tidegate/internal/drill/machine"
-	"github.com/tidegate/tidegate/internal/drill/night"
+	"github.com/tidegate/tidegate/internal/drill/profile"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
@@ -19,13 +19,13 @@ import (
 type script interface {
 	load.Script
 	stop()
-	notes() *tally
+	results() *recorder
 }
 
-func (s *buyers) stop()         { s.stopped.Store(true) }
-func (s *buyers) notes() *tally { return s.tally }
-func (s *pages) stop()          { s.stopped.Store(true) }
-func (s *pages) notes() *tally  { return s.tally }
+func (s *buyers) stop()              { s.stopped.Store(true) }
+func (s *buyers) results() *recorder { return s.recorder }
+func (s *pages) stop()               { s.stopped.Store(true) }
+func (s *pages) results() *recorder  { return s.recorder }
 
 // part is one loop of a phase.
 type part struct {
@@ -117,7 +117,7 @@ func (g *stage) phase(connections int, left *levels) Phase {
 		if one.follows {
 			continue
 		}
-		t := one.script.notes()
+		t := one.script.results()
 		t.turn(max(t.last, t.at))
 		p.Requests += t.counts.sent.Load()
 		p.Answers += g.counts(&t.counts)
@@ -142,10 +142,10 @@ func (g *stage) phase(connections int, left *levels) Phase {
 
 // watch tells how the stage is going, and notes what is left.
 func (d *drill) watch(ctx context.Context, g stage, left *levels) {
-	var tallies []*tally
+	var tallies []*recorder
 	for _, p := range g.parts {
 		if !p.follows {
-			tallies = append(tallies, p.script.notes())
+			tallies = append(tallies, p.script.results())
 		}
 	}
 	before := snap(tallies)
@@ -239,7 +239,7 @@ func constant(n int, perSecond float64) []time.Duration {
 // loadOf names the load of a night.
 func loadOf(open bool) string {
 	if open {
-		return night.Open
+		return profile.Open
 	}
-	return night.Closed
+	return profile.Closed
 }

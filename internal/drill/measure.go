@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/drill/load"
-	"github.com/tidegate/tidegate/internal/drill/night"
+	"github.com/tidegate/tidegate/internal/drill/profile"
 )
 
 // The crowd of the measurements. Every shopper buys several times, so that a few tokens last for the fastest shop.
@@ -30,7 +30,7 @@ const (
 
 // measure measures the shop's rates, each beside the ceiling of its own moments, and returns the sales it used. What leaves the shop
 // work that it does afterwards, the durable orders, comes last of those.
-func (d *drill) measure(ctx, work context.Context, target *load.Target, r *Result) (all []*sold, err error) {
+func (d *drill) measure(ctx, work context.Context, target *load.Target, r *Result) (all []*preparedSale, err error) {
 	if ctx.Err() != nil {
 		return nil, nil
 	}
@@ -39,9 +39,9 @@ func (d *drill) measure(ctx, work context.Context, target *load.Target, r *Resul
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	var durable, gone *sold
+	var durable, gone *preparedSale
 	for _, one := range []struct {
-		into                        **sold
+		into                        **preparedSale
 		shoppers, units, keys, each int
 	}{
 		{&gone, soldOutShoppers, 1, soldOutKeys, soldOutKeys},
@@ -52,7 +52,7 @@ func (d *drill) measure(ctx, work context.Context, target *load.Target, r *Resul
 		}
 		all = append(all, *one.into)
 	}
-	d.rest(ctx)
+	d.cooldown(ctx)
 	for _, step := range []func() error{
 		func() error { return d.measureSoldOut(ctx, target, r, gone) },
 		func() error { return d.measureReads(ctx, target, r, durable) },
@@ -63,7 +63,7 @@ func (d *drill) measure(ctx, work context.Context, target *load.Target, r *Resul
 			return all, err
 		}
 	}
-	d.rest(ctx)
+	d.cooldown(ctx)
 	if err := c.slice(ctx); err != nil || ctx.Err() != nil {
 		return all, err
 	}
@@ -79,7 +79,7 @@ func (d *drill) measure(ctx, work context.Context, target *load.Target, r *Resul
 }
 
 // measureDurable places orders as fast as they go.
-func (d *drill) measureDurable(ctx, work context.Context, target *load.Target, r *Result, s *sold) error {
+func (d *drill) measureDurable(ctx, work context.Context, target *load.Target, r *Result, s *preparedSale) error {
 	before := d.client.usage(work, d.pid())
 	p, err := d.buy(ctx, target, r, s, phaseDurable, accepted, nil)
 	if err != nil {
@@ -94,7 +94,7 @@ func (d *drill) measureDurable(ctx, work context.Context, target *load.Target, r
 }
 
 // measureSoldOut asks for what is gone as fast as it goes.
-func (d *drill) measureSoldOut(ctx context.Context, target *load.Target, r *Result, s *sold) error {
+func (d *drill) measureSoldOut(ctx context.Context, target *load.Target, r *Result, s *preparedSale) error {
 	p, err := d.buy(ctx, target, r, s, phaseSoldOut, soldOut, nil)
 	if err == nil {
 		r.SoldOutPerSecond = number(p.PerSecond)
@@ -103,7 +103,7 @@ func (d *drill) measureSoldOut(ctx context.Context, target *load.Target, r *Resu
 }
 
 // buy drives one sale as fast as it goes, or where due is not nil by the clock.
-func (d *drill) buy(ctx context.Context, target *load.Target, r *Result, s *sold, name string, counts func(*counts) int64, due []time.Duration) (Phase, error) {
+func (d *drill) buy(ctx context.Context, target *load.Target, r *Result, s *preparedSale, name string, counts func(*counts) int64, due []time.Duration) (Phase, error) {
 	n := &d.Night
 	parts := shardBuyers(shards(runtime.NumCPU(), n.Connections), n.Connections, func() *buyers {
 		b := newBuyers(s.books, s.tokens, n, target.Host())
@@ -119,7 +119,7 @@ func (d *drill) buy(ctx context.Context, target *load.Target, r *Result, s *sold
 }
 
 // measureHalf drives half of the top rate by the clock: what a shopper waits on a night that the shop can bear.
-func (d *drill) measureHalf(ctx context.Context, target *load.Target, r *Result, perSecond float64) (*sold, error) {
+func (d *drill) measureHalf(ctx context.Context, target *load.Target, r *Result, perSecond float64) (*preparedSale, error) {
 	n := max(1, int(perSecond*(d.Measure+2*time.Second).Seconds()))
 	shoppers := min(n, measureShoppers)
 	keys := (n + shoppers - 1) / shoppers
@@ -128,13 +128,13 @@ func (d *drill) measureHalf(ctx context.Context, target *load.Target, r *Result,
 		return nil, err
 	}
 	p, err := d.buy(ctx, target, r, s, "half rate", accepted, constant(n, perSecond))
-	r.Load, r.P50, r.P99, r.P999 = night.Open, p.P50, p.P99, p.P999
+	r.Load, r.P50, r.P99, r.P999 = profile.Open, p.P50, p.P99, p.P999
 	return s, err
 }
 
 // measureReads reads product pages as fast as they go.
-func (d *drill) measureReads(ctx context.Context, target *load.Target, r *Result, s *sold) error {
-	p, err := d.hammer(ctx, target, phaseReads, productRequests(target.Host(), s), 200, d.Measure)
+func (d *drill) measureReads(ctx context.Context, target *load.Target, r *Result, s *preparedSale) error {
+	p, err := d.repeatRequests(ctx, target, phaseReads, productRequests(target.Host(), s), 200, d.Measure)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ const signedInShoppers = 2000
 
 // measurePages reads the page of a sale in which nothing moves as fast as it goes: as nobody, and as shoppers of another sale, who
 // are signed in and have bought nothing in this one. A shop without pages is passed over.
-func (d *drill) measurePages(ctx context.Context, target *load.Target, r *Result, s, others *sold) error {
+func (d *drill) measurePages(ctx context.Context, target *load.Target, r *Result, s, others *preparedSale) error {
 	if r.Lane != Main { // pages are on the first listener alone
 		return nil
 	}
@@ -157,7 +157,7 @@ func (d *drill) measurePages(ctx context.Context, target *load.Target, r *Result
 		return err
 	}
 	const browser = "Accept: text/html\r\nAccept-Encoding: gzip\r\n"
-	p, err := d.hammer(ctx, target, phasePages, getRequests(target.Host(), browser, path), 200, d.Measure)
+	p, err := d.repeatRequests(ctx, target, phasePages, getRequests(target.Host(), browser, path), 200, d.Measure)
 	if err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func (d *drill) measurePages(ctx context.Context, target *load.Target, r *Result
 		token := string(others.tokens.of(i))
 		all = append(all, getRequests(target.Host(), browser+"Cookie: "+cookie+token+"\r\n", path)...)
 	}
-	if p, err = d.hammer(ctx, target, phaseSignedIn, all, 200, d.Measure); err != nil {
+	if p, err = d.repeatRequests(ctx, target, phaseSignedIn, all, 200, d.Measure); err != nil {
 		return err
 	}
 	r.Phases = append(r.Phases, p)
@@ -180,8 +180,8 @@ func (d *drill) measurePages(ctx context.Context, target *load.Target, r *Result
 	return nil
 }
 
-// hammer sends the requests over and over for so long, as fast as they go.
-func (d *drill) hammer(ctx context.Context, target *load.Target, name string, requests [][]byte, want int, long time.Duration) (Phase, error) {
+// repeatRequests sends the requests over and over for that time, as fast as the shop answers.
+func (d *drill) repeatRequests(ctx context.Context, target *load.Target, name string, requests [][]byte, want int, long time.Duration) (Phase, error) {
 	parts := []part{}
 	n := shards(runtime.NumCPU(), d.Night.Connections)
 	for i := range n {
@@ -189,7 +189,7 @@ func (d *drill) hammer(ctx context.Context, target *load.Target, name string, re
 		if i < d.Night.Connections%n {
 			connections++
 		}
-		parts = append(parts, part{script: &pages{tally: newTally(), requests: requests, want: want, until: long}, connections: connections})
+		parts = append(parts, part{script: &pages{recorder: newRecorder(), requests: requests, want: want, until: long}, connections: connections})
 	}
-	return d.drive(ctx, target, stage{name: name, load: night.Closed, parts: parts, counts: read})
+	return d.drive(ctx, target, stage{name: name, load: profile.Closed, parts: parts, counts: read})
 }

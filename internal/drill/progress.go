@@ -5,6 +5,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
 // progress tells how the drill is going: on a terminal in one line that changes, elsewhere in a line now and then. It is
@@ -24,7 +26,7 @@ func (p *progress) say(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wipe()
-	_, _ = fmt.Fprintf(p.out, format+"\n", args...) // who does not read it misses it
+	_, _ = fmt.Fprintf(text.Terminal(p.out), format+"\n", args...) // who does not read it misses it
 }
 
 // show prints a line that the next one replaces.
@@ -33,11 +35,11 @@ func (p *progress) show(line string) {
 	defer p.mu.Unlock()
 	p.wipe()
 	if p.terminal {
-		_, _ = fmt.Fprint(p.out, line)
+		_, _ = fmt.Fprint(text.Terminal(p.out), line)
 		p.drawn = true
 		return
 	}
-	_, _ = fmt.Fprintln(p.out, line)
+	_, _ = fmt.Fprintln(text.Terminal(p.out), line)
 }
 
 func (p *progress) wipe() {
@@ -62,7 +64,7 @@ type snapshot struct {
 	p99                                         float64
 }
 
-func snap(tallies []*tally) snapshot {
+func snap(tallies []*recorder) snapshot {
 	s := snapshot{at: time.Now()}
 	for _, t := range tallies {
 		c := &t.counts

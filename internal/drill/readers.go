@@ -10,7 +10,7 @@ import (
 
 // pages is the script of those who only look: the same few requests over and over, at a rate or as fast as they go.
 type pages struct {
-	*tally
+	*recorder
 	requests [][]byte
 	// want is the status that counts as an answer.
 	want int
@@ -32,7 +32,7 @@ func getRequests(host, lines string, paths ...string) [][]byte {
 
 // postRequests is a POST of the size of an order, to a server that does nothing with it.
 func postRequests(host string) [][]byte {
-	const body = `{"lines":[{"sku_id":"249452473612238849","units":1}]}`
+	const body = `{"lines":[{"sku_id":"249452473612238849","quantity":1}]}`
 	token := make([]byte, 212) // as long as a shopper's
 	for i := range token {
 		token[i] = 'x'

@@ -7,7 +7,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/tidegate/tidegate/internal/drill/night"
+	"github.com/tidegate/tidegate/internal/drill/profile"
+	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
 // Result is what came of a drill. Its JSON names are a contract: scripts compare them between runs. What was not measured
@@ -47,7 +48,7 @@ type Result struct {
 
 	// CeilingPerSecond is what a bare server answered, over all slices of its measurement.
 	CeilingPerSecond *float64 `json:"ceiling_per_s"`
-	// Ratio is that of durable orders to the ceiling in the slices around them; the others are told beside it, each of its own.
+	// Ratio is that of durable orders to the ceiling in the slices around them; the other rates have their own ratios.
 	Ratio              *float64 `json:"ratio"`
 	QueuedRatio        *float64 `json:"queued_ratio"`
 	SoldOutRatio       *float64 `json:"sold_out_ratio"`
@@ -75,12 +76,12 @@ type Result struct {
 	TillFailures int64            `json:"payment_failures"`
 	ByStatus     map[string]int64 `json:"orders_by_status"`
 
-	Target    string      `json:"target"`
-	Version   string      `json:"version"`
-	StartedAt time.Time   `json:"started_at"`
-	Seconds   float64     `json:"seconds"`
-	Night     night.Night `json:"-"`
-	Phases    []Phase     `json:"phases"`
+	Target    string              `json:"target"`
+	Version   string              `json:"version"`
+	StartedAt time.Time           `json:"started_at"`
+	Seconds   float64             `json:"seconds"`
+	Night     profile.LoadProfile `json:"-"`
+	Phases    []Phase             `json:"phases"`
 	// Express is the same drill on the express lane, where both were asked for.
 	Express *Result `json:"express,omitempty"`
 }
@@ -122,7 +123,7 @@ func (r *Result) Clean() bool { return r.OK && (r.Express == nil || r.Express.OK
 // number returns a figure that was measured.
 func number(f float64) *float64 { return &f }
 
-// ratios divides what was measured by the ceiling beside it.
+// ratios divides each rate by the ceiling that was measured with it.
 func (r *Result) ratios() {
 	of := func(phase string, rate *float64) *float64 {
 		for i := range r.Phases {
@@ -137,7 +138,7 @@ func (r *Result) ratios() {
 	r.SalePagesRatio, r.SignedInPagesRatio = of(phasePages, r.SalePagesPerSecond), of(phaseSignedIn, r.SignedInPagesPerSecond)
 }
 
-// OfCeiling is the phase's rate as a share of the ceiling beside it; zero where it was measured beside none.
+// OfCeiling is the phase's rate as a share of its ceiling; zero if it has none.
 func (p *Phase) OfCeiling() float64 {
 	if p.CeilingPerSecond == 0 {
 		return 0
@@ -210,14 +211,14 @@ func (r *Result) WriteText(w io.Writer) error {
 	}
 	switch {
 	case !r.Audit.Ran:
-		p("audit\tdid not run: %s", r.Audit.Note)
+		p("audit\tdid not run: %s", text.Visible(r.Audit.Note))
 	case r.Audit.OK:
 		p("audit\tclean")
 	default:
-		p("audit\t%s", strings.Join(r.Audit.Violations, "; "))
+		p("audit\t%s", text.Visible(strings.Join(r.Audit.Violations, "; ")))
 	}
 	for _, e := range r.Examples {
-		p("  %s", e)
+		p("  %s", text.Visible(e))
 	}
 	server := ""
 	if r.ServerRSSMaxMiB != nil {

@@ -25,7 +25,7 @@ const (
 
 // measureViewers measures what it costs the shop that Viewers shoppers watch a sale's numbers: the processor time of a sale that takes a few
 // orders a second, with them and without. Where the shop does not tell its processor time, nothing is noted.
-func (d *drill) measureViewers(ctx context.Context, target *load.Target, r *Result) (all []*sold, err error) {
+func (d *drill) measureViewers(ctx context.Context, target *load.Target, r *Result) (all []*preparedSale, err error) {
 	w := &viewers{}
 	defer w.leave()
 	var cores [2]float64
@@ -53,7 +53,7 @@ func (d *drill) measureViewers(ctx context.Context, target *load.Target, r *Resu
 		r.ViewersToldPerSecond = number(float64(told) / took)
 	}
 	if gone := w.gone.Load(); gone > 0 {
-		return all, fmt.Errorf("%d of %d viewers were sent away", gone, d.Viewers)
+		return all, fmt.Errorf("the shop refused %d of %d viewers", gone, d.Viewers)
 	}
 	if cores[0] > 0 {
 		r.Viewers, r.ViewersCores = d.Viewers, number(max(0, cores[1]-cores[0]))
@@ -87,7 +87,7 @@ func (w *viewers) come(ctx context.Context, target *load.Target, path string, n 
 				_, err = line.Write(request)
 			}
 			if err != nil {
-				cancel(fmt.Errorf("a viewer cannot come: %w", err))
+				cancel(fmt.Errorf("connect a viewer: %w", err))
 				return
 			}
 			w.mu.Lock()

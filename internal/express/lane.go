@@ -14,6 +14,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/admission"
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
@@ -51,7 +53,9 @@ var background = context.Background()
 
 // exchange is one request and its answer.
 type exchange struct {
+	server    *Server
 	ctx       *fasthttp.RequestCtx
+	who       account.Principal
 	began     time.Time
 	recorder  Recorder
 	requestID []byte
@@ -81,7 +85,7 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx, began time.Time, unread error) 
 
 func (s *Server) begin(ctx *fasthttp.RequestCtx, began time.Time) *exchange {
 	x := exchanges.Get().(*exchange)
-	x.ctx, x.began, x.recorder = ctx, began, s.unknown
+	x.server, x.ctx, x.began, x.recorder = s, ctx, began, s.unknown
 	var given []byte
 	if all := ctx.Request.Header.PeekAll(headerRequestID); len(all) == 1 {
 		given = all[0]
@@ -106,7 +110,7 @@ func (s *Server) finish(x *exchange) {
 		s.fail(x, fault.Recovered(p))
 	}
 	x.recorder.Done(background, x.ctx.Response.StatusCode(), time.Since(x.began))
-	x.ctx, x.recorder = nil, nil
+	x.ctx, x.recorder, x.who = nil, nil, account.Principal{}
 	if cap(x.buffer) > bufferBytesMax {
 		x.buffer = make([]byte, 0, bufferBytes)
 	}
@@ -119,7 +123,7 @@ func (s *Server) answer(x *exchange, unread error) error {
 		x.ctx.SetConnectionClose() // what follows on it may be a part of this request
 		return err
 	}
-	if err := s.limitClient(x); err != nil {
+	if err := s.Admission.Arrive(admission.Request, x); err != nil {
 		return err
 	}
 	raw := x.path()
@@ -143,19 +147,29 @@ func (s *Server) answer(x *exchange, unread error) error {
 	return s.notHot(x, raw, get)
 }
 
-// limitClient counts a request of its client address. It returns fault.TooManyRequests.
-func (s *Server) limitClient(x *exchange) error {
-	if s.Requests == nil || !s.Requests.LimitsClients() {
-		return nil
-	}
+// Client implements admission.Visitor.
+func (x *exchange) Client() netip.Addr {
 	var peer netip.Addr
 	if tcp, ok := x.ctx.RemoteAddr().(*net.TCPAddr); ok {
 		peer = tcp.AddrPort().Addr()
 	}
-	return s.Requests.Client(s.Proxies.ClientAddress(peer, func() string {
+	return x.server.Proxies.ClientAddress(peer, func() string {
 		return string(bytes.Join(x.ctx.Request.Header.PeekAll(headerForwarded), []byte{','}))
-	}))
+	})
 }
+
+// Authenticate implements admission.Visitor.
+func (x *exchange) Authenticate() error {
+	token, err := wire.Bearer(only(x.ctx.Request.Header.PeekAll(headerAuthorization)))
+	if err != nil {
+		return err
+	}
+	x.who, err = x.server.Callers.Authenticate(token)
+	return err
+}
+
+// Customer implements admission.Visitor.
+func (x *exchange) Customer() id.Customer { return x.who.Customer }
 
 // path returns the request's path as it was sent, without its query. It shares the request's memory.
 func (x *exchange) path() string {
@@ -189,20 +203,11 @@ func (s *Server) placeSaleOrder(x *exchange, saleID string, unread error) error 
 	x.recorder = s.saleOrder
 	h := &x.ctx.Request.Header
 	x.ctx.Response.Header.SetCanonical(keyCache, noStore)
-	token, err := wire.Bearer(only(h.PeekAll(headerAuthorization)))
-	if err != nil {
+	if err := s.Admission.Enter(admission.Order, x); err != nil {
 		return err
 	}
-	who, err := s.Callers.Authenticate(token)
-	if err != nil {
-		return err
-	}
-	if s.Requests != nil {
-		if err := s.Requests.Customer(who.Customer); err != nil {
-			return err
-		}
-	}
-	req := order.Request{Customer: who.Customer}
+	req := order.Request{Customer: x.who.Customer, Refusal: s.Admission.Hold(admission.Order, x)}
+	var err error
 	if req.Sale, err = id.Parse[id.Sale](saleID); err != nil {
 		return wire.MalformedID("id")
 	}
@@ -227,6 +232,9 @@ func (s *Server) placeSaleOrder(x *exchange, saleID string, unread error) error 
 	}
 	if placed.Replayed {
 		x.ctx.Response.Header.SetCanonical(keyReplayed, replayed)
+	}
+	if placed.Ticket != "" {
+		placed.Ticket = s.Orders.Bind(placed.Ticket, x.who.Session)
 	}
 	x.answerJSON(wire.PlacedStatus(placed.Undecided), placed.AppendJSON(x.buffer[:0]))
 	return nil

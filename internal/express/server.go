@@ -10,12 +10,12 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/netip"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/admission"
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -36,6 +36,8 @@ type Callers interface {
 // Orders takes orders: see order.Service.
 type Orders interface {
 	Place(ctx context.Context, r order.Request) (order.Placed, error)
+	// Bind returns a ticket that ends with the session.
+	Bind(ticket string, session id.Session) string
 }
 
 // Sales shows sales: see sale.Service.
@@ -46,14 +48,6 @@ type Sales interface {
 // Products shows products: see catalog.Reader.
 type Products interface {
 	Product(ctx context.Context, product id.Product) (*catalog.Page, error)
-}
-
-// Requests says who asks too often: see limit.Requests. It does no I/O.
-type Requests interface {
-	LimitsClients() bool
-	// Client and Customer count a request. They return fault.TooManyRequests.
-	Client(client netip.Addr) error
-	Customer(customer id.Customer) error
 }
 
 // Recorder is told of every answered request of one route. It is safe for concurrent use.
@@ -67,12 +61,13 @@ type Parts struct {
 	Orders   Orders
 	Sales    Sales
 	Products Products
-	Levels   sale.Levels
+	Levels   sale.Availability
 	Clock    clock.Clock
 	Log      *slog.Logger
 	Config   Config
 	Limits   Limits
-	Requests Requests // nil: requests are not limited
+	// Admission decides who may come in; nil: everyone who is authenticated.
+	Admission *admission.Control
 	// Proxies are believed to say who the client is.
 	Proxies wire.Proxies
 	// Record returns what is told of the requests of a route: its method and its pattern.

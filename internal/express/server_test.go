@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
@@ -34,16 +35,20 @@ type shop struct {
 }
 
 func (*shop) Authenticate(string) (account.Principal, error) {
-	return account.Principal{Customer: 7}, nil
+	return account.Principal{Customer: 7, Session: 9}, nil
 }
 
 func (s *shop) Place(_ context.Context, r order.Request) (order.Placed, error) { return s.place(r) }
+
+func (*shop) Bind(ticket string, session id.Session) string {
+	return ticket + "-of-" + session.String()
+}
 
 func (*shop) Published(context.Context, id.Sale) (*sale.Sale, error) { return drop, nil }
 
 func (*shop) Product(context.Context, id.Product) (*catalog.Page, error) { return page, nil }
 
-func (*shop) Level(inventory.Pool) (int64, bool) { return 41, true }
+func (*shop) Available(inventory.Pool) (int64, bool) { return 41, true }
 
 func (s *shop) Done(_ context.Context, status int, _ time.Duration) {
 	s.mu.Lock()
@@ -69,7 +74,7 @@ func newServer(s *shop, change ...func(*Parts)) *Server {
 		Callers: s, Orders: s, Sales: s, Products: s, Levels: s, Clock: clock.NewManual(noon), Log: slog.New(slog.DiscardHandler),
 		Config: DefaultConfig(),
 		Limits: Limits{
-			HeaderTimeout: 200 * time.Millisecond, ReadTimeout: 400 * time.Millisecond, WriteTimeout: 5 * time.Second, IdleTimeout: 5 * time.Second,
+			HeaderTimeout: await.Max, ReadTimeout: await.Max, WriteTimeout: await.Max, IdleTimeout: await.Max,
 			HeaderBytesMax: 16 << 10,
 		},
 		Record: func(string, string) Recorder { return s },
@@ -100,8 +105,36 @@ func serving(t *testing.T, s *Server) string {
 	return l.Addr().String()
 }
 
+// TestATicketIsTheSessions: the ticket of an order that waits ends with the session that ordered; an answer without one gets none.
+func TestATicketIsTheSessions(t *testing.T) {
+	t.Parallel()
+	for ticket, want := range map[string]string{"T": `"ticket":"T-of-9"`, "": ""} {
+		s := &shop{place: func(order.Request) (order.Placed, error) {
+			p := placed
+			p.Undecided, p.Ticket = ticket != "", ticket
+			return p, nil
+		}}
+		c, err := net.Dial("tcp", serving(t, newServer(s)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		if _, err := io.WriteString(c, orderOf("key-1", 1)); err != nil {
+			t.Fatal(err)
+		}
+		a, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(a.Body)
+		if err != nil || !strings.Contains(string(text), want) || ticket == "" && strings.Contains(string(text), "-of-") {
+			t.Errorf("the ticket %q: %d %s, %v, want %s", ticket, a.StatusCode, text, err, want)
+		}
+	}
+}
+
 func orderOf(key string, sku int) string {
-	body := fmt.Sprintf(`{"lines":[{"sku_id":"%d","units":1}]}`, sku)
+	body := fmt.Sprintf(`{"lines":[{"sku_id":"%d","quantity":1}]}`, sku)
 	return fmt.Sprintf("POST /v1/sales/20/orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer t\r\nIdempotency-Key: %s\r\n"+
 		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", key, len(body), body)
 }
@@ -120,7 +153,7 @@ func dial(t *testing.T, address string) client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(await.Max)); err != nil {
 		t.Fatal(err)
 	}
 	return client{t, c, bufio.NewReader(c)}
@@ -257,16 +290,16 @@ func TestOneConnectionTooMany(t *testing.T) {
 		t.Errorf("%v %s", a.Header, body)
 	}
 	_ = first.Close()
-	for deadline := time.Now().Add(5 * time.Second); server.http.GetOpenConnectionsCount() > 1 && time.Now().Before(deadline); {
-		time.Sleep(time.Millisecond)
-	}
+	await.Until(t, "the server has noticed that one has gone", func() bool { return server.http.GetOpenConnectionsCount() <= 1 })
 	third := dial(t, address)
 	third.say("GET /v1/sales/20 HTTP/1.1\r\nHost: x\r\n\r\n")
 	third.hear(200)
 }
 
 func TestSlowClients(t *testing.T) {
-	address := serving(t, newServer(&shop{}))
+	address := serving(t, newServer(&shop{}, func(p *Parts) {
+		p.Limits.HeaderTimeout, p.Limits.ReadTimeout = 200*time.Millisecond, 400*time.Millisecond
+	}))
 	for name, raw := range map[string]string{
 		"half of the headers": "GET /v1/products/1 HTTP/1.1\r\nHos",
 		"half of the body":    orderOf("a", 1)[:len(orderOf("a", 1))-5],

@@ -3,7 +3,6 @@ package express
 import (
 	"errors"
 	"net"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -47,11 +46,5 @@ func (t *turnstile) Accept() (net.Conn, error) {
 
 // overloaded returns the whole answer to one connection too many.
 func overloaded() []byte {
-	e := fault.New(fault.Overloaded, "There are too many connections; try again.").After(time.Second)
-	body := wire.AppendProblem(nil, e, "")
-	b := append([]byte(nil), "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: "+wire.TypeProblem+
-		"\r\nX-Content-Type-Options: "+wire.NoSniff+"\r\nRetry-After: "...)
-	b = strconv.AppendInt(b, wire.RetryAfterSeconds(e), 10)
-	b = strconv.AppendInt(append(b, "\r\nContent-Length: "...), int64(len(body)), 10)
-	return append(append(b, "\r\n\r\n"...), body...)
+	return wire.WholeProblem(fault.New(fault.Overloaded, "There are too many connections; try again.").After(time.Second), "Service Unavailable")
 }

@@ -14,7 +14,7 @@ import (
 // Accounts is what the account routes need: see account.Service.
 type Accounts interface {
 	Register(ctx context.Context, r account.Registration, client netip.Addr) (account.Customer, error)
-	Login(ctx context.Context, email, password string, client netip.Addr) (account.Grant, error)
+	Login(ctx context.Context, email, password string, client netip.Addr, device string) (account.Grant, error)
 	Refresh(ctx context.Context, token string) (account.Grant, error)
 	Logout(ctx context.Context, p account.Principal) error
 	LogoutEverywhere(ctx context.Context, p account.Principal) (int, error)
@@ -69,7 +69,7 @@ func (s *Server) LogIn(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	grant, err := s.Accounts.Login(r.Context(), in.Email, in.Password, s.clientAddress(r))
+	grant, err := s.Accounts.Login(r.Context(), in.Email, in.Password, s.clientAddress(r), in.DeviceToken)
 	s.answerGrant(w, r, http.StatusCreated, grant, err)
 }
 
@@ -97,6 +97,7 @@ func (s *Server) answerGrant(w http.ResponseWriter, r *http.Request, status int,
 		ExpiresIn:    int(g.AccessExpires.Sub(s.Clock.Now()).Seconds()),
 		RefreshToken: g.Refresh,
 		CustomerId:   g.Customer,
+		DeviceToken:  g.Device,
 	})
 }
 
@@ -141,7 +142,7 @@ func (s *Server) CreateKey(w http.ResponseWriter, r *http.Request) {
 
 // ListKeys implements api.ServerInterface.
 func (s *Server) ListKeys(w http.ResponseWriter, r *http.Request, params api.ListKeysParams) {
-	limit, after, err := pageOf[id.AdminKey](r, params.Limit, params.Cursor)
+	limit, after, err := pageOf[id.AdminKey](w, r, params.Limit, params.Cursor)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -151,7 +152,7 @@ func (s *Server) ListKeys(w http.ResponseWriter, r *http.Request, params api.Lis
 		s.fail(w, r, err)
 		return
 	}
-	items, next := page(found, limit, func(k *account.Key) id.AdminKey { return k.ID })
+	items, next := page(w, r, found, limit, func(k *account.Key) id.AdminKey { return k.ID })
 	out := api.KeyPage{Items: make([]api.Key, 0, len(items)), NextCursor: next}
 	for i := range items {
 		out.Items = append(out.Items, keyOf(&items[i]))
@@ -175,7 +176,7 @@ func keyOf(k *account.Key) api.Key {
 
 // ListAuditLog implements api.ServerInterface.
 func (s *Server) ListAuditLog(w http.ResponseWriter, r *http.Request, params api.ListAuditLogParams) {
-	limit, before, err := pageOf[id.AuditEntry](r, params.Limit, params.Cursor)
+	limit, before, err := pageOf[id.AuditEntry](w, r, params.Limit, params.Cursor)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -185,11 +186,11 @@ func (s *Server) ListAuditLog(w http.ResponseWriter, r *http.Request, params api
 		s.fail(w, r, err)
 		return
 	}
-	items, next := page(found, limit, func(e *auditlog.Entry) id.AuditEntry { return e.ID })
+	items, next := page(w, r, found, limit, func(e *auditlog.Entry) id.AuditEntry { return e.ID })
 	out := api.AuditLogPage{Items: make([]api.AuditLogEntry, 0, len(items)), NextCursor: next}
 	for _, e := range items {
 		out.Items = append(out.Items, api.AuditLogEntry{
-			Id: e.ID, At: api.At(e.At), KeyId: e.Key, Actor: e.Actor, Operation: e.Verb, Subject: e.Subject, Reason: e.Reason,
+			Id: e.ID, CreatedAt: api.At(e.At), KeyId: e.Key, Actor: e.Actor, Operation: e.Verb, Subject: e.Subject, Reason: e.Reason,
 		})
 	}
 	s.answer(w, r, http.StatusOK, out)

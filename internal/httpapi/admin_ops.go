@@ -18,10 +18,10 @@ func (s *Server) RunAudit(w http.ResponseWriter, r *http.Request) {
 }
 
 func reportOf(r *audit.Report) api.AuditReport {
-	out := api.AuditReport{Ok: r.OK, At: api.At(r.At), Invariants: make([]api.Invariant, 0, len(r.Invariants))}
+	out := api.AuditReport{Ok: r.OK, CheckedAt: api.At(r.At), Invariants: make([]api.Invariant, 0, len(r.Invariants))}
 	for _, inv := range r.Invariants {
 		one := api.Invariant{
-			Id: inv.ID, Title: inv.Title, Ok: inv.OK, Checked: inv.Checked, Found: inv.Found, Note: inv.Note,
+			Id: inv.ID, Title: inv.Title, Ok: inv.OK, Checked: inv.Checked, ViolationCount: inv.Found, Note: inv.Note,
 			Violations: make([]api.Violation, 0, len(inv.Violations)),
 		}
 		for _, v := range inv.Violations {
@@ -47,10 +47,10 @@ func (s *Server) Reconcile(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, r, http.StatusOK, repairedOf(&done))
 }
 
-func repairedOf(r *audit.Repaired) api.ReconcileReport {
-	out := api.ReconcileReport{Applied: r.Applied, At: api.At(r.At), Note: r.Note, Changes: make([]api.RepairedValue, 0, len(r.Changes))}
+func repairedOf(r *audit.RepairReport) api.ReconcileReport {
+	out := api.ReconcileReport{Applied: r.Applied, ComparedAt: api.At(r.At), Note: r.Note, Changes: make([]api.RepairedValue, 0, len(r.Changes))}
 	for _, c := range r.Changes {
-		out.Changes = append(out.Changes, api.RepairedValue{What: c.What, Was: c.Was, Is: c.Is})
+		out.Changes = append(out.Changes, api.RepairedValue{Name: c.What, Before: c.Was, After: c.Is})
 	}
 	return out
 }

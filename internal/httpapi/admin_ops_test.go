@@ -11,7 +11,7 @@ import (
 
 func TestAuditAndReconcile(t *testing.T) {
 	s := newShop(t)
-	s.parts.Auditor = audit.NewService(s.store, nil, s.clock)
+	s.parts.Auditor = audit.NewService(s.Store, nil, s.Clock)
 	s.server = must(httpapi.New(s.parts))(t)
 	sl := s.openSale(2, 0, mug)
 	s.do(t, call{as: "ada", do: "POST /v1/sales/" + sl.String() + "/orders", key: "o", body: one(mug)}).is(201, 0, "")
@@ -22,14 +22,14 @@ func TestAuditAndReconcile(t *testing.T) {
 			ID         string
 			OK         bool
 			Checked    int64
-			Found      int64
+			Found      int64 `json:"violation_count"`
 			Violations []struct{ Subject, Detail string }
 		}
 	}
 	run := call{as: "all", do: "POST /v1/admin/audit"}
 	var clean, spoilt, mended report
 	s.do(t, run).is(200, 0, "").in(&clean)
-	if !clean.OK || len(clean.Invariants) != 8 || clean.Invariants[0].Checked == 0 {
+	if !clean.OK || len(clean.Invariants) != 9 || clean.Invariants[0].Checked == 0 {
 		t.Errorf("%+v", clean)
 	}
 
@@ -79,7 +79,7 @@ func TestAuditAndReconcile(t *testing.T) {
 // spoil runs SQL on the shop's file beside the shop.
 func (s *shop) spoil(t *testing.T, text string) {
 	t.Helper()
-	db := must(sql.Open("sqlite", "file:"+s.path))(t)
+	db := must(sql.Open("sqlite", "file:"+s.Path))(t)
 	defer func() { check(t, db.Close()) }()
 	_, err := db.ExecContext(t.Context(), text)
 	check(t, err)

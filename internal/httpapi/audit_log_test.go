@@ -13,7 +13,7 @@ func TestAuditLog(t *testing.T) {
 	type page struct {
 		Items []struct {
 			Actor, Operation, Subject, Reason string
-			At                                time.Time
+			At                                time.Time `json:"created_at"`
 		}
 		NextCursor string `json:"next_cursor"`
 	}
@@ -29,7 +29,7 @@ func TestAuditLog(t *testing.T) {
 	s.do(t, call{as: "sales", do: "POST " + admin + "/schedule", head: map[string]string{"Audit-Reason": "the night of the 27th: %E6%B5%AA"}}).is(200, 0, "")
 	s.do(t, call{as: "sales", do: "POST " + admin + "/resume", head: map[string]string{"Audit-Reason": "refused"}}).is(409, fault.BadTransition, "")
 	s.do(t, call{as: "sales", do: "POST " + admin + "/allocations", head: map[string]string{"Audit-Reason": "the header's"},
-		body: `{"sku_id":"11","units":2,"reason":"the body's"}`}).is(201, 0, "")
+		body: `{"sku_id":"11","quantity":2,"reason":"the body's"}`}).is(201, 0, "")
 	s.do(t, call{as: "sales", do: "POST " + admin + "/end", head: map[string]string{"Audit-Reason": "100 %"}}).is(200, 0, "")
 
 	got := read("").Items
@@ -42,7 +42,7 @@ func TestAuditLog(t *testing.T) {
 		{"scheduleSale", sl.ID.String(), "the night of the 27th: 浪"},
 		{"createSale", "", ""},
 	} {
-		if e := got[i]; e.Operation != want.operation || e.Subject != want.subject || e.Reason != want.reason || e.Actor == "" || !e.At.Equal(s.clock.Now()) {
+		if e := got[i]; e.Operation != want.operation || e.Subject != want.subject || e.Reason != want.reason || e.Actor == "" || !e.At.Equal(s.Clock.Now()) {
 			t.Errorf("entry %d is %+v, want %+v", i, e, want)
 		}
 	}
@@ -53,5 +53,4 @@ func TestAuditLog(t *testing.T) {
 		t.Errorf("in pages: %+v", first)
 	}
 	s.do(t, call{as: "sales", do: "GET /v1/admin/audit-log"}).is(403, fault.Forbidden, "")
-	s.do(t, call{as: "all", do: "GET /v1/admin/audit-log?cursor=x"}).is(422, fault.Invalid, "cursor")
 }

@@ -2,15 +2,20 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/tidegate/tidegate/api"
 	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/kernel/auditlog"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/wire"
 )
@@ -24,6 +29,9 @@ type need struct {
 }
 
 var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
+
+// securityOfContract is readSecurity of the contract, read once in a process. The map is not changed.
+var securityOfContract = sync.OnceValues(func() (map[string]need, error) { return readSecurity(api.Spec) })
 
 // readSecurity reads, for each route of the contract, what it asks of a caller. It returns an error for a contract that would
 // leave an admin route open.
@@ -79,29 +87,50 @@ func readNeed(security []map[string][]string) (n need, err error) {
 	return n, nil
 }
 
-// admit finds out who asks, and whether they may. It returns fault.Unauthenticated,
-// fault.Forbidden or fault.TooManyRequests.
-func (s *Server) admit(x *exchange, r *http.Request, n need) (err error) {
-	if !n.customer && n.role == "" {
-		return nil
+// endGrace is how long an answer that has lost its right may take to say so.
+const endGrace = time.Second
+
+// watch has an answer that lasts end within a second of the right that still asks for, also where it is held up by its client: the
+// request's context ends, and with it the connection's patience. Call stop when the answer has ended.
+func (s *Server) watch(x *exchange, r *http.Request, still func(context.Context) error) (watched *http.Request, stop func()) {
+	ctx, end := s.Callers.Watch(r.Context(), still)
+	c := http.NewResponseController(x.ResponseWriter)
+	lost := context.AfterFunc(ctx, func() {
+		// A writer without deadlines, as in tests, has none to shorten.
+		if r.ContentLength != 0 {
+			_ = c.SetReadDeadline(time.Now())
+		}
+		_ = c.SetWriteDeadline(time.Now().Add(endGrace))
+	})
+	return r.WithContext(ctx), func() {
+		lost()
+		end()
 	}
-	h := x.Header()
-	h["Cache-Control"] = noStore
-	token, err := bearer(r)
-	if err != nil {
-		return err
-	}
-	if n.customer {
-		if x.customer, err = s.Callers.Authenticate(token); err != nil {
+}
+
+// still asks again whether the caller of a request may do what its route needs.
+func (s *Server) still(r *http.Request, n need) func(context.Context) error {
+	return func(ctx context.Context) error {
+		token, err := bearer(r)
+		if err != nil {
 			return err
 		}
-		return s.limitCustomer(x)
-	}
-	if x.admin, err = s.Callers.AuthenticateAdmin(r.Context(), token); err != nil {
+		if n.customer {
+			_, err = s.Callers.Authenticate(token)
+			return err
+		}
+		who, err := s.Callers.AuthenticateAdmin(ctx, token)
+		if err == nil && !who.May(n.role) {
+			err = fault.New(fault.Forbidden, "This needs a key with the role %s.", n.role)
+		}
 		return err
 	}
-	if !x.admin.May(n.role) {
-		return fault.New(fault.Forbidden, "This needs a key with the role %s.", n.role)
+}
+
+// lost returns why an answer that lasts has lost its right; nil where it has not.
+func lost(ctx context.Context) error {
+	if err := context.Cause(ctx); errors.Is(err, fault.Unauthenticated) || errors.Is(err, fault.Forbidden) {
+		return err
 	}
 	return nil
 }
@@ -118,21 +147,28 @@ func bearer(r *http.Request) (string, error) {
 // reasonHeader says why an operator does something: for people, percent-encoded where it has more than ASCII.
 const reasonHeader = "Audit-Reason"
 
-// acting puts an operator's request that changes something into the audit log, with what it changes.
-func (s *Server) acting(x *exchange, r *http.Request) *http.Request {
+// acting puts an operator's request that changes something into the audit log, with what it changes. It returns fault.Invalid for a
+// reason that may not be kept.
+func (s *Server) acting(x *exchange, r *http.Request) (*http.Request, error) {
 	n := x.route.need
 	if n.role == "" || r.Method == http.MethodGet {
-		return r
+		return r, nil
 	}
 	reason := r.Header.Get(reasonHeader)
 	if decoded, err := url.PathUnescape(reason); err == nil {
 		reason = decoded
 	}
-	return r.WithContext(s.because(r, x, strings.ToValidUTF8(reason, "")))
+	reason, err := auditlog.CleanReason(reasonHeader, reason)
+	if err != nil {
+		return nil, err
+	}
+	return r.WithContext(s.because(r, x, reason)), nil
 }
 
-// because returns the request's context with another reason: the one that its body gave.
+// because returns the request's context with another reason: the one that its body gave. One that may not be kept is refused by
+// who is given the body, and stands in no log.
 func (s *Server) because(r *http.Request, x *exchange, reason string) context.Context {
 	n := x.route.need
-	return s.Callers.Acting(r.Context(), x.admin, n.operation, r.PathValue(n.subject), reason)
+	reason, _ = auditlog.CleanReason("reason", reason)
+	return s.Callers.WithActor(r.Context(), x.admin, n.operation, r.PathValue(n.subject), reason)
 }

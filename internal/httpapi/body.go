@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/tidegate/tidegate/internal/kernel/cursor"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/wire"
@@ -102,42 +103,32 @@ func pageLimit(r *http.Request, limit int) (int, error) {
 	return limit, nil
 }
 
-// cursorPrefix tells that a cursor is ours, and of which kind: lists that go by id.
-const cursorPrefix = "i-"
-
-// cursorOf returns the cursor of the page after the item with this id.
-func cursorOf[T ~int64](last T) string { return cursorPrefix + strconv.FormatInt(int64(last), 36) }
-
-// afterCursor returns the id that a cursor stands for: zero for the first page.
-func afterCursor[T ~int64](cursor string) (T, error) {
-	if cursor == "" {
-		return 0, nil
-	}
-	if len(cursor) > len(cursorPrefix) && cursor[:len(cursorPrefix)] == cursorPrefix {
-		if n, err := strconv.ParseInt(cursor[len(cursorPrefix):], 36, 64); err == nil && n > 0 && cursorOf(n) == cursor {
-			return T(n), nil
-		}
-	}
-	return 0, fault.Bad("cursor", "It is not a next_cursor of this list.")
+// listOf names the list that a request asks for: its path, its filters, and whose it is where it is a shopper's own.
+func listOf(w http.ResponseWriter, r *http.Request) cursor.List {
+	filters := r.URL.Query()
+	filters.Del("cursor")
+	filters.Del("limit")
+	return cursor.Of(r.URL.Path, filters.Encode(), principal(w).Customer.String())
 }
 
-// pageOf reads what a list that goes by id is asked for: how many items, and after which one.
-func pageOf[T ~int64](r *http.Request, limit int, cursor string) (int, T, error) {
+// pageOf reads what a list that goes by id is asked for: how many items, and after which one. A cursor that another list has given out
+// is refused.
+func pageOf[T ~int64](w http.ResponseWriter, r *http.Request, limit int, given string) (int, T, error) {
 	n, err := pageLimit(r, limit)
-	if err != nil {
-		return 0, 0, err
+	if err != nil || given == "" {
+		return n, 0, err
 	}
-	after, err := afterCursor[T](cursor)
-	return n, after, err
+	after, err := listOf(w, r).Read(given)
+	return n, T(after), err
 }
 
 // page cuts a list that was read with one item more than asked for, and returns the cursor of the next page: empty on the
 // last one.
-func page[E any, T ~int64](items []E, limit int, id func(*E) T) ([]E, string) {
+func page[E any, T ~int64](w http.ResponseWriter, r *http.Request, items []E, limit int, id func(*E) T) ([]E, string) {
 	if len(items) <= limit {
 		return items, ""
 	}
-	return items[:limit], cursorOf(id(&items[limit-1]))
+	return items[:limit], listOf(w, r).After(int64(id(&items[limit-1])))
 }
 
 // versionTag returns the ETag of a version.

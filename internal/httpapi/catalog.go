@@ -6,7 +6,6 @@ import (
 	"github.com/tidegate/tidegate/api"
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
-	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/wire"
 )
 
@@ -50,7 +49,7 @@ func (s *Server) GetProductByHandle(w http.ResponseWriter, r *http.Request, hand
 
 // GetProductBySKU implements api.ServerInterface.
 func (s *Server) GetProductBySKU(w http.ResponseWriter, r *http.Request, code api.SKUCode, params api.GetProductBySKUParams) {
-	if err := catalog.CheckCode("code", code); err != nil {
+	if err := catalog.CheckCode("sku", code); err != nil {
 		s.fail(w, r, err)
 		return
 	}
@@ -60,8 +59,8 @@ func (s *Server) GetProductBySKU(w http.ResponseWriter, r *http.Request, code ap
 
 // listQuery reads what the two lists of products are asked for.
 func listQuery(r *http.Request, category, brand string, limit int, cursor string) (q catalog.ListQuery, err error) {
-	q.Category, q.Brand = category, brand
-	q.Limit, q.After, err = pageOf[id.Product](r, limit, cursor)
+	q.Category, q.Brand, q.Cursor = category, brand, cursor
+	q.Limit, err = pageLimit(r, limit)
 	return q, err
 }
 
@@ -174,18 +173,19 @@ func (s *Server) readProduct(w http.ResponseWriter, r *http.Request) (catalog.In
 		p.Pictures = append(p.Pictures, catalog.Picture{URL: picture.Url, Alt: picture.Alt})
 	}
 	for _, v := range in.Variants {
-		p.Variants = append(p.Variants, catalog.Variant{Code: v.Code, Options: v.Options, Price: v.Price})
+		p.Variants = append(p.Variants, catalog.Variant{Code: v.Sku, Options: v.Options, Price: v.Price})
 	}
 	return catalog.Input{Product: p, Brand: in.Brand, Categories: in.Categories}, nil
 }
 
 // CreateProduct implements api.ServerInterface.
-func (s *Server) CreateProduct(w http.ResponseWriter, r *http.Request) {
+func (s *Server) CreateProduct(w http.ResponseWriter, r *http.Request, params api.CreateProductParams) {
 	in, err := s.readProduct(w, r)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
+	in.AllowFree = params.AllowFree
 	made, err := s.Catalogue.Create(r.Context(), in)
 	s.answerProduct(w, r, http.StatusCreated, made, err)
 }
@@ -202,6 +202,7 @@ func (s *Server) ReplaceProduct(w http.ResponseWriter, r *http.Request, product 
 		s.fail(w, r, err)
 		return
 	}
+	in.AllowFree = params.AllowFree
 	replaced, err := s.Catalogue.Replace(r.Context(), product, version, in)
 	s.answerProduct(w, r, http.StatusOK, replaced, err)
 }

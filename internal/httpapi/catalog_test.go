@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tidegate/tidegate/internal/alloctest"
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/httpapi"
 )
@@ -24,9 +25,9 @@ type catalogShop struct {
 func newCatalogShop(t testing.TB) *catalogShop {
 	t.Helper()
 	s := newShop(t)
-	reader := catalog.NewReader(catalog.DefaultConfig(), s.store, nil, s.clock, slog.New(slog.DiscardHandler))
+	reader := catalog.NewReader(catalog.DefaultConfig(), s.Store, nil, s.Clock, slog.New(slog.DiscardHandler))
 	check(t, reader.Open(t.Context()))
-	s.parts.Products, s.parts.Catalogue = reader, catalog.New(catalog.DefaultConfig(), s.store, reader, s.mint, s.clock)
+	s.parts.Products, s.parts.Catalogue = reader, catalog.New(catalog.DefaultConfig(), s.Store, reader, s.Mint, s.Clock)
 	s.server = must(httpapi.New(s.parts))(t)
 	return &catalogShop{s, t}
 }
@@ -61,7 +62,7 @@ func (s *catalogShop) want(w *httptest.ResponseRecorder, status int, parts ...st
 }
 
 const mugInput = `{"title":"A mug","status":"published","brand":"acme","categories":["mugs"],"options":["Colour"],"variants":[
-	{"code":"MUG B/1","options":["Blue"],"price":{"minor":1250,"currency":"GBP"}},{"code":"MUG-R","options":["Red"],"price":{"minor":1300,"currency":"GBP"}}]}`
+	{"sku":"MUG B/1","options":["Blue"],"price":{"minor":1250,"currency":"GBP"}},{"sku":"MUG-R","options":["Red"],"price":{"minor":1300,"currency":"GBP"}}]}`
 
 func TestAProductsWay(t *testing.T) {
 	s := newCatalogShop(t)
@@ -113,6 +114,27 @@ func TestAProductsWay(t *testing.T) {
 	s.want(s.do("POST", "/v1/admin/products", strings.Replace(mugInput, `"title":"A mug"`, `"title":"Cup"`, 1)), 201, view.Variants[0].SKU.String())
 }
 
+// TestAProductIsGivenAway: a price of zero is refused until it is allowed, and what is free is changed like any other.
+func TestAProductIsGivenAway(t *testing.T) {
+	s := newCatalogShop(t)
+	const gift = `{"title":"%s","status":"published","variants":[{"sku":"GIFT","price":{"minor":0,"currency":"GBP"}}]}`
+	const to = "/v1/admin/products"
+	s.want(s.do("POST", to, fmt.Sprintf(gift, "Gift")), 422, `"field":"variants[0].price.minor"`, "allow_free=true")
+	s.want(s.do("POST", to+"?allow_free=maybe", fmt.Sprintf(gift, "Gift")), 422, `"field":"allow_free"`)
+	made := s.do("POST", to+"?allow_free=true", fmt.Sprintf(gift, "Gift"))
+	s.want(made, 201, `"minor":0`)
+	var view catalog.View
+	if err := json.Unmarshal(made.Body.Bytes(), &view); err != nil {
+		t.Fatal(err)
+	}
+	one := to + "/" + view.ID.String()
+	s.want(s.do("PUT", one, fmt.Sprintf(gift, "A gift"), `If-Match: "1"`), 200, `"version":2`, `"minor":0`)
+	s.want(s.do("PUT", one, strings.Replace(fmt.Sprintf(gift, "A gift"), `"minor":0`, `"minor":5`, 1), `If-Match: "2"`), 200, `"version":3`)
+	s.want(s.do("PUT", one, fmt.Sprintf(gift, "A gift"), `If-Match: "3"`), 422, `"field":"variants[0].price.minor"`)
+	s.want(s.do("PUT", one+"?allow_free=true", fmt.Sprintf(gift, "A gift"), `If-Match: "3"`), 200, `"version":4`)
+	s.want(s.do("GET", "/v1/products/by-sku/GIFT", ""), 200, `"minor":0`)
+}
+
 func TestProductsThatAreRefused(t *testing.T) {
 	s := newCatalogShop(t)
 	const price = `"price":{"minor":1,"currency":"GBP"}`
@@ -121,15 +143,15 @@ func TestProductsThatAreRefused(t *testing.T) {
 		status int
 		part   string
 	}{
-		"an unknown field":   {`{"title":"A","variants":[{"code":"X",` + price + `}],"stock":5}`, 400, `"field":"stock"`},
-		"a wrong type":       {`{"title":5,"variants":[{"code":"X",` + price + `}]}`, 400, `"field":"title"`},
-		"a float for money":  {`{"title":"A","variants":[{"code":"X","price":{"minor":1.5,"currency":"GBP"}}]}`, 400, `"field":"variants[0].price.minor"`},
+		"an unknown field":   {`{"title":"A","variants":[{"sku":"X",` + price + `}],"stock":5}`, 400, `"field":"stock"`},
+		"a wrong type":       {`{"title":5,"variants":[{"sku":"X",` + price + `}]}`, 400, `"field":"title"`},
+		"a float for money":  {`{"title":"A","variants":[{"sku":"X","price":{"minor":1.5,"currency":"GBP"}}]}`, 400, `"field":"variants[0].price.minor"`},
 		"no variants":        {`{"title":"A"}`, 422, `"field":"variants"`},
-		"another currency":   {`{"title":"A","variants":[{"code":"X","price":{"minor":1,"currency":"EUR"}}]}`, 422, `"field":"variants[0].price.currency"`},
-		"a negative price":   {`{"title":"A","variants":[{"code":"X","price":{"minor":-1,"currency":"GBP"}}]}`, 422, `"field":"variants[0].price.minor"`},
-		"an unknown brand":   {`{"title":"A","brand":"x","variants":[{"code":"X",` + price + `}]}`, 422, `"field":"brand"`},
-		"an unknown shelf":   {`{"title":"A","categories":["x"],"variants":[{"code":"X",` + price + `}]}`, 422, `"field":"categories[0]"`},
-		"a script's address": {`{"title":"A","pictures":[{"url":"javascript:x"}],"variants":[{"code":"X",` + price + `}]}`, 422, `"field":"pictures[0].url"`},
+		"another currency":   {`{"title":"A","variants":[{"sku":"X","price":{"minor":1,"currency":"EUR"}}]}`, 422, `"field":"variants[0].price.currency"`},
+		"a negative price":   {`{"title":"A","variants":[{"sku":"X","price":{"minor":-1,"currency":"GBP"}}]}`, 422, `"field":"variants[0].price.minor"`},
+		"an unknown brand":   {`{"title":"A","brand":"x","variants":[{"sku":"X",` + price + `}]}`, 422, `"field":"brand"`},
+		"an unknown shelf":   {`{"title":"A","categories":["x"],"variants":[{"sku":"X",` + price + `}]}`, 422, `"field":"categories[0]"`},
+		"a script's address": {`{"title":"A","pictures":[{"url":"javascript:x"}],"variants":[{"sku":"X",` + price + `}]}`, 422, `"field":"pictures[0].url"`},
 		"no JSON":            {`{"title":`, 400, "bad_request"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -140,9 +162,9 @@ func TestProductsThatAreRefused(t *testing.T) {
 		})
 	}
 	for path, field := range map[string]string{
-		"/v1/products?limit=0": "limit", "/v1/products?limit=201": "limit", "/v1/products?cursor=x": "cursor",
+		"/v1/products?limit=0": "limit", "/v1/products?limit=201": "limit",
 		"/v1/products?category=x": "category", "/v1/products?brand=x": "brand", "/v1/products/0": "id",
-		"/v1/admin/products?status=retired": "status", "/v1/products/by-handle/A": "handle", "/v1/products/by-sku/%00": "code",
+		"/v1/admin/products?status=retired": "status", "/v1/products/by-handle/A": "handle", "/v1/products/by-sku/%00": "sku",
 	} {
 		s.want(s.do("GET", path, ""), 422, `"field":"`+field+`"`)
 	}
@@ -185,11 +207,23 @@ func TestImportStreams(t *testing.T) {
 		{"text/csv", "", "InvoiceNo,StockCode,Quantity\n", 422, []string{"a list of orders"}},
 		{"text/csv; charset=utf-8", "?dry_run=true", header + "a,A,published,X,1\n", 200, []string{`{"report":{"created":1,"dry_run":true,`}},
 		{"text/csv", "", header + "a,A,published,X,1\nb,B,published,Y,oops\n", 200,
-			[]string{`{"refusal":{"line":3,"reason":"price: `, `"row":["b","B","published","Y","oops"]}}`, `"created":1,"dry_run":false,"refused":1,"rows":2`}},
+			[]string{`{"rejection":{"line":3,"reason":"price: `, `"row":["b","B","published","Y","oops"]}}`, `"created":1,"dry_run":false,"free_products":0,"rejected_rows":1,"removed_values":0,"rows":2`}},
+		{"text/csv", "?dry_run=true", header + "g,G,draft,G,0\n", 200, []string{`{"rejection":{"line":2,"reason":"price: It is 0.00`, "--allow-free", `"free_products":0`}},
+		{"text/csv", "?dry_run=true&allow_free=true", header + "g,G,draft,G,0\n", 200, []string{`"created":1,"dry_run":true,"free_products":1,"rejected_rows":0`}},
 		{"application/gzip", "", header + "a,A,published,X,1\n", 200, []string{`"unchanged":1`}},
-		{"text/csv", "", header + "c,C,published,Z,1\nd,\"" + strings.Repeat("x\n", 600_000), 200,
-			[]string{`{"problem":{`, "not closed", `"code":"bad_request"`}},
+		// Of a file that cannot be read to its end nothing is taken.
+		{"text/csv", "", header + "c,C,published,Z,1\nd,\"" + strings.Repeat("x\n", 600_000), 400, []string{"not closed", `"code":"bad_request"`}},
+		{"text/csv", "?inspect=true", header + "c,C,published,Z,1\n", 200, []string{
+			`{"file":{"columns":[{"field":"handle","name":"handle","rows":1},`, `"delimiter":"comma","encoding":"utf-8","format":"Tidegate","notes":[],"products":1,"rows":1}}`,
+		}},
 		{"text/csv", "", header + "c,C,published,Z,1\n", 200, []string{`{"progress":{"bytes":`, `"created":1`}},
+		{"text/csv", "?dry_run=true", header + "c,C,draft,Z2,1\n", 200, []string{
+			`"removed":[{"handle":"c","kind":"sale","line":2,"value":"C"},{"handle":"c","kind":"variant","line":2,"value":"Z"}],"removed_values":2`,
+		}},
+		{"text/csv", "?map=Name%3Dtitle&map=Net%3Dprice&map=Code%3Dsku&map=Status%3D&encoding=windows-1252", "Name,Net,Code,Status\nCaf\xe9,5,CAFE,ok\n", 200,
+			[]string{`"encoding":"windows-1252","format":"as mapped"`, "The column Status is not imported: 1 row has it.", `"created":1`}},
+		{"text/csv", "?map=Name%3Dnothing", "Name,Net\na,5\n", 422, []string{`"field":"map"`}},
+		{"text/csv", "?encoding=klingon", header, 422, []string{`"field":"encoding"`}},
 	} {
 		status, text := send(c.kind, c.query, strings.NewReader(c.body))
 		if status != c.status {
@@ -211,7 +245,7 @@ func TestImportStreams(t *testing.T) {
 		}
 		_ = out.CloseWithError(err)
 	}()
-	if status, text := send("text/csv", "", in); status != 200 || !strings.Contains(text, `"refused":20000,"rows":20000`) {
+	if status, text := send("text/csv", "", in); status != 200 || !strings.Contains(text, `"rejected_rows":20000,"removed_values":0,"rows":20000`) {
 		t.Errorf("a long file: %d, %.300s", status, text)
 	}
 }
@@ -227,21 +261,34 @@ func TestExport(t *testing.T) {
 }
 
 // BenchmarkGetProduct is the hot read through the whole handler: what is allocated is the request's id and its context.
-func BenchmarkGetProduct(b *testing.B) {
-	s := newCatalogShop(b)
-	s.want(s.do("POST", "/v1/admin/products", `{"title":"A","status":"published","variants":[{"code":"X","price":{"minor":1,"currency":"GBP"}}]}`), 201)
+// productRead returns what makes readers of a product, each for one goroutine.
+func productRead(tb testing.TB) (reader func() (run func())) {
+	s := newCatalogShop(tb)
+	s.want(s.do("POST", "/v1/admin/products", `{"title":"A","status":"published","variants":[{"sku":"X","price":{"minor":1,"currency":"GBP"}}]}`), 201)
 	var view catalog.View
 	if err := json.Unmarshal(s.do("GET", "/v1/products/by-handle/a", "").Body.Bytes(), &view); err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	path := "/v1/products/" + view.ID.String()
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		r := httptest.NewRequestWithContext(b.Context(), "GET", path, bytes.NewReader(nil))
+	return func() (run func()) {
+		r := httptest.NewRequestWithContext(tb.Context(), "GET", path, bytes.NewReader(nil))
 		w := &discard{h: http.Header{}}
-		for pb.Next() {
+		return func() {
 			clear(w.h)
 			s.server.ServeHTTP(w, r)
+		}
+	}
+}
+
+func TestAllocationsOfAProductRead(t *testing.T) { alloctest.AtMost(t, 5, productRead(t)()) }
+
+func BenchmarkGetProduct(b *testing.B) {
+	reader := productRead(b)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		run := reader()
+		for pb.Next() {
+			run()
 		}
 	})
 }

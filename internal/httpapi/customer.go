@@ -10,7 +10,7 @@ import (
 
 // ListCustomers implements api.ServerInterface.
 func (s *Server) ListCustomers(w http.ResponseWriter, r *http.Request, params api.ListCustomersParams) {
-	limit, before, err := pageOf[id.Customer](r, params.Limit, params.Cursor)
+	limit, before, err := pageOf[id.Customer](w, r, params.Limit, params.Cursor)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -20,7 +20,7 @@ func (s *Server) ListCustomers(w http.ResponseWriter, r *http.Request, params ap
 		s.fail(w, r, err)
 		return
 	}
-	items, next := page(found, limit, func(c *account.Customer) id.Customer { return c.ID })
+	items, next := page(w, r, found, limit, func(c *account.Customer) id.Customer { return c.ID })
 	out := api.CustomerPage{Items: make([]api.Customer, len(items)), NextCursor: next}
 	for i := range items {
 		out.Items[i] = customerOf(&items[i])

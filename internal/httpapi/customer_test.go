@@ -60,7 +60,7 @@ func TestCustomerRoutes(t *testing.T) {
 		t.Errorf("blocked: %+v", blocked)
 	}
 	s.do(t, call{as: "second", do: "GET /v1/customers/me"}).is(401, fault.Unauthenticated, "")
-	s.do(t, call{as: "second", do: "POST /v1/orders", key: "k", body: `{"lines":[{"sku_id":"11","units":1}]}`}).is(401, fault.Unauthenticated, "")
+	s.do(t, call{as: "second", do: "POST /v1/orders", key: "k", body: `{"lines":[{"sku_id":"11","quantity":1}]}`}).is(401, fault.Unauthenticated, "")
 	text, err := json.Marshal(map[string]string{"refresh_token": second.Refresh})
 	check(t, err)
 	s.do(t, call{do: "POST /v1/sessions/refresh", body: string(text)}).is(401, fault.Unauthenticated, "")
@@ -89,7 +89,6 @@ func TestCustomerRoutes(t *testing.T) {
 		code      fault.Code
 	}{
 		{"GET /v1/admin/customers?email=eve", "email", 422, fault.Invalid},
-		{"GET /v1/admin/customers?cursor=x", "cursor", 422, fault.Invalid},
 		{"GET /v1/admin/customers/5", "", 404, fault.NotFound},
 		{"GET /v1/admin/customers/x", "id", 422, fault.Invalid},
 		{"POST /v1/admin/customers/5/block", "", 404, fault.NotFound},

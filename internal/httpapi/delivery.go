@@ -11,13 +11,13 @@ import (
 )
 
 // viewLetter shows a dead letter: whole, or as a line of a list.
-func viewLetter(l *delivery.Letter, whole bool) api.DeadLetter {
+func viewLetter(l *delivery.DeadLetter, whole bool) api.DeadLetter {
 	v := api.DeadLetter{
-		Number: l.Number, Topic: l.Topic, Group: l.Group, MessageId: l.ID, Key: l.Key, Type: l.Type, At: api.At(l.At),
-		Tries: l.Tries, Reason: l.Reason, DiedAt: api.At(l.DiedAt),
+		Number: l.Number, Topic: l.Topic, ConsumerGroup: l.Group, MessageId: l.ID, Key: l.Key, Type: l.Type, OccurredAt: api.At(l.At),
+		Attempts: l.Tries, LastError: l.Reason, FailedAt: api.At(l.DiedAt),
 	}
 	if !whole {
-		v.Reason, _, _ = strings.Cut(v.Reason, "\n")
+		v.LastError, _, _ = strings.Cut(v.LastError, "\n")
 		return v
 	}
 	if v.Payload = l.Payload; !json.Valid(l.Payload) {
@@ -28,20 +28,20 @@ func viewLetter(l *delivery.Letter, whole bool) api.DeadLetter {
 
 // ListDeadLetters implements api.ServerInterface.
 func (s *Server) ListDeadLetters(w http.ResponseWriter, r *http.Request, params api.ListDeadLettersParams) {
-	limit, after, err := pageOf[int64](r, params.Limit, params.Cursor)
-	if strings.Trim(params.Group, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-		err = fault.Bad("group", "A group's name is lower-case letters, digits and hyphens, such as webhook, not %q.", params.Group)
+	limit, after, err := pageOf[int64](w, r, params.Limit, params.Cursor)
+	if strings.Trim(params.ConsumerGroup, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		err = fault.Bad("consumer_group", "A group's name is lower-case letters, digits and hyphens, such as webhook, not %q.", params.ConsumerGroup)
 	}
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	found, err := s.Letters.Letters(r.Context(), params.Group, after, limit+1)
+	found, err := s.DeadLetters.DeadLetters(r.Context(), params.ConsumerGroup, after, limit+1)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	items, next := page(found, limit, func(l *delivery.Letter) int64 { return l.Number })
+	items, next := page(w, r, found, limit, func(l *delivery.DeadLetter) int64 { return l.Number })
 	answer := api.DeadLetterPage{Items: make([]api.DeadLetter, len(items)), NextCursor: next}
 	for i := range items {
 		answer.Items[i] = viewLetter(&items[i], false)
@@ -52,9 +52,9 @@ func (s *Server) ListDeadLetters(w http.ResponseWriter, r *http.Request, params 
 // GetDeadLetter implements api.ServerInterface.
 func (s *Server) GetDeadLetter(w http.ResponseWriter, r *http.Request, number api.LetterPath) {
 	err := checkNumber(number)
-	var l delivery.Letter
+	var l delivery.DeadLetter
 	if err == nil {
-		l, err = s.Letters.Letter(r.Context(), number)
+		l, err = s.DeadLetters.DeadLetter(r.Context(), number)
 	}
 	if err != nil {
 		s.fail(w, r, err)
@@ -67,7 +67,7 @@ func (s *Server) GetDeadLetter(w http.ResponseWriter, r *http.Request, number ap
 func (s *Server) ReplayDeadLetter(w http.ResponseWriter, r *http.Request, number api.LetterPath) {
 	err := checkNumber(number)
 	if err == nil {
-		err = s.Letters.Replay(r.Context(), number)
+		err = s.DeadLetters.Replay(r.Context(), number)
 	}
 	s.answerGone(w, r, err)
 }
@@ -76,7 +76,7 @@ func (s *Server) ReplayDeadLetter(w http.ResponseWriter, r *http.Request, number
 func (s *Server) DropDeadLetter(w http.ResponseWriter, r *http.Request, number api.LetterPath) {
 	err := checkNumber(number)
 	if err == nil {
-		err = s.Letters.Drop(r.Context(), number)
+		err = s.DeadLetters.Drop(r.Context(), number)
 	}
 	s.answerGone(w, r, err)
 }

@@ -28,32 +28,32 @@ func (r *redelivered) Redeliver(_ context.Context, topic, group string, m delive
 func TestDeadLetterRoutes(t *testing.T) {
 	s := newShop(t)
 	bus := &redelivered{}
-	s.parts.Letters = delivery.NewService(s.store, bus)
+	s.parts.DeadLetters = delivery.NewService(s.Store, bus)
 	s.server = must(httpapi.New(s.parts))(t)
-	at := s.clock.Now()
+	at := s.Clock.Now()
 	for i, group := range []string{"webhook", "webhook", "notify"} {
-		check(t, s.store.BuryLetters(t.Context(), []delivery.Letter{{
+		check(t, s.Store.AddDeadLetters(t.Context(), []delivery.DeadLetter{{
 			Topic: "events", Group: group, Tries: 10, Reason: "it broke\nand where", DiedAt: at.Add(time.Minute),
 			Message: delivery.Message{ID: int64(100 + i), Key: "7", Type: "order.paid.v1", Payload: []byte(`{"id":"7"}`), At: at},
 		}}))
 	}
 	type letter struct {
 		Number  int64
-		Group   string
-		Message int64 `json:"message_id"`
-		Reason  string
+		Group   string `json:"consumer_group"`
+		Message int64  `json:"message_id"`
+		Reason  string `json:"last_error"`
 		Payload struct{ ID string }
 	}
 	var list struct {
 		Items []letter
 		Next  string `json:"next_cursor"`
 	}
-	s.do(t, call{as: "all", do: "GET /v1/admin/dead-letters?group=webhook&limit=1"}).is(200, 0, "").in(&list)
+	s.do(t, call{as: "all", do: "GET /v1/admin/dead-letters?consumer_group=webhook&limit=1"}).is(200, 0, "").in(&list)
 	if len(list.Items) != 1 || list.Items[0].Message != 100 || list.Items[0].Reason != "it broke" || list.Next == "" {
 		t.Fatalf("%+v", list)
 	}
 	first := list.Items[0].Number
-	s.do(t, call{as: "all", do: "GET /v1/admin/dead-letters?group=webhook&limit=1&cursor=" + list.Next}).is(200, 0, "").in(&list)
+	s.do(t, call{as: "all", do: "GET /v1/admin/dead-letters?consumer_group=webhook&limit=1&cursor=" + list.Next}).is(200, 0, "").in(&list)
 	if len(list.Items) != 1 || list.Items[0].Message != 101 {
 		t.Fatalf("%+v", list)
 	}

@@ -10,6 +10,7 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/tidegate/tidegate/api"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -61,20 +62,29 @@ func (d *document) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(d.body)
 }
 
-// mountDocs serves the contract, and the page that is made of it here, once.
+// mountDocs serves the contract, and the page that is made of it.
 func (s *Server) mountDocs(r *registrar) error {
-	page, err := renderDocs(api.Spec)
-	if err != nil {
-		return fmt.Errorf("make the page of the contract: %w", err)
-	}
-	for pattern, d := range map[string]*document{
-		"GET /openapi.yaml": newDocument("application/yaml", api.Spec),
-		"GET /docs":         newDocument("text/html; charset=utf-8", page),
-	} {
-		r.HandleFunc(pattern, d.ServeHTTP)
-	}
+	spec := newDocument("application/yaml", api.Spec)
+	r.HandleFunc("GET /openapi.yaml", spec.ServeHTTP)
+	r.HandleFunc("GET /docs", func(w http.ResponseWriter, r *http.Request) {
+		page, err := docsDocument()
+		if err != nil {
+			s.fail(w, r, fmt.Errorf("make the page of the contract: %w", err))
+			return
+		}
+		page.ServeHTTP(w, r)
+	})
 	return r.err
 }
+
+// docsDocument makes the page of the contract once in a process, when it is first asked for.
+var docsDocument = sync.OnceValues(func() (*document, error) {
+	page, err := renderDocs(api.Spec)
+	if err != nil {
+		return nil, err
+	}
+	return newDocument("text/html; charset=utf-8", page), nil
+})
 
 // renderDocs makes a page of the contract that needs neither the internet nor JavaScript.
 func renderDocs(spec []byte) ([]byte, error) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/admission"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/telemetry"
 	"github.com/tidegate/tidegate/internal/wire"
@@ -16,7 +17,9 @@ import (
 // request. It carries the caller so that the hot routes need no copy of the request for its context.
 type exchange struct {
 	http.ResponseWriter
+	server    *Server
 	request   *http.Request
+	purpose   admission.Purpose
 	route     *route // nil while no route has taken the request
 	requestID string
 	began     time.Time

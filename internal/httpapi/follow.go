@@ -34,14 +34,49 @@ const (
 	stoppingEvery = 500 * time.Millisecond
 )
 
-// FollowOrder implements api.ServerInterface.
+// holds returns how to ask again whether the session of a ticket is open. It returns fault.Unauthenticated where it has ended; a
+// store that is away is no reason to turn a shopper off who waits.
+func (s *Server) holds(ctx context.Context, ticket string) (still func(context.Context) error, err error) {
+	t, err := s.Orders.Ticket(ticket)
+	if err != nil {
+		return nil, err
+	}
+	still = func(ctx context.Context) error {
+		if s.Callers.SessionEnded(t.Session, t.Issued()) == nil {
+			return nil
+		}
+		// After a crowd of revocations a process refuses all that is older, so that it is asked for anew. A ticket cannot be.
+		return s.Callers.CheckSession(ctx, t.Session)
+	}
+	if err := s.Callers.CheckSession(ctx, t.Session); fault.CodeOf(err) == fault.Unauthenticated {
+		return nil, err
+	}
+	return still, nil
+}
+
+// FollowOrder implements api.ServerInterface. The stream ends with the session that its ticket was handed to.
 func (s *Server) FollowOrder(w http.ResponseWriter, r *http.Request, o api.OrderPath, params api.FollowOrderParams) {
+	still, err := s.holds(r.Context(), params.Ticket)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	x := w.(*exchange)
+	r, stop := s.watch(x, r, still)
+	defer stop()
 	placed, err := s.follow(r.Context(), params.Ticket, o, 0, 0)
 	if fault.CodeOf(err) == fault.Invalid {
 		s.fail(w, r, err) // the ticket; a refused order is an answer
 		return
 	}
-	x := w.(*exchange)
+	if s.Streams != nil {
+		client := s.clientAddress(r)
+		if !s.Streams.Enter(client) {
+			s.fail(w, r, fault.New(fault.TooManyRequests, "Too many streams from this address; ask for the order instead.").After(time.Second))
+			return
+		}
+		defer s.Streams.Leave(client)
+	}
 	x.Header().Set("Content-Type", wire.TypeEvents)
 	x.Header()["Cache-Control"] = noStore
 	x.Header().Set("X-Accel-Buffering", "no") // a proxy that gathers the answer would keep it until its end
@@ -57,7 +92,9 @@ func (s *Server) FollowOrder(w http.ResponseWriter, r *http.Request, o api.Order
 		if decided || time.Now().After(end) || s.Stopping != nil && s.Stopping() || r.Context().Err() != nil {
 			return
 		}
-		placed, err = s.follow(r.Context(), params.Ticket, o, 0, stoppingEvery)
+		if placed, err = s.follow(r.Context(), params.Ticket, o, 0, stoppingEvery); r.Context().Err() != nil {
+			return // what broke off says nothing of the order
+		}
 	}
 }
 

@@ -28,6 +28,8 @@ func (w waiting) Ticket(text string) (order.Ticket, error) {
 	return order.Ticket{Order: 77, Customer: id.Customer(1001), Queued: true}, nil
 }
 
+func (waiting) Bind(ticket string, _ id.Session) string { return ticket }
+
 func (w waiting) Follow(context.Context, order.Ticket, time.Duration) (order.Placed, error) {
 	if w.looks.Add(1) < 3 {
 		return order.Placed{Order: order.Order{ID: 77, Status: order.Queued}, Undecided: true, Ticket: "good"}, nil

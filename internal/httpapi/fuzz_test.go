@@ -12,10 +12,10 @@ import (
 // FuzzOrderBody sends anything as an order: the answer is one of the contract, and never a fault of the shop's.
 func FuzzOrderBody(f *testing.F) {
 	s := newShop(f)
-	if _, err := s.stock.Adjust(context.Background(), inventory.Adjustment{SKU: mug, Kind: inventory.Receive, Units: 1000, Reason: "r", Key: "r"}); err != nil {
+	if _, err := s.Stock.Adjust(context.Background(), inventory.Adjustment{SKU: mug, Kind: inventory.Receive, Units: 1000, Reason: "r", Key: "r"}); err != nil {
 		f.Fatal(err)
 	}
-	for _, seed := range []string{one(mug), `{"lines":[]}`, `{"lines":[{"sku_id":"11","units":0}]}`, `[`, "\x00", `{"lines":[{"sku_id":"11","units":1},{"sku_id":"11","units":1000}]}`} {
+	for _, seed := range []string{one(mug), `{"lines":[]}`, `{"lines":[{"sku_id":"11","quantity":0}]}`, `[`, "\x00", `{"lines":[{"sku_id":"11","quantity":1},{"sku_id":"11","quantity":1000}]}`} {
 		f.Add([]byte(seed))
 	}
 	n := 0
@@ -39,7 +39,7 @@ func FuzzNotification(f *testing.F) {
 		c := call{do: "POST /v1/payments/sandbox/notifications", body: string(body), head: map[string]string{}}
 		r := s.request(c)
 		if signed {
-			sandbox.Sign(r.Header, sandboxSecret, body, s.clock.Now())
+			sandbox.Sign(r.Header, sandboxSecret, body, s.Clock.Now())
 			for _, name := range []string{sandbox.HeaderTimestamp, sandbox.HeaderSignature} {
 				c.head[name] = r.Header.Get(name)
 			}

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,29 +16,18 @@ import (
 
 	"github.com/tidegate/tidegate/internal/account"
 	"github.com/tidegate/tidegate/internal/httpapi"
-	"github.com/tidegate/tidegate/internal/inventory"
-	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
-	"github.com/tidegate/tidegate/internal/kernel/money"
 	"github.com/tidegate/tidegate/internal/order"
 	"github.com/tidegate/tidegate/internal/payment"
 	"github.com/tidegate/tidegate/internal/payment/sandbox"
-	"github.com/tidegate/tidegate/internal/sale"
-	"github.com/tidegate/tidegate/internal/store"
+	"github.com/tidegate/tidegate/internal/shoptest"
 )
 
 // shop is the API over the real modules and the real store, with a clock that tests move.
 type shop struct {
+	*shoptest.Selling
 	t        testing.TB
-	clock    *clock.Manual
-	mint     *id.Mint
-	store    *store.Store
-	path     string // of its file
-	gate     *inventory.Memory
-	follower *inventory.Follower
-	sales    *sale.Service
-	stock    *inventory.Service
 	orders   *order.Service
 	payments *payment.Service
 	sandbox  *sandbox.Provider
@@ -61,29 +49,17 @@ const tokenLifetime = 2 * time.Hour
 
 func newShop(t testing.TB, change ...func(*httpapi.Parts)) *shop {
 	t.Helper()
-	s := &shop{t: t, public: "http://shop.test", clock: clock.NewManual(time.Date(2026, 11, 27, 19, 0, 0, 0, time.UTC)), log: &syncBuffer{}, done: &recorders{}}
-	s.openStore()
-	s.mint = must(id.NewMint(s.clock, 1))(t)
-	s.gate = inventory.NewMemory()
-	book := sale.NewBook(s.store, s.clock)
-	s.sales = sale.NewService(s.store, book, products{}, s.clock, s.mint, "GBP")
-	s.stock = inventory.NewService(s.store, products{}, s.clock, s.mint)
-	s.follower = inventory.NewFollower(s.store, s.gate, func(ctx context.Context, sl id.Sale) error {
-		_, err := book.Refresh(ctx, sl)
-		return err
-	})
-	check(t, s.follower.Load(t.Context()))
+	s := &shop{Selling: shoptest.Open(t).Sell(), t: t, public: "http://shop.test", log: &syncBuffer{}, done: &recorders{}}
 	config := order.DefaultConfig()
-	committer := order.NewCommitter(s.store, s.gate, s.mint, config, func(int, time.Duration, error) {})
-	s.orders = order.NewService(order.Parts{
-		Store: s.store, Gate: s.gate, Intake: committer, Sales: book, Prices: products{}, Clock: s.clock, Mint: s.mint, Config: config,
-	})
-	s.drive(committer)
+	config.AnswerWithin = answerWithin
+	committer := s.Committer(s.Store, config)
+	s.orders = s.Orders(s.Store, committer, config)
+	s.Drive(committer.Wake(), committer.Step)
 	s.signIn()
 	s.takePayments()
 	s.parts = httpapi.Parts{
-		Callers: s.accounts, Accounts: s.accounts, Orders: s.orders, Closer: s.payments, Payments: s.payments, Sales: s.sales, Stock: s.stock, Levels: s.gate,
-		PaymentWindow: config.PaymentWindow, Clock: s.clock, Config: httpapi.DefaultConfig(), Record: s.done.of,
+		Callers: s.accounts, Accounts: s.accounts, Orders: s.orders, Closer: s.payments, Payments: s.payments, Sales: s.Sales, Stock: s.Stock, Levels: s.Gate,
+		PaymentWindow: s.orders.PaymentWindow, Clock: s.Clock, Config: httpapi.DefaultConfig(), Record: s.done.of,
 		Log: slog.New(slog.NewTextHandler(s.log, nil)),
 	}
 	for _, f := range change {
@@ -93,15 +69,8 @@ func newShop(t testing.TB, change ...func(*httpapi.Parts)) *shop {
 	return s
 }
 
-func (s *shop) openStore() {
-	c := store.DefaultConfig()
-	c.Path = filepath.Join(s.t.TempDir(), "shop.db")
-	s.store = must(store.Open(s.t.Context(), c))(s.t)
-	s.t.Cleanup(func() { check(s.t, s.store.Close()) })
-	s.path = c.Path
-	_, _, err := s.store.Migrate(s.t.Context())
-	check(s.t, err)
-}
+// answerWithin is as long as can be: no test means to meet its end.
+const answerWithin = 30 * time.Second
 
 // sandboxSecret signs the notifications of the tests' provider.
 const sandboxSecret = "only the two of us know"
@@ -110,44 +79,29 @@ const sandboxSecret = "only the two of us know"
 func (s *shop) takePayments() {
 	quiet := slog.New(slog.DiscardHandler)
 	s.sandbox = sandbox.New(sandbox.Parts{
-		Ledger: s.store, Secret: sandboxSecret, Base: func() string { return s.public }, Clock: s.clock, Mint: s.mint, Log: quiet,
+		Ledger: s.Store, Secret: sandboxSecret, Base: func() string { return s.public }, Clock: s.Clock, Mint: s.Mint, Log: quiet,
+		Allow: func(*http.Request, id.Order) error { return nil },
 	})
+	settings := payment.DefaultConfig()
+	settings.Provider = payment.Sandbox
 	s.payments = payment.NewService(payment.Parts{
-		Store: s.store, Providers: []payment.Provider{s.sandbox}, Clock: s.clock, Mint: s.mint, Log: quiet, Config: payment.DefaultConfig(),
+		Store: s.Store, Providers: []payment.Provider{s.sandbox}, Clock: s.Clock, Mint: s.Mint, Log: quiet, Config: settings,
 	})
-}
-
-// drive runs the committer's loop until the test ends.
-func (s *shop) drive(c *order.Committer) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-c.Wake():
-				_, _ = c.Step(ctx) // the shopper is told
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	s.t.Cleanup(func() { cancel(); <-done })
 }
 
 // signIn makes the callers that tests know by name: two shoppers, and an admin for each role.
 func (s *shop) signIn() {
 	config, ring := account.DefaultConfig(), account.NewKeyring()
-	s.accounts = must(account.NewService(config, s.store, ring, s.clock, s.mint))(s.t)
+	s.accounts = must(account.NewService(config, s.Store, ring, s.Clock, s.Mint))(s.t)
 	check(s.t, s.accounts.Load(s.t.Context()))
-	s.tokens = account.NewTokens(ring, config, s.clock)
+	s.tokens = account.NewTokens(ring, config, s.Clock)
 	s.bearer = map[string]string{"": "", "nobody": "a.b.c"}
 	for name, c := range customers {
 		token, _, err := s.tokens.SignTest(c, tokenLifetime)
 		check(s.t, err)
 		s.bearer[name] = token
 	}
-	foreign, _, err := account.NewTokens(account.NewKeyring(), config, s.clock).SignTest(customers["ada"], tokenLifetime)
+	foreign, _, err := account.NewTokens(account.NewKeyring(), config, s.Clock).SignTest(customers["ada"], tokenLifetime)
 	check(s.t, err)
 	s.bearer["foreign"] = foreign
 	s.bearer["local"] = s.accounts.AddLocalKey()
@@ -241,83 +195,61 @@ func (s *shop) state(t testing.TB) string {
 	t.Helper()
 	var b strings.Builder
 	fmt.Fprintln(&b, must(s.orders.Search(t.Context(), order.Filter{Limit: 200}))(t))
-	for _, sl := range must(s.sales.List(t.Context(), 0, 200))(t) {
+	for _, sl := range must(s.Sales.List(t.Context(), 0, 200))(t) {
 		fmt.Fprintf(&b, "%+v\n", *sl)
 	}
 	for _, sku := range []id.SKU{mug, bowl} {
-		fmt.Fprintln(&b, must(s.stock.Pools(t.Context(), sku))(t), must(s.stock.Movements(t.Context(), sku, 0, 200))(t))
+		fmt.Fprintln(&b, must(s.Stock.Pools(t.Context(), sku))(t), must(s.Stock.Movements(t.Context(), sku, 0, 200))(t))
 	}
 	return b.String()
 }
 
-// What the shop sells: every SKU costs 12.50 GBP; SKU 404 does not exist.
+// What the shop sells.
 const (
 	mug     id.SKU = 11
 	bowl    id.SKU = 12
-	missing id.SKU = 404
+	missing        = shoptest.Missing
 )
-
-type products struct{}
-
-func (products) KnowsSKU(_ context.Context, sku id.SKU) error {
-	if sku == missing {
-		return fault.New(fault.NotFound, "There is no SKU %s.", sku)
-	}
-	return nil
-}
-
-func (products) Offer(_ context.Context, sku id.SKU) (id.Product, money.Amount, error) {
-	if sku == missing {
-		return 0, money.Amount{}, fault.New(fault.NotInSale, "SKU %s is not for sale.", sku)
-	}
-	return 1, money.Of(1250, "GBP"), nil
-}
-
-func (p products) Price(ctx context.Context, sku id.SKU) (money.Amount, error) {
-	_, price, err := p.Offer(ctx, sku)
-	return price, err
-}
 
 // openSale opens a sale of units of each SKU at 9.99 GBP and returns its id.
 func (s *shop) openSale(units, limit int64, skus ...id.SKU) id.Sale {
 	s.t.Helper()
 	sl := s.draft(units, limit, skus...)
 	s.do(s.t, call{as: "sales", do: fmt.Sprintf("POST /v1/admin/sales/%s/schedule", sl)}).is(200, 0, "")
-	s.follow()
+	s.Follow()
 	return sl
 }
 
 // draft makes a sale that begins now, and receives the stock for it.
 func (s *shop) draft(units, limit int64, skus ...id.SKU) id.Sale {
 	s.t.Helper()
+	return s.draftAt(999, units, limit, skus...)
+}
+
+// draftAt is draft at a price.
+func (s *shop) draftAt(minor, units, limit int64, skus ...id.SKU) id.Sale {
+	s.t.Helper()
 	var items []string
 	for _, sku := range skus {
 		s.receive(sku, units)
-		items = append(items, fmt.Sprintf(`{"sku_id":"%s","price":{"minor":999,"currency":"GBP"},"allocation":%d}`, sku, units))
+		items = append(items, fmt.Sprintf(`{"sku_id":"%s","price":{"minor":%d,"currency":"GBP"},"allocation":%d}`, sku, minor, units))
 	}
-	now := s.clock.Now()
+	now := s.Clock.Now()
 	var made struct{ ID id.Sale }
 	s.do(s.t, call{as: "sales", do: "POST /v1/admin/sales", body: fmt.Sprintf(
-		`{"title":"Drop","starts_at":%q,"ends_at":%q,"limit_per_customer":%d,"payment_seconds":600,"items":[%s]}`,
+		`{"title":"Drop","starts_at":%q,"ends_at":%q,"limit_per_customer":%d,"payment_window_seconds":600,"items":[%s]}`,
 		now.Format(time.RFC3339), now.Add(time.Hour).Format(time.RFC3339), limit, strings.Join(items, ","))}).is(201, 0, "").in(&made)
 	return made.ID
 }
 
 func (s *shop) receive(sku id.SKU, units int64) {
 	s.t.Helper()
-	s.do(s.t, call{as: "catalog", do: fmt.Sprintf("POST /v1/admin/stock/%s/adjustments", sku), key: fmt.Sprint("r", s.mint.Next()),
-		body: fmt.Sprintf(`{"kind":"receive","units":%d,"reason":"delivery"}`, units)}).is(201, 0, "")
-	s.follow()
+	s.do(s.t, call{as: "catalog", do: fmt.Sprintf("POST /v1/admin/stock/%s/adjustments", sku), key: fmt.Sprint("r", s.Mint.Next()),
+		body: fmt.Sprintf(`{"kind":"receive","quantity":%d,"reason":"delivery"}`, units)}).is(201, 0, "")
+	s.Follow()
 }
 
-// follow lets the gate catch up with the database.
-func (s *shop) follow() {
-	s.t.Helper()
-	_, err := s.follower.Step(s.t.Context())
-	check(s.t, err)
-}
-
-func one(sku id.SKU) string { return fmt.Sprintf(`{"lines":[{"sku_id":"%s","units":1}]}`, sku) }
+func one(sku id.SKU) string { return fmt.Sprintf(`{"lines":[{"sku_id":"%s","quantity":1}]}`, sku) }
 
 // recorders counts what the server records, by route and status.
 type recorders struct {
@@ -366,15 +298,7 @@ func (b *syncBuffer) String() string {
 
 func check(t testing.TB, err error) {
 	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+	shoptest.Check(t, err)
 }
 
-func must[T any](v T, err error) func(testing.TB) T {
-	return func(t testing.TB) T {
-		t.Helper()
-		check(t, err)
-		return v
-	}
-}
+func must[T any](v T, err error) func(testing.TB) T { return shoptest.Must(v, err) }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/tidegate/tidegate/api"
+	"github.com/tidegate/tidegate/internal/admission"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/wire"
 )
@@ -60,8 +61,8 @@ func (h *hotRoutes) serve(s *Server, x *exchange, r *http.Request) bool {
 }
 
 func (h *hotRoutes) admit(s *Server, x *exchange, r *http.Request, rt *route) bool {
-	x.route = rt
-	if err := s.admit(x, r, rt.need); err != nil {
+	x.route, x.purpose = rt, admission.Order
+	if err := s.Admission.Enter(x.purpose, x); err != nil {
 		s.fail(x, r, err)
 		return false
 	}

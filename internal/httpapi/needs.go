@@ -18,6 +18,7 @@ import (
 	"github.com/tidegate/tidegate/internal/points"
 	"github.com/tidegate/tidegate/internal/rehearsal"
 	"github.com/tidegate/tidegate/internal/sale"
+	"github.com/tidegate/tidegate/internal/setting"
 	"github.com/tidegate/tidegate/internal/webhook"
 )
 
@@ -27,8 +28,14 @@ type Callers interface {
 	Authenticate(token string) (account.Principal, error)
 	// AuthenticateAdmin checks an admin key.
 	AuthenticateAdmin(ctx context.Context, key string) (account.Admin, error)
-	// Acting puts what an admin does into the audit log, with what is written under the context.
-	Acting(ctx context.Context, who account.Admin, verb, subject, reason string) context.Context
+	// Watch returns a context that ends within a second of the right that still asks for: see account.Service.
+	Watch(ctx context.Context, still func(context.Context) error) (watched context.Context, stop func())
+	// CheckSession asks the store whether a session is still open, SessionEnded what this process knows of it. Both return
+	// fault.Unauthenticated where it has ended.
+	CheckSession(ctx context.Context, session id.Session) error
+	SessionEnded(session id.Session, issued time.Time) error
+	// WithActor puts what an admin does into the audit log, with what is written under the context.
+	WithActor(ctx context.Context, who account.Admin, verb, subject, reason string) context.Context
 }
 
 // Orders is what the order routes need: see order.Service.
@@ -36,6 +43,8 @@ type Orders interface {
 	Place(ctx context.Context, r order.Request) (order.Placed, error)
 	Get(ctx context.Context, c id.Customer, o id.Order, wait time.Duration) (order.Placed, error)
 	Ticket(text string) (order.Ticket, error)
+	// Bind returns a ticket that ends with the session.
+	Bind(ticket string, session id.Session) string
 	Follow(ctx context.Context, t order.Ticket, wait time.Duration) (order.Placed, error)
 	List(ctx context.Context, c id.Customer, before id.Order, limit int) ([]order.Order, error)
 	Find(ctx context.Context, o id.Order) (order.Order, error)
@@ -47,7 +56,7 @@ type Orders interface {
 type Auditor interface {
 	Run(ctx context.Context, progress audit.Progress) (audit.Report, error)
 	// Reconcile returns fault.Conflict where the ledger itself cannot be right.
-	Reconcile(ctx context.Context, apply bool, progress audit.Progress) (audit.Repaired, error)
+	Reconcile(ctx context.Context, apply bool, progress audit.Progress) (audit.RepairReport, error)
 }
 
 // Closer ends orders that are not paid: see payment.Service.
@@ -76,20 +85,21 @@ type Sales interface {
 	Change(ctx context.Context, c sale.Change) (*sale.Sale, error)
 	Move(ctx context.Context, s id.Sale, to sale.Status, actor string) (*sale.Sale, error)
 	Allocate(ctx context.Context, a sale.Allocation) (*sale.Sale, error)
+	StopItem(ctx context.Context, s sale.Stop) (*sale.Sale, error)
 }
 
 // Rehearsals is what the rehearsal routes need: see rehearsal.Service.
 type Rehearsals interface {
-	Create(ctx context.Context, in rehearsal.Input, actor string) (rehearsal.Made, error)
+	Create(ctx context.Context, in rehearsal.Input, actor string) (rehearsal.Created, error)
 	List(ctx context.Context, before id.Sale, limit int) ([]rehearsal.Rehearsal, error)
 	MintTokens(ctx context.Context, s id.Sale, first, count int) ([]string, time.Time, error)
-	Orders(ctx context.Context, s id.Sale, yield func([]rehearsal.Keyed) error) error
+	Orders(ctx context.Context, s id.Sale, yield func([]rehearsal.KeyedOrder) error) error
 }
 
-// Letters is what the dead-letter routes need: see delivery.Service.
-type Letters interface {
-	Letters(ctx context.Context, group string, after int64, limit int) ([]delivery.Letter, error)
-	Letter(ctx context.Context, number int64) (delivery.Letter, error)
+// DeadLetters is what the dead-letter routes need: see delivery.Service.
+type DeadLetters interface {
+	DeadLetters(ctx context.Context, group string, after int64, limit int) ([]delivery.DeadLetter, error)
+	DeadLetter(ctx context.Context, number int64) (delivery.DeadLetter, error)
 	Replay(ctx context.Context, number int64) error
 	Drop(ctx context.Context, number int64) error
 }
@@ -110,6 +120,15 @@ type Webhooks interface {
 // Points is what the points route needs: see points.Service.
 type Points interface {
 	Points(ctx context.Context, c id.Customer, before id.Order, limit int) (points.Balance, error)
+}
+
+// Settings is what the routes of settings need: see setting.Service.
+type Settings interface {
+	Settings() setting.State
+	Set(ctx context.Context, e setting.Edit) (setting.Change, error)
+	Undo(ctx context.Context, u setting.Undo) (setting.Change, error)
+	Changes(ctx context.Context, before int64, limit int) ([]setting.Listed, error)
+	Describe(ctx context.Context, c setting.Change) (setting.Listed, error)
 }
 
 // Stock is what the stock routes need: see inventory.Service.
@@ -148,10 +167,9 @@ type Catalogue interface {
 	Export(ctx context.Context, write func(p *catalog.Product, brand string, categories [][]string) error) error
 }
 
-// Limits says who asks too often: see limit.Requests. It does no I/O.
-type Limits interface {
-	LimitsClients() bool
-	// Client and Customer count a request. They return fault.TooManyRequests.
-	Client(client netip.Addr) error
-	Customer(customer id.Customer) error
+// Streams bounds the streams that each client address has open. Safe for concurrent use.
+type Streams interface {
+	// Enter counts one more, and reports whether it may. Who has entered must leave.
+	Enter(client netip.Addr) bool
+	Leave(client netip.Addr)
 }

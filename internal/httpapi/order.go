@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/api"
+	"github.com/tidegate/tidegate/internal/admission"
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
@@ -28,7 +29,7 @@ func (s *Server) PlaceOrder(w http.ResponseWriter, r *http.Request, _ api.PlaceO
 
 // place takes an order, of a sale or, where that is zero, from general stock.
 func (s *Server) place(x *exchange, r *http.Request, saleID id.Sale) {
-	req := order.Request{Customer: x.customer.Customer, Sale: saleID}
+	req := order.Request{Customer: x.customer.Customer, Sale: saleID, Refusal: s.Admission.Hold(admission.Order, x)}
 	var err error
 	if req.Key, err = idempotencyKey(r); err != nil {
 		s.fail(x, r, err)
@@ -53,6 +54,9 @@ func (s *Server) place(x *exchange, r *http.Request, saleID id.Sale) {
 	if placed.Replayed {
 		x.Header()["Idempotent-Replayed"] = replayed
 	}
+	if placed.Ticket != "" {
+		placed.Ticket = s.Orders.Bind(placed.Ticket, x.customer.Session)
+	}
 	x.answerJSON(wire.PlacedStatus(placed.Undecided), placed.AppendJSON(x.buffer[:0]))
 }
 
@@ -73,18 +77,29 @@ func (s *Server) GetOrder(w http.ResponseWriter, r *http.Request, o api.OrderPat
 		s.fail(w, r, err)
 		return
 	}
+	x := w.(*exchange)
+	if wait > 0 {
+		watched, stop := s.Callers.Watch(r.Context(), s.still(r, x.route.need))
+		defer stop()
+		r = r.WithContext(watched)
+	}
 	var found order.Placed
 	if params.Ticket == "" {
 		found, err = s.Orders.Get(r.Context(), principal(w).Customer, o, wait)
 	} else {
 		found, err = s.follow(r.Context(), params.Ticket, o, principal(w).Customer, wait)
 	}
+	if err == nil {
+		err = lost(r.Context())
+	}
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
 	if found.Undecided {
-		x := w.(*exchange)
+		if found.Ticket != "" {
+			found.Ticket = s.Orders.Bind(found.Ticket, x.customer.Session)
+		}
 		x.answerJSON(http.StatusAccepted, found.AppendJSON(x.buffer[:0]))
 		return
 	}
@@ -109,7 +124,7 @@ func (s *Server) answerOrder(w http.ResponseWriter, o *order.Order, withCustomer
 
 // ListOrders implements api.ServerInterface.
 func (s *Server) ListOrders(w http.ResponseWriter, r *http.Request, params api.ListOrdersParams) {
-	limit, before, err := pageOf[id.Order](r, params.Limit, params.Cursor)
+	limit, before, err := pageOf[id.Order](w, r, params.Limit, params.Cursor)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -119,12 +134,12 @@ func (s *Server) ListOrders(w http.ResponseWriter, r *http.Request, params api.L
 		s.fail(w, r, err)
 		return
 	}
-	answerOrders(w, found, limit, false)
+	answerOrders(w, r, found, limit, false)
 }
 
 // answerOrders answers a page of orders, of which one more than limit was read.
-func answerOrders(w http.ResponseWriter, found []order.Order, limit int, withCustomer bool) {
-	items, next := page(found, limit, func(o *order.Order) id.Order { return o.ID })
+func answerOrders(w http.ResponseWriter, r *http.Request, found []order.Order, limit int, withCustomer bool) {
+	items, next := page(w, r, found, limit, func(o *order.Order) id.Order { return o.ID })
 	x := w.(*exchange)
 	b := append(x.buffer[:0], `{"items":[`...)
 	for i := range items {
@@ -162,7 +177,7 @@ func (s *Server) AdminCancelOrder(w http.ResponseWriter, r *http.Request, o api.
 
 // AdminListOrders implements api.ServerInterface.
 func (s *Server) AdminListOrders(w http.ResponseWriter, r *http.Request, params api.AdminListOrdersParams) {
-	limit, before, err := pageOf[id.Order](r, params.Limit, params.Cursor)
+	limit, before, err := pageOf[id.Order](w, r, params.Limit, params.Cursor)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -177,7 +192,7 @@ func (s *Server) AdminListOrders(w http.ResponseWriter, r *http.Request, params 
 		s.fail(w, r, err)
 		return
 	}
-	answerOrders(w, found, limit, true)
+	answerOrders(w, r, found, limit, true)
 }
 
 // AdminGetOrder implements api.ServerInterface.

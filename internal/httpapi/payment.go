@@ -22,7 +22,7 @@ var paymentStatuses = map[payment.Status]api.PaymentStatus{
 func viewPayment(a *payment.Attempt) api.Payment {
 	view := api.Payment{
 		Id: a.ID, OrderId: a.Order, Provider: a.Provider, Status: paymentStatuses[a.Status],
-		Amount: a.Amount, CreatedAt: api.At(a.CreatedAt), ExpiresAt: api.At(a.ExpiresAt), SettledAt: api.At(a.SettledAt),
+		Amount: a.Amount, CreatedAt: api.At(a.CreatedAt), ExpiresAt: api.At(a.ExpiresAt), CompletedAt: api.At(a.SettledAt),
 	}
 	if a.Status == payment.Open {
 		view.PayUrl = a.PayURL
@@ -87,13 +87,13 @@ func (s *Server) ReceiveNotification(w http.ResponseWriter, r *http.Request, pro
 
 // refundStatuses are the words of the contract for a refund's statuses.
 var refundStatuses = map[api.RefundStatus]payment.RefundStatus{
-	api.RefundStatusPending: payment.Requested, api.RefundStatusDone: payment.Refunded, api.RefundStatusFailed: payment.RefundFailed,
+	api.RefundStatusPending: payment.Requested, api.RefundStatusSucceeded: payment.Refunded, api.RefundStatusFailed: payment.RefundFailed,
 }
 
 func viewRefund(one *payment.Refund) api.Refund {
 	view := api.Refund{
 		Id: one.ID, OrderId: one.Order, PaymentId: one.Attempt, Provider: one.Provider, Kind: api.RefundKind(one.Kind), Amount: one.Amount,
-		Restock: one.Restock, Reason: one.Reason, Refusal: one.Refusal, CreatedAt: api.At(one.CreatedAt), SettledAt: api.At(one.SettledAt),
+		Restock: one.Restock, Reason: one.Reason, FailureReason: one.Refusal, CreatedAt: api.At(one.CreatedAt), CompletedAt: api.At(one.SettledAt),
 	}
 	for word, status := range refundStatuses {
 		if status == one.Status {
@@ -120,14 +120,14 @@ func (s *Server) RefundOrder(w http.ResponseWriter, r *http.Request, o api.Order
 
 // ListRefunds implements api.ServerInterface.
 func (s *Server) ListRefunds(w http.ResponseWriter, r *http.Request, params api.ListRefundsParams) {
-	limit, before, err := pageOf[id.Refund](r, params.Limit, params.Cursor)
+	limit, before, err := pageOf[id.Refund](w, r, params.Limit, params.Cursor)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
 	status, known := refundStatuses[params.Status]
 	if params.Status != "" && !known {
-		s.fail(w, r, fault.Bad("status", "It must be pending, done or failed."))
+		s.fail(w, r, fault.Bad("status", "It must be pending, succeeded or failed."))
 		return
 	}
 	found, err := s.Payments.Refunds(r.Context(), payment.RefundFilter{Status: status, Before: before, Limit: limit + 1})
@@ -135,7 +135,7 @@ func (s *Server) ListRefunds(w http.ResponseWriter, r *http.Request, params api.
 		s.fail(w, r, err)
 		return
 	}
-	items, next := page(found, limit, func(one *payment.Refund) id.Refund { return one.ID })
+	items, next := page(w, r, found, limit, func(one *payment.Refund) id.Refund { return one.ID })
 	answer := api.RefundPage{Items: make([]api.Refund, len(items)), NextCursor: next}
 	for i := range items {
 		answer.Items[i] = viewRefund(&items[i])

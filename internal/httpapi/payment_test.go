@@ -20,7 +20,7 @@ type paymentView struct {
 	Order     id.Order `json:"order_id"`
 	Status    string
 	PayURL    string `json:"pay_url"`
-	SettledAt string `json:"settled_at"`
+	SettledAt string `json:"completed_at"`
 }
 
 type refundView struct {
@@ -36,7 +36,7 @@ func (s *shop) order() id.Order {
 	s.t.Helper()
 	s.receive(mug, 1)
 	var o struct{ ID id.Order }
-	s.do(s.t, call{as: "ada", do: "POST /v1/orders", key: fmt.Sprint("o", s.mint.Next()), body: one(mug)}).is(201, 0, "").in(&o)
+	s.do(s.t, call{as: "ada", do: "POST /v1/orders", key: fmt.Sprint("o", s.Mint.Next()), body: one(mug)}).is(201, 0, "").in(&o)
 	return o.ID
 }
 
@@ -130,6 +130,28 @@ func TestPayments(t *testing.T) {
 	s.do(t, call{as: "ada", do: "POST /v1/orders/" + o.String() + "/cancel"}).is(409, fault.BadTransition, "")
 }
 
+// TestAFreeOrder: it is paid at once and refunded at once, and the sandbox hears of neither.
+func TestAFreeOrder(t *testing.T) {
+	s := newShop(t)
+	sl := s.draftAt(0, 1, 1, mug)
+	s.do(t, call{as: "sales", do: fmt.Sprintf("POST /v1/admin/sales/%s/schedule", sl)}).is(200, 0, "")
+	s.Follow()
+	var o struct{ ID id.Order }
+	s.do(t, call{as: "ada", do: fmt.Sprintf("POST /v1/sales/%s/orders", sl), key: "free", body: one(mug)}).is(201, 0, "").in(&o)
+	first := s.pay(o.ID)
+	if again := s.pay(o.ID); first.Status != "paid" || first.PayURL != "" || first.SettledAt == "" || again != first || s.statusOf(o.ID) != "paid" {
+		t.Errorf("first %+v, again %+v, the order is %s", first, again, s.statusOf(o.ID))
+	}
+	if got := s.deliver(); len(got) != 0 {
+		t.Errorf("the sandbox tells of it: %v", got)
+	}
+	var r refundView
+	s.do(t, call{as: "payments", do: fmt.Sprintf("POST /v1/admin/orders/%s/refund", o.ID), body: `{"reason":"asked","restock":true}`}).is(201, 0, "").in(&r)
+	if r.Status != "succeeded" || r.Payment != first.ID || s.statusOf(o.ID) != "refunded" {
+		t.Errorf("the refund: %+v, the order is %s", r, s.statusOf(o.ID))
+	}
+}
+
 // TestMisbehaviour is what the sandbox can be told to do wrong, and what the shop makes of it.
 func TestMisbehaviour(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -163,7 +185,7 @@ func TestMisbehaviour(t *testing.T) {
 			if got := s.statusOf(o); got != tt.status {
 				t.Errorf("the order is %s, want %s", got, tt.status)
 			}
-			s.clock.Advance(time.Minute)
+			s.Clock.Advance(time.Minute)
 			s.deliver()
 			s.settleDown()
 			want := "paid" // for the provider has the money, however badly it said so
@@ -184,10 +206,10 @@ func TestMisbehaviour(t *testing.T) {
 // settleDown lets the orders' time pass and runs the background steps to their end.
 func (s *shop) settleDown() {
 	s.t.Helper()
-	s.clock.Advance(15 * time.Minute)
+	s.Clock.Advance(15 * time.Minute)
 	for range 10 {
 		for _, step := range []func() (int, error){
-			func() (int, error) { return s.payments.AskStep(s.t.Context()) },
+			func() (int, error) { return s.payments.PollStep(s.t.Context()) },
 			func() (int, error) { return s.payments.ExpireStep(s.t.Context()) },
 			func() (int, error) { return s.payments.RefundStep(s.t.Context()) },
 		} {
@@ -232,8 +254,8 @@ func TestRefunds(t *testing.T) {
 		t.Errorf("pending: %+v", pending.Items)
 	}
 	s.settleDown()
-	s.do(t, call{as: "payments", do: "GET /v1/admin/refunds?status=done&limit=1"}).is(200, 0, "").in(&page)
-	s.do(t, call{as: "payments", do: "GET /v1/admin/refunds?status=done&limit=1&cursor=" + page.Next}).is(200, 0, "").in(&rest)
+	s.do(t, call{as: "payments", do: "GET /v1/admin/refunds?status=succeeded&limit=1"}).is(200, 0, "").in(&page)
+	s.do(t, call{as: "payments", do: "GET /v1/admin/refunds?status=succeeded&limit=1&cursor=" + page.Next}).is(200, 0, "").in(&rest)
 	if len(page.Items) != 1 || len(rest.Items) != 1 || rest.Items[0].ID != made.ID || rest.Next != "" {
 		t.Errorf("done: %+v, then %+v", page, rest)
 	}
@@ -266,7 +288,6 @@ func TestPaymentRefusals(t *testing.T) {
 		{"a refund of a part", call{as: "payments", do: refund, body: `{"reason":"x","amount":1}`}, 400, fault.BadRequest, "amount"},
 		{"a refund of nothing", call{as: "payments", do: "POST /v1/admin/orders/1/refund", body: `{"reason":"x"}`}, 404, fault.NotFound, ""},
 		{"an unknown status", call{as: "payments", do: "GET /v1/admin/refunds?status=lost"}, 422, fault.Invalid, "status"},
-		{"a cursor of another list", call{as: "payments", do: "GET /v1/admin/refunds?cursor=x"}, 422, fault.Invalid, "cursor"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			before := s.state(t)

@@ -10,7 +10,7 @@ import (
 
 // GetPoints implements api.ServerInterface.
 func (s *Server) GetPoints(w http.ResponseWriter, r *http.Request, params api.GetPointsParams) {
-	limit, before, err := pageOf[id.Order](r, params.Limit, params.Cursor)
+	limit, before, err := pageOf[id.Order](w, r, params.Limit, params.Cursor)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -20,10 +20,10 @@ func (s *Server) GetPoints(w http.ResponseWriter, r *http.Request, params api.Ge
 		s.fail(w, r, err)
 		return
 	}
-	orders, next := page(b.Orders, limit, func(o *points.OfOrder) id.Order { return o.Order })
-	answer := api.Points{Points: b.Points, Orders: make([]api.PointsOfOrder, len(orders)), NextCursor: next}
+	orders, next := page(w, r, b.Orders, limit, func(o *points.OrderPoints) id.Order { return o.Order })
+	answer := api.Points{Balance: b.Points, Orders: make([]api.PointsOfOrder, len(orders)), NextCursor: next}
 	for i, o := range orders {
-		answer.Orders[i] = api.PointsOfOrder{OrderId: o.Order, Earned: o.Earned, TakenBack: o.TakenBack, At: api.At(o.At)}
+		answer.Orders[i] = api.PointsOfOrder{OrderId: o.Order, Earned: o.Earned, Reversed: o.TakenBack, UpdatedAt: api.At(o.At)}
 	}
 	s.answer(w, r, http.StatusOK, answer)
 }

@@ -19,6 +19,10 @@ var (
 // fail answers with the problem that err is. What somebody is to look at is logged with its cause, once, here.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	x := w.(*exchange)
+	if gone := lost(r.Context()); gone != nil {
+		err = gone // whatever it broke off
+		x.Header().Set("Connection", "close")
+	}
 	e := wire.AsFault(err, r.Context().Err() != nil)
 	s.faults.Failed(x.requestID, r.Method, r.URL.Path, e, err)
 	if x.status != 0 {

@@ -13,8 +13,8 @@ import (
 
 func viewRehearsal(r *rehearsal.Rehearsal) api.Rehearsal {
 	return api.Rehearsal{
-		SaleId: r.Sale, Title: r.Title, Skus: r.SKUs, Units: r.Units, Price: r.Price, LimitPerCustomer: r.Limit,
-		PaymentSeconds: int64(r.Payment / time.Second), StartsAt: api.At(r.StartsAt), EndsAt: api.At(r.EndsAt),
+		SaleId: r.Sale, Title: r.Title, Skus: r.SKUs, Quantity: r.Units, Price: r.Price, LimitPerCustomer: r.Limit,
+		PaymentWindowSeconds: int64(r.Payment / time.Second), StartsAt: api.At(r.StartsAt), EndsAt: api.At(r.EndsAt),
 		Shoppers: r.Shoppers, FirstCustomerId: r.First, CreatedAt: api.At(r.CreatedAt),
 	}
 }
@@ -27,13 +27,13 @@ func (s *Server) CreateRehearsal(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	const secondsMax = 366 * 24 * 3600 // beyond it the duration would overflow; the sale's own rule is far below
-	if in.PaymentSeconds < 0 || in.PaymentSeconds > secondsMax {
-		s.fail(w, r, fault.Bad("payment_seconds", "It is out of range."))
+	if in.PaymentWindowSeconds < 0 || in.PaymentWindowSeconds > secondsMax {
+		s.fail(w, r, fault.Bad("payment_window_seconds", "It is out of range."))
 		return
 	}
 	made, err := s.Rehearsals.Create(r.Context(), rehearsal.Input{
-		Title: in.Title, SKUs: in.Skus, Units: in.Units, PriceMinor: in.PriceMinor, Limit: in.LimitPerCustomer,
-		Payment: time.Duration(in.PaymentSeconds) * time.Second, StartsAt: in.StartsAt.Time, Minutes: in.Minutes, Shoppers: in.Shoppers,
+		Title: in.Title, SKUs: in.Skus, Units: in.Quantity, PriceMinor: in.PriceMinor, Limit: in.LimitPerCustomer,
+		Payment: time.Duration(in.PaymentWindowSeconds) * time.Second, StartsAt: in.StartsAt.Time, Minutes: in.DurationMinutes, Shoppers: in.Shoppers,
 	}, admin(w).Name)
 	if err != nil {
 		s.fail(w, r, err)
@@ -46,7 +46,7 @@ func (s *Server) CreateRehearsal(w http.ResponseWriter, r *http.Request) {
 
 // ListRehearsals implements api.ServerInterface.
 func (s *Server) ListRehearsals(w http.ResponseWriter, r *http.Request, params api.ListRehearsalsParams) {
-	limit, before, err := pageOf[id.Sale](r, params.Limit, params.Cursor)
+	limit, before, err := pageOf[id.Sale](w, r, params.Limit, params.Cursor)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -56,7 +56,7 @@ func (s *Server) ListRehearsals(w http.ResponseWriter, r *http.Request, params a
 		s.fail(w, r, err)
 		return
 	}
-	items, next := page(found, limit, func(one *rehearsal.Rehearsal) id.Sale { return one.Sale })
+	items, next := page(w, r, found, limit, func(one *rehearsal.Rehearsal) id.Sale { return one.Sale })
 	answer := api.RehearsalPage{Items: make([]api.Rehearsal, len(items)), NextCursor: next}
 	for i := range items {
 		answer.Items[i] = viewRehearsal(&items[i])
@@ -89,7 +89,7 @@ func (s *Server) StreamRehearsalOrders(w http.ResponseWriter, r *http.Request, s
 			x.Header().Set("Content-Type", wire.TypeLines)
 		}
 	}
-	err := s.Rehearsals.Orders(r.Context(), saleID, func(page []rehearsal.Keyed) error {
+	err := s.Rehearsals.Orders(r.Context(), saleID, func(page []rehearsal.KeyedOrder) error {
 		begin()
 		b := x.buffer[:0]
 		for i := range page {

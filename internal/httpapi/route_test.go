@@ -56,7 +56,7 @@ func TestAccountRoutes(t *testing.T) {
 	}
 	s.do(t, call{as: "warehouse", do: "GET /v1/admin/keys"}).is(403, fault.Forbidden, "")
 	s.do(t, call{as: "all", do: "DELETE /v1/admin/keys/" + key.ID}).is(204, 0, "")
-	s.clock.Advance(time.Second) // within a second
+	s.Clock.Advance(time.Second) // within a second
 	s.do(t, call{as: "warehouse", do: "GET /v1/admin/orders"}).is(401, fault.Unauthenticated, "")
 }
 
@@ -76,17 +76,17 @@ func TestFulfilRoute(t *testing.T) {
 // TestRehearsalRoutes: a rehearsal is made, bought from by its own shoppers, and told apart from the shop's sales.
 func TestRehearsalRoutes(t *testing.T) {
 	s := newShop(t)
-	reader := catalog.NewReader(catalog.DefaultConfig(), s.store, nil, s.clock, slog.New(slog.DiscardHandler))
+	reader := catalog.NewReader(catalog.DefaultConfig(), s.Store, nil, s.Clock, slog.New(slog.DiscardHandler))
 	check(t, reader.Open(t.Context()))
-	book := sale.NewBook(s.store, s.clock)
+	book := sale.NewCache(s.Store, s.Clock)
 	s.parts.Rehearsals = rehearsal.NewService(rehearsal.Parts{
-		Store: s.store, Catalogue: catalog.New(catalog.DefaultConfig(), s.store, reader, s.mint, s.clock),
-		Stock: inventory.NewService(s.store, reader, s.clock, s.mint), Sales: sale.NewService(s.store, book, reader, s.clock, s.mint, "GBP"),
-		Tokens: s.tokens, Clock: s.clock, Currency: "GBP", TokenLifetimeMax: account.TestTokenLifetimeMax,
+		Store: s.Store, Catalogue: catalog.New(catalog.DefaultConfig(), s.Store, reader, s.Mint, s.Clock),
+		Stock: inventory.NewService(s.Store, reader, s.Clock, s.Mint), Sales: sale.NewService(s.Store, book, reader, s.Clock, s.Mint, "GBP"),
+		Tokens: s.tokens, Clock: s.Clock, Currency: "GBP", TokenLifetimeMax: account.TestTokenLifetimeMax,
 	})
 	s.server = must(httpapi.New(s.parts))(t)
 
-	const input = `{"title":"Dress rehearsal","skus":2,"units":3,"shoppers":5,"limit_per_customer":2}`
+	const input = `{"title":"Dress rehearsal","skus":2,"quantity":3,"shoppers":5,"limit_per_customer":2}`
 	var made struct {
 		Sale id.Sale  `json:"sale_id"`
 		SKUs []id.SKU `json:"sku_ids"`
@@ -94,7 +94,7 @@ func TestRehearsalRoutes(t *testing.T) {
 	s.do(t, call{as: "sales", do: "POST /v1/admin/rehearsals", body: input}).is(201, 0, "").in(&made)
 	s.do(t, call{as: "sales", do: "POST /v1/admin/rehearsals", body: input}).is(409, fault.Conflict, "title")
 	s.do(t, call{as: "catalog", do: "POST /v1/admin/rehearsals", body: input}).is(403, fault.Forbidden, "")
-	s.follow()
+	s.Follow()
 	address := "/v1/admin/rehearsals/" + made.Sale.String()
 	var minted struct{ Tokens []string }
 	s.do(t, call{as: "sales", do: "POST " + address + "/tokens", body: `{"first":3,"count":2}`}).is(201, 0, "").in(&minted)

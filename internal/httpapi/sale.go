@@ -51,7 +51,7 @@ func (s *Server) answerSales(w http.ResponseWriter, sales []*sale.Sale, next str
 
 // AdminListSales implements api.ServerInterface.
 func (s *Server) AdminListSales(w http.ResponseWriter, r *http.Request, params api.AdminListSalesParams) {
-	limit, before, err := pageOf[id.Sale](r, params.Limit, params.Cursor)
+	limit, before, err := pageOf[id.Sale](w, r, params.Limit, params.Cursor)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -61,7 +61,7 @@ func (s *Server) AdminListSales(w http.ResponseWriter, r *http.Request, params a
 		s.fail(w, r, err)
 		return
 	}
-	items, next := page(found, limit, func(sl **sale.Sale) id.Sale { return (*sl).ID })
+	items, next := page(w, r, found, limit, func(sl **sale.Sale) id.Sale { return (*sl).ID })
 	s.answerSales(w, items, next)
 }
 
@@ -88,14 +88,14 @@ func (s *Server) readTerms(w http.ResponseWriter, r *http.Request) (sale.Sale, e
 	if err := s.read(w, r, &in); err != nil {
 		return sale.Sale{}, err
 	}
-	window := s.PaymentWindow
-	if in.PaymentSeconds != 0 {
-		if in.PaymentSeconds < 0 || in.PaymentSeconds > int64(sale.PaymentMax/time.Second) {
-			return sale.Sale{}, fault.Bad("payment_seconds", "It must be from %.0f to %.0f.", sale.PaymentMin.Seconds(), sale.PaymentMax.Seconds())
+	window := s.PaymentWindow()
+	if in.PaymentWindowSeconds != 0 {
+		if in.PaymentWindowSeconds < 0 || in.PaymentWindowSeconds > int64(sale.PaymentMax/time.Second) {
+			return sale.Sale{}, fault.Bad("payment_window_seconds", "It must be from %.0f to %.0f.", sale.PaymentMin.Seconds(), sale.PaymentMax.Seconds())
 		}
-		window = time.Duration(in.PaymentSeconds) * time.Second
+		window = time.Duration(in.PaymentWindowSeconds) * time.Second
 	}
-	terms := sale.Sale{Title: in.Title, StartsAt: in.StartsAt.Time, EndsAt: in.EndsAt.Time, Limit: in.LimitPerCustomer, PaymentWindow: window, ShowsLeft: sale.Shows(in.ShowsLeft)}
+	terms := sale.Sale{Title: in.Title, StartsAt: in.StartsAt.Time, EndsAt: in.EndsAt.Time, Limit: in.LimitPerCustomer, PaymentWindow: window, ShowsLeft: sale.Shows(in.StockDisplay)}
 	for _, it := range in.Items {
 		terms.Items = append(terms.Items, sale.Item{SKU: it.SkuId, Price: it.Price, Allocation: it.Allocation})
 	}
@@ -182,7 +182,18 @@ func (s *Server) ChangeAllocation(w http.ResponseWriter, r *http.Request, saleID
 		return
 	}
 	changed, err := s.Sales.Allocate(s.because(r, w.(*exchange), in.Reason), sale.Allocation{
-		Sale: saleID, SKU: in.SkuId, Units: in.Units, Reason: in.Reason, Actor: admin(w).Name,
+		Sale: saleID, SKU: in.SkuId, Units: in.Quantity, Reason: in.Reason, Actor: admin(w).Name,
 	})
 	s.answerSale(w, r, http.StatusCreated, changed, err)
+}
+
+// StopSaleItem implements api.ServerInterface.
+func (s *Server) StopSaleItem(w http.ResponseWriter, r *http.Request, saleID api.SalePath, sku api.SKUPath) {
+	var in api.StopInput
+	if err := s.read(w, r, &in); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	after, err := s.Sales.StopItem(s.because(r, w.(*exchange), in.Reason), sale.Stop{Sale: saleID, SKU: sku, Reason: in.Reason, Actor: admin(w).Name})
+	s.answerSale(w, r, http.StatusOK, after, err)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/api"
+	"github.com/tidegate/tidegate/internal/admission"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/sale"
 	"github.com/tidegate/tidegate/internal/telemetry"
@@ -19,25 +20,27 @@ import (
 
 // Parts is what a Server is made of.
 type Parts struct {
-	Callers    Callers
-	Accounts   Accounts
-	Orders     Orders
-	Closer     Closer
-	Payments   Payments
-	Sales      Sales
-	Products   Products
-	Catalogue  Catalogue
-	Stock      Stock
-	Rehearsals Rehearsals
-	Letters    Letters
-	Webhooks   Webhooks
-	Points     Points
-	Levels     sale.Levels
-	Auditor    Auditor
-	Limits     Limits // nil: requests are not limited
+	Callers     Callers
+	Accounts    Accounts
+	Orders      Orders
+	Closer      Closer
+	Payments    Payments
+	Sales       Sales
+	Products    Products
+	Catalogue   Catalogue
+	Stock       Stock
+	Rehearsals  Rehearsals
+	DeadLetters DeadLetters
+	Webhooks    Webhooks
+	Points      Points
+	Settings    Settings
+	Levels      sale.Availability
+	Auditor     Auditor
+	Admission   *admission.Control // nil: everyone who is authenticated may come in
+	Streams     Streams            // nil: streams are not bounded
 
-	// PaymentWindow is how long an order of a sale that says nothing of it is held for payment.
-	PaymentWindow time.Duration
+	// PaymentWindow returns how long an order of a sale that says nothing of it is held for payment.
+	PaymentWindow func() time.Duration
 
 	// Stopping, where set, reports that the process is about to end: what streams without an end of its own stops then.
 	Stopping func() bool
@@ -69,7 +72,7 @@ func New(p Parts) (*Server, error) {
 	if s.proxies, err = wire.ParseProxies(p.Config.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("http.trusted_proxies: %w", err)
 	}
-	needs, err := readSecurity(api.Spec)
+	needs, err := securityOfContract()
 	if err != nil {
 		return nil, err
 	}
@@ -142,13 +145,24 @@ func (r *registrar) handle(pattern string, rt *route, handler http.HandlerFunc) 
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, req *http.Request) {
 		x := w.(*exchange)
 		x.route = rt
-		if err := s.admit(x, req, rt.need); err != nil {
+		x.request = req
+		if err := s.Admission.Enter(x.purpose, x); err != nil {
 			s.fail(x, req, err)
 			return
 		}
-		req = s.acting(x, req)
+		acting, err := s.acting(x, req)
+		if err != nil {
+			s.fail(x, req, err)
+			return
+		}
+		req = acting
 		if rt.patient {
 			x.patient()
+			if rt.need.customer || rt.need.role != "" {
+				watched, stop := s.watch(x, req, s.still(req, rt.need))
+				defer stop()
+				req = watched
+			}
 			handler(x, req)
 			return
 		}
@@ -161,13 +175,14 @@ func (r *registrar) handle(pattern string, rt *route, handler http.HandlerFunc) 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := newExchange(w, r)
+	x.server, x.purpose = s, purposeOf(r)
 	defer s.finish(x, r)
 	if len(r.TransferEncoding) > 0 {
 		// net/http drops a length that came beside the chunks, so it cannot be told here whether a proxy may think that the
 		// request ends elsewhere: what follows on the connection is not read (RFC 9112, section 6.3).
 		x.Header().Set("Connection", "close")
 	}
-	if err := s.limitClient(r); err != nil {
+	if err := s.Admission.Arrive(x.purpose, x); err != nil {
 		s.fail(x, r, err)
 		return
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/alloctest"
 	"github.com/tidegate/tidegate/internal/httpapi"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
@@ -124,12 +125,14 @@ func TestAStormOfFaultsIsAFewLines(t *testing.T) {
 type undecided struct{ httpapi.Orders }
 
 func (undecided) Place(context.Context, order.Request) (order.Placed, error) {
-	return order.Placed{Order: order.Order{ID: 77, Status: order.Undecided}, Undecided: true}, nil
+	return order.Placed{Order: order.Order{ID: 77, Status: order.Undecided}, Undecided: true, Ticket: "good"}, nil
 }
 
 func (undecided) Get(context.Context, id.Customer, id.Order, time.Duration) (order.Placed, error) {
-	return order.Placed{Order: order.Order{ID: 77, Status: order.Undecided}, Undecided: true}, nil
+	return order.Placed{Order: order.Order{ID: 77, Status: order.Undecided}, Undecided: true, Ticket: "good"}, nil
 }
+
+func (undecided) Bind(ticket string, _ id.Session) string { return ticket }
 
 func TestAnUndecidedOrderIsNoFailure(t *testing.T) {
 	s := newShop(t, func(p *httpapi.Parts) { p.Orders = undecided{} })
@@ -256,40 +259,66 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// BenchmarkHot is what the listener adds to an order and to the page of a sale: the modules behind it answer at once.
-func BenchmarkHot(b *testing.B) {
-	s := newShop(b)
+// listenerRequests are hot requests, and how often one allocates in the listener.
+var listenerRequests = []struct {
+	name string
+	most float64
+}{{"order", 3}, {"sold out", 3}, {"sale", 2}}
+
+// listenerAlone returns what sends a request through the listener over modules that answer at once.
+func listenerAlone(tb testing.TB, name string) (run func()) {
+	s := newShop(tb)
 	sl := s.openSale(1, 0, bowl)
 	s.parts.Orders = instant{}
+	if name == "sold out" {
+		s.parts.Orders = instant{err: fault.New(fault.SoldOut, "There is not enough left of SKU 1.")}
+	}
 	s.parts.Record = func(string, string) httpapi.Recorder { return recorderFunc(func(int) {}) }
-	server := must(httpapi.New(s.parts))(b)
-	for name, c := range map[string]call{
-		"order": {as: "ada", do: fmt.Sprintf("POST /v1/sales/%s/orders", sl), key: "k", body: one(bowl)},
-		"sale":  {do: "GET /v1/sales/" + sl.String()},
-	} {
-		b.Run(name, func(b *testing.B) {
+	server := must(httpapi.New(s.parts))(tb)
+	c := call{as: "ada", do: fmt.Sprintf("POST /v1/sales/%s/orders", sl), key: "k", body: one(bowl)}
+	if name == "sale" {
+		c = call{do: "GET /v1/sales/" + sl.String()}
+	}
+	r := s.request(c)
+	body := strings.NewReader(c.body)
+	r.Body = io.NopCloser(body)
+	w := &discard{h: http.Header{}}
+	return func() {
+		body.Reset(c.body)
+		clear(w.h)
+		server.ServeHTTP(w, r)
+		if w.status >= 400 && name != "sold out" {
+			tb.Fatal(w.status)
+		}
+	}
+}
+
+func TestAllocationsOfTheListener(t *testing.T) {
+	for _, r := range listenerRequests {
+		t.Run(r.name, func(t *testing.T) { alloctest.AtMost(t, r.most, listenerAlone(t, r.name)) })
+	}
+}
+
+func BenchmarkListener(b *testing.B) {
+	for _, r := range listenerRequests {
+		b.Run(r.name, func(b *testing.B) {
+			run := listenerAlone(b, r.name)
 			b.ReportAllocs()
-			r := s.request(c)
-			body := strings.NewReader(c.body)
-			r.Body = io.NopCloser(body)
-			w := &discard{h: http.Header{}}
 			for b.Loop() {
-				body.Reset(c.body)
-				clear(w.h)
-				server.ServeHTTP(w, r)
-			}
-			if w.status >= 400 {
-				b.Fatal(w.status)
+				run()
 			}
 		})
 	}
 }
 
-type instant struct{ httpapi.Orders }
+type instant struct {
+	httpapi.Orders
+	err error
+}
 
 var placed = order.Placed{Order: order.Order{ID: 7240126464000107, Sale: 20, Status: order.Pending, Lines: []order.Line{{SKU: 12, Units: 1, UnitPrice: 999}}, Units: 1}}
 
-func (instant) Place(context.Context, order.Request) (order.Placed, error) { return placed, nil }
+func (i instant) Place(context.Context, order.Request) (order.Placed, error) { return placed, i.err }
 
 type discard struct {
 	h      http.Header

@@ -34,7 +34,7 @@ func (s *Server) AdjustStock(w http.ResponseWriter, r *http.Request, sku api.SKU
 		return
 	}
 	after, err := s.Stock.Adjust(s.because(r, w.(*exchange), in.Reason), inventory.Adjustment{
-		SKU: sku, Kind: inventory.Kind(in.Kind), Units: in.Units, Reason: in.Reason, Actor: admin(w).Name, Key: params.IdempotencyKey,
+		SKU: sku, Kind: inventory.Kind(in.Kind), Units: in.Quantity, Reason: in.Reason, Actor: admin(w).Name, Key: params.IdempotencyKey,
 	})
 	if err != nil {
 		s.fail(w, r, err)
@@ -45,7 +45,7 @@ func (s *Server) AdjustStock(w http.ResponseWriter, r *http.Request, sku api.SKU
 
 // ListMovements implements api.ServerInterface.
 func (s *Server) ListMovements(w http.ResponseWriter, r *http.Request, sku api.SKUPath, params api.ListMovementsParams) {
-	limit, before, err := pageOf[id.Movement](r, params.Limit, params.Cursor)
+	limit, before, err := pageOf[id.Movement](w, r, params.Limit, params.Cursor)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -55,13 +55,13 @@ func (s *Server) ListMovements(w http.ResponseWriter, r *http.Request, sku api.S
 		s.fail(w, r, err)
 		return
 	}
-	items, next := page(found, limit, func(m *inventory.Movement) id.Movement { return m.ID })
+	items, next := page(w, r, found, limit, func(m *inventory.Movement) id.Movement { return m.ID })
 	out := api.MovementPage{Items: make([]api.Movement, 0, len(items)), NextCursor: next}
 	for _, m := range items {
 		d := m.Delta()
 		out.Items = append(out.Items, api.Movement{
-			Id: m.ID, Kind: api.MovementKind(m.Kind), SaleId: m.Pool.Sale, Units: m.Units, OnHand: d.OnHand, Reserved: d.Reserved,
-			Sold: d.Sold, Actor: m.Actor, Reason: m.Reason, At: api.At(m.At),
+			Id: m.ID, Kind: api.MovementKind(m.Kind), SaleId: m.Pool.Sale, Quantity: m.Units, OnHand: d.OnHand, Reserved: d.Reserved,
+			Sold: d.Sold, Actor: m.Actor, Reason: m.Reason, CreatedAt: api.At(m.At),
 		})
 	}
 	s.answer(w, r, http.StatusOK, out)

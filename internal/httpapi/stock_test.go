@@ -20,13 +20,13 @@ func TestStock(t *testing.T) {
 		Available int64
 	}
 	var general pool
-	s.do(t, adjust("a", `{"kind":"receive","units":10,"reason":"delivery"}`)).is(201, 0, "")
-	s.do(t, adjust("a", `{"kind":"receive","units":10,"reason":"delivery"}`)).is(201, 0, "") // once for its key
-	s.do(t, adjust("b", `{"kind":"adjust","units":-3,"reason":"broken"}`)).is(201, 0, "").in(&general)
+	s.do(t, adjust("a", `{"kind":"receive","quantity":10,"reason":"delivery"}`)).is(201, 0, "")
+	s.do(t, adjust("a", `{"kind":"receive","quantity":10,"reason":"delivery"}`)).is(201, 0, "") // once for its key
+	s.do(t, adjust("b", `{"kind":"adjust","quantity":-3,"reason":"broken"}`)).is(201, 0, "").in(&general)
 	if (general != pool{OnHand: 7, Available: 7}) {
 		t.Errorf("%+v", general)
 	}
-	s.follow()
+	s.Follow()
 	s.do(t, call{as: "ada", do: "POST /v1/orders", key: "o", body: one(mug)}).is(201, 0, "")
 	sl := s.openSale(2, 0, mug)
 
@@ -59,17 +59,17 @@ func TestStock(t *testing.T) {
 		code   fault.Code
 		field  string
 	}{
-		{"the key with another body", adjust("a", `{"kind":"receive","units":11,"reason":"delivery"}`), 422, fault.KeyReused, "Idempotency-Key"},
-		{"no key", adjust("", `{"kind":"receive","units":1,"reason":"x"}`), 400, fault.MissingKey, "Idempotency-Key"},
-		{"more than there is", adjust("c", `{"kind":"adjust","units":-99,"reason":"x"}`), 409, fault.OutOfStock, ""},
-		{"what is reserved", adjust("c", `{"kind":"adjust","units":-7,"reason":"x"}`), 409, fault.OutOfStock, ""},
-		{"nothing", adjust("c", `{"kind":"adjust","units":0,"reason":"x"}`), 422, fault.Invalid, "units"},
-		{"a negative delivery", adjust("c", `{"kind":"receive","units":-1,"reason":"x"}`), 422, fault.Invalid, "units"},
-		{"too many", adjust("c", `{"kind":"receive","units":1000000001,"reason":"x"}`), 422, fault.Invalid, "units"},
-		{"overflow", adjust("c", `{"kind":"receive","units":1e99,"reason":"x"}`), 400, fault.BadRequest, "units"},
-		{"no reason", adjust("c", `{"kind":"receive","units":1}`), 422, fault.Invalid, "reason"},
-		{"unknown kind", adjust("c", `{"kind":"steal","units":1,"reason":"x"}`), 422, fault.Invalid, "kind"},
-		{"unknown field", adjust("c", `{"kind":"receive","units":1,"reason":"x","actor":"me"}`), 400, fault.BadRequest, "actor"},
+		{"the key with another body", adjust("a", `{"kind":"receive","quantity":11,"reason":"delivery"}`), 422, fault.KeyReused, "Idempotency-Key"},
+		{"no key", adjust("", `{"kind":"receive","quantity":1,"reason":"x"}`), 400, fault.MissingKey, "Idempotency-Key"},
+		{"more than there is", adjust("c", `{"kind":"adjust","quantity":-99,"reason":"x"}`), 409, fault.OutOfStock, ""},
+		{"what is reserved", adjust("c", `{"kind":"adjust","quantity":-7,"reason":"x"}`), 409, fault.OutOfStock, ""},
+		{"nothing", adjust("c", `{"kind":"adjust","quantity":0,"reason":"x"}`), 422, fault.Invalid, "quantity"},
+		{"a negative delivery", adjust("c", `{"kind":"receive","quantity":-1,"reason":"x"}`), 422, fault.Invalid, "quantity"},
+		{"too many", adjust("c", `{"kind":"receive","quantity":1000000001,"reason":"x"}`), 422, fault.Invalid, "quantity"},
+		{"overflow", adjust("c", `{"kind":"receive","quantity":1e99,"reason":"x"}`), 400, fault.BadRequest, "quantity"},
+		{"no reason", adjust("c", `{"kind":"receive","quantity":1}`), 422, fault.Invalid, "reason"},
+		{"unknown kind", adjust("c", `{"kind":"steal","quantity":1,"reason":"x"}`), 422, fault.Invalid, "kind"},
+		{"unknown field", adjust("c", `{"kind":"receive","quantity":1,"reason":"x","actor":"me"}`), 400, fault.BadRequest, "actor"},
 		{"no such SKU", call{as: "catalog", do: "GET /v1/admin/stock/404"}, 404, fault.NotFound, ""},
 		{"no such SKU's ledger", call{as: "catalog", do: "GET /v1/admin/stock/404/movements"}, 404, fault.NotFound, ""},
 		{"no id", call{as: "catalog", do: "GET /v1/admin/stock/mug"}, 422, fault.Invalid, "sku_id"},

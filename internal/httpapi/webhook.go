@@ -10,8 +10,8 @@ import (
 
 func viewWebhook(e *webhook.Endpoint) api.Webhook {
 	return api.Webhook{
-		Id: e.ID, Url: e.URL, Description: e.Description, Types: e.Types, Status: api.WebhookStatus(e.Status), PausedReason: e.PausedReason,
-		FailingSince: api.At(e.FailingSince), LastError: e.LastError, DeliveredAt: api.At(e.DeliveredAt), Waiting: e.Waiting, CreatedAt: api.At(e.CreatedAt),
+		Id: e.ID, Url: e.URL, Description: e.Description, EventTypes: e.Types, IncludeRehearsals: e.Rehearsals, Status: api.WebhookStatus(e.Status), PausedReason: e.PausedReason,
+		FailingSince: api.At(e.FailingSince), LastError: e.LastError, LastDeliveredAt: api.At(e.DeliveredAt), PendingDeliveries: e.Waiting, CreatedAt: api.At(e.CreatedAt),
 	}
 }
 
@@ -36,7 +36,7 @@ func (s *Server) CreateWebhook(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	e, err := s.Webhooks.Create(r.Context(), webhook.Input{URL: in.Url, Description: in.Description, Types: in.Types, Secret: in.Secret})
+	e, err := s.Webhooks.Create(r.Context(), webhook.Input{URL: in.Url, Description: in.Description, Types: in.EventTypes, Rehearsals: in.IncludeRehearsals, Secret: in.Secret})
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -46,8 +46,8 @@ func (s *Server) CreateWebhook(w http.ResponseWriter, r *http.Request) {
 
 func withSecret(e *webhook.Endpoint) api.CreatedWebhook {
 	return api.CreatedWebhook{
-		Id: e.ID, Url: e.URL, Description: e.Description, Types: e.Types, Status: api.WebhookStatus(e.Status), PausedReason: e.PausedReason,
-		FailingSince: api.At(e.FailingSince), LastError: e.LastError, DeliveredAt: api.At(e.DeliveredAt), Waiting: e.Waiting, CreatedAt: api.At(e.CreatedAt),
+		Id: e.ID, Url: e.URL, Description: e.Description, EventTypes: e.Types, IncludeRehearsals: e.Rehearsals, Status: api.WebhookStatus(e.Status), PausedReason: e.PausedReason,
+		FailingSince: api.At(e.FailingSince), LastError: e.LastError, LastDeliveredAt: api.At(e.DeliveredAt), PendingDeliveries: e.Waiting, CreatedAt: api.At(e.CreatedAt),
 		Secret: e.Secret,
 	}
 }
@@ -93,12 +93,26 @@ func (s *Server) DeleteWebhook(w http.ResponseWriter, r *http.Request, endpoint 
 	s.answerGone(w, r, s.Webhooks.Delete(r.Context(), endpoint))
 }
 
+// deliveryStates maps the statuses of the API to the states of the outbox of webhooks.
+var deliveryStates = map[api.WebhookDeliveryStatus]webhook.State{
+	api.WebhookDeliveryStatusPending: webhook.Waiting, api.WebhookDeliveryStatusDelivered: webhook.Delivered, api.WebhookDeliveryStatusFailed: webhook.Failed,
+}
+
+func deliveryStatus(s webhook.State) api.WebhookDeliveryStatus {
+	for status, state := range deliveryStates {
+		if state == s {
+			return status
+		}
+	}
+	return ""
+}
+
 // ListWebhookDeliveries implements api.ServerInterface.
 func (s *Server) ListWebhookDeliveries(w http.ResponseWriter, r *http.Request, endpoint api.WebhookPath, params api.ListWebhookDeliveriesParams) {
-	limit, before, err := pageOf[int64](r, params.Limit, params.Cursor)
-	state := webhook.State(params.State)
-	if err == nil && state != "" && state != webhook.Waiting && state != webhook.Delivered && state != webhook.Failed {
-		err = fault.Bad("state", "It must be waiting, delivered or failed.")
+	limit, before, err := pageOf[int64](w, r, params.Limit, params.Cursor)
+	state, known := deliveryStates[params.Status]
+	if err == nil && !known && params.Status != "" {
+		err = fault.Bad("status", "It must be pending, delivered or failed.")
 	}
 	if err != nil {
 		s.fail(w, r, err)
@@ -109,15 +123,15 @@ func (s *Server) ListWebhookDeliveries(w http.ResponseWriter, r *http.Request, e
 		s.fail(w, r, err)
 		return
 	}
-	items, next := page(found, limit, func(d *webhook.Delivery) int64 { return d.Number })
+	items, next := page(w, r, found, limit, func(d *webhook.Delivery) int64 { return d.Number })
 	answer := api.WebhookDeliveryPage{Items: make([]api.WebhookDelivery, len(items)), NextCursor: next}
 	for i, d := range items {
 		one := api.WebhookDelivery{
-			Number: d.Number, MessageId: webhook.MessageID(d.Position), Type: d.Type, At: api.At(d.At), State: api.WebhookState(d.State),
-			Tries: d.Tries, LastStatus: d.LastStatus, LastError: d.LastError, SettledAt: api.At(d.SettledAt),
+			Number: d.Number, MessageId: webhook.MessageID(d.Position), Type: d.Type, OccurredAt: api.At(d.At), Status: deliveryStatus(d.State),
+			Attempts: d.Tries, LastResponseStatus: d.LastStatus, LastError: d.LastError, CompletedAt: api.At(d.SettledAt),
 		}
 		if d.State == webhook.Waiting {
-			one.DueAt = api.At(d.DueAt)
+			one.NextAttemptAt = api.At(d.DueAt)
 		}
 		answer.Items[i] = one
 	}

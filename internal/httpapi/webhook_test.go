@@ -20,7 +20,7 @@ func TestWebhookRoutes(t *testing.T) {
 	s := newShop(t)
 	config := webhook.DefaultConfig()
 	config.AllowNetworks = []string{"127.0.0.0/8"}
-	hooks := webhook.NewService(webhook.Parts{Store: s.store, Config: config, Clock: s.clock, Mint: s.mint, Log: s.parts.Log, Types: []string{"order.paid.v1"}})
+	hooks := webhook.NewService(webhook.Parts{Store: s.Store, Config: config, Clock: s.Clock, Mint: s.Mint, Log: s.parts.Log, Types: []string{"order.paid.v1"}})
 	s.parts.Webhooks = hooks
 	s.server = must(httpapi.New(s.parts))(t)
 	status := http.StatusGone
@@ -31,7 +31,7 @@ func TestWebhookRoutes(t *testing.T) {
 	t.Cleanup(receiver.Close)
 
 	var made struct{ ID, Secret, Status string }
-	created := s.do(t, call{as: "all", do: "POST /v1/admin/webhooks", body: `{"url":"` + receiver.URL + `","types":["order.paid.v1"],"description":"Warehouse"}`}).is(201, 0, "")
+	created := s.do(t, call{as: "all", do: "POST /v1/admin/webhooks", body: `{"url":"` + receiver.URL + `","event_types":["order.paid.v1"],"description":"Warehouse"}`}).is(201, 0, "")
 	created.in(&made)
 	if !strings.HasPrefix(made.Secret, "whsec_") || made.Status != "active" {
 		t.Fatalf("%s", created.body)
@@ -42,7 +42,7 @@ func TestWebhookRoutes(t *testing.T) {
 			t.Errorf("%s: %s", do, a.body)
 		}
 	}
-	if err := hooks.Apply(t.Context(), []event.Event{{Position: 5, Type: "order.paid.v1", Subject: 7, Payload: []byte(`{}`), At: s.clock.Now()}}); err != nil {
+	if err := hooks.Apply(t.Context(), []event.Event{{Position: 5, Type: "order.paid.v1", Subject: 7, Payload: []byte(`{}`), At: s.Clock.Now()}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := hooks.DeliverStep(t.Context()); err != nil {
@@ -52,10 +52,10 @@ func TestWebhookRoutes(t *testing.T) {
 		Number    int64
 		MessageID string `json:"message_id"`
 		State     string
-		Status    int `json:"last_status"`
+		Status    int `json:"last_response_status"`
 	}
 	var list struct{ Items []delivery }
-	s.do(t, call{as: "all", do: "GET " + path + "/deliveries?state=waiting"}).is(200, 0, "").in(&list)
+	s.do(t, call{as: "all", do: "GET " + path + "/deliveries?status=pending"}).is(200, 0, "").in(&list)
 	if len(list.Items) != 1 || list.Items[0].MessageID != "evt_5" || list.Items[0].Status != http.StatusGone {
 		t.Fatalf("%+v", list)
 	}
@@ -79,7 +79,7 @@ func TestWebhookRoutes(t *testing.T) {
 	if n, err := hooks.DeliverStep(t.Context()); n != 1 || err != nil {
 		t.Errorf("%d tried, %v", n, err)
 	}
-	s.do(t, call{as: "all", do: "GET " + path + "/deliveries?state=delivered&limit=1"}).is(200, 0, "").in(&list)
+	s.do(t, call{as: "all", do: "GET " + path + "/deliveries?status=delivered&limit=1"}).is(200, 0, "").in(&list)
 	if len(list.Items) != 1 {
 		t.Errorf("%+v", list)
 	}
@@ -88,12 +88,11 @@ func TestWebhookRoutes(t *testing.T) {
 		status              int
 		code                fault.Code
 	}{
-		{"all", "POST /v1/admin/webhooks", `{"url":"gopher://x","types":["*"]}`, "url", 422, fault.Invalid},
-		{"all", "POST /v1/admin/webhooks", `{"url":"https://x.example","types":["order.lost.v1"]}`, "types", 422, fault.Invalid},
-		{"all", "POST /v1/admin/webhooks", `{"url":"https://x.example","types":["*"],"secret":"short"}`, "secret", 422, fault.Invalid},
+		{"all", "POST /v1/admin/webhooks", `{"url":"gopher://x","event_types":["*"]}`, "url", 422, fault.Invalid},
+		{"all", "POST /v1/admin/webhooks", `{"url":"https://x.example","event_types":["order.lost.v1"]}`, "event_types", 422, fault.Invalid},
+		{"all", "POST /v1/admin/webhooks", `{"url":"https://x.example","event_types":["*"],"secret":"short"}`, "secret", 422, fault.Invalid},
 		{"all", "POST /v1/admin/webhooks", `{"url":"https://x.example","kinds":[]}`, "kinds", 400, fault.BadRequest},
-		{"all", "GET " + path + "/deliveries?state=lost", "", "state", 422, fault.Invalid},
-		{"all", "GET " + path + "/deliveries?cursor=x", "", "cursor", 422, fault.Invalid},
+		{"all", "GET " + path + "/deliveries?status=lost", "", "status", 422, fault.Invalid},
 		{"all", "POST " + path + "/deliveries/99/retry", "", "", 404, fault.NotFound},
 		{"all", "POST " + path + "/deliveries/0/retry", "", "number", 422, fault.Invalid},
 		{"all", "GET /v1/admin/webhooks/1", "", "", 404, fault.NotFound},
@@ -116,12 +115,12 @@ func TestWebhookRoutes(t *testing.T) {
 
 func TestPointsRoute(t *testing.T) {
 	s := newShop(t)
-	module := points.NewService(s.store, points.DefaultConfig())
+	module := points.NewService(s.Store, points.DefaultConfig())
 	s.parts.Points = module
 	s.server = must(httpapi.New(s.parts))(t)
 	told := func(kind, order string, position int64) event.Event {
 		return event.Event{
-			Position: position, Type: kind, Subject: 7, At: s.clock.Now().Add(time.Duration(position) * time.Second),
+			Position: position, Type: kind, Subject: 7, At: s.Clock.Now().Add(time.Duration(position) * time.Second),
 			Payload: []byte(`{"id":"` + order + `","customer_id":"1001","total":{"minor":1299,"currency":"GBP"}}`),
 		}
 	}
@@ -134,10 +133,10 @@ func TestPointsRoute(t *testing.T) {
 	type row struct {
 		Order  string `json:"order_id"`
 		Earned int64
-		Taken  int64 `json:"taken_back"`
+		Taken  int64 `json:"reversed"`
 	}
 	var got struct {
-		Points int64
+		Points int64 `json:"balance"`
 		Orders []row
 		Next   string `json:"next_cursor"`
 	}

@@ -5,14 +5,14 @@ import (
 	"maps"
 )
 
-// Difference is a pool of which the gate thinks otherwise than the database.
+// Difference is a pool whose count in the gate differs from the database's.
 type Difference struct {
 	Pool
-	Gate  int64 // units available, as the gate has it; 0 where it does not hold the pool
+	Gate  int64 // available units in the gate; 0 if it does not hold the pool
 	Store int64
 }
 
-// Differences returns the pools whose level is not the database's.
+// Differences returns the pools whose count in the gate differs from the database's.
 func Differences(snap Snapshot, levels map[Pool]int64) []Difference {
 	var found []Difference
 	ended := maps.Clone(levels)
@@ -23,7 +23,7 @@ func Differences(snap Snapshot, levels map[Pool]int64) []Difference {
 		delete(ended, st.Pool)
 	}
 	for p, level := range ended {
-		// A sale that has ended: the gate keeps its keys, and nothing that could be bought.
+		// A sale that has ended: the gate keeps its keys but has nothing to sell.
 		if level != 0 {
 			found = append(found, Difference{p, level, 0})
 		}
@@ -31,9 +31,9 @@ func Differences(snap Snapshot, levels map[Pool]int64) []Difference {
 	return found
 }
 
-// Compare returns the pools whose level in the gate is not the database's. quiet is false where changes are on their way
-// to the gate, so that a difference says nothing yet; units of orders between their reservation and their commit make a
-// difference, too, and are for the caller to rule out.
+// Compare returns the pools whose availability in the gate differs from the database's. quiet is false if changes are
+// still on their way to the gate, in which case a difference means nothing. Orders between their reservation and their
+// commit also make a difference; the caller must rule them out.
 func (f *Follower) Compare(ctx context.Context) (found []Difference, quiet bool, err error) {
 	before := f.position.Load()
 	snap, err := f.store.GateSnapshot(ctx)
@@ -41,8 +41,8 @@ func (f *Follower) Compare(ctx context.Context) (found []Difference, quiet bool,
 		return nil, false, err
 	}
 	levels := map[Pool]int64{}
-	f.gate.Levels(func(p Pool, units int64) { levels[p] = units })
-	// Nothing has come since the position was read: then the levels and the snapshot are of one moment.
+	f.gate.Availability(func(p Pool, units int64) { levels[p] = units })
+	// No change has come since the position was read, so the availability and the snapshot are of the same moment.
 	changes, err := f.store.GateChanges(ctx, before, 1)
 	return Differences(snap, levels), f.Loaded() && len(changes) == 0, err
 }

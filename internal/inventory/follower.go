@@ -9,26 +9,27 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// changesMax bounds one step of the follower.
+// changesMax bounds the changes of one step.
 const changesMax = 1000
 
-// Follower keeps a gate true to the database: it carries out what the outbox says, in its order. Its steps are driven by
-// one loop; Load may run beside it.
+// Follower keeps a gate up to date: it applies the outbox's changes in order. One loop calls Step; Load may run
+// concurrently.
 type Follower struct {
 	store    Store
 	gate     Gate
 	onTerms  func(context.Context, id.Sale) error
 	position atomic.Int64
 	loaded   atomic.Bool
-	moving   sync.Mutex // held by Load and Step: the gate's position and ours are set together
+	moving   sync.Mutex // held by Load and Step, which set both positions together
 }
 
-// NewFollower returns a follower. onTerms is called for each sale that changed, before the gate hears of it.
+// NewFollower returns a follower. It calls onTerms for each changed sale before it updates the gate.
 func NewFollower(s Store, g Gate, onTerms func(context.Context, id.Sale) error) *Follower {
 	return &Follower{store: s, gate: g, onTerms: onTerms}
 }
 
-// Load rebuilds the gate from the database. No reservation may be under way. It returns the store's errors and the gate's.
+// Load rebuilds the gate from the database. No reservation may be pending. It returns errors of the store and of the
+// gate.
 func (f *Follower) Load(ctx context.Context) error {
 	f.moving.Lock()
 	defer f.moving.Unlock()
@@ -51,25 +52,26 @@ func (f *Follower) Load(ctx context.Context) error {
 	return nil
 }
 
-// Resumer is a gate that other processes rebuild, too: it may have to be brought on from further back than its follower is.
+// Resumer is a gate that other processes may rebuild, so that its follower may have to continue from an earlier
+// position.
 type Resumer interface {
-	// Resume returns where to go on, for a follower that is at a position: there, or further back.
+	// Resume returns the position from which to continue: position at, or an earlier one.
 	Resume(at int64) int64
 }
 
-// Follow begins at a position of the outbox, for a gate that was loaded elsewhere.
-func (f *Follower) Follow(position int64) {
+// StartAt starts the follower at an outbox position, for a gate that is already loaded.
+func (f *Follower) StartAt(position int64) {
 	f.moving.Lock()
 	defer f.moving.Unlock()
 	f.position.Store(position)
 	f.loaded.Store(true)
 }
 
-// Loaded reports whether the gate has been rebuilt: before that the doors stay closed.
+// Loaded reports whether the gate has been built. Until then the shop takes no orders.
 func (f *Follower) Loaded() bool { return f.loaded.Load() }
 
-// Step carries out up to changesMax changes and returns how many. A change is applied once: after an error the same
-// changes are read again, and the gate passes over those it has.
+// Step applies up to changesMax changes and returns their number. After an error it reads the same changes again; the
+// gate skips those it has applied.
 func (f *Follower) Step(ctx context.Context) (int, error) {
 	f.moving.Lock()
 	defer f.moving.Unlock()

@@ -8,5 +8,5 @@ import (
 )
 
 func TestMemoryGate(t *testing.T) {
-	gatetest.Gate(t, func(*testing.T) inventory.Gate { return inventory.NewMemory() })
+	gatetest.Gate(t, func(*testing.T) inventory.Gate { return inventory.NewMemoryGate() })
 }

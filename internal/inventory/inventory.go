@@ -1,25 +1,25 @@
-// Package inventory owns stock: pools, the ledger of movements, and the gate that keeps a crowd away from the database.
-// It does not own orders, prices or the clock of a sale.
+// Package inventory owns stock: pools, the ledger of movements, and the gate that protects the database from a crowd.
+// Orders, prices and the times of a sale belong to other packages.
 package inventory
 
 import (
-	"strings"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/kernel/auditlog"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// UnitsMax bounds the units of one pool and of one movement: sums of a million of them still fit 63 bits.
+// UnitsMax bounds the units of one pool and of one movement. A sum of a million of them fits 63 bits.
 const UnitsMax = 1_000_000_000
 
-// Pool names the stock of one SKU for one purpose: a sale's allocation, or, where Sale is zero, the general pool.
+// Pool identifies the stock of one SKU for a sale or, if Sale is zero, general stock.
 type Pool struct {
 	Sale id.Sale
 	SKU  id.SKU
 }
 
-// Stock is a pool's row.
+// Stock is the row of a pool.
 type Stock struct {
 	Pool
 	OnHand   int64
@@ -27,39 +27,39 @@ type Stock struct {
 	Sold     int64
 }
 
-// Available is what can still be reserved.
+// Available returns the units that can still be reserved.
 func (s Stock) Available() int64 { return s.OnHand - s.Reserved }
 
-// Kind is what a movement does.
+// Kind is the kind of a movement.
 type Kind string
 
 // The kinds of movement.
 const (
-	Receive  Kind = "receive"  // goods came in
+	Receive  Kind = "receive"  // goods arrived
 	Adjust   Kind = "adjust"   // a count was corrected, up or down
-	Allocate Kind = "allocate" // between the general pool and a sale's: two movements, of opposite signs
-	Reserve  Kind = "reserve"  // an order holds units
-	Release  Kind = "release"  // an order let go of them
+	Allocate Kind = "allocate" // between the general pool and a sale's pool: two movements of opposite sign
+	Reserve  Kind = "reserve"  // an order reserved units
+	Release  Kind = "release"  // an order released units
 	Sell     Kind = "sell"     // an order was paid
-	Return   Kind = "return"   // a refunded order's goods came back
+	Return   Kind = "return"   // goods of a refunded order came back
 )
 
-// Movement is a row of the ledger. It is never changed or deleted.
+// Movement is a row of the ledger. Rows are never changed or deleted.
 type Movement struct {
 	ID     id.Movement
 	Pool   Pool
 	Kind   Kind
 	Units  int64
-	Order  id.Order // zero where no order is behind it
-	Actor  string   // who did it: an admin key's name, or the part of the shop
+	Order  id.Order // zero if no order caused it
+	Actor  string   // name of an admin key, or a component of the shop
 	Reason string
 	At     time.Time
 }
 
-// Delta is what a movement adds to its pool's row.
+// Delta is the change of a pool's row by a movement.
 type Delta struct{ OnHand, Reserved, Sold int64 }
 
-// Delta returns what the movement adds to its pool's row. The sums of a pool's deltas are its stock row (invariant I4).
+// Delta returns the change of the pool's row. The sum of a pool's deltas equals its row (invariant I4).
 func (m Movement) Delta() Delta {
 	switch m.Kind {
 	case Receive, Adjust, Allocate, Return:
@@ -74,43 +74,38 @@ func (m Movement) Delta() Delta {
 	return Delta{}
 }
 
-// Adjustment is an operator's correction of a general pool.
+// Adjustment is an administrator's correction of a general pool.
 type Adjustment struct {
 	SKU    id.SKU
 	Kind   Kind // Receive or Adjust
 	Units  int64
 	Reason string
 	Actor  string
-	Key    string // idempotency key; the same key and content again is the same adjustment
+	Key    string // idempotency key: the same key and content is the same adjustment
 }
 
-// ReasonMax is the longest reason of an adjustment, in bytes.
-const ReasonMax = 500
-
-// Check returns a fault.Invalid that names the field, or nil.
-func (a Adjustment) Check() error {
+// Check normalises the reason and validates every field. It returns fault.Invalid with the field.
+func (a *Adjustment) Check() error {
 	switch {
 	case a.Kind != Receive && a.Kind != Adjust:
 		return fault.Bad("kind", "must be receive or adjust, not %q", a.Kind)
 	case a.Kind == Receive && a.Units < 1:
-		return fault.Bad("units", "must be at least 1; to take units away use kind adjust and a negative number")
+		return fault.Bad("quantity", "must be at least 1; to take units away use kind adjust and a negative number")
 	case a.Key == "" || len(a.Key) > 255:
 		return fault.New(fault.MissingKey, "Send an Idempotency-Key of 1 to 255 characters.").In("Idempotency-Key")
 	}
-	return CheckMove(a.Units, a.Reason)
+	return CheckMove(a.Units, &a.Reason)
 }
 
-// CheckMove checks the units, which may be negative, and the reason of a movement made by hand. It returns fault.Invalid.
-func CheckMove(units int64, reason string) error {
+// CheckMove validates the units, which may be negative, and normalises the reason of a manual movement. It returns
+// fault.Invalid.
+func CheckMove(units int64, reason *string) (err error) {
 	switch {
 	case units == 0:
-		return fault.Bad("units", "must not be 0")
+		return fault.Bad("quantity", "must not be 0")
 	case units > UnitsMax || units < -UnitsMax:
-		return fault.Bad("units", "must be within ±%d", int64(UnitsMax))
-	case strings.TrimSpace(reason) == "":
-		return fault.Bad("reason", "say why, for the ledger")
-	case len(reason) > ReasonMax:
-		return fault.Bad("reason", "must be at most %d bytes", ReasonMax)
+		return fault.Bad("quantity", "must be within ±%d", int64(UnitsMax))
 	}
-	return nil
+	*reason, err = auditlog.RequiredReason("reason", *reason)
+	return err
 }

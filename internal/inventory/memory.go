@@ -10,23 +10,23 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-var _ Gate = (*Memory)(nil)
+var _ Gate = (*MemoryGate)(nil)
 
-// Memory is the gate inside the process. Stock is taken by compare-and-swap; a customer's keys and allowance are guarded by
-// one of 256 locks, so that two requests of one customer are decided one after the other.
+// MemoryGate implements Gate in the memory of one process. It takes stock by compare-and-swap. One of 256 locks guards
+// a customer's keys and limit, so that two requests of one customer are decided one after the other.
 //
-// It is rebuilt from the database before the doors open, and follows the outbox from there.
-type Memory struct {
+// It is loaded from the database before the shop takes orders, and then follows the outbox.
+type MemoryGate struct {
 	sales    atomic.Pointer[map[id.Sale]*saleGate]
-	mu       sync.Mutex // held by those who change sales, position, or a saleGate's items
+	mu       sync.Mutex // guards sales, position and the items of every saleGate
 	position int64
 }
 
-// saleGate is the gate of one sale, or of the general pools.
+// saleGate is the gate of one sale or of general stock.
 type saleGate struct {
 	limit  atomic.Int64
 	open   atomic.Bool
-	items  atomic.Pointer[map[id.SKU]*atomic.Int64] // units available, which may fall below zero for a moment
+	items  atomic.Pointer[map[id.SKU]*atomic.Int64] // available units; they may be negative for a moment
 	shards [shards]shard
 }
 
@@ -37,9 +37,9 @@ type shard struct {
 	holders map[id.Customer]*holder
 }
 
-// holder is what the gate knows of a customer in a sale.
+// holder is a customer's state in a sale.
 type holder struct {
-	used int64 // units of allowance
+	used int64 // units of the customer's limit
 	keys []keyed
 }
 
@@ -48,28 +48,28 @@ type keyed struct {
 	order     id.Order
 }
 
-// NewMemory returns a gate that holds nothing: it answers not_loaded.
-func NewMemory() *Memory {
-	m := new(Memory)
+// NewMemoryGate returns an empty gate, which answers NotLoaded.
+func NewMemoryGate() *MemoryGate {
+	m := new(MemoryGate)
 	m.sales.Store(&map[id.Sale]*saleGate{})
 	return m
 }
 
-// KeyDigest is how the gate remembers an idempotency key.
+// KeyDigest hashes an idempotency key as gates store it.
 func KeyDigest(key string) Digest {
 	sum := sha256.Sum256([]byte(key))
 	return Digest(sum[:16])
 }
 
-func (m *Memory) sale(s id.Sale) *saleGate { return (*m.sales.Load())[s] }
+func (m *MemoryGate) sale(s id.Sale) *saleGate { return (*m.sales.Load())[s] }
 
 func (g *saleGate) shard(c id.Customer) *shard {
-	// Snowflakes of one burst differ in their low bits, minted test ids too.
+	// Multiply, because ids minted in a burst differ only in their low bits.
 	return &g.shards[(uint64(c)*0x9E3779B97F4A7C15)>>56]
 }
 
 // Reserve implements Gate.
-func (m *Memory) Reserve(_ context.Context, c *Claim) (Answer, error) {
+func (m *MemoryGate) Reserve(_ context.Context, c *Claim) (Answer, error) {
 	g := m.sale(c.Sale)
 	if g == nil {
 		return Answer{}, nil
@@ -91,7 +91,7 @@ func (m *Memory) Reserve(_ context.Context, c *Claim) (Answer, error) {
 		return Answer{Verdict: LimitReached}, nil
 	}
 	if c.Sale != 0 && h != nil && len(h.keys) >= OrdersMax {
-		return Answer{Verdict: LimitReached}, nil
+		return Answer{Verdict: TooManyOrders}, nil
 	}
 	if short := take(items, c.Lines); short != 0 {
 		return Answer{Verdict: SoldOut, SKU: short}, nil
@@ -105,7 +105,7 @@ func (m *Memory) Reserve(_ context.Context, c *Claim) (Answer, error) {
 	return Answer{Verdict: Reserved}, nil
 }
 
-// refusal says, from a few loads and no lock, whether the claim could be had at all: Reserved means that it might.
+// refusal checks without a lock whether the claim can succeed. It returns Reserved if it might.
 func (g *saleGate) refusal(items map[id.SKU]*atomic.Int64, c *Claim) Answer {
 	if !g.open.Load() {
 		return Answer{Verdict: Closed}
@@ -122,7 +122,7 @@ func (g *saleGate) refusal(items map[id.SKU]*atomic.Int64, c *Claim) Answer {
 	return Answer{Verdict: Reserved}
 }
 
-// refuse answers with the refusal unless the key has an order already: the key comes before every refusal.
+// refuse answers with the refusal, unless the key already has an order: an existing order takes precedence.
 func (sh *shard) refuse(c *Claim, refusal Answer) Answer {
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
@@ -132,7 +132,7 @@ func (sh *shard) refuse(c *Claim, refusal Answer) Answer {
 	return refusal
 }
 
-// take takes all lines or none. It returns the SKU that fell short, or zero.
+// take takes the units of all lines or of none. It returns the SKU with too few units, or zero.
 func take(items map[id.SKU]*atomic.Int64, lines []Line) id.SKU {
 	for i, l := range lines {
 		if takeOne(items[l.SKU], l.Units) {
@@ -165,7 +165,7 @@ func (h *holder) usedUnits() int64 {
 	return h.used
 }
 
-// find looks the claim's key up: Same, OtherBody or NotLoaded.
+// find looks up the claim's key: Replay, KeyReused or NotLoaded.
 func (h *holder) find(c *Claim) Answer {
 	if h == nil || len(h.keys) == 0 {
 		return Answer{}
@@ -176,15 +176,15 @@ func (h *holder) find(c *Claim) Answer {
 			continue
 		}
 		if k.body != c.Body {
-			return Answer{Verdict: OtherBody, Order: k.order}
+			return Answer{Verdict: KeyReused, Order: k.order}
 		}
-		return Answer{Verdict: Same, Order: k.order}
+		return Answer{Verdict: Replay, Order: k.order}
 	}
 	return Answer{}
 }
 
 // Find implements Gate.
-func (m *Memory) Find(_ context.Context, c *Claim) (Answer, error) {
+func (m *MemoryGate) Find(_ context.Context, c *Claim) (Answer, error) {
 	g := m.sale(c.Sale)
 	switch {
 	case g == nil:
@@ -192,20 +192,33 @@ func (m *Memory) Find(_ context.Context, c *Claim) (Answer, error) {
 	case c.Sale == 0:
 		return g.shard(c.Customer).refuse(c, Answer{}), nil
 	}
-	return g.shard(c.Customer).refuse(c, Answer{Verdict: Free}), nil
+	return g.shard(c.Customer).refuse(c, Answer{Verdict: KeyUnknown}), nil
 }
 
-// Settle implements Gate. A committed order of a sale stays known for as long as the sale is loaded; one of the general
-// pools is forgotten, because their number has no bound: there the database's unique key answers.
-func (m *Memory) Settle(_ context.Context, c *Claim, committed bool) error {
+// Confirm implements Gate. The gate remembers committed orders of a sale while the sale is loaded. It forgets those of
+// general stock, whose number is unbounded; the database's unique key answers for them.
+func (m *MemoryGate) Confirm(_ context.Context, c *Claim) error {
 	g := m.sale(c.Sale)
-	if g == nil || committed && c.Sale != 0 {
+	if g == nil || c.Sale != 0 {
 		return nil
 	}
 	sh := g.shard(c.Customer)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if !sh.forget(c) || committed {
+	sh.forget(c)
+	return nil
+}
+
+// Release implements Gate.
+func (m *MemoryGate) Release(_ context.Context, c *Claim) error {
+	g := m.sale(c.Sale)
+	if g == nil {
+		return nil
+	}
+	sh := g.shard(c.Customer)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if !sh.forget(c) {
 		return nil
 	}
 	items := *g.items.Load()
@@ -217,7 +230,8 @@ func (m *Memory) Settle(_ context.Context, c *Claim, committed bool) error {
 	return nil
 }
 
-// forget drops the claim's note and allowance. It reports whether there was one: a second settling does nothing.
+// forget removes the claim and its use of the limit. It returns false if there was none, so a second call changes
+// nothing.
 func (sh *shard) forget(c *Claim) bool {
 	h := sh.holders[c.Customer]
 	if h == nil {
@@ -238,7 +252,7 @@ func (sh *shard) forget(c *Claim) bool {
 }
 
 // Apply implements Gate.
-func (m *Memory) Apply(_ context.Context, changes []Change) error {
+func (m *MemoryGate) Apply(_ context.Context, changes []Change) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ensure(changes)
@@ -257,10 +271,10 @@ func (m *Memory) Apply(_ context.Context, changes []Change) error {
 	return nil
 }
 
-// ensure makes room for every pool that the changes name, copying each sale's map of items once for all of them. A sale is
-// added by its terms alone: what still moves in one that was dropped after its end is passed over, for the gate would not
-// know its keys.
-func (m *Memory) ensure(changes []Change) {
+// ensure creates a counter for every pool in the changes; it copies each sale's map once. Only a change of terms adds a
+// sale: later movements of a sale that was dropped after its end are skipped, because the gate no longer knows its
+// keys.
+func (m *MemoryGate) ensure(changes []Change) {
 	fresh := map[id.Sale]map[id.SKU]*atomic.Int64{}
 	for _, ch := range changes {
 		if ch.Position <= m.position {
@@ -290,7 +304,7 @@ func (m *Memory) ensure(changes []Change) {
 	}
 }
 
-func (m *Memory) moved(v *Moved) {
+func (m *MemoryGate) moved(v *Moved) {
 	g := m.sale(v.Sale)
 	if g == nil {
 		return
@@ -307,17 +321,17 @@ func (m *Memory) moved(v *Moved) {
 	}
 }
 
-// terms follows a sale. One that has ended is closed and keeps its keys, so that a retry after a lost reply is answered
-// without the database; Drop lets them go.
-func (m *Memory) terms(t Terms) {
+// terms applies a sale's terms. An ended sale is closed but keeps its keys, so that a retry after a lost reply needs no
+// database query; Drop removes them.
+func (m *MemoryGate) terms(t Terms) {
 	if g := m.sale(t.Sale); g != nil {
 		g.limit.Store(t.Limit)
 		g.open.Store(t.Open)
 	}
 }
 
-// Sales returns the sales that are loaded, in no order.
-func (m *Memory) Sales(context.Context) ([]id.Sale, error) {
+// Sales returns the loaded sales, in no order.
+func (m *MemoryGate) Sales(context.Context) ([]id.Sale, error) {
 	var all []id.Sale
 	for s := range *m.sales.Load() {
 		if s != 0 {
@@ -327,8 +341,8 @@ func (m *Memory) Sales(context.Context) ([]id.Sale, error) {
 	return all, nil
 }
 
-// Drop forgets a sale: its claims are answered not_loaded from now on.
-func (m *Memory) Drop(_ context.Context, s id.Sale) error {
+// Drop removes a sale. Its claims are then answered with NotLoaded.
+func (m *MemoryGate) Drop(_ context.Context, s id.Sale) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	next := maps.Clone(*m.sales.Load())
@@ -337,11 +351,11 @@ func (m *Memory) Drop(_ context.Context, s id.Sale) error {
 	return nil
 }
 
-// add makes the gate of a sale; the caller holds m.mu.
-func (m *Memory) add(s id.Sale) *saleGate {
+// add creates the gate of a sale. The caller holds m.mu.
+func (m *MemoryGate) add(s id.Sale) *saleGate {
 	next := maps.Clone(*m.sales.Load())
 	g := newSaleGate()
-	g.open.Store(s == 0) // the general pools are always open
+	g.open.Store(s == 0) // general stock is always open
 	next[s] = g
 	m.sales.Store(&next)
 	return g
@@ -356,9 +370,9 @@ func newSaleGate() *saleGate {
 	return g
 }
 
-// Load implements Gate. It must not run beside Reserve for sales that it replaces: it is for the time before the doors
-// open, or while nobody can reserve.
-func (m *Memory) Load(_ context.Context, s Snapshot) error {
+// Load implements Gate. It must not run concurrently with Reserve for a sale that it replaces: call it before the shop
+// takes orders, or while they are paused.
+func (m *MemoryGate) Load(_ context.Context, s Snapshot) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	sales := map[id.Sale]*saleGate{0: newSaleGate()}
@@ -379,7 +393,7 @@ func (m *Memory) Load(_ context.Context, s Snapshot) error {
 		n.Store(st.Available())
 		(*at(st.Sale).items.Load())[st.SKU] = n
 	}
-	for _, h := range s.Holders {
+	for _, h := range s.KeyedOrders {
 		sh := at(h.Sale).shard(h.Customer)
 		known := sh.holders[h.Customer]
 		if known == nil {
@@ -394,9 +408,9 @@ func (m *Memory) Load(_ context.Context, s Snapshot) error {
 	return nil
 }
 
-// HasNothing reports whether a customer has no order in a sale, and none on its way: what is true of almost everyone who looks
-// at it, and told from memory. It is false where the sale is not loaded, and nobody knows.
-func (m *Memory) HasNothing(s id.Sale, c id.Customer) bool {
+// HasNoOrder reports whether a customer has neither an order nor a reservation in a sale, from memory. That is true of
+// almost every visitor. It returns false if the sale is not loaded.
+func (m *MemoryGate) HasNoOrder(s id.Sale, c id.Customer) bool {
 	g := m.sale(s)
 	if g == nil || s == 0 {
 		return false
@@ -407,8 +421,8 @@ func (m *Memory) HasNothing(s id.Sale, c id.Customer) bool {
 	return sh.holders[c] == nil
 }
 
-// Level implements Gate.
-func (m *Memory) Level(p Pool) (int64, bool) {
+// Available implements Gate.
+func (m *MemoryGate) Available(p Pool) (int64, bool) {
 	g := m.sale(p.Sale)
 	if g == nil {
 		return 0, false
@@ -420,8 +434,8 @@ func (m *Memory) Level(p Pool) (int64, bool) {
 	return n.Load(), true
 }
 
-// Levels implements Gate.
-func (m *Memory) Levels(fn func(Pool, int64)) {
+// Availability implements Gate.
+func (m *MemoryGate) Availability(fn func(Pool, int64)) {
 	for s, g := range *m.sales.Load() {
 		for sku, n := range *g.items.Load() {
 			fn(Pool{Sale: s, SKU: sku}, n.Load())

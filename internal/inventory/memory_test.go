@@ -11,7 +11,7 @@ import (
 // would then say of a key that it has no order.
 func TestMemoryDroppedSale(t *testing.T) {
 	const drop id.Sale = 9
-	m := NewMemory()
+	m := NewMemoryGate()
 	apply := func(c Change) {
 		t.Helper()
 		if err := m.Apply(t.Context(), []Change{c}); err != nil {
@@ -25,7 +25,7 @@ func TestMemoryDroppedSale(t *testing.T) {
 		t.Fatalf("got %v, %v", a, err)
 	}
 	apply(Change{Position: 3, Terms: &Terms{Sale: drop, Ended: true}})
-	if a, err := m.Find(t.Context(), claim); err != nil || a.Verdict != Same {
+	if a, err := m.Find(t.Context(), claim); err != nil || a.Verdict != Replay {
 		t.Fatalf("after the end the key must still be known: %v, %v", a, err)
 	}
 	if err := m.Drop(t.Context(), drop); err != nil {
@@ -41,18 +41,18 @@ func TestMemoryDroppedSale(t *testing.T) {
 // nobody is said to have nothing.
 func TestMemoryHasNothing(t *testing.T) {
 	const drop id.Sale = 9
-	m := NewMemory()
-	if m.HasNothing(drop, 7) {
+	m := NewMemoryGate()
+	if m.HasNoOrder(drop, 7) {
 		t.Error("it knows of a sale that is not loaded")
 	}
 	stock := Stock{Pool: Pool{Sale: drop, SKU: 1}, OnHand: 5}
-	if err := m.Load(t.Context(), Snapshot{Stock: []Stock{stock}, Terms: []Terms{{Sale: drop, Open: true}}, Holders: []Holder{{Order: 4, Sale: drop, Customer: 6, Key: "k"}}}); err != nil {
+	if err := m.Load(t.Context(), Snapshot{Stock: []Stock{stock}, Terms: []Terms{{Sale: drop, Open: true}}, KeyedOrders: []KeyedOrder{{Order: 4, Sale: drop, Customer: 6, Key: "k"}}}); err != nil {
 		t.Fatal(err)
 	}
 	claim := &Claim{Order: 5, Sale: drop, Customer: 7, Key: "k", Lines: []Line{{SKU: 1, Units: 2}}}
 	has := func(when string, customer id.Customer, want bool) {
 		t.Helper()
-		if m.HasNothing(drop, customer) == want {
+		if m.HasNoOrder(drop, customer) == want {
 			t.Errorf("%s: customer %s has something is %t, not %t", when, customer, !want, want)
 		}
 	}
@@ -62,7 +62,7 @@ func TestMemoryHasNothing(t *testing.T) {
 		t.Fatalf("got %v, %v", a, err)
 	}
 	has("reserved", 7, true)
-	if err := m.Settle(t.Context(), claim, false); err != nil {
+	if err := m.Release(t.Context(), claim); err != nil {
 		t.Fatal(err)
 	}
 	has("given back", 7, false)

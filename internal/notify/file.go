@@ -6,15 +6,15 @@ import (
 	"path/filepath"
 )
 
-// File is a Sender that puts mails into a folder, one file each, for a shop that is tried out. A mail that is sent again
+// FileSender is a Sender that puts mails into a folder, one file each, for a shop that is tried out. A mail that is sent again
 // replaces itself.
-type File struct{ Folder string }
+type FileSender struct{ Folder string }
 
 // Send implements Sender.
-func (f File) Send(_ context.Context, m *Mail) error {
+func (f FileSender) Send(_ context.Context, m *Mail) error {
 	text, err := m.Bytes()
 	if err != nil {
-		return &Refused{err}
+		return &PermanentError{err}
 	}
 	if err := os.MkdirAll(f.Folder, 0o700); err != nil {
 		return err

@@ -1,7 +1,7 @@
 // Package notify owns what shoppers are told of their orders: placed, paid, expired, refunded. It does not own how mail
 // travels: that is a Sender's.
 //
-// A notification is told at least once. Its Message-ID is the same on every try, so a mail program shows one of two.
+// A notification is sent at least once. Every try has the same Message-ID, so a mail program shows it once.
 package notify
 
 import (
@@ -9,13 +9,13 @@ import (
 	"encoding/json"
 	"errors"
 	"net/mail"
-	"strings"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/kernel/event"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/money"
+	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
 // The senders there are.
@@ -41,7 +41,7 @@ type SMTP struct {
 	TLS      string `koanf:"tls" help:"starttls (refused where the server has none), tls (from the first byte), or none (for a server on this machine)"`
 }
 
-// DefaultConfig returns the defaults: nobody is told anything.
+// DefaultConfig returns the defaults: no mail is sent.
 func DefaultConfig() Config {
 	return Config{Sender: SendNone, From: "shop@localhost", ShopName: "Tidegate", SMTP: SMTP{Address: "127.0.0.1:25", TLS: "starttls"}}
 }
@@ -55,8 +55,8 @@ func (c Config) Validate() error {
 	if _, err := mail.ParseAddress(c.From); err != nil {
 		wrong = append(wrong, fault.Bad("from", "an address such as Shop <orders@shop.example>, not %q", c.From))
 	}
-	if c.ShopName == "" || len(c.ShopName) > 100 || strings.ContainsAny(c.ShopName, "\r\n") {
-		wrong = append(wrong, fault.Bad("shop_name", "a name of 1 to 100 bytes on one line"))
+	if _, err := text.Clean("shop_name", c.ShopName, text.Line, 1, 100); err != nil {
+		wrong = append(wrong, err)
 	}
 	if t := c.SMTP.TLS; t != "starttls" && t != "tls" && t != "none" {
 		wrong = append(wrong, fault.Bad("smtp.tls", "starttls, tls or none, not %q", t))
@@ -96,15 +96,16 @@ type Notification struct {
 	// LastError is how the last try failed.
 	LastError string
 	SettledAt time.Time
-	// Email is the shopper's address as it is now; empty where there is none.
+	// Email is the shopper's current address; empty if there is none.
 	Email string
 }
 
 // line and told are what a mail says of an order: the payload of its events.
 type line struct {
-	SKU   id.SKU       `json:"sku_id"`
-	Units int64        `json:"units"`
-	Total money.Amount `json:"total"`
+	SKU      id.SKU       `json:"sku_id"`
+	Quantity int64        `json:"quantity"`
+	Units    int64        `json:"units"` // the name of quantity in events of earlier versions
+	Total    money.Amount `json:"total"`
 }
 
 type told struct {
@@ -114,35 +115,35 @@ type told struct {
 	ExpiresAt time.Time    `json:"expires_at"`
 }
 
-// of returns what a shopper is to be told of an event. It returns fault.Invalid for one that cannot be read.
-func of(e event.Event, now time.Time) (Notification, error) {
-	var o struct { // whose it is; the rest is read when it is told
+// newNotification returns what a shopper is to be told of an event. It returns fault.Invalid for one that cannot be read.
+func newNotification(e event.Event, now time.Time) (Notification, error) {
+	var o struct { // its owner; the rest is read when the mail is sent
 		ID       id.Order    `json:"id"`
 		Customer id.Customer `json:"customer_id"`
 	}
 	if err := json.Unmarshal(e.Payload, &o); err != nil || o.ID.IsZero() || o.Customer.IsZero() {
-		return Notification{}, fault.Wrap(fault.Invalid, err, "Event %d (%s) does not tell of an order and its customer.", e.Position, e.Type)
+		return Notification{}, fault.Wrap(fault.Invalid, err, "Event %d (%s) has no order or no customer.", e.Position, e.Type)
 	}
 	return Notification{
 		Position: e.Position, Type: e.Type, Order: o.ID, Customer: o.Customer, Payload: e.Payload, State: Waiting, DueAt: now,
 	}, nil
 }
 
-// delays are the pauses after each try that failed: about a day in all.
-var delays = []time.Duration{
+// retryDelays are the pauses after each try that failed: about a day in all.
+var retryDelays = []time.Duration{
 	10 * time.Second, time.Minute, 5 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour, 8 * time.Hour,
 }
 
-// after returns the notification after a try that ended so.
-func (n Notification) after(err error, now time.Time) Notification {
+// withResult returns the notification after a try that ended so.
+func (n Notification) withResult(err error, now time.Time) Notification {
 	n.Tries++
 	switch {
 	case err == nil:
 		n.State, n.SettledAt, n.LastError = Sent, now, ""
-	case errors.As(err, new(*Refused)) || n.Tries > len(delays):
+	case errors.As(err, new(*PermanentError)) || n.Tries > len(retryDelays):
 		n.State, n.SettledAt, n.LastError = Failed, now, reason(err)
 	default:
-		n.DueAt, n.LastError = now.Add(delays[n.Tries-1]), reason(err)
+		n.DueAt, n.LastError = now.Add(retryDelays[n.Tries-1]), reason(err)
 	}
 	return n
 }
@@ -155,14 +156,14 @@ func reason(err error) string {
 	return text[:min(len(text), reasonBytesMax)]
 }
 
-// Refused says of an error that no further try would end differently: the address does not exist.
-type Refused struct{ Err error }
+// PermanentError says of an error that no further try would end differently: the address does not exist.
+type PermanentError struct{ Err error }
 
 // Error implements error.
-func (r *Refused) Error() string { return "refused: " + r.Err.Error() }
+func (r *PermanentError) Error() string { return "refused: " + r.Err.Error() }
 
 // Unwrap returns the cause.
-func (r *Refused) Unwrap() error { return r.Err }
+func (r *PermanentError) Unwrap() error { return r.Err }
 
 // Mail is a message to one shopper.
 type Mail struct {
@@ -176,7 +177,7 @@ type Mail struct {
 
 // Sender takes mail on its way. Safe for concurrent use.
 type Sender interface {
-	// Send returns when the mail has been taken. It returns a *Refused where no further try makes sense.
+	// Send returns when the mail has been taken. It returns a *PermanentError where no further try makes sense.
 	Send(ctx context.Context, m *Mail) error
 }
 

@@ -24,7 +24,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/event"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/notify"
-	"github.com/tidegate/tidegate/internal/store"
+	"github.com/tidegate/tidegate/internal/shoptest"
 )
 
 func check(t *testing.T, err error) {
@@ -52,23 +52,16 @@ const ada id.Customer = 1001
 
 func newService(t *testing.T, s notify.Sender) (*notify.Service, *clock.Manual) {
 	t.Helper()
-	c := store.DefaultConfig()
-	c.Path = filepath.Join(t.TempDir(), c.Path)
-	db, err := store.Open(t.Context(), c)
-	check(t, err)
-	t.Cleanup(func() { check(t, db.Close()) })
-	_, _, err = db.Migrate(t.Context())
-	check(t, err)
-	now := clock.NewManual(time.Date(2026, 11, 27, 19, 0, 0, 0, time.UTC))
-	check(t, db.InsertCustomer(t.Context(), account.Customer{ID: ada, Email: "ada@example.com", CreatedAt: now.Now()}, "x"))
+	shop := shoptest.Open(t)
+	check(t, shop.Store.InsertCustomer(t.Context(), account.Customer{ID: ada, Email: "ada@example.com", CreatedAt: shop.Clock.Now()}, "x"))
 	config := notify.DefaultConfig()
-	config.From = "Shop <orders@shop.example>"
-	return notify.NewService(notify.Parts{Store: db, Sender: s, Config: config, Clock: now, Log: slog.New(slog.DiscardHandler)}), now
+	config.From = "Shop <orders@käse.example>"
+	return notify.NewService(notify.Parts{Store: shop.Store, Sender: s, Config: config, Clock: shop.Clock, Log: slog.New(slog.DiscardHandler)}), shop.Clock
 }
 
 func told(position int64, kind string, c id.Customer) event.Event {
 	return event.Event{Position: position, Type: kind, Subject: 77, At: time.Unix(1_800_000_000, 0), Payload: fmt.Appendf(nil,
-		`{"id":"77","customer_id":"%d","lines":[{"sku_id":"5","units":2,"total":{"minor":2500,"currency":"GBP"}}],"total":{"minor":2500,"currency":"GBP"},"expires_at":"2026-11-27T20:00:00Z"}`, c)}
+		`{"id":"77","customer_id":"%d","lines":[{"sku_id":"5","quantity":2,"total":{"minor":2500,"currency":"GBP"}}],"total":{"minor":2500,"currency":"GBP"},"expires_at":"2026-11-27T20:00:00Z"}`, c)}
 }
 
 // TestNotifications: each event is told once, however often it comes, in words that fit it; who has no account is nobody.
@@ -97,13 +90,13 @@ func TestNotifications(t *testing.T) {
 	subjects := map[string]string{}
 	for _, m := range p.sent {
 		subjects[m.ID] = m.Subject
-		if m.To.Address != "ada@example.com" || m.From.Address != "orders@shop.example" || !strings.Contains(m.Text, "25.00 GBP") || !strings.Contains(m.HTML, "25.00 GBP") {
+		if m.To.Address != "ada@example.com" || m.From.Address != "orders@xn--kse-qla.example" || !strings.Contains(m.Text, "25.00 GBP") || !strings.Contains(m.HTML, "25.00 GBP") {
 			t.Errorf("%+v", m)
 		}
 	}
 	for name, want := range map[string]string{
-		"10.77@shop.example": "We have your order 77", "11.77@shop.example": "Your order 77 is paid",
-		"12.77@shop.example": "Your order 77 has ended", "13.77@shop.example": "Your money for the order 77 is on its way back",
+		"10.77@xn--kse-qla.example": "We have your order 77", "11.77@xn--kse-qla.example": "Your order 77 is paid",
+		"12.77@xn--kse-qla.example": "Your order 77 has ended", "13.77@xn--kse-qla.example": "Your money for the order 77 is on its way back",
 	} {
 		if subjects[name] != want {
 			t.Errorf("%s: %q, want %q", name, subjects[name], want)
@@ -134,7 +127,7 @@ func TestRetries(t *testing.T) {
 	if last := p.sent[len(p.sent)-1].At.Sub(began); last < 20*time.Hour || last > 30*time.Hour {
 		t.Errorf("the last try was after %s", last)
 	}
-	p.sent, p.err = nil, &notify.Refused{Err: errors.New("no such user")}
+	p.sent, p.err = nil, &notify.PermanentError{Err: errors.New("no such user")}
 	check(t, s.Apply(t.Context(), []event.Event{told(11, "order.paid.v1", ada)}))
 	for range 5 {
 		_, err := s.SendStep(t.Context())
@@ -149,11 +142,11 @@ func TestRetries(t *testing.T) {
 func TestFile(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "mail")
-	s, _ := newService(t, notify.File{Folder: folder})
+	s, _ := newService(t, notify.FileSender{Folder: folder})
 	check(t, s.Apply(t.Context(), []event.Event{told(10, "order.placed.v1", ada)}))
 	_, err := s.SendStep(t.Context())
 	check(t, err)
-	text, err := os.ReadFile(filepath.Join(folder, "10.77@shop.example.eml"))
+	text, err := os.ReadFile(filepath.Join(folder, "10.77@xn--kse-qla.example.eml"))
 	check(t, err)
 	plain, rich := readMail(t, string(text))
 	if !strings.Contains(plain, "2 x Item 5: 25.00 GBP") || !strings.Contains(plain, "20:00 on 27 November 2026 (UTC)") || !strings.Contains(rich, "<h1") {
@@ -202,8 +195,8 @@ func TestSMTP(t *testing.T) {
 			got := make(chan string, 1)
 			go serveMail(l, c.refuse, got)
 			m := &notify.Mail{ID: "1.2@shop.example", From: mail.Address{Address: "a@shop.example"}, To: mail.Address{Address: "b@example.com"}, Subject: "Grüße", Text: "hello\n.\n", HTML: "<p>hello", At: time.Unix(0, 0)}
-			err = notify.Server{Config: notify.SMTP{Address: l.Addr().String(), TLS: c.tls}}.Send(t.Context(), m)
-			if (err == nil) != c.taken || errors.As(err, new(*notify.Refused)) != c.forGood {
+			err = notify.SMTPSender{Config: notify.SMTP{Address: l.Addr().String(), TLS: c.tls}}.Send(t.Context(), m)
+			if (err == nil) != c.taken || errors.As(err, new(*notify.PermanentError)) != c.forGood {
 				t.Fatalf("%v", err)
 			}
 			if !c.taken {
@@ -215,7 +208,7 @@ func TestSMTP(t *testing.T) {
 			}
 		})
 	}
-	if err := (notify.Server{Config: notify.SMTP{Address: "127.0.0.1:1", TLS: "none"}}).Send(t.Context(), &notify.Mail{ID: "x"}); err == nil || errors.As(err, new(*notify.Refused)) {
+	if err := (notify.SMTPSender{Config: notify.SMTP{Address: "127.0.0.1:1", TLS: "none"}}).Send(t.Context(), &notify.Mail{ID: "x"}); err == nil || errors.As(err, new(*notify.PermanentError)) {
 		t.Errorf("a server that is away: %v", err)
 	}
 }

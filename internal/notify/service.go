@@ -13,6 +13,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/event"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/hostname"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
@@ -37,7 +38,7 @@ func (s *Service) Apply(ctx context.Context, events []event.Event) error {
 	now := s.Clock.Now()
 	all := make([]Notification, 0, len(events))
 	for _, e := range events {
-		n, err := of(e, now)
+		n, err := newNotification(e, now)
 		if err != nil {
 			return err
 		}
@@ -75,7 +76,7 @@ func (s *Service) SendStep(ctx context.Context) (int, error) {
 		working.Go(func() {
 			defer func() { <-places }()
 			err := fault.Safely(func() error { return s.send(ctx, &n, titles) })
-			after[i] = n.after(err, s.Clock.Now())
+			after[i] = n.withResult(err, s.Clock.Now())
 			if after[i].State == Failed {
 				s.Log.WarnContext(ctx, "a shopper could not be told", "order", n.Order.String(), "event", n.Type, "error", err)
 			}
@@ -114,21 +115,32 @@ const sendTimeout = 30 * time.Second
 func (s *Service) send(ctx context.Context, n *Notification, titles map[id.SKU]string) error {
 	var o told
 	if err := json.Unmarshal(n.Payload, &o); err != nil {
-		return &Refused{err}
+		return &PermanentError{err}
 	}
 	m, err := write(s.Config, n.Type, &o, titles)
 	if err != nil {
-		return &Refused{err}
+		return &PermanentError{err}
 	}
 	from, err := mail.ParseAddress(s.Config.From)
 	if err != nil {
 		return err
 	}
-	m.From, m.To, m.At = *from, mail.Address{Address: n.Email}, s.Clock.Now()
+	from.Address = deliverable(from.Address)
+	m.From, m.To, m.At = *from, mail.Address{Address: deliverable(n.Email)}, s.Clock.Now()
 	m.ID = fmt.Sprintf("%d.%s@%s", n.Position, o.ID, from.Address[strings.LastIndexByte(from.Address, '@')+1:])
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	return s.Sender.Send(ctx, m)
+}
+
+// deliverable returns an address with its domain as mail servers have it.
+func deliverable(address string) string {
+	at := strings.LastIndexByte(address, '@') + 1
+	domain, err := hostname.ASCII(address[at:])
+	if err != nil {
+		return address // of one label, such as localhost
+	}
+	return address[:at] + domain
 }
 
 // settledKept is how long notifications are kept after they were settled: longer than any bus keeps an event, so that one

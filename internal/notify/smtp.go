@@ -11,18 +11,18 @@ import (
 	"time"
 )
 
-// Server is a Sender over SMTP (RFC 5321), a connection a mail.
-type Server struct {
+// SMTPSender is a Sender over SMTP (RFC 5321), a connection a mail.
+type SMTPSender struct {
 	Config SMTP
 	// Trust, where set, is how the server's certificate is checked: for tests.
 	Trust *tls.Config
 }
 
-// Send implements Sender. A recipient or a content that the server refuses for good (5xx) is a *Refused.
-func (s Server) Send(ctx context.Context, m *Mail) (err error) {
+// Send implements Sender. If the server answers 5xx, to the recipient or the content, the error is a *PermanentError.
+func (s SMTPSender) Send(ctx context.Context, m *Mail) (err error) {
 	text, err := m.Bytes()
 	if err != nil {
-		return &Refused{err}
+		return &PermanentError{err}
 	}
 	c, err := s.connect(ctx)
 	if err != nil {
@@ -33,24 +33,24 @@ func (s Server) Send(ctx context.Context, m *Mail) (err error) {
 		return err // the server does not like us: that can be mended
 	}
 	if err := c.Rcpt(m.To.Address); err != nil {
-		return forGood(err)
+		return permanent(err)
 	}
 	w, err := c.Data()
 	if err != nil {
-		return forGood(err)
+		return permanent(err)
 	}
 	if _, err := w.Write(text); err != nil {
 		return err
 	}
 	if err := w.Close(); err != nil {
-		return forGood(err)
+		return permanent(err)
 	}
 	_ = c.Quit() // the mail has been taken
 	return nil
 }
 
 // connect opens a connection, encrypted and logged in as the configuration says.
-func (s Server) connect(ctx context.Context) (*smtp.Client, error) {
+func (s SMTPSender) connect(ctx context.Context) (*smtp.Client, error) {
 	host, _, err := net.SplitHostPort(s.Config.Address)
 	if err != nil {
 		return nil, err
@@ -87,10 +87,10 @@ func (s Server) connect(ctx context.Context) (*smtp.Client, error) {
 	return c, nil
 }
 
-func (s Server) greet(c *smtp.Client, host string, trust *tls.Config) error {
+func (s SMTPSender) greet(c *smtp.Client, host string, trust *tls.Config) error {
 	if s.Config.TLS == "starttls" {
 		if ok, _ := c.Extension("STARTTLS"); !ok {
-			return errors.New("the mail server has no STARTTLS; notify.smtp.tls says what else there is")
+			return errors.New("the mail server does not offer STARTTLS; set notify.smtp.tls to tls or none")
 		}
 		if err := c.StartTLS(trust); err != nil {
 			return err
@@ -102,11 +102,11 @@ func (s Server) greet(c *smtp.Client, host string, trust *tls.Config) error {
 	return c.Auth(smtp.PlainAuth("", s.Config.User, s.Config.Password, host)) // which refuses without TLS, but to this machine
 }
 
-// forGood tells a refusal that stays from one that may pass.
-func forGood(err error) error {
+// permanent tells a refusal that stays from one that may pass.
+func permanent(err error) error {
 	var said *textproto.Error
 	if errors.As(err, &said) && said.Code >= 500 {
-		return &Refused{err}
+		return &PermanentError{err}
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	html "html/template"
 	"strings"
@@ -43,7 +44,7 @@ func write(c Config, kind string, o *told, titles map[id.SKU]string) (*Mail, err
 		if title == "" {
 			title = "Item " + l.SKU.String()
 		}
-		p.Lines = append(p.Lines, item{title, l.Units, l.Total})
+		p.Lines = append(p.Lines, item{title, cmp.Or(l.Quantity, l.Units), l.Total})
 	}
 	var plain, rich bytes.Buffer
 	if err := texts.ExecuteTemplate(&plain, name+".txt", p); err != nil {

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/inventory"
@@ -16,94 +17,120 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// ErrUndecided says that the outcome of a submitted draft was not known in time. It is not a failure: ask by the order's id.
+// ErrUndecided says that the outcome of a submitted draft is not known yet. It is not a failure: read the order by its
+// id later.
 var ErrUndecided = errors.New("the outcome is not known yet")
 
 var _ Intake = (*Committer)(nil)
 
-// BatchObserver is told of every commit: how many drafts, how long it took, and its error.
+// BatchObserver is called after every commit with the number of drafts, the duration and the error.
 type BatchObserver func(drafts int, took time.Duration, err error)
 
-// Committer is the direct intake: group commit. Whatever has queued while the last commit ran is the next batch; there
-// is no timer. It is safe for concurrent use: as many loops as the database bears commits at once may drive Step.
+// Committer implements Intake by group commit. Drafts that arrive while a commit runs form the next batch; there is no
+// timer. It is safe for concurrent use. Several loops may call Step: run as many as the database can serve commits in
+// parallel.
 type Committer struct {
 	store   Store
 	gate    inventory.Gate
 	mint    *id.Mint
-	config  Config
+	config  Limits
 	observe BatchObserver
 
 	mu       sync.Mutex
-	queue    []*ticket
-	inflight map[id.Order]*ticket
-	unknown  []*ticket // their transaction ended without an answer
+	queue    []*pendingDraft
+	inflight map[id.Order]*pendingDraft
+	unknown  []*pendingDraft // the commit ended without an answer
 	closed   bool
+	full     atomic.Bool // set when a draft is refused, cleared when a batch is taken
 	wake     chan struct{}
 
-	commits int       // under way
-	batches []*batch  // taken from the queue and not settled
-	failing time.Time // since when commits fail
+	commits int       // running now
+	batches []*batch  // taken from the queue, not decided yet
+	failing time.Time // time of the first failure in a row; zero when commits succeed
 
-	resolving sync.Mutex // held by the one who asks after what is unknown
+	resolving sync.Mutex // held while unknown drafts are looked up
 }
 
-// batch is what was taken from the queue together.
+// batch is a group of drafts that were taken from the queue together.
 type batch struct {
-	since time.Time // when the first of it was submitted
-	left  int       // drafts that are not settled
+	since time.Time // when its first draft was submitted
+	left  int       // drafts without an outcome
 }
 
-// besideOrdersMin is how many drafts have to wait before they are committed beside a commit that is under way. A commit has a
-// price whatever its size: fewer are cheaper together with those who come meanwhile.
-const besideOrdersMin = 48
+// concurrentOrdersMin is the least number of waiting drafts that starts a second commit while one runs. Each commit has
+// a fixed cost, so a smaller batch is cheaper when it waits and grows.
+const concurrentOrdersMin = 48
 
-// ticket is a draft and those who wait for it.
-type ticket struct {
+// pendingDraft is a draft whose outcome its callers await.
+type pendingDraft struct {
 	draft   *Draft
-	batch   *batch // nil while it waits
+	batch   *batch // nil while the draft is queued
 	since   time.Time
 	outcome Outcome
 	done    chan struct{} // closed when outcome is set
+	left    atomic.Bool   // the shopper was answered before the outcome was known
 }
 
-// NewCommitter returns a committer that nobody drives yet: see Step and Wake.
+// NewCommitter returns an idle Committer. Its owner calls Step whenever Wake is signalled.
 func NewCommitter(s Store, g inventory.Gate, m *id.Mint, c Config, o BatchObserver) *Committer {
-	return &Committer{store: s, gate: g, mint: m, config: c, observe: o, inflight: map[id.Order]*ticket{}, wake: make(chan struct{}, 1)}
+	committer := &Committer{store: s, gate: g, mint: m, observe: o, inflight: map[id.Order]*pendingDraft{}, wake: make(chan struct{}, 1)}
+	committer.config.Set(c)
+	return committer
 }
 
-// Wake is signalled when there is something for Step to do.
+// SetLimits has the committer go by the live settings of to: see Limits.
+func (c *Committer) SetLimits(to Config) { c.config.Set(to) }
+
+// Limits returns what the committer goes by at the moment.
+func (c *Committer) Limits() Config { return *c.config.Now() }
+
+// Wake is signalled when Step has work to do.
 func (c *Committer) Wake() <-chan struct{} { return c.wake }
 
-// Submit implements Intake. It returns fault.Overloaded where the queue is full and fault.ShuttingDown after Close; the
-// reservation has been given back then.
+// Submit implements Intake. It returns fault.Overloaded when the queue is full and fault.ShuttingDown after Close. In
+// both cases it has released the reservation.
 func (c *Committer) Submit(ctx context.Context, d *Draft) (Outcome, error) {
-	t := &ticket{draft: d, since: time.Now(), done: make(chan struct{})}
+	t := &pendingDraft{draft: d, since: time.Now(), done: make(chan struct{})}
 	crashpoint.Pass(crashpoint.AppendBefore)
 	if err := c.enqueue(t); err != nil {
-		return Outcome{}, errors.Join(err, c.gate.Settle(ctx, &d.Claim, false))
+		return Outcome{}, errors.Join(err, c.gate.Release(ctx, &d.Claim))
 	}
 	crashpoint.Pass(crashpoint.AppendAfter)
 	return t.wait(ctx)
 }
 
-func (c *Committer) enqueue(t *ticket) error {
+func (c *Committer) enqueue(t *pendingDraft) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.closed:
 		return fault.New(fault.ShuttingDown, "This process is stopping; try again.").After(time.Second)
-	case len(c.queue) >= c.config.QueueOrdersMax:
-		return fault.New(fault.Overloaded, "Too many orders are waiting; try again.").After(time.Second)
+	case len(c.queue) >= c.config.Now().QueueOrdersMax:
+		c.full.Store(true)
+		return tooManyWaiting()
 	}
 	c.push(t)
-	if c.commits == 0 || len(c.queue) >= c.besideMin() {
-		c.signal() // else whoever ends the commit that is under way looks
+	if c.commits == 0 || len(c.queue) >= c.concurrentMin() {
+		c.signal() // otherwise the commit that ends next takes the draft
+	}
+	return nil
+}
+
+func tooManyWaiting() error {
+	return fault.New(fault.Overloaded, "Too many orders are waiting; try again.").After(time.Second)
+}
+
+// Able returns fault.Overloaded while the queue is full. It takes no lock, so Submit may still refuse a request that
+// passed.
+func (c *Committer) Able() error {
+	if c.full.Load() {
+		return tooManyWaiting()
 	}
 	return nil
 }
 
 // push adds a draft to the queue; the caller holds c.mu.
-func (c *Committer) push(t *ticket) {
+func (c *Committer) push(t *pendingDraft) {
 	c.queue = append(c.queue, t)
 	c.inflight[t.draft.Order.ID] = t
 }
@@ -115,11 +142,12 @@ func (c *Committer) signal() {
 	}
 }
 
-func (t *ticket) wait(ctx context.Context) (Outcome, error) {
+func (t *pendingDraft) wait(ctx context.Context) (Outcome, error) {
 	select {
 	case <-t.done:
 		return t.outcome, t.outcome.Err
 	case <-ctx.Done():
+		t.left.Store(true)
 		return Outcome{}, ErrUndecided
 	}
 }
@@ -136,15 +164,28 @@ func (c *Committer) Wait(ctx context.Context, o id.Order, who id.Customer) (Outc
 	return out, true, err
 }
 
+// Claim implements Intake.
+func (c *Committer) Claim(o id.Order, who id.Customer) *inventory.Claim {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t := c.inflight[o]; t != nil && t.draft.Order.Customer == who {
+		return &t.draft.Claim
+	}
+	return nil
+}
+
 // Queues implements Intake: a draft is committed before its shopper is answered.
 func (c *Committer) Queues() bool { return false }
 
 // Queued implements Intake.
 func (c *Committer) Queued(id.Order, id.Customer) bool { return false }
 
-// Decided implements Intake: there is nobody to say so, so whoever asks looks now and then.
-func (c *Committer) Decided(ctx context.Context, _ id.Order) {
-	timer := time.NewTimer(pollMax)
+// lookPause is the interval between polls for an order that another process is committing.
+const lookPause = 200 * time.Millisecond
+
+// AwaitDecision implements Intake by polling: no other process reports its decisions to this one.
+func (c *Committer) AwaitDecision(ctx context.Context, _ id.Order) {
+	timer := time.NewTimer(lookPause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -152,11 +193,11 @@ func (c *Committer) Decided(ctx context.Context, _ id.Order) {
 	}
 }
 
-// Settle commits drafts that were queued, and returns what became of each: an error in its outcome says that nothing is
-// decided yet, and it is to be settled again. It returns ErrUndecided where ctx ends first, and fault.ShuttingDown after
-// Close. A draft that is under way already is waited for, not taken twice.
-func (c *Committer) Settle(ctx context.Context, drafts []*Draft) ([]Outcome, error) {
-	tickets, now := make([]*ticket, len(drafts)), time.Now()
+// CommitQueued commits queued drafts and returns an outcome for each. An outcome with an error is undecided: settle
+// that draft again. CommitQueued returns ErrUndecided when ctx ends first, and fault.ShuttingDown after Close. It waits
+// for a draft that is already being committed and does not take it twice.
+func (c *Committer) CommitQueued(ctx context.Context, drafts []*Draft) ([]Outcome, error) {
+	tickets, now := make([]*pendingDraft, len(drafts)), time.Now()
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
@@ -167,7 +208,7 @@ func (c *Committer) Settle(ctx context.Context, drafts []*Draft) ([]Outcome, err
 			tickets[i] = under
 			continue
 		}
-		tickets[i] = &ticket{draft: d, since: now, done: make(chan struct{})}
+		tickets[i] = &pendingDraft{draft: d, since: now, done: make(chan struct{})}
 		c.push(tickets[i])
 	}
 	c.signal()
@@ -183,9 +224,9 @@ func (c *Committer) Settle(ctx context.Context, drafts []*Draft) ([]Outcome, err
 	return outcomes, nil
 }
 
-// Waited returns for how long the oldest draft has waited for its commit, or is in it, or for how long commits have failed
-// where that is longer; zero where none waits and none fails.
-func (c *Committer) Waited() (longest time.Duration) {
+// OldestWait returns how long the oldest undecided draft has waited, or how long commits have failed, whichever is
+// longer. It returns zero when no draft waits and no commit fails.
+func (c *Committer) OldestWait() (longest time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.queue) > 0 {
@@ -200,14 +241,14 @@ func (c *Committer) Waited() (longest time.Duration) {
 	return longest
 }
 
-// Depth returns how many drafts wait or are under way.
+// Depth returns the number of drafts that wait or are being committed.
 func (c *Committer) Depth() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.inflight)
 }
 
-// Close refuses further drafts. What was taken is still to be driven: Step until Depth is zero.
+// Close refuses new drafts. Call Step until Depth is zero to commit the drafts that were already accepted.
 func (c *Committer) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -215,16 +256,16 @@ func (c *Committer) Close() {
 	c.signal()
 }
 
-// Step commits one batch and returns how many drafts it decided. First it asks after the drafts whose commit was never
-// answered: while that cannot be told, nothing is decided and the error is returned. A batch that was refused as a whole
-// is decided, and no error of Step.
+// Step commits one batch and returns the number of drafts it decided. It first looks up drafts whose commit ended
+// without an answer. If that lookup fails, Step decides nothing and returns the error. A batch that the database
+// refused counts as decided and is not an error.
 func (c *Committer) Step(ctx context.Context) (int, error) {
-	asked, err := c.resolve(ctx)
+	asked, err := c.resolveUnknown(ctx)
 	if err != nil {
 		return asked, err
 	}
-	// Whoever can run now may still join: under a crowd the batch grows until the processors have nothing else to do, and a
-	// lone order waits for nobody. It is a turn given away, not a timer.
+	// Yield once, so that goroutines that can run now may join the batch. Under load the batch grows until the
+	// processors are idle; a single order does not wait. This is not a timer.
 	runtime.Gosched()
 	taken := c.take()
 	if len(taken) == 0 {
@@ -237,7 +278,7 @@ func (c *Committer) Step(ctx context.Context) (int, error) {
 	began := time.Now()
 	outcomes, err := c.commit(ctx, drafts)
 	c.observe(len(drafts), time.Since(began), err)
-	c.ended(err)
+	c.commitEnded(err)
 	if errors.Is(err, fault.OutcomeUnknown) {
 		c.mu.Lock()
 		c.unknown = append(c.unknown, taken...)
@@ -251,13 +292,13 @@ func (c *Committer) Step(ctx context.Context) (int, error) {
 			t.outcome = outcomes[i]
 		}
 	}
-	// What refused the batch is told to everyone in it, and logged where they are answered: the loop goes on at once, so that
-	// a full disk answers 503 in milliseconds and is found empty again by the next batch.
-	return asked + len(taken), c.settle(ctx, taken)
+	// Each caller receives the batch's error and logs it. The loop continues immediately: a full disk is answered with
+	// 503 within milliseconds, and the next batch finds out when there is space again.
+	return asked + len(taken), c.finish(ctx, taken)
 }
 
-// ended notes that a commit has ended, and how.
-func (c *Committer) ended(err error) {
+// commitEnded records the end of a commit and its error.
+func (c *Committer) commitEnded(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.commits--; len(c.queue) > 0 {
@@ -271,8 +312,8 @@ func (c *Committer) ended(err error) {
 	}
 }
 
-// commit commits drafts. A panic leaves their outcome unknown, so that they are asked after like any other, and neither
-// lost nor given back.
+// commit commits drafts. After a panic their outcome is unknown: Step looks them up later, so none is lost and no
+// reservation is released wrongly.
 func (c *Committer) commit(ctx context.Context, drafts []*Draft) (outcomes []Outcome, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -292,20 +333,23 @@ func (c *Committer) commit(ctx context.Context, drafts []*Draft) (outcomes []Out
 	return outcomes, err
 }
 
-// besideMin is besideOrdersMin, or a whole batch where that is less.
-func (c *Committer) besideMin() int { return min(besideOrdersMin, c.config.BatchOrdersMax) }
+// concurrentMin returns concurrentOrdersMin, or the batch size if that is smaller.
+func (c *Committer) concurrentMin() int {
+	return min(concurrentOrdersMin, c.config.Now().BatchOrdersMax)
+}
 
-// take removes the next batch from the queue, and says that there is more. Beside a commit that is under way it takes nothing
-// where few wait.
-func (c *Committer) take() []*ticket {
+// take removes the next batch from the queue and signals if drafts remain. While another commit runs, it takes nothing
+// unless enough drafts wait.
+func (c *Committer) take() []*pendingDraft {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := min(len(c.queue), c.config.BatchOrdersMax)
-	if n == 0 || c.commits > 0 && n < c.besideMin() {
+	n := min(len(c.queue), c.config.Now().BatchOrdersMax)
+	if n == 0 || c.commits > 0 && n < c.concurrentMin() {
 		return nil
 	}
 	taken := c.queue[:n:n]
 	c.queue = c.queue[n:]
+	c.full.Store(false)
 	if len(c.queue) == 0 {
 		c.queue = nil
 	} else {
@@ -320,18 +364,21 @@ func (c *Committer) take() []*ticket {
 	return taken
 }
 
-// settle tells the gate and those who wait. Only a batch's outcome gives a reservation back, never a client that left.
-func (c *Committer) settle(ctx context.Context, tickets []*ticket) error {
+// finish reports the outcomes to the gate and to the waiting callers. Only an outcome releases a reservation; a client
+// that disconnects does not.
+func (c *Committer) finish(ctx context.Context, tickets []*pendingDraft) error {
 	var errs []error
 	crashpoint.Pass(crashpoint.ConfirmBefore)
 	for _, t := range tickets {
-		kept, decided := t.verdict()
+		kept, decided := t.reservation()
 		if !decided {
 			continue
 		}
-		if err := c.gate.Settle(ctx, &t.draft.Claim, kept); err != nil {
-			errs = append(errs, err)
+		decide := c.gate.Release
+		if kept {
+			decide = c.gate.Confirm
 		}
+		errs = append(errs, decide(ctx, &t.draft.Claim))
 	}
 	crashpoint.Pass(crashpoint.ConfirmAfter)
 	c.mu.Lock()
@@ -339,21 +386,47 @@ func (c *Committer) settle(ctx context.Context, tickets []*ticket) error {
 		delete(c.inflight, t.draft.Order.ID)
 		t.batch.left--
 	}
-	c.batches = slices.DeleteFunc(c.batches, settled)
+	c.batches = slices.DeleteFunc(c.batches, batchDone)
 	c.mu.Unlock()
 	for _, t := range tickets {
 		crashpoint.Pass(crashpoint.AcknowledgeBefore)
 		close(t.done)
 	}
 	crashpoint.Pass(crashpoint.AcknowledgeAfter)
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.recordRefusals(ctx, tickets))...)
 }
 
-func settled(b *batch) bool { return b.left == 0 }
+// recordRefusalsMax bounds the refusals that are written after one batch. The remaining orders count as refused when
+// their deadline passes.
+const recordRefusalsMax = 100
 
-// verdict reports whether the draft's units are its order's, and whether its outcome decides that: only settling a queued
-// intent decides its reservation, so a batch that failed, and terms that have to be asked about, leave it as it is.
-func (t *ticket) verdict() (kept, decided bool) {
+// recordRefusals writes the refusals of drafts whose shoppers were answered before the outcome was known. Those
+// shoppers poll with their ticket, possibly at another process.
+func (c *Committer) recordRefusals(ctx context.Context, tickets []*pendingDraft) error {
+	var refused []Refusal
+	for _, t := range tickets {
+		d, out := t.draft, t.outcome
+		if !t.left.Load() || d.Claim.Queued || out.Err == nil && out.Result == Accepted || len(refused) == recordRefusalsMax {
+			continue
+		}
+		r, final := RefusalOf(d, out, d.Order.CreatedAt)
+		if !final || out.Err != nil {
+			r = Refusal{Order: d.Order.ID, Sale: d.Order.Sale, Customer: d.Order.Customer, Code: fault.OrderClosed, At: d.Order.CreatedAt}
+		}
+		refused = append(refused, r)
+	}
+	if len(refused) == 0 {
+		return nil
+	}
+	_, err := c.store.Refuse(ctx, refused)
+	return err
+}
+
+func batchDone(b *batch) bool { return b.left == 0 }
+
+// reservation reports whether the order keeps its reservation, and whether the outcome decides that. A queued draft
+// stays undecided after a failed batch or a change of its sale's terms: only its settlement releases the reservation.
+func (t *pendingDraft) reservation() (kept, decided bool) {
 	d, out := t.draft, &t.outcome
 	if !d.Claim.Queued {
 		return out.Err == nil && out.Result == Accepted, true
@@ -362,15 +435,15 @@ func (t *ticket) verdict() (kept, decided bool) {
 	case out.Err != nil, out.Result == SaleClosed, out.Result == SaleChanged:
 		return false, false
 	case out.Result == Accepted:
-		// One that was committed before has its units already: those that were taken to settle it again go back.
-		return !d.Late || !out.Again, true
+		// A draft that was committed before already has its stock. A reservation made again to settle it is released.
+		return !d.ReservedAgain || !out.Again, true
 	}
 	return false, true
 }
 
-// fateOf asks the database what became of a draft: by its id, and where that is not there by its key, which an earlier order
-// may have. Only an error says that nobody knows.
-func (c *Committer) fateOf(ctx context.Context, d *Draft) (Outcome, error) {
+// outcomeOf looks a draft up in the database: by its id, then by its key, which an earlier order may have used. An
+// error means that the outcome is still unknown.
+func (c *Committer) outcomeOf(ctx context.Context, d *Draft) (Outcome, error) {
 	if _, err := c.store.Order(ctx, d.Order.ID); err == nil {
 		return Outcome{Result: Accepted}, nil
 	} else if !errors.Is(err, fault.NotFound) {
@@ -383,13 +456,13 @@ func (c *Committer) fateOf(ctx context.Context, d *Draft) (Outcome, error) {
 	case err != nil:
 		return Outcome{}, err
 	case body != d.Claim.Body:
-		return Outcome{Result: OtherBody}, nil
+		return Outcome{Result: KeyReused}, nil
 	}
 	return Outcome{Result: Replayed, Existing: &existing}, nil
 }
 
-// resolve asks the database, by id, after the drafts whose commit was never answered.
-func (c *Committer) resolve(ctx context.Context) (int, error) {
+// resolveUnknown looks up, by id, the drafts whose commit ended without an answer.
+func (c *Committer) resolveUnknown(ctx context.Context) (int, error) {
 	c.resolving.Lock()
 	defer c.resolving.Unlock()
 	c.mu.Lock()
@@ -400,13 +473,13 @@ func (c *Committer) resolve(ctx context.Context) (int, error) {
 	}
 	for _, t := range unknown {
 		var err error
-		if t.outcome, err = c.fateOf(ctx, t.draft); err != nil {
+		if t.outcome, err = c.outcomeOf(ctx, t.draft); err != nil {
 			c.signal()
 			return 0, err
 		}
 	}
 	c.mu.Lock()
-	c.unknown = c.unknown[len(unknown):] // another commit may have added its own
+	c.unknown = c.unknown[len(unknown):] // another commit may have appended its own meanwhile
 	c.mu.Unlock()
-	return len(unknown), c.settle(ctx, unknown)
+	return len(unknown), c.finish(ctx, unknown)
 }

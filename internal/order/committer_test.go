@@ -13,6 +13,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/order"
+	"github.com/tidegate/tidegate/internal/shoptest"
 )
 
 // tally counts what became of many requests.
@@ -48,13 +49,13 @@ func (s *shop) atOnce(n int, place func(i int) (order.Placed, error)) *tally {
 // agrees checks that the database and the gate have the same available units, and returns the row.
 func (s *shop) agrees(sl id.Sale, sku id.SKU) inventory.Stock {
 	s.t.Helper()
-	s.follow()
-	pools, err := s.store.Pools(s.t.Context(), sku)
+	s.Follow()
+	pools, err := s.Store.Pools(s.t.Context(), sku)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	for _, p := range pools {
-		level, held := s.gate.Level(p.Pool)
+		level, held := s.Gate.Available(p.Pool)
 		if !held || level != p.Available() {
 			s.t.Errorf("pool %+v: %d at the gate (%t), %d in the database", p.Pool, level, held, p.Available())
 		}
@@ -84,7 +85,7 @@ func TestCrowdOfBuyers(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := newShop(t)
 			s.drive()
-			drop := s.sale(c.units, c.limit, 1)
+			drop := s.Open(c.units, c.limit, 1)
 			got := s.atOnce(c.buyers, func(i int) (order.Placed, error) {
 				return s.place(drop, id.Customer(i%c.customers+1), fmt.Sprint("key-", i), inventory.Line{SKU: 1, Units: 1})
 			})
@@ -100,7 +101,7 @@ func TestCrowdOfBuyers(t *testing.T) {
 				t.Errorf("the row is %+v", row)
 			}
 			for o := range got.orders {
-				if _, err := s.store.Order(t.Context(), o); err != nil {
+				if _, err := s.Store.Order(t.Context(), o); err != nil {
 					t.Errorf("an accepted order cannot be read: %v", err)
 				}
 			}
@@ -112,7 +113,7 @@ func TestCrowdOfBuyers(t *testing.T) {
 func TestGuardBehindAGateThatIsWrong(t *testing.T) {
 	s := newShop(t)
 	s.drive()
-	drop := s.sale(10, 1, 1)
+	drop := s.Open(10, 1, 1)
 	s.overload(drop, 500)
 	got := s.atOnce(500, func(i int) (order.Placed, error) {
 		return s.place(drop, id.Customer(i+1), "key", inventory.Line{SKU: 1, Units: 1})
@@ -120,7 +121,7 @@ func TestGuardBehindAGateThatIsWrong(t *testing.T) {
 	if len(got.orders) != 10 || got.codes[fault.SoldOut] != 490 {
 		t.Errorf("%d orders, refusals %v; want 10 and 490 sold out", len(got.orders), got.codes)
 	}
-	if level, _ := s.gate.Level(inventory.Pool{Sale: drop, SKU: 1}); level != 490 {
+	if level, _ := s.Gate.Available(inventory.Pool{Sale: drop, SKU: 1}); level != 490 {
 		t.Errorf("%d units at the gate, want 490: what the guard refused is given back", level)
 	}
 }
@@ -128,14 +129,14 @@ func TestGuardBehindAGateThatIsWrong(t *testing.T) {
 // overload loads a gate that thinks that a pool has more than it has.
 func (s *shop) overload(sl id.Sale, units int64) {
 	s.t.Helper()
-	snap, err := s.store.GateSnapshot(s.t.Context())
+	snap, err := s.Store.GateSnapshot(s.t.Context())
 	if err == nil {
 		for i := range snap.Stock {
 			if snap.Stock[i].Sale == sl {
 				snap.Stock[i].OnHand = units
 			}
 		}
-		err = s.gate.Load(s.t.Context(), snap)
+		err = s.Gate.Load(s.t.Context(), snap)
 	}
 	if err != nil {
 		s.t.Fatal(err)
@@ -147,10 +148,10 @@ func TestOneKeyFiftyTimesAtOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newShop(t)
 			s.drive()
-			drop := s.sale(1, 1, 1) // exactly one, so that a second order would be refused
+			drop := s.Open(1, 1, 1) // exactly one, so that a second order would be refused
 			if general {
-				s.receive(2, 1)
-				s.follow()
+				s.Receive(2, 1)
+				s.Follow()
 				drop = 0
 			}
 			sku := id.SKU(1)
@@ -179,11 +180,11 @@ func TestOneKeyFiftyTimesAtOnce(t *testing.T) {
 
 func TestQueueIsBounded(t *testing.T) {
 	s := newShop(t)
-	drop := s.sale(50, 1, 1)
+	drop := s.Open(50, 1, 1)
 	config := order.DefaultConfig()
 	config.QueueOrdersMax, config.BatchOrdersMax = 3, 2
-	s.committer = order.NewCommitter(s.store, s.gate, s.mint, config, func(int, time.Duration, error) {})
-	s.orders = order.NewService(order.Parts{Store: s.store, Gate: s.gate, Intake: s.committer, Sales: s.book, Prices: products{}, Clock: s.clock, Mint: s.mint, Config: config})
+	s.committer = order.NewCommitter(s.Store, s.Gate, s.Mint, config, func(int, time.Duration, error) {})
+	s.orders = order.NewService(order.Parts{Store: s.Store, Gate: s.Gate, Intake: s.committer, Sales: s.Book, Prices: shoptest.Products{}, Clock: s.Clock, Mint: s.Mint, Config: config})
 	var waiting []<-chan error
 	for c := range id.Customer(3) {
 		waiting = append(waiting, s.placing(t.Context(), drop, c+1, "key"))
@@ -213,7 +214,7 @@ func TestQueueIsBounded(t *testing.T) {
 
 func TestCloseFinishesWhatWasTaken(t *testing.T) {
 	s := newShop(t)
-	drop := s.sale(5, 1, 1)
+	drop := s.Open(5, 1, 1)
 	taken := s.placing(t.Context(), drop, 7, "key")
 	s.committer.Close()
 	if _, err := s.place(drop, 8, "key", inventory.Line{SKU: 1, Units: 1}); !errors.Is(err, fault.ShuttingDown) {
@@ -232,7 +233,7 @@ func TestCloseFinishesWhatWasTaken(t *testing.T) {
 
 func TestClientThatGoesAway(t *testing.T) {
 	s := newShop(t)
-	drop := s.sale(1, 1, 1)
+	drop := s.Open(1, 1, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	gone := s.placing(ctx, drop, 7, "key")
 	cancel()
@@ -257,13 +258,13 @@ func TestClientThatGoesAway(t *testing.T) {
 func TestTwoCommitsAtOnce(t *testing.T) {
 	const beside = 48
 	s := newShop(t)
-	drop := s.sale(200, 1, 1)
+	drop := s.Open(200, 1, 1)
 	w := s.wobble()
 	begun, answer := make(chan int), make(chan struct{})
 	w.set(nil, func(ctx context.Context, batch []*order.Draft) ([]order.Outcome, error) {
 		begun <- len(batch)
 		<-answer
-		if _, err := s.store.CommitOrders(ctx, batch, s.mint); err != nil {
+		if _, err := s.Store.CommitOrders(ctx, batch, s.Mint); err != nil {
 			t.Error(err)
 		}
 		return nil, fault.New(fault.OutcomeUnknown, "The commit was not answered.")
@@ -293,7 +294,7 @@ func TestTwoCommitsAtOnce(t *testing.T) {
 	}
 	close(answer)
 	steps.Wait()
-	if s.committer.Waited() == 0 {
+	if s.committer.OldestWait() == 0 {
 		t.Error("nobody waits, though no outcome is known")
 	}
 	w.set(nil, nil)

@@ -8,11 +8,11 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/money"
 )
 
-// EventPlaced announces a new order. The payload of this and of every other event of an order is the order as AppendJSON
-// writes it; a row of the outbox that announces all orders of a commit names them only, see AppendPlaced.
+// EventPlaced announces a new order. The payload of every event of an order is the order as AppendJSON writes it. An
+// outbox row that announces all orders of a commit holds only their ids and fingerprints: see AppendPlaced.
 const EventPlaced = "order.placed.v1"
 
-// EventOf returns the event that announces an order's new status, such as order.paid.v1; a pending order was placed.
+// EventOf returns the event type that announces a status, such as order.paid.v1. Pending maps to order.placed.v1.
 func EventOf(s Status) string {
 	if s == Pending {
 		return EventPlaced
@@ -20,8 +20,9 @@ func EventOf(s Status) string {
 	return "order." + string(s) + ".v1"
 }
 
-// AppendJSON appends the order as the world sees it: the body of an answer and the payload of an event. withCustomer adds
-// whose it is, which a shopper knows and a consumer does not. It does not allocate beyond b.
+// AppendJSON appends the order as clients see it: it is the body of an answer and the payload of an event. withCustomer
+// adds the customer's id, for answers to shoppers but not for events; orders of a rehearsal are marked. It does not
+// allocate beyond b.
 func (o *Order) AppendJSON(b []byte, withCustomer bool) []byte {
 	b = append(b, `{"id":"`...)
 	b = o.ID.Append(b)
@@ -42,7 +43,7 @@ func (o *Order) AppendJSON(b []byte, withCustomer bool) []byte {
 		}
 		b = append(b, `{"sku_id":"`...)
 		b = l.SKU.Append(b)
-		b = append(b, `","units":`...)
+		b = append(b, `","quantity":`...)
 		b = strconv.AppendInt(b, l.Units, 10)
 		b = append(b, `,"unit_price":`...)
 		b = money.Of(l.UnitPrice, o.Total.Currency).AppendJSON(b)
@@ -50,7 +51,7 @@ func (o *Order) AppendJSON(b []byte, withCustomer bool) []byte {
 		b = money.Of(l.UnitPrice*l.Units, o.Total.Currency).AppendJSON(b)
 		b = append(b, '}')
 	}
-	b = append(b, `],"units":`...)
+	b = append(b, `],"quantity":`...)
 	b = strconv.AppendInt(b, o.Units, 10)
 	b = append(b, `,"total":`...)
 	b = o.Total.AppendJSON(b)
@@ -58,6 +59,9 @@ func (o *Order) AppendJSON(b []byte, withCustomer bool) []byte {
 	b = appendTime(b, "expires_at", o.ExpiresAt)
 	b = appendTime(b, "paid_at", o.PaidAt)
 	b = appendTime(b, "closed_at", o.ClosedAt)
+	if withCustomer && o.OfRehearsal() {
+		b = append(b, `,"rehearsal":true`...)
+	}
 	return append(b, '}')
 }
 
@@ -70,7 +74,7 @@ func appendTime(b []byte, name string, t time.Time) []byte {
 	return clock.AppendJSON(append(b, `":`...), t)
 }
 
-// AppendJSON appends what a shopper is answered: the order, or, while its outcome is not known, its id, status and ticket. It
+// AppendJSON appends the answer to a shopper: the order, or its id, status and ticket while the outcome is unknown. It
 // does not allocate beyond b.
 func (p *Placed) AppendJSON(b []byte) []byte {
 	if !p.Undecided {
@@ -87,13 +91,14 @@ func (p *Placed) AppendJSON(b []byte) []byte {
 	return append(b, `"}`...)
 }
 
-// Encode sets what the writer will insert, in the goroutine of whoever waits for it rather than the writer's.
+// Encode prepares the columns that the writer inserts. Each request calls it in its own goroutine, so that the single
+// writer does not have to.
 func (d *Draft) Encode() {
 	d.LinesJSON = d.Order.AppendLinesJSON(d.json[:0])
 	d.Fingerprint = d.Order.Fingerprint(d.Claim.Key)
 }
 
-// lineJSONBytes fits one line of AppendLinesJSON, mostly.
+// lineJSONBytes is enough for most lines of AppendLinesJSON.
 const lineJSONBytes = 40
 
 // LinesJSON returns the lines as they are stored.

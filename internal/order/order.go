@@ -1,5 +1,5 @@
-// Package order owns orders: how one is placed, committed, read and closed. It does not own stock (inventory), terms
-// (sale) or money that moved (payment).
+// Package order owns orders: it places, commits, reads and closes them. Stock belongs to package inventory, terms to
+// sale, and payments to payment.
 package order
 
 import (
@@ -17,24 +17,24 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/money"
 )
 
-// Status is where an order stands.
+// Status is the state of an order.
 type Status string
 
-// The statuses of an order. Queued, Undecided and Refused belong to orders without a row among the orders.
+// The statuses of an order. Queued, Undecided and Refused describe orders without a row in the orders table.
 const (
-	Pending   Status = "pending" // committed, its units are held, awaiting payment
+	Pending   Status = "pending" // committed; stock is held until payment
 	Paid      Status = "paid"
 	Fulfilled Status = "fulfilled"
 	Expired   Status = "expired"
 	Cancelled Status = "cancelled"
 	Refunded  Status = "refunded"
 
-	Queued    Status = "queued"    // its intent is kept, and its commit is still to come
-	Undecided Status = "undecided" // its commit is not known yet
-	Refused   Status = "refused"   // it was queued, and could not be had in the end: see Refusal
+	Queued    Status = "queued"    // durable in the queue, not committed yet
+	Undecided Status = "undecided" // outcome of the commit not known yet
+	Refused   Status = "refused"   // was queued, then refused: see Refusal
 )
 
-// edges are the legal changes of status (invariant I9). Expired to paid is a late payment that was honoured.
+// edges lists the legal changes of status (invariant I9). Expired to paid is a late payment that was accepted.
 var edges = map[Status][]Status{
 	Pending:   {Paid, Expired, Cancelled},
 	Expired:   {Paid},
@@ -42,20 +42,20 @@ var edges = map[Status][]Status{
 	Fulfilled: {Refunded},
 }
 
-// CanBecome reports whether an order may go from s to next.
+// CanBecome reports whether an order may change from s to next.
 func (s Status) CanBecome(next Status) bool { return slices.Contains(edges[s], next) }
 
-// Statuses returns every status that a row can have.
+// Statuses returns every status that a row of the orders table can have.
 func Statuses() []Status { return []Status{Pending, Paid, Fulfilled, Expired, Cancelled, Refunded} }
 
 // Limits of an order.
 const (
 	LinesMax = 50
-	UnitsMax = 1000 // a line
+	UnitsMax = 1000 // units of one line
 	KeyMax   = 255  // bytes
 )
 
-// Line is a SKU, how many units of it, and the price that was the shop's at that moment.
+// Line is a SKU, its quantity, and its unit price when the order was placed.
 type Line struct {
 	SKU       id.SKU
 	Units     int64
@@ -65,19 +65,23 @@ type Line struct {
 // Order is an accepted order.
 type Order struct {
 	ID        id.Order
-	Sale      id.Sale // zero: from general stock, at list price
+	Sale      id.Sale // zero: from general stock at list price
 	Customer  id.Customer
 	Status    Status
-	Lines     []Line // sorted by SKU, each SKU once
+	Lines     []Line // sorted by SKU, one line for each SKU
 	Units     int64
 	Total     money.Amount
 	CreatedAt time.Time
 	ExpiresAt time.Time
 	PaidAt    time.Time
-	ClosedAt  time.Time // expired, cancelled or refunded
+	ClosedAt  time.Time // when it expired, was cancelled or was refunded
 }
 
-// AsCreated returns the order as the answer to its creation told it: a replay repeats the facts of creation, not today's
+// OfRehearsal reports whether the order belongs to a rehearsal. The customer's id says so: customers made for
+// rehearsals order only in rehearsals, and other customers never do.
+func (o Order) OfRehearsal() bool { return id.OfRehearsal(o.Customer) }
+
+// AsCreated returns the order as its creation was answered. A replay repeats that answer and does not show today's
 // status.
 func (o Order) AsCreated() Order {
 	o.Status = Pending
@@ -85,26 +89,31 @@ func (o Order) AsCreated() Order {
 	return o
 }
 
-// Request is what a shopper asks for.
+// Request is a shopper's request for an order.
 type Request struct {
 	Customer id.Customer
 	Sale     id.Sale // zero: general stock at list price
 	Key      string
 	Lines    []inventory.Line
-	// Asked is when Place was asked, by the process's own clock, where somebody has looked already: the answer is due
-	// Config.AnswerWithin later. Zero is now.
+	// Refusal, unless nil, is the reason for which admission rejected the request. A key that already has an order
+	// still gets that order.
+	Refusal error
+	// Asked is when the request arrived, by this process's clock. The answer is due Config.AnswerWithin later. Zero
+	// means now.
 	Asked time.Time
 
-	asked []inventory.Line // the lines as the shopper sent them, once Lines are merged
+	asked  []inventory.Line // the lines as sent; Lines holds them merged
+	probes bool             // asks for several units in a sale that hides its exact stock
+	fence  int64            // see inventory.Claim.Fence
 }
 
-// field names the shopper's own line of a SKU: Lines are in another order.
+// field returns the JSON field of a SKU in the shopper's own lines, whose order differs from Lines.
 func (r *Request) field(sku id.SKU, name string) string {
 	i := slices.IndexFunc(r.asked, func(l inventory.Line) bool { return l.SKU == sku })
 	return lineField(max(i, 0), name)
 }
 
-// Check returns a fault that names the field, or nil.
+// Check returns a fault that names the invalid field, or nil.
 func (r *Request) Check() error {
 	if err := CheckKey(r.Key); err != nil {
 		return err
@@ -117,14 +126,14 @@ func (r *Request) Check() error {
 			return fault.Bad(lineField(i, "sku_id"), "is required")
 		}
 		if l.Units < 1 || l.Units > UnitsMax {
-			return fault.Bad(lineField(i, "units"), "must be 1 to %d, not %d", UnitsMax, l.Units)
+			return fault.Bad(lineField(i, "quantity"), "must be 1 to %d, not %d", UnitsMax, l.Units)
 		}
 	}
 	return nil
 }
 
-// CheckKey checks an idempotency key: 1 to KeyMax bytes of visible ASCII, so that every engine and proxy compares it by
-// the same bytes. It returns fault.MissingKey or fault.BadRequest.
+// CheckKey checks an idempotency key: 1 to KeyMax bytes of visible ASCII, which every engine and proxy compares byte by
+// byte. It returns fault.MissingKey or fault.BadRequest.
 func CheckKey(key string) error {
 	if key == "" {
 		return fault.New(fault.MissingKey, "Send an Idempotency-Key header, such as a UUID, and the same one when you repeat the request.").In("Idempotency-Key")
@@ -139,8 +148,8 @@ func lineField(i int, name string) string {
 	return "lines[" + strconv.Itoa(i) + "]." + name
 }
 
-// merge returns the lines sorted by SKU with each SKU once, so that two lines of one SKU are checked against the stock
-// together. The caller's slice is not changed.
+// merge returns the lines sorted by SKU, one for each SKU, so that two lines of one SKU are checked against stock
+// together. It does not change the caller's slice.
 func merge(lines []inventory.Line) []inventory.Line {
 	if len(lines) < 2 {
 		return lines
@@ -158,7 +167,7 @@ func merge(lines []inventory.Line) []inventory.Line {
 	return out
 }
 
-// bodyDigest tells one request from another under the same key: the sale and the merged lines.
+// bodyDigest hashes the sale and the merged lines. It distinguishes two requests that use the same key.
 func bodyDigest(sale id.Sale, lines []inventory.Line) inventory.Digest {
 	b := make([]byte, 0, 128)
 	b = binary.BigEndian.AppendUint64(b, uint64(sale))

@@ -7,34 +7,34 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// The orders of one commit are announced in one row of the outbox. Its payload is a byte that tells it from JSON, and for
-// each order its id and fingerprint, big-endian, 8 bytes each.
+// One outbox row announces all orders of a commit. Its payload starts with a byte that cannot start JSON. Each order
+// follows with its id and its fingerprint, 8 bytes each, big-endian.
 const (
 	placedBatch      = 0x01
 	placedEntryBytes = 16
 )
 
-// PlacedEntry is an order in the payload of a row that announces several.
+// PlacedEntry is one order in the payload of a batch row.
 type PlacedEntry struct {
 	Order       id.Order
 	Fingerprint uint64
 }
 
-// NewPlacedBatch returns an empty payload with room for n orders.
+// NewPlacedBatch returns an empty payload with capacity for n orders.
 func NewPlacedBatch(n int) []byte {
 	return append(make([]byte, 0, 1+n*placedEntryBytes), placedBatch)
 }
 
-// AppendPlaced appends an order to a payload that NewPlacedBatch began.
+// AppendPlaced appends an order to a payload made by NewPlacedBatch.
 func AppendPlaced(b []byte, o id.Order, fingerprint uint64) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(o))
 	return binary.BigEndian.AppendUint64(b, fingerprint)
 }
 
-// IsPlacedBatch reports whether a payload of order.placed.v1 announces the orders of a commit, rather than telling one.
+// IsPlacedBatch reports whether a payload of order.placed.v1 announces a batch, not a single order.
 func IsPlacedBatch(payload []byte) bool { return len(payload) > 0 && payload[0] == placedBatch }
 
-// ReadPlacedBatch reads the orders of such a payload, in their order.
+// ReadPlacedBatch returns the orders of a batch payload, in its order.
 func ReadPlacedBatch(payload []byte) ([]PlacedEntry, error) {
 	if !IsPlacedBatch(payload) || (len(payload)-1)%placedEntryBytes != 0 {
 		return nil, fmt.Errorf("%d bytes are no list of orders", len(payload))
@@ -46,9 +46,9 @@ func ReadPlacedBatch(payload []byte) ([]PlacedEntry, error) {
 	return all, nil
 }
 
-// Fingerprint hashes the facts of the order's creation and its key, which never change: the audit tells by it that an order
-// is the one that was announced. It shows an accident, and keeps nobody out who may write. What it is of a given order must
-// never change.
+// Fingerprint hashes the facts of the order's creation and its key, none of which ever changes. The audit compares it
+// with the announced one to detect accidental changes; it is no protection against an attacker who can write. Its value
+// for a given order must never change.
 func (o *Order) Fingerprint(key string) uint64 {
 	var h digest
 	h.number(int64(o.ID))
@@ -69,11 +69,11 @@ func (o *Order) Fingerprint(key string) uint64 {
 	return uint64(h)
 }
 
-// digest is a hash in the making: 8 bytes at a time, because it is made for every order.
+// digest is a running hash. It takes 8 bytes at a time for speed, because every order is hashed.
 type digest uint64
 
 func (h *digest) number(n int64) {
-	x := (uint64(*h) ^ uint64(n)) * 0x9e3779b97f4a7c15 // odd, so that no two numbers become one
+	x := (uint64(*h) ^ uint64(n)) * 0x9e3779b97f4a7c15 // an odd factor maps no two numbers to one
 	*h = digest(x ^ x>>32)
 }
 

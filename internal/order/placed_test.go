@@ -58,7 +58,7 @@ func TestFingerprint(t *testing.T) {
 		"sale":     func(o *order.Order) { o.Sale++ },
 		"customer": func(o *order.Order) { o.Customer++ },
 		"sku":      func(o *order.Order) { o.Lines[0].SKU++ },
-		"units":    func(o *order.Order) { o.Lines[0].Units++ },
+		"quantity": func(o *order.Order) { o.Lines[0].Units++ },
 		"price":    func(o *order.Order) { o.Lines[1].UnitPrice++ },
 		"lines":    func(o *order.Order) { o.Lines = o.Lines[:1] },
 		"sum":      func(o *order.Order) { o.Units++ },

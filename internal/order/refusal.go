@@ -7,24 +7,28 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// Refusal is the row of a queued order that could not be had when its turn came. It binds no key.
+// Refusal is the stored rejection of a queued order. Its idempotency key stays free.
 type Refusal struct {
 	Order    id.Order
 	Sale     id.Sale
 	Customer id.Customer
-	Code     fault.Code // why
-	SKU      id.SKU     // of SoldOut
-	Instead  id.Order   // of KeyReused: the order that its key has, where that is of the same content
+	Code     fault.Code // the reason
+	SKU      id.SKU     // for SoldOut and NotInSale
+	Instead  id.Order   // for KeyReused: the order of the key, if its content is the same
 	At       time.Time
 }
 
-// Reason returns the refusal as a shopper who had waited for it would have been told.
+// Reason returns the refusal as the error of a direct order.
 func (r *Refusal) Reason() *fault.Error {
 	switch r.Code {
 	case fault.SoldOut:
 		return soldOut(r.SKU)
+	case fault.NotInSale:
+		return notSold(r.SKU)
 	case fault.LimitReached:
 		return limitReached()
+	case fault.TooManyUnpaid:
+		return fault.New(fault.TooManyUnpaid, "When it was the order's turn you held as much from general stock unpaid as one customer may; pay or cancel an order first, and then order again.")
 	case fault.KeyReused:
 		return keyReused()
 	case fault.SaleEnded:
@@ -34,13 +38,13 @@ func (r *Refusal) Reason() *fault.Error {
 	case fault.SaleLocked:
 		return fault.New(fault.SaleLocked, "The sale's terms changed before it was the order's turn; order again at what they are now.")
 	case fault.OrderClosed:
-		return fault.New(fault.OrderClosed, "The order never reached the queue, so it was not made; order again.")
+		return fault.New(fault.OrderClosed, "The order was not made; order again.")
 	}
 	return fault.New(r.Code, "The order could not be made when it was its turn; order again.")
 }
 
-// RefusalOf returns what is written of a queued draft whose outcome is final and is no order. It reports false where the
-// outcome decides nothing: the draft was accepted, or its sale closed or changed, which its terms have to be asked about.
+// RefusalOf returns the refusal to store for a queued draft. It returns false if the outcome is not a final refusal:
+// the draft was accepted, or its sale closed or changed and its terms must be checked first.
 func RefusalOf(d *Draft, out Outcome, at time.Time) (Refusal, bool) {
 	r := Refusal{Order: d.Order.ID, Sale: d.Order.Sale, Customer: d.Order.Customer, At: at}
 	switch {
@@ -50,14 +54,20 @@ func RefusalOf(d *Draft, out Outcome, at time.Time) (Refusal, bool) {
 		r.Code = d.Refusal
 	case out.Result == SoldOut:
 		r.Code, r.SKU = fault.SoldOut, out.SKU
+	case out.Result == NotSold:
+		r.Code, r.SKU = fault.NotInSale, out.SKU
 	case out.Result == LimitReached:
 		r.Code = fault.LimitReached
-	case out.Result == OtherBody:
+	case out.Result == TooManyUnpaid:
+		r.Code = fault.TooManyUnpaid
+	case out.Result == KeyReused:
 		r.Code = fault.KeyReused
 	case out.Result == Replayed:
 		r.Code, r.Instead = fault.KeyReused, out.Existing.ID
 	case out.Result == Collision:
 		r.Code = fault.Conflict
+	case out.Result == Fenced:
+		r.Code = fault.OrderClosed
 	default:
 		return Refusal{}, false
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/inventory"
@@ -12,6 +13,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/money"
+	"github.com/tidegate/tidegate/internal/sale"
 )
 
 // Service places and reads orders. Safe for concurrent use.
@@ -22,44 +24,56 @@ type Service struct {
 	sales  Sales
 	prices Prices
 	signer Signer
+	probes ProbeLimiter
 	clock  clock.Clock
 	mint   *id.Mint
-	config Config
-	// reserving is read-held from a reservation until its answer: see WhileQuiet.
+	config Limits
+	// Requests hold a read lock on reserving from their reservation to their answer: see WithPlacementPaused.
 	reserving *sync.RWMutex
-	bounds    *bounds
-	doubted   chan struct{} // a place for each refusal in doubt that is looked into
+	deadlines *sharedDeadlines
+	refusals  *refusalWriter
+	fence     atomic.Int64 // number of the newest refusal of a key that this process knows
 }
 
-// doubtedMax is how many refusals in doubt are looked into at once: a crowd at a sale that is sold out leaves the database's
-// readers to those who end the doubt.
-const doubtedMax = 8
-
-// doubtedWait is how long a refusal in doubt waits for its place: thousands have had theirs by then, where the database answers.
-const doubtedWait = time.Second
-
-// Parts is what a Service is made of.
+// Parts holds the dependencies of a Service.
 type Parts struct {
 	Store  Store
 	Gate   inventory.Gate
 	Intake Intake
 	Sales  Sales
 	Prices Prices
-	Signer Signer // of tickets; nil where no intake queues
+	Signer Signer // signs tickets
+	// Probes limits a customer's orders of several units in a sale that hides its exact stock; nil: no limit.
+	Probes ProbeLimiter
 	Clock  clock.Clock
 	Mint   *id.Mint
 	Config Config
 }
 
-// NewService returns a service over its parts.
+// NewService returns a Service with these dependencies.
 func NewService(p Parts) *Service {
-	return &Service{p.Store, p.Gate, p.Intake, p.Sales, p.Prices, p.Signer, p.Clock, p.Mint, p.Config, new(sync.RWMutex), new(bounds), make(chan struct{}, doubtedMax)}
+	s := &Service{
+		store: p.Store, gate: p.Gate, intake: p.Intake, sales: p.Sales, prices: p.Prices, signer: p.Signer, probes: p.Probes, clock: p.Clock,
+		mint: p.Mint, reserving: new(sync.RWMutex), deadlines: new(sharedDeadlines),
+	}
+	s.config.Set(p.Config)
+	s.refusals = &refusalWriter{store: p.Store, saw: s.saw}
+	return s
 }
 
-// WhileQuiet runs fn while no order is between its reservation and its answer, and none can begin; it returns what fn
-// returns. It runs nothing and returns false where one is. Orders whose shoppers no longer wait are for fn to rule out: they are
-// the intake's alone.
-func (s *Service) WhileQuiet(fn func() bool) bool {
+// SetLimits has orders from now on go by the live settings of c: see Limits.
+func (s *Service) SetLimits(c Config) { s.config.Set(c) }
+
+// Limits returns what orders go by at the moment.
+func (s *Service) Limits() Config { return *s.config.Now() }
+
+// PaymentWindow is how long an order is held unpaid where its sale says nothing of it.
+func (s *Service) PaymentWindow() time.Duration { return s.config.Now().PaymentWindow }
+
+// WithPlacementPaused runs fn while no order is between its reservation and its answer, and new ones wait. It returns
+// fn's result. If such an order exists, it returns false and does not run fn. fn must check the intake itself for
+// drafts whose shoppers no longer wait.
+func (s *Service) WithPlacementPaused(fn func() bool) bool {
 	if !s.reserving.TryLock() {
 		return false
 	}
@@ -67,27 +81,27 @@ func (s *Service) WhileQuiet(fn func() bool) bool {
 	return fn()
 }
 
-// Placed is the answer to a request: an order, whether its key had made it before, or only its id and status where the
-// outcome is not known yet, and then, where it is queued, the ticket to follow it by.
+// Placed is the answer to an order request: an order, new or replayed. While the outcome is unknown it holds only an
+// id, a status and a ticket to poll with.
 type Placed struct {
 	Order     Order
 	Replayed  bool
-	Undecided bool // queued, or not known: Order.Status says which
+	Undecided bool // queued or unknown: Order.Status says which
 	Ticket    string
 }
 
-// attemptsMax bounds how often one request is priced anew because its sale's terms changed under it, or its id collided.
-// Before it is priced anew it waits, each time longer, until the book has heard of the change: the database says it first.
+// attemptsMax bounds how often one request is priced again because its sale's terms changed or its id collided. Before
+// each retry it pauses, longer each time, until the cache of sales has seen the change: the database sees it first.
 const (
 	attemptsMax  = 4
 	repricePause = 5 * time.Millisecond
 )
 
-// Place takes a request the way of an order: price, reserve, commit, answer. It returns when the order is on disk.
+// Place prices, reserves and commits an order, and returns when the order is on disk.
 //
-// Faults: MissingKey, BadRequest, Invalid, NotFound, NotInSale, SaleNotOpen, SaleEnded, SalePaused, SoldOut, LimitReached,
-// KeyReused, Overloaded, StoreUnavailable, StoreFull. A refusal binds no key. Where the outcome is not known in time the
-// answer is Undecided and no error.
+// Faults: MissingKey, BadRequest, Invalid, NotFound, NotInSale, SaleNotOpen, SaleEnded, SalePaused, SoldOut,
+// LimitReached, TooManyOrders, TooManyUnpaid, KeyReused, Overloaded, StoreUnavailable, StoreFull. A refusal leaves the
+// idempotency key free. If the outcome is not known in time, the answer is Undecided without an error.
 func (s *Service) Place(ctx context.Context, r Request) (Placed, error) {
 	if err := r.Check(); err != nil {
 		return Placed{}, err
@@ -101,20 +115,27 @@ func (s *Service) Place(ctx context.Context, r Request) (Placed, error) {
 	if r.Asked.IsZero() {
 		r.Asked = time.Now()
 	}
-	until := r.Asked.Add(s.config.AnswerWithin)
+	until := r.Asked.Add(s.config.Now().AnswerWithin)
+	r.fence = s.fence.Load() // read once: pricing again does not make the request newer
 	body := bodyDigest(r.Sale, r.Lines)
+	if r.Refusal != nil {
+		return s.replayOnly(ctx, until, &r, body)
+	}
 	for attempt := range attemptsMax {
 		if attempt > 0 {
-			rest(ctx, repricePause<<(2*attempt-2))
+			sleep(ctx, repricePause<<(2*attempt-2))
 		}
 		d, refusal := s.price(ctx, &r, body)
 		var placed Placed
 		var again bool
 		var err error
-		if refusal != nil {
-			placed, again, err = s.unlessKnown(ctx, until, &d.Claim, refusal)
-		} else {
-			placed, again, err = s.try(ctx, until, d)
+		switch {
+		case refusal != nil:
+			placed, again, err = s.replayOrRefuse(ctx, until, &d.Claim, refusal)
+		case r.probes && s.probes != nil:
+			placed, again, err = s.reserveProbe(ctx, until, d)
+		default:
+			placed, again, err = s.reserveAndCommit(ctx, until, d)
 		}
 		if !again {
 			return placed, err
@@ -123,8 +144,19 @@ func (s *Service) Place(ctx context.Context, r Request) (Placed, error) {
 	return Placed{}, fault.New(fault.Overloaded, "The sale's terms keep changing; try again.").After(time.Second)
 }
 
-// rest waits, and no longer than ctx.
-func rest(ctx context.Context, pause time.Duration) {
+// replayOnly handles a request that admission has rejected: it answers with the order of the key, otherwise with the
+// rejection.
+func (s *Service) replayOnly(ctx context.Context, until time.Time, r *Request, body inventory.Digest) (Placed, error) {
+	c := inventory.Claim{Sale: r.Sale, Customer: r.Customer, Key: r.Key, Body: body, Lines: r.Lines, Fence: r.fence}
+	placed, again, err := s.replayOrRefuse(ctx, until, &c, r.Refusal)
+	if again {
+		err = r.Refusal
+	}
+	return placed, err
+}
+
+// sleep waits for pause or until ctx ends.
+func sleep(ctx context.Context, pause time.Duration) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
@@ -133,9 +165,9 @@ func rest(ctx context.Context, pause time.Duration) {
 	}
 }
 
-// price makes the draft of a request by the shop's own prices and the clock.
+// price makes a draft with the shop's current prices.
 func (s *Service) price(ctx context.Context, r *Request, body inventory.Digest) (*Draft, error) {
-	d := &Draft{Claim: inventory.Claim{Sale: r.Sale, Customer: r.Customer, Key: r.Key, Body: body, Lines: r.Lines}}
+	d := &Draft{Claim: inventory.Claim{Sale: r.Sale, Customer: r.Customer, Key: r.Key, Body: body, Lines: r.Lines, Fence: r.fence}}
 	now := s.clock.Now().Truncate(time.Millisecond)
 	o := &d.Order
 	*o = Order{Sale: r.Sale, Customer: r.Customer, Status: Pending, CreatedAt: now}
@@ -144,6 +176,7 @@ func (s *Service) price(ctx context.Context, r *Request, body inventory.Digest) 
 	}
 	var err error
 	if r.Sale == 0 {
+		d.UnpaidMax = s.config.Now().UnpaidMax()
 		err = s.priceList(ctx, r, o)
 	} else {
 		d.SaleVersion, err = s.priceSale(ctx, r, o)
@@ -164,25 +197,45 @@ func (s *Service) priceSale(ctx context.Context, r *Request, o *Order) (version 
 	if err != nil {
 		return 0, err
 	}
+	if err := checkRehearsal(r, sl.Rehearsal); err != nil {
+		return 0, err
+	}
 	if refusal := sl.Refusal(o.CreatedAt); refusal != nil {
 		return 0, refusal
 	}
 	for i, l := range r.Lines {
 		item := sl.Item(l.SKU)
 		if item == nil {
-			e := fault.New(fault.NotInSale, "SKU %s is not in this sale.", l.SKU)
-			e.Field = r.field(l.SKU, "sku_id")
-			return 0, e
+			return 0, fault.New(fault.NotInSale, "SKU %s is not in this sale.", l.SKU).In(r.field(l.SKU, "sku_id"))
+		}
+		if item.Stopped {
+			return 0, fault.New(fault.NotInSale, "SKU %s is not sold in this sale any more.", l.SKU).In(r.field(l.SKU, "sku_id"))
 		}
 		if err := o.add(i, l, item.Price, r); err != nil {
 			return 0, err
 		}
 	}
+	r.probes = sl.ShowsLeft == sale.Coarse && o.Units > 1
 	o.ExpiresAt = o.CreatedAt.Add(sl.PaymentWindow)
 	return sl.Version, nil
 }
 
+// checkRehearsal returns fault.NotInSale if a rehearsal's customer orders outside rehearsals, or another customer in
+// one.
+func checkRehearsal(r *Request, rehearsal bool) error {
+	switch {
+	case id.OfRehearsal(r.Customer) == rehearsal:
+		return nil
+	case rehearsal:
+		return fault.New(fault.NotInSale, "This sale is a rehearsal: only the shoppers that were made for it can order in it.")
+	}
+	return fault.New(fault.NotInSale, "A rehearsal's shopper can order in the sales of rehearsals only.")
+}
+
 func (s *Service) priceList(ctx context.Context, r *Request, o *Order) error {
+	if err := checkRehearsal(r, false); err != nil {
+		return err
+	}
 	for i, l := range r.Lines {
 		price, err := s.prices.Price(ctx, l.SKU)
 		if f, ok := errors.AsType[*fault.Error](err); ok && f.Code == fault.NotInSale {
@@ -197,11 +250,11 @@ func (s *Service) priceList(ctx context.Context, r *Request, o *Order) error {
 			return err
 		}
 	}
-	o.ExpiresAt = o.CreatedAt.Add(s.config.PaymentWindow)
+	o.ExpiresAt = o.CreatedAt.Add(s.config.Now().PaymentWindow)
 	return nil
 }
 
-// add sets line i of the request and adds it to the totals.
+// add sets line i of the order and adds it to the totals.
 func (o *Order) add(i int, l inventory.Line, price money.Amount, r *Request) error {
 	if o.Total.Currency == "" {
 		o.Total.Currency = price.Currency
@@ -212,7 +265,7 @@ func (o *Order) add(i int, l inventory.Line, price money.Amount, r *Request) err
 	}
 	if err != nil {
 		e := fault.Wrap(fault.Invalid, err, "The total is too large: at most %d minor units.", int64(money.MinorMax))
-		e.Field = r.field(l.SKU, "units")
+		e.Field = r.field(l.SKU, "quantity")
 		return e
 	}
 	o.Lines[i] = Line{SKU: l.SKU, Units: l.Units, UnitPrice: price.Minor}
@@ -220,9 +273,9 @@ func (o *Order) add(i int, l inventory.Line, price money.Amount, r *Request) err
 	return nil
 }
 
-// try reserves and commits one draft. again asks for another draft. What waits, waits until then; a plain refusal, of which
-// a sold-out sale answers tens of thousands a second, is spared the timer.
-func (s *Service) try(ctx context.Context, until time.Time, d *Draft) (placed Placed, again bool, err error) {
+// reserveAndCommit reserves and commits one draft. again asks the caller for another draft. It sets a timer only when
+// it has to wait: a sold-out sale refuses tens of thousands of requests a second without one.
+func (s *Service) reserveAndCommit(ctx context.Context, until time.Time, d *Draft) (placed Placed, again bool, err error) {
 	s.reserving.RLock()
 	defer s.reserving.RUnlock()
 	d.Claim.Queued = s.intake.Queues()
@@ -232,55 +285,79 @@ func (s *Service) try(ctx context.Context, until time.Time, d *Draft) (placed Pl
 		return Placed{}, false, err
 	}
 	switch a.Verdict {
-	case inventory.Reserved, inventory.Unguarded:
+	case inventory.Reserved, inventory.GateBypassed:
 		if a.Verdict == inventory.Reserved {
 			crashpoint.Pass(crashpoint.ReserveAfter)
 		}
 		if d.Claim.Queued && d.Claim.Sale == 0 {
-			if placed, known, err := s.ordered(ctx, d); known {
+			if placed, known, err := s.replayCommitted(ctx, d); known {
 				return placed, false, err
 			}
 		}
+		d.uncertain = a.Uncertain
 		return s.commit(ctx, until, d)
-	case inventory.Same:
-		return s.replay(ctx, until, &d.Claim, a.Order)
-	case inventory.OtherBody:
+	case inventory.Replay:
+		return s.replay(ctx, until, &d.Claim, a)
+	case inventory.KeyReused:
 		return Placed{}, false, keyReused()
 	}
-	return s.refused(ctx, until, d, a)
+	return s.answerRefusal(ctx, until, d, a)
 }
 
-// commit encodes what the writer will insert, here in the shopper's own goroutine, and waits for the batch.
+// reserveProbe reserves an order of several units in a sale that hides its exact stock. A refusal reveals that fewer
+// units are left, so refusals are counted, and after a few the gate is not asked.
+func (s *Service) reserveProbe(ctx context.Context, until time.Time, d *Draft) (placed Placed, again bool, err error) {
+	giveBack, err := s.probes.Take(ctx, d.Claim.Customer, d.Claim.Sale)
+	if err != nil {
+		return s.replayOrRefuse(ctx, until, &d.Claim, err)
+	}
+	placed, again, err = s.reserveAndCommit(ctx, until, d)
+	if fault.CodeOf(err) != fault.SoldOut {
+		giveBack()
+	}
+	return placed, again, err
+}
+
+// commit encodes the draft in the request's goroutine and waits for the batch.
 func (s *Service) commit(ctx context.Context, until time.Time, d *Draft) (placed Placed, again bool, err error) {
 	if !d.Claim.Queued {
-		d.Encode() // a queued one is encoded by whoever settles it
+		d.Encode() // the worker encodes a queued draft
 	}
-	ctx, release := s.bounds.before(ctx, until)
+	ctx, release := s.deadlines.with(ctx, until)
 	defer release()
 	out, err := s.intake.Submit(ctx, d)
 	if errors.Is(err, ErrUndecided) {
-		return s.undecided(&d.Claim, d.Order.ID), false, nil
+		return s.answerLate(ctx, &d.Claim, d.Order.ID)
 	}
 	if err != nil {
 		return Placed{}, false, err
 	}
-	return s.decided(&d.Claim, d, out)
+	if d.uncertain && out.Result.insufficient() {
+		_, _, refusal := s.answer(&d.Claim, d, out)
+		return s.recordRefusal(ctx, until, &d.Claim, refusal)
+	}
+	return s.answer(&d.Claim, d, out)
 }
 
-// undecided answers with an order's id alone, and a ticket where it went through the queue.
+// undecided answers with an order's id, status and ticket.
 func (s *Service) undecided(c *inventory.Claim, o id.Order) Placed {
-	p := Placed{Order: Order{ID: o, Status: Undecided}, Undecided: true}
-	if s.intake.Queued(o, c.Customer) {
-		p.Order.Status = Queued
+	t := Ticket{
+		Order: o, Customer: c.Customer, Sale: c.Sale, Key: c.Key, Through: c.Queued, Queued: s.intake.Queued(o, c.Customer),
+		Deadline: c.Deadline, Expires: s.clock.Now().Add(ticketLifetime),
 	}
-	if c.Queued {
-		p.Ticket = s.sign(Ticket{Order: o, Customer: c.Customer, Queued: p.Order.Status == Queued, Expires: s.clock.Now().Add(ticketLifetime)})
+	return s.undecidedTicket(t)
+}
+
+func (s *Service) undecidedTicket(t Ticket) Placed {
+	p := Placed{Order: Order{ID: t.Order, Status: Undecided}, Undecided: true, Ticket: s.sign(t)}
+	if t.Queued {
+		p.Order.Status = Queued
 	}
 	return p
 }
 
-// decided turns a batch's outcome into an answer.
-func (s *Service) decided(c *inventory.Claim, d *Draft, out Outcome) (placed Placed, again bool, err error) {
+// answer converts a batch's outcome into an answer.
+func (s *Service) answer(c *inventory.Claim, d *Draft, out Outcome) (placed Placed, again bool, err error) {
 	switch out.Result {
 	case Enqueued:
 		return s.undecided(c, d.Order.ID), false, nil
@@ -288,165 +365,74 @@ func (s *Service) decided(c *inventory.Claim, d *Draft, out Outcome) (placed Pla
 		return Placed{Order: d.Order}, false, nil
 	case Replayed:
 		return Placed{Order: out.Existing.AsCreated(), Replayed: true}, false, nil
-	case OtherBody:
+	case KeyReused:
 		return Placed{}, false, keyReused()
 	case SoldOut:
 		return Placed{}, false, soldOut(out.SKU)
+	case NotSold:
+		return Placed{}, false, notSold(out.SKU)
 	case LimitReached:
 		return Placed{}, false, limitReached()
+	case TooManyUnpaid:
+		return Placed{}, false, tooManyUnpaid(s.config.Now().UnpaidMax(), out.Unpaid)
+	case Fenced:
+		s.saw(out.Fence)
+		return Placed{}, false, fault.New(fault.Overloaded, "The order was overtaken by what another process did meanwhile; try again with the same key.").After(time.Second)
 	}
-	// The sale closed or changed, the id collided, or the reservation lapsed: price it anew, which says why.
+	// The sale closed or changed, the id collided, or the reservation expired. Price again: that returns the reason.
 	return Placed{}, true, nil
 }
 
-// pollMin and pollMax are the waits between questions after an order that another request, or another process, has under way.
-const (
-	pollMin = time.Millisecond
-	pollMax = 50 * time.Millisecond
-)
-
-// replay answers with the order that the key has: it waits while that is under way. again says that the order was refused
-// after all, so that the key is free.
-func (s *Service) replay(ctx context.Context, until time.Time, c *inventory.Claim, o id.Order) (placed Placed, again bool, err error) {
-	ctx, cancel := context.WithDeadline(ctx, until)
-	defer cancel()
-	for pause := pollMin; ; pause = min(2*pause, pollMax) {
-		if s.intake.Queued(o, c.Customer) {
-			placed := s.undecided(c, o) // it is kept: there is nothing to wait for here
-			placed.Replayed = true
-			return placed, false, nil
-		}
-		out, here, err := s.intake.Wait(ctx, o, c.Customer)
-		switch {
-		case errors.Is(err, ErrUndecided):
-			return s.undecided(c, o), false, nil
-		case err != nil:
-			return Placed{}, false, err
-		case here && out.Result == Declined:
-			return Placed{}, true, nil // its key is free
-		case here && out.Result != Accepted && out.Result != Enqueued:
-			placed, again, err = s.decided(c, nil, out)
-			return placed, again, err
-		}
-		found, err := s.store.Order(ctx, o)
-		if err == nil {
-			return Placed{Order: found.AsCreated(), Replayed: true}, false, nil
-		}
-		if ctx.Err() != nil {
-			return s.undecided(c, o), false, nil // the time was over while the database was asked
-		}
-		if !errors.Is(err, fault.NotFound) {
-			return Placed{}, false, err
-		}
-		// Reserved, and not yet submitted or committed: the first request is between two lines.
-		a, err := s.gate.Find(ctx, c)
-		if err != nil || a.Verdict != inventory.Same {
-			return Placed{}, true, err
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return s.undecided(c, o), false, nil
-		}
-	}
-}
-
-// refused answers a gate's refusal. Of the general pools the gate forgets the keys of committed orders, and what is not
-// loaded it cannot refuse: there, and where it doubts, the database says whether the key has an order.
-func (s *Service) refused(ctx context.Context, until time.Time, d *Draft, a inventory.Answer) (placed Placed, again bool, err error) {
+// answerRefusal answers a refusal by the gate. In three cases the database is first asked whether the key has an order:
+// the gate is uncertain, the order is from general stock (the gate forgets those keys after their commit), or the pool
+// is not loaded.
+func (s *Service) answerRefusal(ctx context.Context, until time.Time, d *Draft, a inventory.Answer) (placed Placed, again bool, err error) {
 	var refusal *fault.Error
 	switch a.Verdict {
 	case inventory.SoldOut:
 		refusal = soldOut(a.SKU)
 	case inventory.LimitReached:
 		refusal = limitReached()
+	case inventory.TooManyOrders:
+		refusal = tooManyOrders()
 	case inventory.Closed:
 		refusal = fault.New(fault.SalePaused, "The sale takes no orders at the moment; try again soon.").After(time.Second)
 	}
 	switch {
-	case refusal != nil && d.Claim.Sale != 0 && !a.Doubted:
+	case refusal != nil && d.Claim.Sale != 0 && !a.Uncertain:
 		return Placed{}, false, refusal
-	case refusal != nil && d.Claim.Sale != 0:
-		patience := time.NewTimer(doubtedWait)
-		defer patience.Stop()
-		select {
-		case s.doubted <- struct{}{}:
-			defer func() { <-s.doubted }()
-		case <-patience.C:
-			return Placed{}, false, fault.New(fault.Overloaded, "Too many orders are under way; try again.").After(time.Second)
-		}
-		return s.unlessKnown(ctx, until, &d.Claim, refusal)
+	case refusal != nil && a.Uncertain:
+		return s.recordRefusal(ctx, until, &d.Claim, refusal)
 	case refusal != nil:
-		return s.unlessKnown(ctx, until, &d.Claim, refusal)
+		return s.replayOrRefuse(ctx, until, &d.Claim, refusal)
 	}
 	if d.Claim.Sale == 0 {
-		return s.unlessKnown(ctx, until, &d.Claim, soldOut(a.SKU)) // a SKU that never had stock has no pool
+		return s.replayOrRefuse(ctx, until, &d.Claim, soldOut(a.SKU)) // a SKU that was never stocked has no pool
 	}
-	return s.unlessKnown(ctx, until, &d.Claim, fault.New(fault.Overloaded, "The sale is being loaded; try again.").After(time.Second))
-}
-
-// unlessKnown answers with the refusal, unless the key has an order: the key comes before every refusal.
-func (s *Service) unlessKnown(ctx context.Context, until time.Time, c *inventory.Claim, refusal error) (placed Placed, again bool, err error) {
-	a, err := s.gate.Find(ctx, c)
-	if err != nil {
-		return Placed{}, false, err
-	}
-	switch a.Verdict {
-	case inventory.Same:
-		return s.replay(ctx, until, c, a.Order)
-	case inventory.OtherBody:
-		return Placed{}, false, keyReused()
-	case inventory.Free:
-		return Placed{}, false, refusal
-	}
-	ctx, cancel := context.WithDeadline(ctx, until)
-	defer cancel()
-	placed, known, err := s.known(ctx, c)
-	if err == nil && !known {
-		err = refusal
-	}
-	return placed, false, err
-}
-
-// known answers with the order that the database has for a key. known is false where there is none, and where err is the
-// database's.
-func (s *Service) known(ctx context.Context, c *inventory.Claim) (placed Placed, known bool, err error) {
-	found, digest, err := s.store.OrderByKey(ctx, c.Sale, c.Customer, c.Key)
-	switch {
-	case errors.Is(err, fault.NotFound):
-		return Placed{}, false, nil
-	case err != nil:
-		return Placed{}, false, err
-	case digest != c.Body:
-		return Placed{}, true, keyReused()
-	}
-	return Placed{Order: found.AsCreated(), Replayed: true}, true, nil
-}
-
-// orderedMax bounds the question whether a key of general stock has an order: a database that stands still holds no shopper
-// up who is to be queued.
-const orderedMax = 500 * time.Millisecond
-
-// ordered answers with the order that the key of a reserved draft has, before it is queued once more, and gives the
-// reservation back. The gate forgets the keys of general stock with their commit, and a queue would take the same key for ever:
-// each time another ticket for the one order. Where the database does not answer, whoever settles the intent finds out.
-func (s *Service) ordered(ctx context.Context, d *Draft) (placed Placed, known bool, err error) {
-	bounded, cancel := context.WithTimeout(ctx, orderedMax)
-	defer cancel()
-	placed, known, err = s.known(bounded, &d.Claim)
-	if !known {
-		return Placed{}, false, nil
-	}
-	return placed, true, errors.Join(err, s.gate.Settle(ctx, &d.Claim, false))
+	return s.replayOrRefuse(ctx, until, &d.Claim, fault.New(fault.Overloaded, "The sale is being loaded; try again.").After(time.Second))
 }
 
 func soldOut(sku id.SKU) *fault.Error {
-	// Joined by hand, and not as fault.New does it: it is what a crowd is told.
+	// The text is concatenated here, without formatting, because a sold-out sale returns it tens of thousands of times
+	// a second.
 	return fault.New(fault.SoldOut, "There is not enough left of SKU "+sku.String()+".")
 }
 
+func notSold(sku id.SKU) *fault.Error {
+	return fault.New(fault.NotInSale, "SKU %s is not sold any more.", sku)
+}
+
 func limitReached() *fault.Error {
-	return fault.New(fault.LimitReached, "You have had as many units, or placed as many orders, as this sale allows a customer.")
+	return fault.New(fault.LimitReached, "You have had as many units as this sale allows a customer.")
+}
+
+func tooManyOrders() *fault.Error {
+	return fault.New(fault.TooManyOrders, "You have placed %d orders in this sale, cancelled and expired ones included: no customer may place more.", inventory.OrdersMax)
+}
+
+func tooManyUnpaid(most Unpaid, held *Unpaid) *fault.Error {
+	return fault.New(fault.TooManyUnpaid, "One customer may hold %d orders of %d units from general stock unpaid; you hold %d of %d units. Pay or cancel one first, or order fewer units.",
+		most.Orders, most.Units, held.Orders, held.Units)
 }
 
 func keyReused() *fault.Error {

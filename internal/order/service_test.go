@@ -4,162 +4,44 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/internal/inventory"
-	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/money"
 	"github.com/tidegate/tidegate/internal/order"
 	"github.com/tidegate/tidegate/internal/sale"
-	"github.com/tidegate/tidegate/internal/store"
+	"github.com/tidegate/tidegate/internal/shoptest"
 )
 
 // shop is the order path over the real store and gate, with a clock that tests move.
 type shop struct {
+	*shoptest.Selling
 	t         testing.TB
-	clock     *clock.Manual
-	mint      *id.Mint
-	store     *store.Store
-	gate      *inventory.Memory
-	follower  *inventory.Follower
-	book      *sale.Book
-	sales     *sale.Service
-	stock     *inventory.Service
 	committer *order.Committer
 	orders    *order.Service
 }
 
-// products is a catalogue in which every SKU costs 12.50 GBP; SKU 404 does not exist.
-type products struct{}
-
-var listPrice = money.Of(1250, "GBP")
-
-func (products) KnowsSKU(_ context.Context, sku id.SKU) error {
-	if sku == 404 {
-		return fault.New(fault.NotFound, "There is no SKU 404.")
-	}
-	return nil
-}
-
-func (p products) Offer(_ context.Context, sku id.SKU) (id.Product, money.Amount, error) {
-	if sku == 404 {
-		return 0, money.Amount{}, fault.New(fault.NotInSale, "SKU 404 is not for sale.")
-	}
-	return 1, listPrice, nil
-}
-
-func (p products) Price(ctx context.Context, sku id.SKU) (money.Amount, error) {
-	_, price, err := p.Offer(ctx, sku)
-	return price, err
-}
-
 func newShop(t testing.TB) *shop {
 	t.Helper()
-	s := &shop{t: t, clock: clock.NewManual(time.Date(2026, 11, 27, 19, 0, 0, 0, time.UTC))}
-	c := store.DefaultConfig()
-	c.Path = filepath.Join(t.TempDir(), "shop.db")
-	var err error
-	if s.store, err = store.Open(t.Context(), c); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	if _, _, err := s.store.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if s.mint, err = id.NewMint(s.clock, 1); err != nil {
-		t.Fatal(err)
-	}
-	s.gate = inventory.NewMemory()
-	s.book = sale.NewBook(s.store, s.clock)
-	s.sales = sale.NewService(s.store, s.book, products{}, s.clock, s.mint, "GBP")
-	s.stock = inventory.NewService(s.store, products{}, s.clock, s.mint)
-	s.follower = inventory.NewFollower(s.store, s.gate, func(ctx context.Context, sl id.Sale) error {
-		_, err := s.book.Refresh(ctx, sl)
-		return err
-	})
-	if err := s.follower.Load(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	s.wire(s.store)
+	s := &shop{Selling: shoptest.Open(t).Sell(), t: t}
+	s.wire(s.Store)
 	return s
 }
 
 // wire makes the committer and the order service over a store, which tests may have wrapped.
 func (s *shop) wire(st order.Store) {
 	config := order.DefaultConfig()
-	s.committer = order.NewCommitter(st, s.gate, s.mint, config, func(int, time.Duration, error) {})
-	s.orders = order.NewService(order.Parts{
-		Store: st, Gate: s.gate, Intake: s.committer, Sales: s.book, Prices: products{}, Clock: s.clock, Mint: s.mint, Config: config,
-	})
+	s.committer = s.Committer(st, config)
+	s.orders = s.Orders(st, s.committer, config)
 }
 
 // drive runs the committer's loop until the test ends.
-func (s *shop) drive() {
-	committer := s.committer // a test may wire another later
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-committer.Wake():
-				_, _ = committer.Step(ctx)
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	s.t.Cleanup(func() { cancel(); <-done })
-}
-
-// sale opens a sale of units of each of the SKUs at 9.99 GBP.
-func (s *shop) sale(units, limit int64, skus ...id.SKU) id.Sale {
-	s.t.Helper()
-	terms := sale.Sale{Title: "Drop", StartsAt: s.clock.Now(), EndsAt: s.clock.Now().Add(time.Hour), Limit: limit, PaymentWindow: 10 * time.Minute}
-	for _, sku := range skus {
-		s.receive(sku, units)
-		terms.Items = append(terms.Items, sale.Item{SKU: sku, Price: money.Of(999, "GBP"), Allocation: units})
-	}
-	made, err := s.sales.Create(s.t.Context(), terms)
-	if err == nil {
-		_, err = s.sales.Move(s.t.Context(), made.ID, sale.Scheduled, "test")
-	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.follow()
-	return made.ID
-}
-
-func (s *shop) receive(sku id.SKU, units int64) {
-	s.t.Helper()
-	_, err := s.stock.Adjust(s.t.Context(), inventory.Adjustment{SKU: sku, Kind: inventory.Receive, Units: units, Reason: "delivery", Actor: "test", Key: fmt.Sprint("r", s.mint.Next())})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-func (s *shop) follow() {
-	s.t.Helper()
-	for {
-		n, err := s.follower.Step(s.t.Context())
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		if n == 0 {
-			return
-		}
-	}
-}
+func (s *shop) drive() { s.Drive(s.committer.Wake(), s.committer.Step) }
 
 func (s *shop) place(sl id.Sale, c id.Customer, key string, lines ...inventory.Line) (order.Placed, error) {
 	return s.orders.Place(s.t.Context(), order.Request{Customer: c, Sale: sl, Key: key, Lines: lines})
@@ -168,18 +50,18 @@ func (s *shop) place(sl id.Sale, c id.Customer, key string, lines ...inventory.L
 func TestPlace(t *testing.T) {
 	s := newShop(t)
 	s.drive()
-	s.receive(3, 2)
-	s.follow()
-	drop := s.sale(5, 3, 1, 2)
+	s.Receive(3, 2)
+	s.Follow()
+	drop := s.Open(5, 3, 1, 2)
 	later := func() id.Sale {
-		made, err := s.sales.Create(t.Context(), sale.Sale{Title: "Later", StartsAt: s.clock.Now().Add(time.Hour), EndsAt: s.clock.Now().Add(2 * time.Hour), PaymentWindow: time.Minute, Items: []sale.Item{{SKU: 3, Price: money.Of(1, "GBP"), Allocation: 1}}})
+		made, err := s.Sales.Create(t.Context(), sale.Sale{Title: "Later", StartsAt: s.Clock.Now().Add(time.Hour), EndsAt: s.Clock.Now().Add(2 * time.Hour), PaymentWindow: time.Minute, Items: []sale.Item{{SKU: 3, Price: money.Of(1, "GBP"), Allocation: 1}}})
 		if err == nil {
-			_, err = s.sales.Move(t.Context(), made.ID, sale.Scheduled, "test")
+			_, err = s.Sales.Move(t.Context(), made.ID, sale.Scheduled, "test")
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.follow()
+		s.Follow()
 		return made.ID
 	}()
 	line := func(sku id.SKU, units int64) inventory.Line { return inventory.Line{SKU: sku, Units: units} }
@@ -214,10 +96,10 @@ func TestPlace(t *testing.T) {
 		{name: "a SKU that is not in the sale", sale: drop, customer: 7, key: "h", lines: []inventory.Line{line(3, 1)}, code: fault.NotInSale, field: "lines[0].sku_id"},
 		{name: "a sale that does not exist", sale: 99, customer: 7, key: "h", lines: []inventory.Line{line(1, 1)}, code: fault.NotFound},
 		{name: "a sale that is not open", sale: later, customer: 7, key: "h", lines: []inventory.Line{line(3, 1)}, code: fault.SaleNotOpen},
-		{name: "no units", sale: drop, customer: 7, key: "h", lines: []inventory.Line{line(1, 0)}, code: fault.Invalid, field: "lines[0].units"},
-		{name: "negative units", sale: drop, customer: 7, key: "h", lines: []inventory.Line{line(1, -1)}, code: fault.Invalid, field: "lines[0].units"},
+		{name: "no units", sale: drop, customer: 7, key: "h", lines: []inventory.Line{line(1, 0)}, code: fault.Invalid, field: "lines[0].quantity"},
+		{name: "negative units", sale: drop, customer: 7, key: "h", lines: []inventory.Line{line(1, -1)}, code: fault.Invalid, field: "lines[0].quantity"},
 		{name: "too many units", sale: drop, customer: 7, key: "h", lines: []inventory.Line{line(1, 600), line(1, 600)}, code: fault.Invalid, field: "lines"},
-		{name: "too many units in one line", sale: drop, customer: 7, key: "h", lines: []inventory.Line{line(2, 1), line(1, 1001)}, code: fault.Invalid, field: "lines[1].units"},
+		{name: "too many units in one line", sale: drop, customer: 7, key: "h", lines: []inventory.Line{line(2, 1), line(1, 1001)}, code: fault.Invalid, field: "lines[1].quantity"},
 		{name: "no lines", sale: drop, customer: 7, key: "h", code: fault.Invalid, field: "lines"},
 		{name: "no key", sale: drop, customer: 7, lines: []inventory.Line{line(1, 1)}, code: fault.MissingKey, field: "Idempotency-Key"},
 	} {
@@ -257,7 +139,7 @@ func BenchmarkPlace(b *testing.B) {
 			for i := range list {
 				list[i] = id.SKU(i + 1000)
 			}
-			drop := s.sale(int64(b.N)+1000, 1, list...)
+			drop := s.Open(int64(b.N)+1000, 1, list...)
 			var n atomic.Int64
 			b.ReportAllocs()
 			b.SetParallelism(128)
@@ -297,50 +179,59 @@ func (b *blinking) Order(ctx context.Context, o id.Order) (order.Order, error) {
 func TestGetOfAnOrderCommittedMeanwhile(t *testing.T) {
 	s := newShop(t)
 	s.drive()
-	placed, err := s.place(s.sale(1, 0, 1), 7, "k", inventory.Line{SKU: 1, Units: 1})
+	placed, err := s.place(s.Open(1, 0, 1), 7, "k", inventory.Line{SKU: 1, Units: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, wait := range []time.Duration{0, time.Second} {
-		s.wire(&blinking{Store: s.store})
+		s.wire(&blinking{Store: s.Store})
 		if got, err := s.orders.Get(t.Context(), 7, placed.Order.ID, wait); err != nil || got.Order.ID != placed.Order.ID {
 			t.Errorf("after waiting up to %s: %+v, %v", wait, got, err)
 		}
 	}
 }
 
-// doubting is a gate that doubts its refusals, and is slow to say whether it knows a key.
+// doubting is a gate that doubts its refusals.
 type doubting struct {
 	inventory.Gate
-	asked   atomic.Int64
-	answers chan struct{}
+	asked atomic.Int64
 }
 
 func (d *doubting) Reserve(ctx context.Context, c *inventory.Claim) (inventory.Answer, error) {
 	a, err := d.Gate.Reserve(ctx, c)
-	a.Doubted = true
+	a.Uncertain = true
+	d.asked.Add(1)
 	return a, err
 }
 
-func (d *doubting) Find(ctx context.Context, c *inventory.Claim) (inventory.Answer, error) {
-	d.asked.Add(1)
-	<-d.answers
-	return d.Gate.Find(ctx, c)
+// slowRefusals is a store that takes its time to make the first refusals certain.
+type slowRefusals struct {
+	order.Store
+	first       chan struct{}
+	calls, keys atomic.Int64
 }
 
-// TestACrowdInDoubt: a few refusals in doubt are looked into at a time, and the others are told to come back.
+func (s *slowRefusals) RefuseKeys(ctx context.Context, claims []*inventory.Claim) (int64, []order.Outcome, error) {
+	s.keys.Add(int64(len(claims)))
+	if s.calls.Add(1) == 1 {
+		<-s.first
+	}
+	return s.Store.RefuseKeys(ctx, claims)
+}
+
+// TestACrowdInDoubt: refusals in doubt that come together are made certain together.
 func TestACrowdInDoubt(t *testing.T) {
 	s := newShop(t)
 	s.drive()
-	drop := s.sale(1, 0, 1)
+	drop := s.Open(1, 0, 1)
 	if _, err := s.place(drop, 1, "k", inventory.Line{SKU: 1, Units: 1}); err != nil {
 		t.Fatal(err)
 	}
-	d := &doubting{Gate: s.gate, answers: make(chan struct{})}
+	d, slow := &doubting{Gate: s.Gate}, &slowRefusals{Store: s.Store, first: make(chan struct{})}
 	s.orders = order.NewService(order.Parts{
-		Store: s.store, Gate: d, Intake: s.committer, Sales: s.book, Prices: products{}, Clock: s.clock, Mint: s.mint, Config: order.DefaultConfig(),
+		Store: slow, Gate: d, Intake: s.committer, Sales: s.Book, Prices: shoptest.Products{}, Signer: shoptest.Signer, Clock: s.Clock, Mint: s.Mint, Config: order.DefaultConfig(),
 	})
-	const crowd = 100
+	const crowd = 300
 	errs := make(chan error, crowd)
 	for c := range crowd {
 		go func() {
@@ -348,14 +239,13 @@ func TestACrowdInDoubt(t *testing.T) {
 			errs <- err
 		}()
 	}
+	await.Until(s.t, "what was asked for waits for its commit", func() bool { return d.asked.Load() == crowd })
+	close(slow.first)
 	codes := map[fault.Code]int{}
-	for n := range crowd {
-		if n == crowd-8 {
-			close(d.answers)
-		}
+	for range crowd {
 		codes[fault.CodeOf(<-errs)]++
 	}
-	if codes[fault.Overloaded] != crowd-8 || codes[fault.SoldOut] != 8 || d.asked.Load() != 8 {
-		t.Errorf("%v, and %d were looked into", codes, d.asked.Load())
+	if codes[fault.SoldOut] != crowd || slow.keys.Load() != crowd || slow.calls.Load() > crowd/10 {
+		t.Errorf("%v, of %d keys in %d calls", codes, slow.keys.Load(), slow.calls.Load())
 	}
 }

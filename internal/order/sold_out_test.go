@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/tidegate/tidegate/internal/alloctest"
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
@@ -17,7 +18,7 @@ import (
 func soldOut(t testing.TB) (ask func() error) {
 	s := newShop(t)
 	s.drive()
-	drop := s.sale(1, 0, 1)
+	drop := s.Open(1, 0, 1)
 	if _, err := s.place(drop, 1, "first", inventory.Line{SKU: 1, Units: 1}); err != nil {
 		t.Fatal(err)
 	}
@@ -59,6 +60,11 @@ func TestSoldOutKeepsNothing(t *testing.T) {
 	if grown > crowd {
 		t.Errorf("%d bytes stayed of %d refusals", grown, crowd)
 	}
+}
+
+func TestAllocationsOfARefusal(t *testing.T) {
+	ask := soldOut(t)
+	alloctest.AtMost(t, 3, func() { _ = ask() })
 }
 
 // BenchmarkSoldOut is a refusal without HTTP, to a new customer each, after so many others were refused.

@@ -9,60 +9,91 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// Ticket lets whoever holds it read the fate of one order that went through the queue, in whichever process and before it
-// has a row. It is signed and not secret to its shopper: it opens nothing else.
+// Ticket authorises its holder to read the outcome of one order, at any process and before the order has a row. It is
+// signed. It is not secret from its shopper and grants nothing else.
 type Ticket struct {
 	Order    id.Order
 	Customer id.Customer
-	Queued   bool // it was in the queue when it was signed; else nobody knew
+	Sale     id.Sale
+	Key      string     // idempotency key, which may have made another order since; empty if the process did not know it
+	Session  id.Session // session that received the ticket; the ticket ends with it; zero: none
+	Queued   bool       // the order was in the queue when this was signed; otherwise its outcome was unknown
+	Through  bool       // the order goes, or may go, through the queue: only its settlement decides it
+	// Deadline is the end of the order's reservation, as in inventory.Claim: later nothing is committed. Zero if a
+	// single process sells.
+	Deadline int64
 	Expires  time.Time
 }
 
-// ticketLifetime is how long a ticket is good: a shopper who comes back the next day still reads what became of the order.
+// ticketLifetime is the validity of a ticket. A shopper who returns the next day can still read the outcome.
 const ticketLifetime = 48 * time.Hour
 
-// A ticket is a version, the order, the customer, when it expires in Unix seconds, whether it was queued, and the
-// signature's first half, in base64url: 74 characters.
+// Issued returns when the ticket was signed, to the second.
+func (t Ticket) Issued() time.Time { return t.Expires.Add(-ticketLifetime) }
+
+// A ticket is base64url of: version, flags, order, customer, session, sale, expiry in Unix seconds, deadline in
+// milliseconds, key, and the first half of the signature. It has 88 characters plus the key's, at most TicketMax.
 const (
-	ticketVersion   = 1
-	ticketTextBytes = 1 + 8 + 8 + 8 + 1
+	ticketVersion   = 3
+	ticketHeadBytes = 2 + 6*8
 	ticketMACBytes  = 16
+
+	// TicketMax is the longest ticket, in characters.
+	TicketMax = ((ticketHeadBytes+KeyMax+ticketMACBytes)*8 + 5) / 6
+
+	flagQueued, flagThrough = 1, 2
 )
 
 func (s *Service) sign(t Ticket) string {
-	var b [ticketTextBytes + ticketMACBytes]byte
-	b[0] = ticketVersion
-	binary.BigEndian.PutUint64(b[1:], uint64(t.Order))
-	binary.BigEndian.PutUint64(b[9:], uint64(t.Customer))
-	binary.BigEndian.PutUint64(b[17:], uint64(t.Expires.Unix()))
+	b := make([]byte, 0, ticketHeadBytes+len(t.Key)+ticketMACBytes)
+	flags := byte(0)
 	if t.Queued {
-		b[25] = 1
+		flags |= flagQueued
 	}
-	mac := s.signer.Sign(b[:ticketTextBytes])
-	copy(b[ticketTextBytes:], mac[:])
-	return base64.RawURLEncoding.EncodeToString(b[:])
+	if t.Through {
+		flags |= flagThrough
+	}
+	b = append(b, ticketVersion, flags)
+	for _, n := range []int64{int64(t.Order), int64(t.Customer), int64(t.Session), int64(t.Sale), t.Expires.Unix(), t.Deadline} {
+		b = binary.BigEndian.AppendUint64(b, uint64(n))
+	}
+	b = append(b, t.Key...)
+	mac := s.signer.Sign(b)
+	return base64.RawURLEncoding.EncodeToString(append(b, mac[:ticketMACBytes]...))
 }
 
-// strictBase64 refuses trailing bits, so that a ticket has one spelling.
+// Bind returns the ticket of an answer, bound to a session. The ticket ends with the session. An empty ticket stays
+// empty.
+func (s *Service) Bind(ticket string, session id.Session) string {
+	t, err := s.Ticket(ticket)
+	if err != nil {
+		return ticket
+	}
+	t.Session = session
+	return s.sign(t)
+}
+
+// strictBase64 rejects trailing bits, so that each ticket has exactly one spelling.
 var strictBase64 = base64.RawURLEncoding.Strict()
 
-// Ticket reads a ticket. It returns fault.Invalid of the field ticket for one that is not ours or is past its time.
+// Ticket parses and verifies a ticket. It returns fault.Invalid for the field ticket if the signature is wrong or the
+// ticket has expired.
 func (s *Service) Ticket(text string) (Ticket, error) {
-	var b [ticketTextBytes + ticketMACBytes]byte
-	if strictBase64.DecodedLen(len(text)) != len(b) {
+	if len(text) > TicketMax {
 		return Ticket{}, badTicket()
 	}
-	if _, err := strictBase64.Decode(b[:], []byte(text)); err != nil || b[0] != ticketVersion || s.signer == nil {
+	b, err := strictBase64.DecodeString(text)
+	if err != nil || len(b) < ticketHeadBytes+ticketMACBytes || b[0] != ticketVersion {
 		return Ticket{}, badTicket()
 	}
-	if !s.signer.Signed(b[:ticketTextBytes], b[ticketTextBytes:]) {
+	b, mac := b[:len(b)-ticketMACBytes], b[len(b)-ticketMACBytes:]
+	if !s.signer.Signed(b, mac) {
 		return Ticket{}, badTicket()
 	}
+	number := func(n int) int64 { return int64(binary.BigEndian.Uint64(b[2+8*n:])) }
 	t := Ticket{
-		Order:    id.Order(binary.BigEndian.Uint64(b[1:])),
-		Customer: id.Customer(binary.BigEndian.Uint64(b[9:])),
-		Expires:  time.Unix(int64(binary.BigEndian.Uint64(b[17:])), 0).UTC(),
-		Queued:   b[25] == 1,
+		Order: id.Order(number(0)), Customer: id.Customer(number(1)), Session: id.Session(number(2)), Sale: id.Sale(number(3)),
+		Expires: time.Unix(number(4), 0).UTC(), Deadline: number(5), Key: string(b[ticketHeadBytes:]), Queued: b[1]&flagQueued != 0, Through: b[1]&flagThrough != 0,
 	}
 	if !s.clock.Now().Before(t.Expires) {
 		return Ticket{}, badTicket()

@@ -30,6 +30,7 @@ func FuzzTicket(f *testing.F) {
 	good := s.sign(Ticket{Order: 7, Customer: 9, Queued: true, Expires: now.Add(time.Hour)})
 	f.Add(good)
 	f.Add(s.sign(Ticket{Order: 7, Customer: 9, Expires: now.Add(-time.Hour)}))
+	f.Add(s.sign(Ticket{Order: 7, Customer: 9, Sale: 5, Key: "a key", Through: true, Deadline: 1_764_000_000_000, Expires: now.Add(time.Hour)}))
 	f.Add(good[:len(good)-1] + "=")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, text string) {

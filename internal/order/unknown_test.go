@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
@@ -49,7 +50,7 @@ func (w *wobbly) set(read error, commit func(context.Context, []*order.Draft) ([
 
 // wobble puts a wobbly store under the committer, which nobody drives.
 func (s *shop) wobble() *wobbly {
-	w := &wobbly{Store: s.store}
+	w := &wobbly{Store: s.Store}
 	s.wire(w)
 	return w
 }
@@ -62,22 +63,13 @@ func (s *shop) placing(ctx context.Context, sl id.Sale, c id.Customer, key strin
 		_, err := s.orders.Place(ctx, order.Request{Customer: c, Sale: sl, Key: key, Lines: []inventory.Line{{SKU: 1, Units: 1}}})
 		done <- err
 	}()
-	s.eventually(func() bool { return s.committer.Depth() > depth })
+	await.Until(s.t, "the order waits for its commit", func() bool { return s.committer.Depth() > depth })
 	return done
-}
-
-func (s *shop) eventually(ok func() bool) {
-	s.t.Helper()
-	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			s.t.Fatal("it did not come to pass within 5 seconds")
-		}
-	}
 }
 
 func (s *shop) level(sl id.Sale, want int64) {
 	s.t.Helper()
-	if got, _ := s.gate.Level(inventory.Pool{Sale: sl, SKU: 1}); got != want {
+	if got, _ := s.Gate.Available(inventory.Pool{Sale: sl, SKU: 1}); got != want {
 		s.t.Errorf("%d units at the gate, want %d", got, want)
 	}
 }
@@ -97,13 +89,13 @@ func TestUnknownOutcome(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newShop(t)
-			drop := s.sale(5, 1, 1)
+			drop := s.Open(5, 1, 1)
 			w := s.wobble()
 			var drafts []*order.Draft
 			w.set(errors.New("no answer either"), func(ctx context.Context, batch []*order.Draft) ([]order.Outcome, error) {
 				drafts = batch
 				if c.committed {
-					if _, err := s.store.CommitOrders(ctx, batch, s.mint); err != nil {
+					if _, err := s.Store.CommitOrders(ctx, batch, s.Mint); err != nil {
 						return nil, err
 					}
 				}
@@ -153,7 +145,7 @@ func TestUnknownOutcome(t *testing.T) {
 
 func TestAnswerUndecidedInTime(t *testing.T) {
 	s := newShop(t)
-	drop := s.sale(5, 1, 1)
+	drop := s.Open(5, 1, 1)
 	s.wobble()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
@@ -178,7 +170,7 @@ func TestAnswerUndecidedInTime(t *testing.T) {
 
 func TestFailedCommitRefusesAndLosesNothing(t *testing.T) {
 	s := newShop(t)
-	drop := s.sale(5, 1, 1)
+	drop := s.Open(5, 1, 1)
 	w := s.wobble()
 	full := fault.New(fault.StoreFull, "The disk is full.").After(time.Second)
 	w.set(nil, func(context.Context, []*order.Draft) ([]order.Outcome, error) { return nil, full })
@@ -204,14 +196,14 @@ func TestFailedCommitRefusesAndLosesNothing(t *testing.T) {
 // the key's order is the answer all the same.
 func TestUnknownOutcomeOfARepeatedKey(t *testing.T) {
 	s := newShop(t)
-	drop := s.sale(5, 2, 1)
+	drop := s.Open(5, 2, 1)
 	w := s.wobble()
 	var original id.Order
 	w.set(nil, func(ctx context.Context, batch []*order.Draft) ([]order.Outcome, error) {
 		other := *batch[0]
-		original = id.New[id.Order](s.mint)
+		original = id.New[id.Order](s.Mint)
 		other.Order.ID, other.Claim.Order = original, original
-		if out, err := s.store.CommitOrders(ctx, []*order.Draft{&other}, s.mint); err != nil || out[0].Result != order.Accepted {
+		if out, err := s.Store.CommitOrders(ctx, []*order.Draft{&other}, s.Mint); err != nil || out[0].Result != order.Accepted {
 			t.Errorf("the other process: %+v, %v", out, err)
 		}
 		return nil, fault.New(fault.OutcomeUnknown, "The commit was not answered.")
@@ -225,7 +217,7 @@ func TestUnknownOutcomeOfARepeatedKey(t *testing.T) {
 		p, err := s.orders.Place(t.Context(), order.Request{Customer: 7, Sale: drop, Key: "key", Lines: []inventory.Line{{SKU: 1, Units: 1}}})
 		answered <- answer{p, err}
 	}()
-	s.eventually(func() bool { return s.committer.Depth() > 0 })
+	await.Until(s.t, "the order waits for its commit", func() bool { return s.committer.Depth() > 0 })
 	for range 2 {
 		_, _ = s.committer.Step(t.Context()) // the commit, and then the question after it
 	}

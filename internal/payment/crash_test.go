@@ -57,9 +57,9 @@ func TestAPanicInOneCallEndsNoOther(t *testing.T) {
 		s.must(err)
 		broken.at = a.ID
 	}
-	on := s.service(s.store, broken)
-	s.clock.Advance(window)
-	if n, err := on.AskStep(s.ctx); n != 3 || err != nil {
+	on := s.service(s.Store, broken)
+	s.Clock.Advance(window)
+	if n, err := on.PollStep(s.ctx); n != 3 || err != nil {
 		t.Errorf("%d were asked after, want 3; %v", n, err)
 	}
 	for range 3 {
@@ -70,7 +70,7 @@ func TestAPanicInOneCallEndsNoOther(t *testing.T) {
 		t.Errorf("%d orders have expired, want 2", n)
 	}
 	broken.at = 0
-	s.clock.Advance(time.Minute)
+	s.Clock.Advance(time.Minute)
 	s.quiet(on)
 	s.check(true)
 }
@@ -153,12 +153,16 @@ func (s fusedStore) BeginAttempt(ctx context.Context, a payment.Attempt) (paymen
 	return out.a, out.created, err
 }
 
-func (s fusedStore) Settle(ctx context.Context, all []payment.Settlement) ([]payment.Settled, error) {
-	return through(s.f, func() ([]payment.Settled, error) { return s.Store.Settle(ctx, all) })
+func (s fusedStore) PayFree(ctx context.Context, a payment.Attempt, mint *id.Mint) (payment.Attempt, error) {
+	return through(s.f, func() (payment.Attempt, error) { return s.Store.PayFree(ctx, a, mint) })
 }
 
-func (s fusedStore) ClaimAttempts(ctx context.Context, now time.Time, n int, next func(*payment.Attempt, bool) time.Time) ([]payment.Claimed, error) {
-	return through(s.f, func() ([]payment.Claimed, error) { return s.Store.ClaimAttempts(ctx, now, n, next) })
+func (s fusedStore) RecordReports(ctx context.Context, all []payment.ReportEntry) ([]payment.RecordedReport, error) {
+	return through(s.f, func() ([]payment.RecordedReport, error) { return s.Store.RecordReports(ctx, all) })
+}
+
+func (s fusedStore) ClaimAttempts(ctx context.Context, now time.Time, n int, next func(*payment.Attempt, bool) time.Time) ([]payment.DueAttempt, error) {
+	return through(s.f, func() ([]payment.DueAttempt, error) { return s.Store.ClaimAttempts(ctx, now, n, next) })
 }
 
 func (s fusedStore) ExpireOrders(ctx context.Context, now time.Time, mint *id.Mint) (ended int, stuck []error, err error) {
@@ -178,12 +182,12 @@ func (s fusedStore) RequestRefund(ctx context.Context, r payment.RefundRequest) 
 	return through(s.f, func() (payment.Refund, error) { return s.Store.RequestRefund(ctx, r) })
 }
 
-func (s fusedStore) ClaimRefunds(ctx context.Context, now time.Time, n int, next func(*payment.Refund) time.Time) ([]payment.ClaimedRefund, error) {
-	return through(s.f, func() ([]payment.ClaimedRefund, error) { return s.Store.ClaimRefunds(ctx, now, n, next) })
+func (s fusedStore) ClaimRefunds(ctx context.Context, now time.Time, n int, next func(*payment.Refund) time.Time) ([]payment.DueRefund, error) {
+	return through(s.f, func() ([]payment.DueRefund, error) { return s.Store.ClaimRefunds(ctx, now, n, next) })
 }
 
-func (s fusedStore) SettleRefund(ctx context.Context, r id.Refund, to payment.RefundStatus, refusal string, at time.Time, mint *id.Mint) (payment.Refund, error) {
-	return through(s.f, func() (payment.Refund, error) { return s.Store.SettleRefund(ctx, r, to, refusal, at, mint) })
+func (s fusedStore) RecordRefund(ctx context.Context, r id.Refund, to payment.RefundStatus, refusal string, at time.Time, mint *id.Mint) (payment.Refund, error) {
+	return through(s.f, func() (payment.Refund, error) { return s.Store.RecordRefund(ctx, r, to, refusal, at, mint) })
 }
 
 // story is what people do to one order. What they are told is not looked at: the end is what counts.
@@ -191,6 +195,7 @@ type story struct {
 	name string
 	end  order.Status
 	acts []act
+	free bool // its total is zero
 }
 
 func start(s *shop, on *payment.Service, o id.Order)  { _, _ = on.Start(s.ctx, shopper, o, "") }
@@ -200,17 +205,17 @@ func refund(s *shop, on *payment.Service, o id.Order) {
 }
 func steps(s *shop, on *payment.Service, _ id.Order) {
 	for range 4 {
-		for _, step := range []stepFunc{on.AskStep, on.ExpireStep, on.RefundStep} {
+		for _, step := range []stepFunc{on.PollStep, on.ExpireStep, on.RefundStep} {
 			_, _ = step(s.ctx)
 		}
-		s.clock.Advance(closeEvery) // what was claimed by one who died comes due again
+		s.Clock.Advance(closeEvery) // what was claimed by one who died comes due again
 	}
 }
 func overdue(s *shop, _ *payment.Service, o id.Order) {
-	found, err := s.store.Order(s.ctx, o)
+	found, err := s.Store.Order(s.ctx, o)
 	s.must(err)
-	if s.clock.Now().Before(found.ExpiresAt) {
-		s.clock.Set(found.ExpiresAt)
+	if s.Clock.Now().Before(found.ExpiresAt) {
+		s.Clock.Set(found.ExpiresAt)
 	}
 }
 
@@ -231,7 +236,7 @@ func force(s *shop, _ *payment.Service, o id.Order) {
 // notify sends what the sandbox would send: the truth.
 func notify(s *shop, on *payment.Service, o id.Order) {
 	for _, a := range s.attempts(o) {
-		one, err := s.store.SandboxPayment(s.ctx, a.ID)
+		one, err := s.Store.SandboxPayment(s.ctx, a.ID)
 		if err != nil || one.Status == payment.Waiting {
 			continue
 		}
@@ -242,7 +247,7 @@ func notify(s *shop, on *payment.Service, o id.Order) {
 
 func (s *shop) attempts(o id.Order) []payment.Attempt {
 	s.t.Helper()
-	all, err := s.store.Attempts(s.ctx, o)
+	all, err := s.Store.Attempts(s.ctx, o)
 	s.must(err)
 	return all
 }
@@ -253,14 +258,18 @@ const closeEvery = time.Minute
 type act = func(*shop, *payment.Service, id.Order)
 
 var stories = []story{
-	{"paid and notified", order.Paid, []act{start, pay, notify}},
-	{"paid, never notified", order.Paid, []act{start, pay, overdue, steps}},
-	{"not paid", order.Expired, []act{start, overdue, steps}},
-	{"cancelled", order.Cancelled, []act{start, cancel}},
-	{"cancelled when it is paid", order.Paid, []act{start, pay, cancel}},
-	{"cancelled, then paid all the same", order.Cancelled, []act{start, cancel, force, notify, steps}},
-	{"expired, then paid all the same", order.Paid, []act{start, overdue, steps, force, notify, steps}},
-	{"refunded", order.Refunded, []act{start, pay, notify, refund, steps}},
+	{"paid and notified", order.Paid, []act{start, pay, notify}, false},
+	{"paid, never notified", order.Paid, []act{start, pay, overdue, steps}, false},
+	{"not paid", order.Expired, []act{start, overdue, steps}, false},
+	{"cancelled", order.Cancelled, []act{start, cancel}, false},
+	{"cancelled when it is paid", order.Paid, []act{start, pay, cancel}, false},
+	{"cancelled, then paid all the same", order.Cancelled, []act{start, cancel, force, notify, steps}, false},
+	{"expired, then paid all the same", order.Paid, []act{start, overdue, steps, force, notify, steps}, false},
+	{"refunded", order.Refunded, []act{start, pay, notify, refund, steps}, false},
+	{"free", order.Paid, []act{start, cancel, overdue, steps}, true},
+	{"free, too late", order.Expired, []act{overdue, start, steps, start}, true},
+	{"free, cancelled first", order.Cancelled, []act{cancel, start, steps}, true},
+	{"free, refunded", order.Refunded, []act{start, refund, start, steps}, true},
 }
 
 // TestCrash lets the process die between any two lines that touch the outside, starts another over the same rows, and expects
@@ -291,8 +300,11 @@ func everyFuse(t *testing.T, dead bool, with error) {
 // play plays the story with the fuse. Whoever got no answer does the same again, with a process that is sound.
 func (s *shop) play(st story, f *fuse) {
 	s.stock(1)
+	if st.free {
+		s.price = 0
+	}
 	o := s.one()
-	on := s.service(fusedStore{s.store, f}, fusedProvider{s.sandbox, f})
+	on := s.service(fusedStore{s.Store, f}, fusedProvider{s.sandbox, f})
 	for _, does := range st.acts {
 		before := f.blown
 		does(s, on, o)

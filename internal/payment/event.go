@@ -22,11 +22,14 @@ type AttemptEvent struct {
 	Amount   money.Amount `json:"amount"`
 	Pays     bool         `json:"pays"`
 	At       time.Time    `json:"at"`
+	// Rehearsal says that the order belongs to a rehearsal.
+	Rehearsal bool `json:"rehearsal,omitzero"`
 }
 
-// Event returns the payload that announces the attempt as it is.
-func (a *Attempt) Event(at time.Time) AttemptEvent {
-	return AttemptEvent{a.ID, a.Order, a.Provider, a.Status, a.Amount, a.Pays, at.UTC().Truncate(time.Millisecond)}
+// Event returns the payload that announces the attempt's current state. rehearsal says whether its order belongs to a
+// rehearsal.
+func (a *Attempt) Event(at time.Time, rehearsal bool) AttemptEvent {
+	return AttemptEvent{a.ID, a.Order, a.Provider, a.Status, a.Amount, a.Pays, at.UTC().Truncate(time.Millisecond), rehearsal}
 }
 
 // RefundEvent is the payload of the refund events.
@@ -41,9 +44,12 @@ type RefundEvent struct {
 	Restock  bool         `json:"restock"`
 	Reason   string       `json:"reason"`
 	At       time.Time    `json:"at"`
+	// Rehearsal says that the order belongs to a rehearsal.
+	Rehearsal bool `json:"rehearsal,omitzero"`
 }
 
-// Event returns the payload that announces the refund as it is.
-func (r *Refund) Event(at time.Time) RefundEvent {
-	return RefundEvent{r.ID, r.Order, r.Attempt, r.Provider, r.Kind, r.Status, r.Amount, r.Restock, r.Reason, at.UTC().Truncate(time.Millisecond)}
+// Event returns the payload that announces the refund's current state. rehearsal says whether its order belongs to a
+// rehearsal.
+func (r *Refund) Event(at time.Time, rehearsal bool) RefundEvent {
+	return RefundEvent{r.ID, r.Order, r.Attempt, r.Provider, r.Kind, r.Status, r.Amount, r.Restock, r.Reason, at.UTC().Truncate(time.Millisecond), rehearsal}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
-// ExpireStep ends orders whose time is over and for which no money can be under way: one bounded batch. It returns how
-// many it ended. Any number of workers may run it: each order is ended once.
+// ExpireStep expires one bounded batch of overdue orders that have no live payment attempt. It returns their number.
+// Any number of workers may run it: each order expires once.
 func (s *Service) ExpireStep(ctx context.Context) (int, error) {
 	if err := crashpoint.Fail(crashpoint.ExpireBefore); err != nil {
 		return 0, err
@@ -24,7 +24,7 @@ func (s *Service) ExpireStep(ctx context.Context) (int, error) {
 	return ended, err
 }
 
-// Lag returns how long the longest overdue order has been due: zero where none is.
+// Lag returns how long the longest overdue order has been due, or zero.
 func (s *Service) Lag(ctx context.Context) (time.Duration, error) {
 	now := s.now()
 	oldest, err := s.store.OldestDue(ctx, now)
@@ -34,27 +34,27 @@ func (s *Service) Lag(ctx context.Context) (time.Duration, error) {
 	return now.Sub(oldest), nil
 }
 
-// AskStep asks providers after up to CallsMax attempts, all at once: while the order waits, what has become of the attempt;
-// when its time is over, to close it, or to say that it was paid. It returns how many it asked after.
+// PollStep polls providers for up to CallsMax attempts, concurrently: while the order waits, it queries the attempt;
+// when the order's time is over, it closes the attempt or learns that it was paid. It returns how many it polled.
 //
-// An attempt whose provider does not answer is left as it is, and with it its order, until it is asked after again. It
-// holds up this step for at most CallTimeout, the answers of the others not at all, and other workers' steps neither.
-func (s *Service) AskStep(ctx context.Context) (int, error) {
+// If a provider does not answer, its attempt and order stay as they are until the next poll. The silent provider delays this
+// step by at most CallTimeout. It does not delay the answers of other providers or the steps of other workers.
+func (s *Service) PollStep(ctx context.Context) (int, error) {
 	claimed, err := s.store.ClaimAttempts(ctx, s.now(), s.config.CallsMax, func(a *Attempt, pending bool) time.Time {
-		return s.pace.NextLook(a, pending, s.now())
+		return s.pace.NextPoll(a, pending, s.now())
 	})
 	if err != nil {
 		return 0, err
 	}
-	reports := make(chan Settlement, len(claimed))
-	silent := &silence{}
+	reports := make(chan ReportEntry, len(claimed))
+	silent := &unreachableProviders{}
 	var calls sync.WaitGroup
 	for _, c := range claimed {
 		calls.Go(func() {
 			err := fault.Safely(func() error {
-				r, err := s.ask(ctx, c)
+				r, err := s.poll(ctx, c)
 				if err == nil && r.State != Missing {
-					reports <- s.settlement(r)
+					reports <- s.reportEntry(r)
 				}
 				return err
 			})
@@ -67,38 +67,38 @@ func (s *Service) AskStep(ctx context.Context) (int, error) {
 		calls.Wait()
 		close(reports)
 	}()
-	err = s.settleAll(ctx, reports, len(claimed))
+	err = s.recordAll(ctx, reports, len(claimed))
 	if silent.count > 0 {
-		s.log.WarnContext(ctx, "payment providers did not answer; the attempts stay as they are until they do",
+		s.log.WarnContext(ctx, "payment providers did not answer; their attempts stay open and are polled again",
 			"attempts", silent.count, "provider", silent.provider, "error", silent.first)
 	}
 	return len(claimed), err
 }
 
-// ask asks the provider what the moment calls for. The report fits the attempt.
-func (s *Service) ask(ctx context.Context, c Claimed) (r Report, err error) {
+// poll queries or closes the attempt at the provider, depending on the time. The returned report matches the attempt.
+func (s *Service) poll(ctx context.Context, c DueAttempt) (r Report, err error) {
 	a := c.Attempt
 	if p := s.providers[a.Provider]; p != nil && c.Pending && s.now().Before(a.ExpiresAt) {
 		r, err = call(ctx, s.config.CallTimeout, func(ctx context.Context) (Report, error) { return p.Query(ctx, a) })
 	} else {
-		r, err = s.stop(ctx, a)
+		r, err = s.closeAttempt(ctx, a)
 	}
 	if err != nil {
 		return r, err
 	}
 	if err := a.Check(r); err != nil {
-		s.log.ErrorContext(ctx, "a provider's answer does not fit the payment attempt; nothing was changed",
+		s.log.ErrorContext(ctx, "a provider's answer does not match the payment attempt; nothing was changed",
 			"grade", fault.CodeOf(err).Row().Grade.String(), "attempt", a.ID, "order", a.Order, "provider", a.Provider, "error", err)
 		return Report{State: Missing}, nil
 	}
 	return r, nil
 }
 
-// settleAll records reports as they come, as many in one transaction as have come while the last one ran.
-func (s *Service) settleAll(ctx context.Context, reports <-chan Settlement, batchMax int) error {
+// recordAll records reports in batches: those that arrive during one transaction share the next.
+func (s *Service) recordAll(ctx context.Context, reports <-chan ReportEntry, batchMax int) error {
 	var errs []error
 	for first := range reports {
-		batch := []Settlement{first}
+		batch := []ReportEntry{first}
 		for more := true; more && len(batch) < batchMax; {
 			select {
 			case next, ok := <-reports:
@@ -109,7 +109,7 @@ func (s *Service) settleAll(ctx context.Context, reports <-chan Settlement, batc
 				more = false
 			}
 		}
-		settled, err := s.settleBatch(ctx, batch)
+		settled, err := s.recordBatch(ctx, batch)
 		errs = append(errs, err)
 		for i := range settled {
 			if err := settled[i].Err; err != nil {
@@ -120,15 +120,15 @@ func (s *Service) settleAll(ctx context.Context, reports <-chan Settlement, batc
 	return errors.Join(errs...)
 }
 
-// silence counts the calls of a step that were not answered, and keeps the first reason. Safe for concurrent use.
-type silence struct {
+// unreachableProviders counts unanswered calls of a step and keeps the first error. It is safe for concurrent use.
+type unreachableProviders struct {
 	mu       sync.Mutex
 	count    int
 	provider string
 	first    error
 }
 
-func (l *silence) add(provider string, err error) {
+func (l *unreachableProviders) add(provider string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.count == 0 {
@@ -137,11 +137,11 @@ func (l *silence) add(provider string, err error) {
 	l.count++
 }
 
-// RefundStep asks providers for up to CallsMax refunds and records their answers. It returns how many it asked for. A
-// refund whose outcome is not known is asked for again under the same key, until the provider says yes or no.
+// RefundStep sends up to CallsMax refunds to providers and records their answers. It returns the number sent. A refund
+// with an unknown outcome is sent again under the same key until the provider accepts or refuses it.
 func (s *Service) RefundStep(ctx context.Context) (int, error) {
 	claimed, err := s.store.ClaimRefunds(ctx, s.now(), s.config.CallsMax, func(r *Refund) time.Time {
-		return s.pace.NextRefundLook(r, s.now())
+		return s.pace.NextRefundPoll(r, s.now())
 	})
 	if err != nil {
 		return 0, err
@@ -149,14 +149,15 @@ func (s *Service) RefundStep(ctx context.Context) (int, error) {
 	errs := make([]error, len(claimed))
 	var calls sync.WaitGroup
 	for i, c := range claimed {
-		calls.Go(func() { errs[i] = fault.Safely(func() error { return s.giveBack(ctx, c) }) })
+		calls.Go(func() { errs[i] = fault.Safely(func() error { return s.refund(ctx, c) }) })
 	}
 	calls.Wait()
 	return len(claimed), errors.Join(errs...)
 }
 
-// giveBack asks for one refund. The error is the store's: what the provider does not answer is no error of the step.
-func (s *Service) giveBack(ctx context.Context, c ClaimedRefund) error {
+// refund sends one refund. It returns errors of the store only: a provider that does not answer is not an error of the
+// step.
+func (s *Service) refund(ctx context.Context, c DueRefund) error {
 	p := s.providers[c.Refund.Provider]
 	if p == nil {
 		s.log.ErrorContext(ctx, "a refund waits for a provider that is not configured", "grade", fault.P2.String(), "refund", c.Refund.ID, "provider", c.Refund.Provider)
@@ -167,10 +168,10 @@ func (s *Service) giveBack(ctx context.Context, c ClaimedRefund) error {
 	switch {
 	case errors.Is(err, fault.PaymentRefused):
 		to, refusal = RefundFailed, fault.As(err).Detail
-		s.log.ErrorContext(ctx, "a provider refuses a refund; ask for it again when the cause is mended",
+		s.log.ErrorContext(ctx, "a provider refused a refund; request it again after fixing the cause",
 			"grade", fault.P1.String(), "refund", c.Refund.ID, "order", c.Refund.Order, "provider", c.Refund.Provider, "error", err)
 	case err != nil:
-		s.log.WarnContext(ctx, "a refund was not answered; it is asked for again", "refund", c.Refund.ID, "order", c.Refund.Order, "again_at", c.Refund.LookAt, "error", err)
+		s.log.WarnContext(ctx, "a provider did not answer a refund; it is sent again", "refund", c.Refund.ID, "order", c.Refund.Order, "again_at", c.Refund.LookAt, "error", err)
 		return nil
 	case !done:
 		return nil
@@ -178,7 +179,7 @@ func (s *Service) giveBack(ctx context.Context, c ClaimedRefund) error {
 	if err := crashpoint.Fail(crashpoint.RefundBefore); err != nil {
 		return err
 	}
-	_, err = s.store.SettleRefund(context.WithoutCancel(ctx), c.Refund.ID, to, refusal, s.now(), s.mint)
+	_, err = s.store.RecordRefund(context.WithoutCancel(ctx), c.Refund.ID, to, refusal, s.now(), s.mint)
 	crashpoint.Pass(crashpoint.RefundAfter)
 	return err
 }

@@ -1,5 +1,5 @@
-// Package payment owns the money of an order: attempts to pay, what providers say of them, refunds, and the end of orders
-// that nobody paid. It does not own orders (order) nor stock (inventory): one method of the store commits across them.
+// Package payment owns the money of an order: payment attempts, providers' reports, refunds, and the expiry of unpaid
+// orders. Orders belong to package order and stock to inventory; the store commits across them in one transaction.
 package payment
 
 import (
@@ -12,20 +12,20 @@ import (
 	"github.com/tidegate/tidegate/internal/order"
 )
 
-// Status is where an attempt stands, as far as we know.
+// Status is the last known status of an attempt.
 type Status string
 
-// The statuses of an attempt. Starting and Open are live: money may still come.
+// The statuses of an attempt. Starting and Open are live: money may still arrive.
 const (
-	Starting  Status = "starting" // recorded before the provider was called: it may or may not know the attempt
-	Open      Status = "open"     // the provider takes the money
+	Starting  Status = "starting" // recorded, but the provider may not know it yet
+	Open      Status = "open"     // the provider accepts payment
 	Succeeded Status = "succeeded"
-	Failed    Status = "failed" // the provider refused the shopper's means
+	Failed    Status = "failed" // the provider refused the shopper's payment
 	Closed    Status = "closed"
 )
 
-// edges are the legal changes of status. Success is final and nothing else is: a provider that has closed an attempt and
-// takes the money all the same has the last word, for the money is there.
+// edges lists the legal changes of status. Only success is final: if a provider takes money after it has closed an
+// attempt, the money counts.
 var edges = map[Status][]Status{
 	Starting: {Open, Succeeded, Failed, Closed},
 	Open:     {Succeeded, Failed, Closed},
@@ -33,62 +33,63 @@ var edges = map[Status][]Status{
 	Closed:   {Succeeded},
 }
 
-// CanBecome reports whether an attempt may go from s to next.
+// CanBecome reports whether an attempt may change from s to next.
 func (s Status) CanBecome(next Status) bool { return slices.Contains(edges[s], next) }
 
-// Live reports whether the attempt may still be paid in the ordinary way.
+// Live reports whether the attempt may still be paid.
 func (s Status) Live() bool { return s == Starting || s == Open }
 
-// AttemptsMax bounds the attempts of one order: a shopper whose card is refused tries a few times, a script for ever.
+// AttemptsMax bounds the attempts of one order. A shopper with a declined card tries a few times; a script would try
+// for ever.
 const AttemptsMax = 20
 
-// Attempt is one try to pay an order in full.
+// Attempt is one attempt to pay an order in full.
 type Attempt struct {
 	ID        id.Attempt
 	Order     id.Order
 	Provider  string
 	Status    Status
 	Amount    money.Amount
-	Reference string // the provider's own name for it; empty until the provider has said it
-	PayURL    string // where the shopper pays; empty until the provider has said it
-	Pays      bool   // it is the one that paid the order; another that succeeded is refunded
+	Reference string // the provider's id; empty until the provider has returned it
+	PayURL    string // the provider's payment page; empty until the provider has returned it
+	Pays      bool   // this attempt paid the order; any other successful one is refunded
 	CreatedAt time.Time
-	ExpiresAt time.Time // the order's
-	LookAt    time.Time // when the provider is asked next, while it is live
+	ExpiresAt time.Time // the order's payment deadline
+	LookAt    time.Time // when to poll the provider next, while live
 	SettledAt time.Time // when it ceased to be live
 }
 
-// State is what a provider says of an attempt.
+// State is the state of an attempt at its provider.
 type State string
 
 // The states of an attempt at its provider.
 const (
-	Missing  State = "missing" // the provider does not know it
-	Waiting  State = "waiting" // it can be paid
+	Missing  State = "missing" // unknown to the provider
+	Waiting  State = "waiting" // can be paid
 	Paid     State = "paid"
 	Declined State = "declined"
-	Ended    State = "ended" // it cannot be paid any more
+	Ended    State = "ended" // can no longer be paid
 )
 
-// Report is a provider's word about an attempt: the answer to a call, or a verified notification.
+// Report is a provider's statement about an attempt: the answer to a call, or a verified notification.
 type Report struct {
 	Attempt   id.Attempt
 	Order     id.Order
 	State     State
 	Amount    money.Amount
 	Reference string
-	PayURL    string // while Waiting
+	PayURL    string // set while Waiting
 }
 
-// After returns the status that the report gives the attempt; false where it changes nothing: a repetition, or a word that
-// comes after a later one.
-func (a *Attempt) After(s State) (Status, bool) {
+// StatusAfter returns the attempt's status after the report. It returns false if nothing changes, because the report
+// repeats a known state or an outdated one.
+func (a *Attempt) StatusAfter(s State) (Status, bool) {
 	to := map[State]Status{Waiting: Open, Paid: Succeeded, Declined: Failed, Ended: Closed}[s]
 	return to, a.Status.CanBecome(to)
 }
 
-// Check compares a report with the attempt it is about. It returns fault.AmountMismatch that says what differs; then
-// nothing may follow from the report.
+// Check compares a report with its attempt. It returns fault.AmountMismatch with the difference; such a report must
+// have no effect.
 func (a *Attempt) Check(r Report) error {
 	wrong := ""
 	switch {
@@ -112,57 +113,57 @@ func (a *Attempt) Check(r Report) error {
 	return e
 }
 
-// Effect is what follows for the order when an attempt succeeds.
+// Effect is the consequence of a successful attempt for its order.
 type Effect uint8
 
 // The effects.
 const (
-	Settle   Effect = iota // the order is paid and its units are sold
-	Honour                 // too late: paid if its units and allowance can be had again, else refunded
-	GiveBack               // the order has no use for the money: refunded
+	Pay           Effect = iota // the order becomes paid and its units sold
+	Honour                      // late: paid if its units and limit can be reserved again, otherwise refunded
+	RefundPayment               // the order cannot use the money: refunded
 )
 
-// EffectOf returns what a payment does to an order of that status.
+// EffectOf returns the effect of a payment on an order with that status.
 func EffectOf(s order.Status) Effect {
 	switch s {
 	case order.Pending:
-		return Settle
+		return Pay
 	case order.Expired:
 		return Honour
 	}
-	return GiveBack
+	return RefundPayment
 }
 
-// Pace says when a provider is asked again.
-type Pace struct {
-	Query time.Duration // between the start of an attempt and the first question after it
-	Lease time.Duration // longer than a call may take: nobody else asks in that time
+// RetrySchedule computes when to poll a provider.
+type RetrySchedule struct {
+	QueryAfter time.Duration // from the start of an attempt to its first poll
+	Lease      time.Duration // longer than a provider call: no other worker polls meanwhile
 }
 
-// The longest waits between questions. They bound how long a lost notification, and a provider that was away, are felt.
+// The longest intervals between polls. They bound the delay after a lost notification or an outage of the provider.
 const (
-	queryEveryMax = 5 * time.Minute
-	closeEveryMax = time.Minute
+	queryPollMax = 5 * time.Minute
+	closePollMax = time.Minute
 )
 
-// FirstLook returns when to ask after an attempt that starts at now.
-func (p Pace) FirstLook(now, expires time.Time) time.Time {
-	if at := now.Add(p.Query); at.Add(p.Lease).Before(expires) {
+// FirstPoll returns when to poll an attempt that starts at now.
+func (p RetrySchedule) FirstPoll(now, expires time.Time) time.Time {
+	if at := now.Add(p.QueryAfter); at.Add(p.Lease).Before(expires) {
 		return at
 	}
 	return expires
 }
 
-// NextLook returns when to ask again after an attempt that is being asked after at now. The waits grow with the time that
-// has passed, so that no count needs to be kept. pending says whether its order still waits for it. Nothing is asked so
-// late that the order would wait for the lease at its time: whoever still asks then is asked beside, which does no harm.
-func (p Pace) NextLook(a *Attempt, pending bool, now time.Time) time.Time {
+// NextPoll returns when to poll an attempt again that is polled at now. The waits grow with the age of the attempt, so no
+// count is stored. pending says that the order still waits for the attempt. A poll whose lease would outlast the order's
+// time moves to that time. Concurrent polls are harmless.
+func (p RetrySchedule) NextPoll(a *Attempt, pending bool, now time.Time) time.Time {
 	if pending && now.Before(a.ExpiresAt) {
-		at := now.Add(max(min(max(now.Sub(a.CreatedAt), p.Query), queryEveryMax), p.Lease))
+		at := now.Add(max(min(max(now.Sub(a.CreatedAt), p.QueryAfter), queryPollMax), p.Lease))
 		if at.Add(p.Lease).After(a.ExpiresAt) {
 			return a.ExpiresAt
 		}
 		return at
 	}
-	return now.Add(min(max(now.Sub(a.ExpiresAt)/2, p.Lease), closeEveryMax))
+	return now.Add(min(max(now.Sub(a.ExpiresAt)/2, p.Lease), closePollMax))
 }

@@ -78,7 +78,7 @@ func TestAfter(t *testing.T) {
 		{payment.Open, "nonsense", "", false},
 	} {
 		a := payment.Attempt{Status: c.is}
-		if to, moves := a.After(c.word); moves != c.moves || moves && to != c.to {
+		if to, moves := a.StatusAfter(c.word); moves != c.moves || moves && to != c.to {
 			t.Errorf("%s, told %s: %s %v, want %s %v", c.is, c.word, to, moves, c.to, c.moves)
 		}
 	}
@@ -111,8 +111,8 @@ func TestCheck(t *testing.T) {
 
 func TestEffect(t *testing.T) {
 	want := map[order.Status]payment.Effect{
-		order.Pending: payment.Settle, order.Expired: payment.Honour, order.Paid: payment.GiveBack, order.Fulfilled: payment.GiveBack,
-		order.Cancelled: payment.GiveBack, order.Refunded: payment.GiveBack,
+		order.Pending: payment.Pay, order.Expired: payment.Honour, order.Paid: payment.RefundPayment, order.Fulfilled: payment.RefundPayment,
+		order.Cancelled: payment.RefundPayment, order.Refunded: payment.RefundPayment,
 	}
 	for _, s := range order.Statuses() {
 		if got := payment.EffectOf(s); got != want[s] {
@@ -122,7 +122,7 @@ func TestEffect(t *testing.T) {
 }
 
 func TestPace(t *testing.T) {
-	p := payment.Pace{Query: 30 * time.Second, Lease: 6 * time.Second}
+	p := payment.RetrySchedule{QueryAfter: 30 * time.Second, Lease: 6 * time.Second}
 	end := noon.Add(window)
 	a := &payment.Attempt{CreatedAt: noon, ExpiresAt: end}
 	for _, c := range []struct {
@@ -141,18 +141,18 @@ func TestPace(t *testing.T) {
 		{"over for a day", end.Add(24 * time.Hour), true, end.Add(24*time.Hour + time.Minute)},
 		{"no order waits for it", noon, false, noon.Add(6 * time.Second)},
 	} {
-		if got := p.NextLook(a, c.pending, c.now); !got.Equal(c.want) {
+		if got := p.NextPoll(a, c.pending, c.now); !got.Equal(c.want) {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
-	hasty := payment.Pace{Query: time.Second, Lease: 6 * time.Second}
-	if got := hasty.NextLook(a, true, noon.Add(2*time.Second)); !got.Equal(noon.Add(8 * time.Second)) {
+	hasty := payment.RetrySchedule{QueryAfter: time.Second, Lease: 6 * time.Second}
+	if got := hasty.NextPoll(a, true, noon.Add(2*time.Second)); !got.Equal(noon.Add(8 * time.Second)) {
 		t.Errorf("never within the lease: %s", got)
 	}
-	if got := p.FirstLook(noon, end); !got.Equal(noon.Add(30 * time.Second)) {
+	if got := p.FirstPoll(noon, end); !got.Equal(noon.Add(30 * time.Second)) {
 		t.Errorf("the first look: %s", got)
 	}
-	if got := p.FirstLook(end.Add(-20*time.Second), end); !got.Equal(end) {
+	if got := p.FirstPoll(end.Add(-20*time.Second), end); !got.Equal(end) {
 		t.Errorf("the first look near the end: %s", got)
 	}
 }

@@ -3,31 +3,30 @@ package payment
 import (
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/auditlog"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/money"
 )
 
-// RefundStatus is where a refund stands.
+// RefundStatus is the status of a refund.
 type RefundStatus string
 
 // The statuses of a refund.
 const (
-	Requested    RefundStatus = "requested" // ours to bring about: the provider is asked until it says yes or no
+	Requested    RefundStatus = "requested" // to be sent to the provider until it accepts or refuses
 	Refunded     RefundStatus = "succeeded" // the provider confirmed
-	RefundFailed RefundStatus = "failed"    // the provider refused; an operator may ask again
+	RefundFailed RefundStatus = "failed"    // the provider refused; an administrator may retry
 )
 
-// refundEdges are the legal changes of status.
+// refundEdges lists the legal changes of status.
 var refundEdges = map[RefundStatus][]RefundStatus{
 	Requested:    {Refunded, RefundFailed},
 	RefundFailed: {Requested},
 }
 
-// CanBecome reports whether a refund may go from s to next.
+// CanBecome reports whether a refund may change from s to next.
 func (s RefundStatus) CanBecome(next RefundStatus) bool { return slices.Contains(refundEdges[s], next) }
 
 // RefundStatuses returns every status of a refund.
@@ -38,15 +37,15 @@ type RefundKind string
 
 // The kinds of refund.
 const (
-	// OfOrder gives back what paid the order. The order becomes refunded when the provider has confirmed, and is not fulfilled
-	// while that is under way.
+	// OfOrder refunds the payment of an order. The order becomes refunded when the provider confirms; until then it
+	// cannot be fulfilled.
 	OfOrder RefundKind = "order"
-	// OfSurplus gives back money that the order had no use for: a second payment, or one that came too late. It touches
+	// OfSurplus refunds money that the order did not need: a second payment, or a late one. It touches
 	// neither the order nor its stock.
 	OfSurplus RefundKind = "surplus"
 )
 
-// Refund is the duty to give an attempt's money back, in full. An attempt has at most one.
+// Refund is the full refund of an attempt. An attempt has at most one.
 type Refund struct {
 	ID        id.Refund
 	Order     id.Order
@@ -55,45 +54,41 @@ type Refund struct {
 	Kind      RefundKind
 	Status    RefundStatus
 	Amount    money.Amount
-	Restock   bool // of OfOrder: its units go back to general stock; the allowance is not given back
+	Restock   bool // for OfOrder: units return to general stock; the customer's limit does not grow again
 	Reason    string
 	Actor     string
-	Round     int    // how often it was requested, from 1
-	Refusal   string // what the provider said, of a failed one
+	Round     int    // number of requests, from 1
+	Refusal   string // the provider's reason, if it refused
 	CreatedAt time.Time
-	LookAt    time.Time // when the provider is asked next
+	LookAt    time.Time // when to send it to the provider again
 	SettledAt time.Time
 }
 
-// Key is the refund's idempotency key towards the provider: asked twice with one key, it pays once. A refund that the
-// provider has refused, and nothing else, is asked for under a new key.
+// Key is the refund's idempotency key at the provider, which pays once for each key. Only a refund that the provider
+// has refused is sent under a new key.
 func (r *Refund) Key() string { return r.ID.String() + "-" + strconv.Itoa(r.Round) }
 
-// ReasonMax is the longest reason, in bytes.
-const ReasonMax = 500
-
-// RefundRequest is an operator's wish to refund an order.
+// RefundRequest is an administrator's request to refund an order.
 type RefundRequest struct {
 	Refund  id.Refund
 	Order   id.Order
 	Reason  string
-	Restock *bool // nil: units that were not sent go back, units that were sent do not
+	Restock bool // return the units to general stock: only the administrator knows whether the goods came back
 	Actor   string
 	At      time.Time
+	Mint    *id.Mint
 }
 
-// Check returns a fault.Invalid that names the field, or nil.
-func (r *RefundRequest) Check() error {
-	if strings.TrimSpace(r.Reason) == "" || len(r.Reason) > ReasonMax {
-		return fault.Bad("reason", "must be 1 to %d bytes, not blank", ReasonMax)
-	}
-	return nil
+// Check normalises the reason and validates it. It returns fault.Invalid with the field.
+func (r *RefundRequest) Check() (err error) {
+	r.Reason, err = auditlog.RequiredReason("reason", r.Reason)
+	return err
 }
 
-// refundEveryMax is the longest wait between two questions after a refund.
-const refundEveryMax = 10 * time.Minute
+// refundPollMax bounds the interval between requests for a refund.
+const refundPollMax = 10 * time.Minute
 
-// NextRefundLook returns when to ask again after a refund that is being asked for at now.
-func (p Pace) NextRefundLook(r *Refund, now time.Time) time.Time {
-	return now.Add(min(max(now.Sub(r.CreatedAt)/2, p.Lease), refundEveryMax))
+// NextRefundPoll returns when to send a refund again that is being sent at now.
+func (p RetrySchedule) NextRefundPoll(r *Refund, now time.Time) time.Time {
+	return now.Add(min(max(now.Sub(r.CreatedAt)/2, p.Lease), refundPollMax))
 }

@@ -65,7 +65,7 @@ func TestStartRefuses(t *testing.T) {
 		t.Errorf("one attempt too many: %v", err)
 	}
 	late := s.one()
-	s.clock.Advance(window)
+	s.Clock.Advance(window)
 	if _, err := s.Start(s.ctx, shopper, late, ""); !errors.Is(err, fault.OrderClosed) {
 		t.Errorf("an order whose time is over: %v", err)
 	}
@@ -133,7 +133,7 @@ func TestNotifications(t *testing.T) {
 }
 
 func signed(with string, off time.Duration) func(*shop, http.Header, []byte) {
-	return func(s *shop, h http.Header, body []byte) { sandbox.Sign(h, with, body, s.clock.Now().Add(off)) }
+	return func(s *shop, h http.Header, body []byte) { sandbox.Sign(h, with, body, s.Clock.Now().Add(off)) }
 }
 
 // TestSettledOnce sends one payment's notification from many sides at once, while the query finds it, too (P23, P24).
@@ -143,7 +143,7 @@ func TestSettledOnce(t *testing.T) {
 	a, err := s.Start(s.ctx, shopper, o, "")
 	s.must(err)
 	s.settleAtProvider(a.ID, payment.Waiting, payment.Paid)
-	s.clock.Advance(time.Minute)
+	s.Clock.Advance(time.Minute)
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
@@ -152,7 +152,7 @@ func TestSettledOnce(t *testing.T) {
 			}
 		})
 		all.Go(func() {
-			if _, err := s.AskStep(s.ctx); err != nil {
+			if _, err := s.PollStep(s.ctx); err != nil {
 				t.Error(err)
 			}
 		})
@@ -175,7 +175,7 @@ func TestLostNotification(t *testing.T) {
 	a, err := s.Start(s.ctx, shopper, o, "")
 	s.must(err)
 	s.settleAtProvider(a.ID, payment.Waiting, payment.Paid)
-	s.clock.Advance(s.config.QueryAfter)
+	s.Clock.Advance(s.config.QueryAfter)
 	s.quiet(s.Service)
 	if got := s.status(o); got != order.Paid {
 		t.Errorf("after %s the order is %s", s.config.QueryAfter, got)
@@ -220,7 +220,7 @@ func TestLate(t *testing.T) {
 		s := newShop(t, 5)
 		sl := s.drop(5, 1)
 		o, a := s.lapsed(sl)
-		_, err := s.store.MoveSale(s.ctx, sale.Move{Sale: sl, To: sale.Ended, Actor: "test", At: s.clock.Now(), Mint: s.mint})
+		_, err := s.Store.MoveSale(s.ctx, sale.Move{Sale: sl, To: sale.Ended, Actor: "test", At: s.Clock.Now(), Mint: s.Mint})
 		s.must(err)
 		s.late(o, a, order.Paid, 0)
 		if got := s.pool(0); got.Available() != 4 {
@@ -251,7 +251,7 @@ func (s *shop) lapsed(sl id.Sale) (id.Order, payment.Attempt) {
 	o := s.place(sl, 1, 1)[0]
 	a, err := s.Start(s.ctx, shopper, o, "")
 	s.must(err)
-	s.clock.Advance(window)
+	s.Clock.Advance(window)
 	s.quiet(s.Service)
 	if got := s.status(o); got != order.Expired {
 		s.t.Fatalf("the order is %s", got)
@@ -339,17 +339,80 @@ func TestCancel(t *testing.T) {
 	})
 }
 
+// TestFree: an order whose total is zero is paid in one step, without a provider, also where the shop has none.
+func TestFree(t *testing.T) {
+	s := newShop(t, 3)
+	s.config.Provider, s.price = "", 0
+	on := s.service(s.Store, s.sandbox)
+	o := s.one()
+	if _, err := on.Start(s.ctx, shopper+1, o, ""); !errors.Is(err, fault.NotFound) {
+		t.Errorf("another's order: %v", err)
+	}
+	first, err := on.Start(s.ctx, shopper, o, "")
+	s.must(err)
+	again, err := on.Start(s.ctx, shopper, o, "")
+	s.must(err)
+	if first.Provider != payment.NoProvider || first.Status != payment.Succeeded || first.PayURL != "" || again != first || s.status(o) != order.Paid {
+		t.Errorf("first %+v, again %+v, the order is %s", first, again, s.status(o))
+	}
+	if got := s.pool(0); got.Sold != 1 || got.Reserved != 0 {
+		t.Errorf("stock: %+v", got)
+	}
+	if _, err := on.Cancel(s.ctx, shopper, o); !errors.Is(err, fault.BadTransition) {
+		t.Errorf("cancelled when it is paid: %v", err)
+	}
+	refund, err := on.Refund(s.ctx, payment.RefundRequest{Order: o, Reason: "asked", Restock: true, Actor: "ops"})
+	s.must(err)
+	if refund.Status != payment.Refunded || refund.Amount.Minor != 0 || s.status(o) != order.Refunded || s.pool(0).Available() != 3 {
+		t.Errorf("refund %+v, the order is %s, stock %+v", refund, s.status(o), s.pool(0))
+	}
+	if _, err := on.Start(s.ctx, shopper, o, ""); !errors.Is(err, fault.OrderClosed) {
+		t.Errorf("paid when it is refunded: %v", err)
+	}
+	late := s.one()
+	s.Clock.Advance(window)
+	if _, err := on.Start(s.ctx, shopper, late, ""); !errors.Is(err, fault.OrderClosed) {
+		t.Errorf("paid too late: %v", err)
+	}
+	s.quiet(on)
+	if n := s.count("SELECT COUNT(*) FROM sandbox_payment"); n != 0 {
+		t.Errorf("the provider was asked for %d payments", n)
+	}
+	s.check(true)
+}
+
+// TestFreeAgainstExpireAgainstCancel: of many who end one order at once, one decides.
+func TestFreeAgainstExpireAgainstCancel(t *testing.T) {
+	s := newShop(t, 20)
+	s.price = 0
+	for _, o := range s.place(0, 20, 1) {
+		var all sync.WaitGroup
+		for n := range 6 {
+			all.Go(func() {
+				if n%3 == 0 {
+					cancel(s, s.Service, o)
+				} else {
+					start(s, s.Service, o)
+				}
+				steps(s, s.Service, o)
+			})
+		}
+		all.Wait()
+	}
+	s.afterAll(s.Service)
+	s.check(true)
+}
+
 func TestRefund(t *testing.T) {
-	yes, no := true, false
 	for name, c := range map[string]struct {
 		fulfilled bool
-		restock   *bool
+		restock   bool
 		available int64
 	}{
-		"not sent":                 {false, nil, 1},
-		"sent":                     {true, nil, 0},
-		"not sent, and it is lost": {false, &no, 0},
-		"sent, and it came back":   {true, &yes, 1},
+		"not sent, and it is at hand": {false, true, 1},
+		"not sent, and it is lost":    {false, false, 0},
+		"sent":                        {true, false, 0},
+		"sent, and it came back":      {true, true, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newShop(t, 1)
@@ -363,13 +426,13 @@ func TestRefund(t *testing.T) {
 			s.settleAtProvider(a.ID, payment.Waiting, payment.Paid)
 			s.must(s.tell(a, payment.Paid))
 			if c.fulfilled {
-				_, err := s.store.FulfilOrder(s.ctx, o, s.clock.Now())
+				_, err := s.Store.FulfilOrder(s.ctx, o, s.Clock.Now())
 				s.must(err)
 			}
 			first, err := s.Refund(s.ctx, want)
 			s.must(err)
 			if !c.fulfilled {
-				if _, err := s.store.FulfilOrder(s.ctx, o, s.clock.Now()); !errors.Is(err, fault.BadTransition) {
+				if _, err := s.Store.FulfilOrder(s.ctx, o, s.Clock.Now()); !errors.Is(err, fault.BadTransition) {
 					t.Errorf("fulfilled while it is refunded: %v", err)
 				}
 			}

@@ -1,5 +1,5 @@
 // Package points owns what customers earn with their orders: points when an order is paid, taken back when it is refunded.
-// It is a ledger, once each for an order. It does not own the orders, and hears of them by their events alone.
+// It is a ledger, once each for an order. It does not own the orders; it learns of them from their events.
 package points
 
 import (
@@ -53,11 +53,11 @@ type Entry struct {
 type Balance struct {
 	Points int64
 	// Orders are those that it comes from, newest first.
-	Orders []OfOrder
+	Orders []OrderPoints
 }
 
-// OfOrder is what one order earned, and what was taken back of it.
-type OfOrder struct {
+// OrderPoints is what one order earned, and what was taken back of it.
+type OrderPoints struct {
 	Order             id.Order
 	Earned, TakenBack int64
 	// At is when the first of it was recorded as having happened.
@@ -125,7 +125,7 @@ func (s *Service) entry(e event.Event) (Entry, error) {
 		Total    money.Amount `json:"total"`
 	}
 	if err := json.Unmarshal(e.Payload, &o); err != nil || o.ID.IsZero() || o.Customer.IsZero() {
-		return Entry{}, fault.Wrap(fault.Invalid, err, "Event %d (%s) does not tell of an order and its customer.", e.Position, e.Type)
+		return Entry{}, fault.Wrap(fault.Invalid, err, "Event %d (%s) has no order or no customer.", e.Position, e.Type)
 	}
 	entry := Entry{Order: o.ID, Kind: Earned, Customer: o.Customer, Points: o.Total.Minor / s.config.MinorPerPoint, At: e.At}
 	if e.Type == orderRefunded {

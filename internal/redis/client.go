@@ -14,27 +14,27 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// Client is the shop's client of Redis. Commands that are under way at the same time share their writes; every answer is
-// waited for no longer than redis.reply_timeout, or the caller's context where that ends sooner. A connection that is lost is
-// made again by itself. It is safe for concurrent use.
+// Client is the shop's Redis client. Concurrent commands share writes on a connection. A reply must come within
+// redis.reply_timeout, or sooner if the caller's context ends. The client reconnects automatically. It is safe for
+// concurrent use.
 //
-// Commands that only read are sent again after a broken connection, until the context ends; scripts and writes never are:
-// their outcome is not known then.
+// After a broken connection the client resends read-only commands until the context ends. It never resends scripts and
+// writes, because their outcome is unknown.
 type Client struct {
 	rueidis.Client
 	config  Config
 	servers []Server
 }
 
-// sentinelLookEvery is how often the Sentinels are asked who the master is, beside what they announce: an announcement that
-// is lost would leave the client with the old master.
+// sentinelLookEvery is how often the client asks the Sentinels for the master, in addition to their announcements. A
+// lost announcement would otherwise leave it with the old master.
 const sentinelLookEvery = 5 * time.Second
 
-// clusterLookEvery is how often the Cluster is asked which node has which slots, beside its redirections.
+// clusterLookEvery is how often the client reads the Cluster's slots, in addition to following redirections.
 const clusterLookEvery = 10 * time.Second
 
-// Connect connects to Redis and checks what the shop relies on; see Server. It returns an error of one sentence, which names
-// the setting and what to do.
+// Connect connects to Redis and checks the requirements of the shop: see Server. Its error is one sentence that names
+// the setting and the remedy.
 func Connect(ctx context.Context, c Config) (*Client, error) {
 	options, err := c.options()
 	if err != nil {
@@ -67,7 +67,7 @@ func (c Config) options() (rueidis.ClientOption, error) {
 		ConnWriteTimeout:  c.ReplyTimeout,
 		PipelineMultiplex: bits.Len(uint(c.Connections)) - 1,
 		ForceSingleClient: !c.Cluster && c.SentinelMaster == "",
-		// What is in memory is the modules' affair: they are told what has changed on connections of their own.
+		// Packages that cache values listen for invalidations on their own connections.
 		DisableCache: true,
 	}
 	if c.SentinelMaster != "" {
@@ -82,21 +82,21 @@ func (c Config) options() (rueidis.ClientOption, error) {
 	return o, err
 }
 
-// trackedBytesMax bounds what a tracking client keeps for each connection: a few numbers for each sale that is sold out.
+// trackedBytesMax bounds the client-side cache of one connection. It holds a few numbers for each sold-out sale.
 const trackedBytesMax = 1 << 20
 
-// Tracking is a client that Redis tells of changed keys. Safe for concurrent use.
+// Tracking is a client with a client-side cache that Redis invalidates. It is safe for concurrent use.
 type Tracking struct {
 	rueidis.Client
 	changes atomic.Uint64
 }
 
-// Changes counts what the client was told: keys that it has read were changed, or a connection was lost, and with it what
-// would have been told. As long as it stays, everything that DoCache has answered stays true.
+// Changes counts invalidations and lost connections, which may hide invalidations. While the count does not change,
+// every answer of DoCache is still current.
 func (t *Tracking) Changes() uint64 { return t.changes.Load() }
 
-// Tracking connects to the same servers once more, over one connection each. Its DoCache answers from memory until Redis has
-// said that the key was changed, or the connection is lost. Close ends it.
+// Tracking opens one more connection to each server. Its DoCache answers from memory until Redis reports a change of
+// the key or the connection is lost. Call Close to end it.
 func (c *Client) Tracking() (*Tracking, error) {
 	o, err := c.config.options()
 	if err != nil {
@@ -106,7 +106,7 @@ func (c *Client) Tracking() (*Tracking, error) {
 	o.DisableCache, o.CacheSizeEachConn, o.PipelineMultiplex = false, trackedBytesMax, 0
 	o.OnInvalidations = func([]rueidis.RedisMessage) { t.changes.Add(1) }
 	if !c.config.Cluster {
-		o.PipelineMultiplex = -1 // there 0 is the default of four
+		o.PipelineMultiplex = -1 // -1 disables multiplexing; 0 would mean the default of four
 	}
 	if t.Client, err = rueidis.NewClient(o); err != nil {
 		return nil, c.config.explain(err)
@@ -114,19 +114,19 @@ func (c *Client) Tracking() (*Tracking, error) {
 	return t, nil
 }
 
-// Key returns the name of a key of the shop: its prefix and the parts, parted by colons. A part in braces is what a Cluster
-// chooses the slot by.
+// Key returns the Redis key made of the prefix and the parts, separated by colons. In a Cluster, a part in braces
+// determines the slot.
 func (c *Client) Key(parts ...string) string {
 	return c.config.Prefix + ":" + strings.Join(parts, ":")
 }
 
-// ReplyTimeout is how long an answer may take before the connection counts as broken.
+// ReplyTimeout is how long a reply may take before the connection counts as broken.
 func (c *Client) ReplyTimeout() time.Duration { return c.config.ReplyTimeout }
 
-// Servers returns what was found out about each server when the client connected.
+// Servers returns the properties of each server, as read at connection.
 func (c *Client) Servers() []Server { return c.servers }
 
-// Ping returns nil where Redis answers a command. Its error says in one sentence what to look at.
+// Ping returns nil if Redis answers. Its error is one sentence that says what to check.
 func (c *Client) Ping(ctx context.Context) error {
 	for _, node := range c.Nodes() {
 		if err := node.Do(ctx, node.B().Ping().Build()).Error(); err != nil {
@@ -136,7 +136,7 @@ func (c *Client) Ping(ctx context.Context) error {
 	return nil
 }
 
-// explain says in one sentence what a failure to reach Redis means, which setting is concerned and what to do.
+// explain describes a connection failure in one sentence: the cause, the setting and the remedy.
 func (c Config) explain(err error) error {
 	at := strings.Join(c.Addresses, ", ")
 	if refused, ok := rueidis.IsRedisErr(err); ok {

@@ -1,6 +1,5 @@
-// Package redis holds what is common to everything that the shop keeps in Redis: the configuration, the one client, the
-// names of keys, and what is asked of a server before the shop relies on it. The gate, the cache, the sessions and the limits
-// are built on it.
+// Package redis is shared by everything that uses Redis: the gate, the cache, sessions and rate limits. It has the
+// configuration, the client, the names of keys, and the checks of a server.
 package redis
 
 import (
@@ -15,7 +14,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
-// Config is the part of the configuration that says where Redis is. Without addresses the shop does without it.
+// Config is the configuration of Redis. Without addresses the shop runs without Redis.
 type Config struct {
 	Addresses        []string      `koanf:"addresses" help:"host:port of Redis; of some nodes of the cluster with redis.cluster, of the Sentinels with redis.sentinel_master; empty: the shop works without Redis"`
 	Cluster          bool          `koanf:"cluster" help:"the addresses are nodes of a Redis Cluster"`
@@ -33,7 +32,7 @@ type Config struct {
 	ClockApartMax    time.Duration `koanf:"clock_apart_max" help:"how far this machine's clock may be from that of Redis at the start, 10ms to 1m"`
 }
 
-// connectionsMax is the most connections to one server: more only split what could share a write.
+// connectionsMax bounds the connections to one server. More connections only spread commands that could share a write.
 const connectionsMax = 32
 
 // DefaultConfig returns the defaults: no Redis.
@@ -47,10 +46,10 @@ func DefaultConfig() Config {
 	}
 }
 
-// Enabled reports whether there is a Redis to use.
+// Enabled reports whether Redis is configured.
 func (c Config) Enabled() bool { return len(c.Addresses) > 0 }
 
-// Validate returns a fault.Invalid for the first value that is not allowed.
+// Validate returns a fault.Invalid for the first invalid value.
 func (c Config) Validate() error {
 	for _, address := range c.Addresses {
 		if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" {
@@ -80,7 +79,7 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// prefixIsGood keeps braces out: they say which slot of a Cluster a key lies on, and only the keys themselves may say that.
+// prefixIsGood rejects braces: in a Cluster they determine a key's slot, and only the keys themselves may do that.
 func prefixIsGood(prefix string) bool {
 	if prefix == "" || len(prefix) > 32 {
 		return false
@@ -88,7 +87,7 @@ func prefixIsGood(prefix string) bool {
 	return strings.Trim(prefix, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == ""
 }
 
-// tls returns how TLS is spoken, nil where it is not.
+// tls returns the TLS configuration, or nil without TLS.
 func (c Config) tls() (*tls.Config, error) {
 	if !c.TLS {
 		return nil, nil

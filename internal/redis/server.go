@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -12,32 +13,33 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// versionLeast is the oldest Redis that has everything the shop uses: GETEX, SET with GET, and the commands' RESP3 forms.
+// versionLeast is the oldest supported Redis. It has GETEX, SET with GET, and the RESP3 forms that the shop uses.
 const versionLeast = "6.2"
 
-// evictionPolicy is the one under which Redis drops none of the gate's keys by itself.
+// evictionPolicy is the policy under which Redis never evicts keys of the gate.
 const evictionPolicy = "noeviction"
 
-// Server is what a server of Redis says of itself.
+// Server is a Redis server's description of itself.
 type Server struct {
 	Address string
 	Version string
-	// Mode is standalone, cluster or sentinel; Role master or slave.
+	// Mode is standalone, cluster or sentinel; Role is master or slave.
 	Mode, Role string
-	// ReplicationID changes with every promotion, and with every start of a server without its data.
+	// ReplicationID changes at every promotion and at every start without data.
 	ReplicationID string
-	// EvictionPolicy is its maxmemory-policy, MemoryBytesMax its maxmemory: 0 is no bound.
+	// EvictionPolicy is maxmemory-policy. MemoryBytesMax is maxmemory: 0 means unlimited.
 	EvictionPolicy string
 	MemoryBytesMax int64
-	// AppendOnly says that it keeps an append-only file, Saves when it writes a dump: empty for never, or where it does not say.
+	// AppendOnly says that it keeps an append-only file. Saves says when it writes a dump; empty means never or
+	// unknown.
 	AppendOnly bool
 	Saves      string
-	// Replicas are those connected, ReplicasLeast those without which it refuses writes.
+	// Replicas counts the connected replicas. With fewer than ReplicasLeast the server refuses writes.
 	Replicas      int
 	ReplicasLeast string
 }
 
-// inspect asks every server what it is, and returns why the shop cannot rely on one.
+// inspect reads the properties of every server. It returns an error if the shop cannot use one.
 func (c *Client) inspect(ctx context.Context) ([]Server, error) {
 	nodes := c.Nodes()
 	var all []Server
@@ -57,7 +59,7 @@ func (c *Client) inspect(ctx context.Context) ([]Server, error) {
 	return all, nil
 }
 
-// askServer returns what a server says of itself now. It returns the errors of rueidis.
+// askServer reads the properties of one server. It returns the errors of rueidis.
 func askServer(ctx context.Context, node rueidis.Client, address string) (Server, error) {
 	text, err := node.Do(ctx, node.B().Info().Build()).ToString()
 	if err != nil {
@@ -65,14 +67,14 @@ func askServer(ctx context.Context, node rueidis.Client, address string) (Server
 	}
 	s := readInfo(text)
 	s.Address = address
-	// A hosted Redis may forbid CONFIG; what it would have said is only reported.
+	// A hosted Redis may forbid CONFIG. These values are only reported, so their absence is no error.
 	if said, err := node.Do(ctx, node.B().ConfigGet().Parameter("save", "min-replicas-to-write").Build()).AsStrMap(); err == nil {
 		s.Saves, s.ReplicasLeast = said["save"], said["min-replicas-to-write"]
 	}
 	return s, nil
 }
 
-// readInfo reads the answer of INFO.
+// readInfo parses an INFO reply. Valkey calls the mode server_mode.
 func readInfo(text string) Server {
 	said := map[string]string{}
 	for line := range strings.Lines(text) {
@@ -81,16 +83,16 @@ func readInfo(text string) Server {
 		}
 	}
 	s := Server{
-		Version: said["redis_version"], Mode: said["redis_mode"], Role: said["role"], ReplicationID: said["master_replid"],
+		Version: said["redis_version"], Mode: cmp.Or(said["redis_mode"], said["server_mode"]), Role: said["role"], ReplicationID: said["master_replid"],
 		EvictionPolicy: said["maxmemory_policy"], AppendOnly: said["aof_enabled"] == "1",
 	}
-	// What is not a number counts as none: these are reported, not relied on.
+	// A value that is not a number becomes zero: these values are only reported.
 	s.MemoryBytesMax, _ = strconv.ParseInt(said["maxmemory"], 10, 64)
 	s.Replicas, _ = strconv.Atoi(said["connected_slaves"])
 	return s
 }
 
-// accepts returns why the shop cannot rely on the server, in one sentence.
+// accepts returns an error of one sentence if the shop cannot use the server.
 func (c Config) accepts(s Server) error {
 	switch {
 	case s.Mode == "sentinel":
@@ -118,12 +120,12 @@ func majorMinor(version string) []int {
 	parts := strings.SplitN(version, ".", 3)
 	numbers := make([]int, 2)
 	for i := range min(len(parts), len(numbers)) {
-		numbers[i], _ = strconv.Atoi(parts[i]) // what is no number is older than everything
+		numbers[i], _ = strconv.Atoi(parts[i]) // an unreadable part counts as zero, older than any version
 	}
 	return numbers
 }
 
-// checkClock compares the machine's clock with the server's. The time that the answer took is in the doubt's favour.
+// checkClock compares this machine's clock with the server's. It does not count the reply time as a difference.
 func (c *Client) checkClock(ctx context.Context, node rueidis.Client, address string) error {
 	before := time.Now()
 	parts, err := node.Do(ctx, node.B().Time().Build()).AsIntSlice()

@@ -15,16 +15,16 @@ type Store interface {
 	// ReserveRehearsal takes the title and a block of customers that no other rehearsal has, and returns the block's first.
 	// It returns fault.Conflict where the title is taken and fault.Invalid where there are no customers left.
 	ReserveRehearsal(ctx context.Context, r Rehearsal) (id.Customer, error)
-	// OpenRehearsal says which sale the rehearsal of the block has; from then on it is listed.
+	// OpenRehearsal records the sale of a rehearsal. Rehearsals lists it from then on.
 	OpenRehearsal(ctx context.Context, first id.Customer, sl id.Sale) error
-	// DropRehearsal gives the title of a rehearsal that got no sale free again.
+	// DropRehearsal frees the title of a rehearsal without a sale.
 	DropRehearsal(ctx context.Context, first id.Customer) error
 	// Rehearsal reads one. It returns fault.NotFound.
 	Rehearsal(ctx context.Context, sl id.Sale) (Rehearsal, error)
 	// Rehearsals lists them, newest first, older than before where that is not zero.
 	Rehearsals(ctx context.Context, before id.Sale, limit int) ([]Rehearsal, error)
 	// RehearsalOrders reads a sale's orders by customer and key, those after the given ones, at most limit.
-	RehearsalOrders(ctx context.Context, sl id.Sale, after id.Customer, key string, limit int) ([]Keyed, error)
+	RehearsalOrders(ctx context.Context, sl id.Sale, after id.Customer, key string, limit int) ([]KeyedOrder, error)
 }
 
 // Catalogue makes products: see catalog.Service.

@@ -9,6 +9,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/money"
+	"github.com/tidegate/tidegate/internal/kernel/text"
 	"github.com/tidegate/tidegate/internal/order"
 )
 
@@ -19,7 +20,7 @@ const (
 	PriceMax    = 1_000_000_000
 	ShoppersMax = 1_000_000
 	MinutesMax  = 24 * 60
-	TitleMax    = 200
+	TitleMax    = 200 // characters
 	// TokensMax bounds one minting of tokens: some tens of milliseconds of signing, 3 MB of answer.
 	TokensMax = 10_000
 	// OrdersPageMax bounds what one read of orders holds in memory.
@@ -50,8 +51,8 @@ type Rehearsal struct {
 	CreatedAt time.Time
 }
 
-// Made is a rehearsal with what was made for it.
-type Made struct {
+// Created is a rehearsal with what was made for it.
+type Created struct {
 	Rehearsal
 	Products []id.Product
 	Items    []id.SKU
@@ -87,29 +88,27 @@ func (in *Input) complete(now time.Time) {
 }
 
 // check returns a fault.Invalid that names the field. The sale's own rules check the rest.
-func (in *Input) check() error {
+func (in *Input) check() (err error) {
 	for _, w := range []struct {
 		field         string
 		is, low, high int64
 	}{
 		{"skus", int64(in.SKUs), 1, SKUsMax},
-		{"units", in.Units, 1, UnitsMax},
+		{"quantity", in.Units, 1, UnitsMax},
 		{"price_minor", in.PriceMinor, 1, PriceMax},
-		{"minutes", int64(in.Minutes), 1, MinutesMax},
+		{"duration_minutes", int64(in.Minutes), 1, MinutesMax},
 		{"shoppers", int64(in.Shoppers), 1, ShoppersMax},
 	} {
 		if w.is < w.low || w.is > w.high {
 			return fault.Bad(w.field, "It must be from %d to %d.", w.low, w.high)
 		}
 	}
-	if len(in.Title) > TitleMax {
-		return fault.Bad("title", "It has at most %d bytes.", TitleMax)
-	}
-	return nil
+	in.Title, err = text.Clean("title", in.Title, text.Name, 0, TitleMax)
+	return err
 }
 
-// Keyed is an order and the key it was made with.
-type Keyed struct {
+// KeyedOrder is an order and the key it was made with.
+type KeyedOrder struct {
 	Order order.Order
 	Key   string
 }

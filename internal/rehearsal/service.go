@@ -29,7 +29,7 @@ type Parts struct {
 	TokenLifetimeMax time.Duration
 }
 
-// Service makes rehearsals and tells what became of them. Safe for concurrent use.
+// Service creates rehearsals and reports their results. It is safe for concurrent use.
 type Service struct{ Parts }
 
 // NewService returns a service over its parts.
@@ -37,29 +37,29 @@ func NewService(p Parts) *Service { return &Service{p} }
 
 // Create makes a rehearsal, scheduled, on behalf of the actor. It returns fault.Invalid, and fault.Conflict for a title
 // that another one has; then nothing has been made.
-func (s *Service) Create(ctx context.Context, in Input, actor string) (Made, error) {
+func (s *Service) Create(ctx context.Context, in Input, actor string) (Created, error) {
 	now := s.Clock.Now().UTC().Truncate(time.Millisecond)
 	in.complete(now)
 	if err := in.check(); err != nil {
-		return Made{}, err
+		return Created{}, err
 	}
-	m := Made{Rehearsal: Rehearsal{
+	m := Created{Rehearsal: Rehearsal{
 		Title: in.Title, SKUs: in.SKUs, Units: in.Units, Price: money.Of(in.PriceMinor, s.Currency), Limit: in.Limit, Payment: in.Payment,
 		StartsAt: in.StartsAt.UTC().Truncate(time.Millisecond), Shoppers: in.Shoppers, CreatedAt: now,
 	}}
 	m.EndsAt = m.StartsAt.Add(time.Duration(in.Minutes) * time.Minute)
-	if err := s.tryTerms(&m, now); err != nil {
-		return Made{}, err
+	if err := s.checkTerms(&m, now); err != nil {
+		return Created{}, err
 	}
 	var err error
 	if m.First, err = s.Store.ReserveRehearsal(ctx, m.Rehearsal); err != nil {
-		return Made{}, err
+		return Created{}, err
 	}
 	if m.Title == "" {
 		m.Title = DefaultTitle(m.First)
 	}
 	if err := s.make(ctx, &m, actor); err != nil {
-		return Made{}, errors.Join(err, s.Store.DropRehearsal(context.WithoutCancel(ctx), m.First))
+		return Created{}, errors.Join(err, s.Store.DropRehearsal(context.WithoutCancel(ctx), m.First))
 	}
 	return m, nil
 }
@@ -67,8 +67,8 @@ func (s *Service) Create(ctx context.Context, in Input, actor string) (Made, err
 // DefaultTitle is the title of a rehearsal that was given none.
 func DefaultTitle(first id.Customer) string { return "Rehearsal " + first.String() }
 
-// tryTerms checks the sale's terms before anything is made.
-func (s *Service) tryTerms(m *Made, now time.Time) error {
+// checkTerms checks the sale's terms before anything is made.
+func (s *Service) checkTerms(m *Created, now time.Time) error {
 	terms := s.terms(m)
 	if terms.Title == "" {
 		terms.Title = DefaultTitle(0)
@@ -79,16 +79,16 @@ func (s *Service) tryTerms(m *Made, now time.Time) error {
 	err := terms.Check(now, s.Currency)
 	// The end of a rehearsal is said in minutes.
 	if f, ok := errors.AsType[*fault.Error](err); ok && f.Field == "ends_at" {
-		f.Field = "minutes"
+		f.Field = "duration_minutes"
 	}
 	return err
 }
 
-func (s *Service) terms(m *Made) sale.Sale {
+func (s *Service) terms(m *Created) sale.Sale {
 	return sale.Sale{Title: m.Title, StartsAt: m.StartsAt, EndsAt: m.EndsAt, Limit: m.Limit, PaymentWindow: m.Payment, Rehearsal: true}
 }
 
-func (s *Service) make(ctx context.Context, m *Made, actor string) error {
+func (s *Service) make(ctx context.Context, m *Created, actor string) error {
 	for len(m.Items) < m.SKUs {
 		if err := s.makeProduct(ctx, m); err != nil {
 			return fmt.Errorf("make the products of a rehearsal: %w", err)
@@ -114,7 +114,7 @@ func (s *Service) make(ctx context.Context, m *Made, actor string) error {
 }
 
 // makeProduct makes the next product, with as many variants as one takes.
-func (s *Service) makeProduct(ctx context.Context, m *Made) error {
+func (s *Service) makeProduct(ctx context.Context, m *Created) error {
 	number := strconv.Itoa(len(m.Products) + 1)
 	p := catalog.Product{
 		Handle:      "rehearsal-" + m.First.String() + "-" + number,
@@ -139,7 +139,7 @@ func (s *Service) makeProduct(ctx context.Context, m *Made) error {
 	return nil
 }
 
-func (s *Service) receive(ctx context.Context, m *Made, actor string) error {
+func (s *Service) receive(ctx context.Context, m *Created, actor string) error {
 	for rest := m.Items; len(rest) > 0; {
 		some := rest[:min(len(rest), inventory.AdjustmentsMax)]
 		rest = rest[len(some):]
@@ -184,11 +184,11 @@ func (s *Service) MintTokens(ctx context.Context, sl id.Sale, first, count int) 
 
 // Orders hands every order of a rehearsal to yield, by customer and key, a page in memory at a time. It returns
 // fault.NotFound for a sale that is no rehearsal, and what yield returns.
-func (s *Service) Orders(ctx context.Context, sl id.Sale, yield func([]Keyed) error) error {
+func (s *Service) Orders(ctx context.Context, sl id.Sale, yield func([]KeyedOrder) error) error {
 	if _, err := s.Store.Rehearsal(ctx, sl); err != nil {
 		return err
 	}
-	var after Keyed
+	var after KeyedOrder
 	for {
 		found, err := s.Store.RehearsalOrders(ctx, sl, after.Order.Customer, after.Key, OrdersPageMax)
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,7 +16,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/rehearsal"
 	"github.com/tidegate/tidegate/internal/sale"
-	"github.com/tidegate/tidegate/internal/store"
+	"github.com/tidegate/tidegate/internal/shoptest"
 )
 
 // signer signs nothing, but says for whom.
@@ -32,35 +31,20 @@ var opening = time.Date(2026, 11, 27, 20, 0, 0, 0, time.UTC)
 // shop is a service over a real store and the real modules below it.
 type shop struct {
 	*rehearsal.Service
-	store *store.Store
+	*shoptest.Shop
 	sales *sale.Service
-	clock *clock.Manual
 }
 
 func open(t *testing.T) shop {
 	t.Helper()
-	c := store.DefaultConfig()
-	c.Path = filepath.Join(t.TempDir(), c.Path)
-	s, err := store.Open(t.Context(), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	if _, _, err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	now := clock.NewManual(opening)
-	mint, err := id.NewMint(now, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := shoptest.Open(t, opening)
 	settings := catalog.DefaultConfig()
-	reader := catalog.NewReader(settings, s, nil, now, slog.New(slog.DiscardHandler))
-	sales := sale.NewService(s, sale.NewBook(s, now), reader, now, mint, "GBP")
+	reader := catalog.NewReader(settings, s.Store, nil, s.Clock, slog.New(slog.DiscardHandler))
+	sales := sale.NewService(s.Store, sale.NewCache(s.Store, s.Clock), reader, s.Clock, s.Mint, "GBP")
 	return shop{rehearsal.NewService(rehearsal.Parts{
-		Store: s, Catalogue: catalog.New(settings, s, reader, mint, now), Stock: inventory.NewService(s, reader, now, mint), Sales: sales,
-		Tokens: signer{now}, Clock: now, Currency: "GBP", TokenLifetimeMax: 24 * time.Hour,
-	}), s, sales, now}
+		Store: s.Store, Catalogue: catalog.New(settings, s.Store, reader, s.Mint, s.Clock), Stock: inventory.NewService(s.Store, reader, s.Clock, s.Mint), Sales: sales,
+		Tokens: signer{s.Clock}, Clock: s.Clock, Currency: "GBP", TokenLifetimeMax: 24 * time.Hour,
+	}), s, sales}
 }
 
 func TestCreate(t *testing.T) {
@@ -83,7 +67,7 @@ func TestCreate(t *testing.T) {
 		t.Errorf("shoppers are shown %d sales", len(open))
 	}
 	for _, sku := range []id.SKU{made.Items[0], made.Items[len(made.Items)-1]} {
-		pools, err := s.store.Pools(ctx, sku)
+		pools, err := s.Store.Pools(ctx, sku)
 		if err != nil || len(pools) != 2 || pools[0].OnHand != 0 || pools[1].Sale != made.Sale || pools[1].OnHand != 7 {
 			t.Errorf("pools of %s: %+v, %v", sku, pools, err)
 		}
@@ -111,14 +95,14 @@ func TestWhatCannotBeRehearsedMakesNothing(t *testing.T) {
 	}{
 		{"skus", func(in *rehearsal.Input) { in.SKUs = 0 }},
 		{"skus", func(in *rehearsal.Input) { in.SKUs = rehearsal.SKUsMax + 1 }},
-		{"units", func(in *rehearsal.Input) { in.Units = -1 }},
+		{"quantity", func(in *rehearsal.Input) { in.Units = -1 }},
 		{"price_minor", func(in *rehearsal.Input) { in.PriceMinor = -1 }},
-		{"minutes", func(in *rehearsal.Input) { in.Minutes = 100_000 }},
-		{"minutes", func(in *rehearsal.Input) { in.StartsAt, in.Minutes = opening.Add(-time.Hour), 30 }},
+		{"duration_minutes", func(in *rehearsal.Input) { in.Minutes = 100_000 }},
+		{"duration_minutes", func(in *rehearsal.Input) { in.StartsAt, in.Minutes = opening.Add(-time.Hour), 30 }},
 		{"shoppers", func(in *rehearsal.Input) { in.Shoppers = rehearsal.ShoppersMax + 1 }},
 		{"title", func(in *rehearsal.Input) { in.Title = strings.Repeat("x", 201) }},
 		{"limit_per_customer", func(in *rehearsal.Input) { in.Limit = -1 }},
-		{"payment_seconds", func(in *rehearsal.Input) { in.Payment = time.Second }},
+		{"payment_window_seconds", func(in *rehearsal.Input) { in.Payment = time.Second }},
 		{"starts_at", func(in *rehearsal.Input) { in.StartsAt = opening.AddDate(10, 0, 0) }},
 	} {
 		in := good
@@ -185,8 +169,8 @@ func TestMintTokens(t *testing.T) {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}
-	s.clock.Advance(100 * time.Hour)
-	if _, expires, err := s.MintTokens(t.Context(), made.Sale, 0, 1); err != nil || expires.Sub(s.clock.Now()) != time.Hour {
+	s.Clock.Advance(100 * time.Hour)
+	if _, expires, err := s.MintTokens(t.Context(), made.Sale, 0, 1); err != nil || expires.Sub(s.Clock.Now()) != time.Hour {
 		t.Errorf("after the end: until %v, %v", expires, err)
 	}
 	if err := s.Orders(t.Context(), made.Sale+1, nil); !errors.Is(err, fault.NotFound) {

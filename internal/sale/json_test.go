@@ -1,6 +1,7 @@
 package sale
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 
 type levels int64
 
-func (l levels) Level(inventory.Pool) (int64, bool) { return int64(l), true }
+func (l levels) Available(inventory.Pool) (int64, bool) { return int64(l), true }
 
 var noon = time.Date(2026, 11, 27, 12, 0, 0, 7_900_000, time.UTC)
 
@@ -26,16 +27,42 @@ func drop() *Sale {
 
 func TestAppendJSON(t *testing.T) {
 	const want = `{"id":"20","title":"Night \"drop\" ` + "\u2028" + `","status":"live","starts_at":"2026-11-27T12:00:00.007Z","ends_at":"2026-11-27T13:00:00.007Z",` +
-		`"limit_per_customer":2,"payment_seconds":900,"items":[{"sku_id":"1","product_id":"7","price":{"minor":1250,"currency":"GBP"},` +
+		`"limit_per_customer":2,"payment_window_seconds":900,"items":[{"sku_id":"1","product_id":"7","price":{"minor":1250,"currency":"GBP"},` +
 		`"list_price":{"minor":2000,"currency":"GBP"},"allocation":100,"available":41}],"version":3,"server_time":"2026-11-27T12:00:00.007Z"}`
 	if diff := cmp.Diff(want, string(drop().AppendJSON(nil, noon, levels(41)))); diff != "" {
 		t.Error(diff)
 	}
 }
 
+// unknown is a gate that holds nothing.
+type unknown struct{}
+
+func (unknown) Available(inventory.Pool) (int64, bool) { return 0, false }
+
+// TestAppendJSONOfWhatIsNotKnown: what is not known is absent, not zero; of a draft and of what has ended nothing can be bought.
+func TestAppendJSONOfWhatIsNotKnown(t *testing.T) {
+	for _, c := range []struct {
+		status Status
+		at     time.Time
+		zero   bool
+	}{
+		{Draft, noon, true}, {Scheduled, noon.Add(-time.Minute), false}, {Scheduled, noon, false}, {Live, noon, false}, {Paused, noon, false},
+		{Live, noon.Add(2 * time.Hour), true}, {Ended, noon, true},
+	} {
+		for _, shows := range []Shows{Exact, Coarse} {
+			s := drop()
+			s.Status, s.ShowsLeft = c.status, shows
+			got := string(s.AppendJSON(nil, c.at, unknown{}))
+			if strings.Contains(got, `"available":0`) != c.zero || strings.Contains(got, `"available"`) != c.zero {
+				t.Errorf("%s at %s, %s: %s", c.status, c.at, shows, got)
+			}
+		}
+	}
+}
+
 func BenchmarkAppendJSON(b *testing.B) {
 	b.ReportAllocs()
-	s, left := drop(), Levels(levels(41))
+	s, left := drop(), Availability(levels(41))
 	buf := make([]byte, 0, 1024)
 	for b.Loop() {
 		buf = s.AppendJSON(buf[:0], noon, left)

@@ -1,26 +1,26 @@
 package sale
 
-// Shows says how exactly shoppers are told what is left.
+// Shows is the precision with which shoppers see the units left.
 type Shows string
 
-// The ways of showing it.
+// The precisions.
 const (
 	Exact  Shows = "exact"
-	Coarse Shows = "coarse" // in bands: nobody reads from it how fast a shop sells
+	Coarse Shows = "coarse" // in bands, so that competitors cannot measure the rate of sale
 )
 
-// Band is what is left of an allocation, told coarsely.
+// Band is a coarse statement of the units left.
 type Band string
 
 // The bands.
 const (
-	Plenty Band = "plenty" // more than a half
-	Fewer  Band = "fewer"  // a half or less
+	Plenty Band = "plenty" // more than half
+	Fewer  Band = "fewer"  // half or less
 	Last   Band = "last"   // a tenth or less
 	None   Band = "none"
 )
 
-// BandOf returns the band of what is left of an allocation.
+// BandOf returns the band for the units left of an allocation.
 func BandOf(left, allocation int64) Band {
 	switch {
 	case left < 1:
@@ -33,7 +33,7 @@ func BandOf(left, allocation int64) Band {
 	return Plenty
 }
 
-// Shown returns how many units of an item shoppers are told are left: of a coarse sale the most that its band holds.
+// Shown returns the units of an item that shoppers see: exact, or the upper bound of the band.
 func (s *Sale) Shown(it *Item, left int64) int64 {
 	left = max(left, 0)
 	if s.ShowsLeft != Coarse {

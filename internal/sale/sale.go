@@ -1,18 +1,19 @@
-// Package sale owns sales: what is offered at what price to whom and when. It does not own orders, nor the stock that a
-// sale allocates (inventory does).
+// Package sale owns sales: items, prices, limits and times. Orders belong to package order, and the stock that a sale
+// allocates to inventory.
 package sale
 
 import (
 	"strconv"
-	"strings"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/money"
+	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
-// Status is where a sale stands.
+// Status is the state of a sale.
 type Status string
 
 // The statuses of a sale.
@@ -20,8 +21,8 @@ const (
 	Draft     Status = "draft"
 	Scheduled Status = "scheduled" // its allocation has left general stock
 	Live      Status = "live"
-	Paused    Status = "paused" // live, and takes no orders
-	Ended     Status = "ended"  // what was left has gone back
+	Paused    Status = "paused" // live, but takes no orders
+	Ended     Status = "ended"  // its remaining units are back in general stock
 )
 
 // edges are the legal changes of status.
@@ -32,7 +33,7 @@ var edges = map[Status][]Status{
 	Paused:    {Live, Ended},
 }
 
-// CanBecome reports whether a sale may go from s to next.
+// CanBecome reports whether a sale may change from s to next.
 func (s Status) CanBecome(next Status) bool {
 	for _, to := range edges[s] {
 		if to == next {
@@ -45,7 +46,7 @@ func (s Status) CanBecome(next Status) bool {
 // Limits of a sale.
 const (
 	ItemsMax        = 2000
-	TitleMax        = 200 // bytes
+	TitleRunesMax   = 200
 	LimitMax        = 1_000_000
 	PaymentMin      = 10 * time.Second
 	PaymentMax      = 7 * 24 * time.Hour
@@ -60,28 +61,29 @@ type Item struct {
 	Product    id.Product
 	Price      money.Amount
 	ListPrice  money.Amount
-	Allocation int64 // units taken out of general stock for the sale
+	Allocation int64 // units taken from general stock for the sale
+	Stopped    bool  // no longer sold: released units go back to general stock
 }
 
-// Sale is one sale. A value that was handed out is never changed.
+// Sale is one sale. A value that was returned is never modified.
 type Sale struct {
 	ID            id.Sale
 	Title         string
 	Status        Status
 	StartsAt      time.Time
 	EndsAt        time.Time
-	Limit         int64         // units per customer for the life of the sale; 0: none
-	PaymentWindow time.Duration // how long an order is held unpaid
-	ShowsLeft     Shows         // how exactly shoppers are told what is left; empty is Exact
+	Limit         int64         // units per customer over the whole sale; 0: no limit
+	PaymentWindow time.Duration // how long an unpaid order is held
+	ShowsLeft     Shows         // precision of the shown stock; empty means Exact
 	Items         []Item        // sorted by SKU
 	Rehearsal     bool          // made for a rehearsal: found by id, in no list
-	Version       int64         // of the terms: it grows when price, limit, window or times change, not with the status
+	Version       int64         // version of the terms: grows when price, limit, window or times change, but not with the status
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
 }
 
-// Phase is the status by the clock: a scheduled sale is live from StartsAt, and anything that was opened has ended at
-// EndsAt, whether or not the row says so yet. Opening therefore waits for no timer.
+// Phase returns the status by the clock: a scheduled sale is live from StartsAt, and every opened sale has ended at
+// EndsAt, even if its row is not updated yet. So the opening waits for no timer.
 func (s *Sale) Phase(now time.Time) Status {
 	if s.Status == Draft || s.Status == Ended {
 		return s.Status
@@ -95,13 +97,13 @@ func (s *Sale) Phase(now time.Time) Status {
 	return s.Status
 }
 
-// Due returns the status that the clock asks for and the row does not have yet; false where there is none.
+// Due returns the status that the row should have by the clock. It returns false if the row is up to date.
 func (s *Sale) Due(now time.Time) (Status, bool) {
 	phase := s.Phase(now)
 	return phase, phase != s.Status
 }
 
-// Refusal is why the sale takes no order at now: nil where it does.
+// Refusal returns the reason why the sale takes no order at now, or nil.
 func (s *Sale) Refusal(now time.Time) *fault.Error {
 	switch s.Phase(now) {
 	case Live:
@@ -109,12 +111,12 @@ func (s *Sale) Refusal(now time.Time) *fault.Error {
 	case Paused:
 		return fault.New(fault.SalePaused, "The sale is paused; try again soon.").After(2 * time.Second)
 	case Ended:
-		if now.Before(s.EndsAt) { // an operator has ended it
+		if now.Before(s.EndsAt) { // an administrator has ended it early
 			return fault.New(fault.SaleEnded, "The sale has ended.")
 		}
 		return fault.New(fault.SaleEnded, "The sale ended at %s.", s.EndsAt.Format(time.RFC3339))
 	case Draft:
-		return missing(s.ID) // it is nobody's business yet
+		return missing(s.ID) // drafts are not visible to shoppers
 	}
 	e := fault.New(fault.SaleNotOpen, "The sale opens at %s.", s.StartsAt.Format(time.RFC3339))
 	if wait := s.StartsAt.Sub(now); wait > 0 && s.Status == Scheduled {
@@ -123,7 +125,7 @@ func (s *Sale) Refusal(now time.Time) *fault.Error {
 	return e
 }
 
-// Item returns the item of a SKU: nil where the sale does not have it.
+// Item returns the item of a SKU, or nil.
 func (s *Sale) Item(sku id.SKU) *Item {
 	lo, hi := 0, len(s.Items)
 	for lo < hi {
@@ -140,14 +142,15 @@ func (s *Sale) Item(sku id.SKU) *Item {
 	return nil
 }
 
-// itemField is the path of a field of item i, as it was sent.
+// itemField returns the JSON path of a field of item i, as it was sent.
 func itemField(i int, name string) string { return "items[" + strconv.Itoa(i) + "]." + name }
 
-// Check returns a fault.Invalid that names the field, or nil. now is when it is asked for.
-func (s *Sale) Check(now time.Time, currency money.Currency) error {
+// Check normalises the title and validates every field at time now. It returns fault.Invalid with the field.
+func (s *Sale) Check(now time.Time, currency money.Currency) (err error) {
+	if s.Title, err = text.Clean("title", s.Title, text.Line, 1, TitleRunesMax); err != nil {
+		return err
+	}
 	switch {
-	case strings.TrimSpace(s.Title) == "" || len(s.Title) > TitleMax:
-		return fault.Bad("title", "must be 1 to %d bytes, not blank", TitleMax)
 	case s.StartsAt.IsZero():
 		return fault.Bad("starts_at", "say when the sale opens")
 	case s.StartsAt.After(now.AddDate(0, 0, StartsInDaysMax)):
@@ -161,9 +164,9 @@ func (s *Sale) Check(now time.Time, currency money.Currency) error {
 	case s.Limit < 0 || s.Limit > LimitMax:
 		return fault.Bad("limit_per_customer", "must be 0 (no limit) to %d", LimitMax)
 	case s.PaymentWindow < PaymentMin || s.PaymentWindow > PaymentMax:
-		return fault.Bad("payment_seconds", "must be %d to %d", int(PaymentMin.Seconds()), int(PaymentMax.Seconds()))
+		return fault.Bad("payment_window_seconds", "must be %d to %d", int(PaymentMin.Seconds()), int(PaymentMax.Seconds()))
 	case s.ShowsLeft != "" && s.ShowsLeft != Exact && s.ShowsLeft != Coarse:
-		return fault.Bad("shows_left", "must be exact or coarse")
+		return fault.Bad("stock_display", "must be exact or coarse")
 	case len(s.Items) < 1 || len(s.Items) > ItemsMax:
 		return fault.Bad("items", "must be 1 to %d items", ItemsMax)
 	}
@@ -174,8 +177,8 @@ func (s *Sale) Check(now time.Time, currency money.Currency) error {
 			return fault.Bad(itemField(i, "sku_id"), "SKU %s is there twice", it.SKU)
 		case it.Price.Currency != currency:
 			return fault.Bad(itemField(i, "price.currency"), "must be %s, the shop's currency", currency)
-		case it.Price.Minor < 0 || it.Price.Minor > money.MinorMax:
-			return fault.Bad(itemField(i, "price.minor"), "must be 0 to %d", int64(money.MinorMax))
+		case it.Price.Minor < 0 || it.Price.Minor > catalog.PriceMinorMax:
+			return fault.Bad(itemField(i, "price.minor"), "must be 0 to %d", int64(catalog.PriceMinorMax))
 		case it.Allocation < 1 || it.Allocation > AllocationMax:
 			return fault.Bad(itemField(i, "allocation"), "must be 1 to %d units", int64(AllocationMax))
 		}

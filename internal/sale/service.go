@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/kernel/auditlog"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -14,22 +15,22 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/money"
 )
 
-// Service makes and steers sales. Safe for concurrent use.
+// Service creates and controls sales. It is safe for concurrent use.
 type Service struct {
 	store    Store
-	book     *Book
+	cache    *Cache
 	products Catalogue
 	clock    clock.Clock
 	mint     *id.Mint
 	currency money.Currency
 }
 
-// NewService returns a service over its parts; currency is the shop's.
-func NewService(s Store, b *Book, products Catalogue, c clock.Clock, m *id.Mint, currency money.Currency) *Service {
+// NewService returns a Service with these dependencies; currency is the shop's.
+func NewService(s Store, b *Cache, products Catalogue, c clock.Clock, m *id.Mint, currency money.Currency) *Service {
 	return &Service{s, b, products, c, m, currency}
 }
 
-// Create makes a draft from the terms and returns it. It returns fault.Invalid or fault.NotInSale.
+// Create creates a draft from the terms. It returns fault.Invalid or fault.NotInSale.
 func (s *Service) Create(ctx context.Context, terms Sale) (*Sale, error) {
 	now := s.clock.Now()
 	if err := s.complete(ctx, &terms, now); err != nil {
@@ -40,11 +41,11 @@ func (s *Service) Create(ctx context.Context, terms Sale) (*Sale, error) {
 	if err := s.store.CreateSale(ctx, &terms); err != nil {
 		return nil, err
 	}
-	return s.book.Refresh(ctx, terms.ID)
+	return s.cache.Refresh(ctx, terms.ID)
 }
 
-// Replace replaces the terms of a draft whose version the caller has seen. It returns fault.Invalid, fault.NotInSale,
-// fault.NotFound, fault.VersionMismatch or fault.SaleLocked.
+// Replace replaces the terms of a draft that still has the version the caller has read. It returns fault.Invalid,
+// fault.NotInSale, fault.NotFound, fault.VersionMismatch or fault.SaleLocked.
 func (s *Service) Replace(ctx context.Context, terms Sale, version int64) (*Sale, error) {
 	now := s.clock.Now()
 	if err := s.complete(ctx, &terms, now); err != nil {
@@ -54,10 +55,10 @@ func (s *Service) Replace(ctx context.Context, terms Sale, version int64) (*Sale
 	if err := s.store.ReplaceSale(ctx, &terms, version); err != nil {
 		return nil, err
 	}
-	return s.book.Refresh(ctx, terms.ID)
+	return s.cache.Refresh(ctx, terms.ID)
 }
 
-// complete checks the terms, in the order in which they were sent, fills in what the catalogue knows of the items, and sorts
+// complete validates the terms in the order in which they were sent, adds the catalogue's data to the items, and sorts
 // them.
 func (s *Service) complete(ctx context.Context, terms *Sale, now time.Time) error {
 	terms.Items = slices.Clone(terms.Items)
@@ -69,6 +70,9 @@ func (s *Service) complete(ctx context.Context, terms *Sale, now time.Time) erro
 	for i := range terms.Items {
 		it := &terms.Items[i]
 		product, list, err := s.products.Offer(ctx, it.SKU)
+		if err == nil {
+			err = s.checkKind(ctx, terms, it.SKU)
+		}
 		if err != nil {
 			return named(err, itemField(i, "sku_id"))
 		}
@@ -78,7 +82,19 @@ func (s *Service) complete(ctx context.Context, terms *Sale, now time.Time) erro
 	return nil
 }
 
-// named gives a fault the field at fault.
+// checkKind returns fault.NotInSale for a rehearsal's SKU in a normal sale, and for a normal SKU in a rehearsal.
+func (s *Service) checkKind(ctx context.Context, terms *Sale, sku id.SKU) error {
+	rehearsal, err := s.products.OfRehearsal(ctx, sku)
+	switch {
+	case err != nil || rehearsal == terms.Rehearsal:
+		return err
+	case rehearsal:
+		return fault.New(fault.NotInSale, "SKU %s was made for a rehearsal: it cannot be sold.", sku)
+	}
+	return fault.New(fault.NotInSale, "SKU %s was not made for the rehearsal.", sku)
+}
+
+// named adds the name of the field to a fault.
 func named(err error, field string) error {
 	if f, ok := errors.AsType[*fault.Error](err); ok && f.Field == "" && f.Code == fault.NotInSale {
 		copied := *f
@@ -88,7 +104,7 @@ func named(err error, field string) error {
 	return err
 }
 
-// Change changes limit and end of a sale that may be live; it takes effect within a second in every process. It returns
+// Change changes the limit and end of a sale that may be live. Every process applies it within a second. It returns
 // fault.Invalid, fault.NotFound or fault.SaleEnded.
 func (s *Service) Change(ctx context.Context, c Change) (*Sale, error) {
 	c.At = s.clock.Now()
@@ -107,11 +123,12 @@ func (s *Service) Change(ctx context.Context, c Change) (*Sale, error) {
 	if _, err := s.store.ChangeSale(ctx, c); err != nil {
 		return nil, err
 	}
-	return s.book.Refresh(ctx, c.Sale)
+	return s.cache.Refresh(ctx, c.Sale)
 }
 
-// Move changes a sale's status on an operator's word: Scheduled, Paused, Live (to resume) or Ended. It returns
-// fault.NotFound, fault.BadTransition, fault.OutOfStock, or fault.Invalid for a sale to schedule whose end has passed.
+// Move changes a sale's status for an administrator: Scheduled, Paused, Live (to resume) or Ended. It returns
+// fault.NotFound, fault.BadTransition and fault.OutOfStock. For Scheduled it also returns fault.Invalid if the end has
+// passed, and fault.NotInSale if the catalogue does not sell an item.
 func (s *Service) Move(ctx context.Context, sl id.Sale, to Status, actor string) (*Sale, error) {
 	now := s.clock.Now()
 	current, err := s.store.Sale(ctx, sl)
@@ -125,7 +142,7 @@ func (s *Service) Move(ctx context.Context, sl id.Sale, to Status, actor string)
 		return nil, fault.New(fault.BadTransition, "A sale that is %s cannot be resumed; it opens by the clock.", current.Status)
 	}
 	if due, ok := current.Due(now); ok && to == Paused && due == Live {
-		// Live by the clock, and the row does not say so yet.
+		// The sale is live by the clock, but its row is not updated yet.
 		if _, err := s.move(ctx, sl, Live, "clock", now); err != nil {
 			return nil, err
 		}
@@ -141,7 +158,7 @@ func (s *Service) move(ctx context.Context, sl id.Sale, to Status, actor string,
 		return nil, err
 	}
 	crashpoint.Pass(crashpoint.SaleAfter)
-	return s.book.Refresh(ctx, sl)
+	return s.cache.Refresh(ctx, sl)
 }
 
 // Allocate moves units between general stock and a sale that has not ended. It returns fault.Invalid, fault.NotFound,
@@ -154,24 +171,41 @@ func (s *Service) Allocate(ctx context.Context, a Allocation) (*Sale, error) {
 	if _, err := s.store.AllocateSale(ctx, a); err != nil {
 		return nil, named(err, "sku_id")
 	}
-	return s.book.Refresh(ctx, a.Sale)
+	return s.cache.Refresh(ctx, a.Sale)
+}
+
+// StopItem stops one item of a sale that has not ended. It returns fault.Invalid, fault.NotFound, fault.NotInSale,
+// fault.SaleEnded, or fault.BadTransition for a draft.
+func (s *Service) StopItem(ctx context.Context, stop Stop) (after *Sale, err error) {
+	if stop.Reason, err = auditlog.RequiredReason("reason", stop.Reason); err != nil {
+		return nil, err
+	}
+	stop.At, stop.Mint = s.clock.Now(), s.mint
+	if err := crashpoint.Fail(crashpoint.SaleBefore); err != nil {
+		return nil, err
+	}
+	if _, err := s.store.StopItem(ctx, stop); err != nil {
+		return nil, named(err, "sku_id")
+	}
+	crashpoint.Pass(crashpoint.SaleAfter)
+	return s.cache.Refresh(ctx, stop.Sale)
 }
 
 // Sale returns a sale. It returns fault.NotFound.
-func (s *Service) Sale(ctx context.Context, sl id.Sale) (*Sale, error) { return s.book.Sale(ctx, sl) }
+func (s *Service) Sale(ctx context.Context, sl id.Sale) (*Sale, error) { return s.cache.Sale(ctx, sl) }
 
-// Published returns a sale that shoppers may see: any but a draft. It returns fault.NotFound.
+// Published returns a sale that shoppers may see: any except a draft. It returns fault.NotFound.
 func (s *Service) Published(ctx context.Context, sl id.Sale) (*Sale, error) {
-	found, err := s.book.Sale(ctx, sl)
+	found, err := s.cache.Sale(ctx, sl)
 	if err == nil && found.Status == Draft {
 		return nil, missing(sl)
 	}
 	return found, err
 }
 
-// Open lists what shoppers may see now: scheduled, live and paused sales, by opening time. Rehearsals are not among them.
+// Open lists the sales that shoppers may see now: scheduled, live and paused ones, by opening time, without rehearsals.
 func (s *Service) Open() []*Sale {
-	open := slices.DeleteFunc(s.book.Open(), func(sl *Sale) bool { return sl.Rehearsal })
+	open := slices.DeleteFunc(s.cache.Open(), func(sl *Sale) bool { return sl.Rehearsal })
 	slices.SortFunc(open, func(a, b *Sale) int {
 		if c := a.StartsAt.Compare(b.StartsAt); c != 0 {
 			return c
@@ -181,28 +215,28 @@ func (s *Service) Open() []*Sale {
 	return open
 }
 
-// Rehearsals lists the sales of rehearsals that are scheduled, live or paused, the newest first: for an operator who watches one.
+// Rehearsals lists the scheduled, live and paused rehearsals, newest first.
 func (s *Service) Rehearsals() []*Sale {
-	open := slices.DeleteFunc(s.book.Open(), func(sl *Sale) bool { return !sl.Rehearsal })
+	open := slices.DeleteFunc(s.cache.Open(), func(sl *Sale) bool { return !sl.Rehearsal })
 	slices.SortFunc(open, func(a, b *Sale) int { return cmp.Compare(b.ID, a.ID) })
 	return open
 }
 
-// listMax is a page of the contract, and one more to tell whether there is a next page.
+// listMax is one page of the API, plus one entry that shows whether another page follows.
 const listMax = 201
 
-// List lists all sales for an operator, newest first.
+// List lists all sales for an administrator, newest first.
 func (s *Service) List(ctx context.Context, before id.Sale, limit int) ([]*Sale, error) {
 	return s.store.Sales(ctx, before, min(max(limit, 1), listMax))
 }
 
-// Step writes what the clock has decided: scheduled sales that are live, sales whose end has come. It returns how many it
-// moved. Orders do not wait for it (see Phase); the return of unsold stock does.
+// Step updates rows of sales that the clock has opened or ended, and returns their number. Orders do not wait for it
+// (see Phase); the return of unsold stock does.
 func (s *Service) Step(ctx context.Context) (int, error) {
 	now := s.clock.Now()
 	moved := 0
 	var errs []error
-	for _, sl := range s.book.Open() {
+	for _, sl := range s.cache.Open() {
 		to, due := sl.Due(now)
 		if !due {
 			continue

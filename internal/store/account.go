@@ -11,10 +11,11 @@ import (
 	"github.com/tidegate/tidegate/internal/account"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/store/engine"
 )
 
-// The writes of this file are a few rows each and go behind the orders: a sign-in can wait for a batch, a batch should
-// not wait for a storm of sign-ins.
+// Writes in this file change a few rows and have the lower priority: a sign-in can wait for a batch of orders, but a
+// batch must not wait for a wave of sign-ins.
 
 var _ account.Store = (*Store)(nil)
 
@@ -25,7 +26,7 @@ func (s *Store) InsertCustomer(ctx context.Context, c account.Customer, password
 			INSERT INTO customer (id, email, password_hash, created_at)
 			VALUES (?, ?, ?, ?)`,
 			c.ID, c.Email, passwordHash, millis(c.CreatedAt))
-		if tx.dialect().unique(err) {
+		if tx.refusedBy(engine.Unique, err) {
 			return &fault.Error{Code: fault.Conflict, Field: "email", Detail: "This email address has an account; log in instead."}
 		}
 		return err
@@ -39,7 +40,7 @@ func (s *Store) Customer(ctx context.Context, customer id.Customer) (account.Cus
 			WHERE id = ?`,
 			[]any{customer}, into...)
 	})
-	return c, none(err, "customer", customer)
+	return c, notFound(err, "customer", customer)
 }
 
 const selectCustomer = `
@@ -51,7 +52,7 @@ func scanCustomer(scan func(into ...any) error) (c account.Customer, err error) 
 	if err := scan(&c.ID, &c.Email, &created, &blocked); err != nil {
 		return account.Customer{}, err
 	}
-	c.CreatedAt, c.BlockedAt = moment(created), moment(blocked)
+	c.CreatedAt, c.BlockedAt = fromMillis(created), fromMillis(blocked)
 	return c, nil
 }
 
@@ -76,7 +77,7 @@ func (s *Store) SetBlocked(ctx context.Context, customer id.Customer, since time
 			SET blocked_at = ?
 			WHERE id = ?
 			AND (blocked_at = 0 OR ? = 0)`,
-			millis(since), customer, millis(since))
+			millis(since), customer, min(millis(since), 1))
 		if err != nil {
 			return err
 		}
@@ -85,7 +86,7 @@ func (s *Store) SetBlocked(ctx context.Context, customer id.Customer, since time
 				WHERE id = ?`,
 				[]any{customer}, into...)
 		})
-		return none(err, "customer", customer)
+		return notFound(err, "customer", customer)
 	})
 	if err != nil {
 		return account.Customer{}, err
@@ -103,7 +104,7 @@ func (s *Store) CustomerByEmail(ctx context.Context, email string) (account.Cust
 			WHERE email = ?`,
 			[]any{email}, append(into, &passwordHash)...)
 	})
-	return c, passwordHash, none(err, "customer with the address", email)
+	return c, passwordHash, notFound(err, "customer with the address", email)
 }
 
 // ReplacePasswordHash implements account.CustomerStore.
@@ -145,7 +146,7 @@ func (s *Store) InsertSession(ctx context.Context, v account.Session, openMax in
 	return ended, nil
 }
 
-// openSessions returns the customer's open sessions, the newest first, without the first skip of them.
+// openSessions returns the customer's open sessions, newest first, after skipping the first skip.
 func openSessions(tx *Tx, customer id.Customer, now time.Time, skip int) ([]id.Session, error) {
 	rows, err := tx.Query(`
 		SELECT id
@@ -154,21 +155,21 @@ func openSessions(tx *Tx, customer id.Customer, now time.Time, skip int) ([]id.S
 		AND revoked_at = 0
 		AND expires_at > ?
 		ORDER BY id DESC
-		LIMIT -1 OFFSET ?`,
-		customer, millis(now), skip)
+		LIMIT ? OFFSET ?`,
+		customer, millis(now), int64(math.MaxInt64), skip)
 	return collect(rows, err, func(r *sql.Rows) (open id.Session, err error) { return open, r.Scan(&open) })
 }
 
-// endSessions ends those of the sessions that are open and enters them in the ledger. Their rows go when no access token
-// of theirs is left.
+// endSessions revokes those of the sessions that are open and adds them to the ledger. Their rows are deleted once
+// every access token of theirs has expired.
 func endSessions(tx *Tx, sessions []id.Session, now, until time.Time) error {
 	for _, session := range sessions {
 		ended, err := tx.Exec(`
 			UPDATE session
-			SET revoked_at = ?, expires_at = MIN(expires_at, ?)
+			SET revoked_at = ?, expires_at = CASE WHEN expires_at < ? THEN expires_at ELSE ? END
 			WHERE id = ?
 			AND revoked_at = 0`,
-			millis(now), millis(until), session)
+			millis(now), millis(until), millis(until), session)
 		if err != nil {
 			return err
 		}
@@ -176,7 +177,7 @@ func endSessions(tx *Tx, sessions []id.Session, now, until time.Time) error {
 			continue
 		}
 		_, err = tx.Exec(`
-			INSERT INTO revocation (session_id, until)
+			INSERT INTO revocation (session_id, "until")
 			VALUES (?, ?)`,
 			session, millis(until))
 		if err != nil {
@@ -193,7 +194,7 @@ func (s *Store) Session(ctx context.Context, session id.Session) (account.Sessio
 			WHERE id = ?`,
 			[]any{session}, into...)
 	})
-	return v, none(err, "session", session)
+	return v, notFound(err, "session", session)
 }
 
 const selectSession = `
@@ -207,7 +208,7 @@ func scanSession(scan func(into ...any) error) (v account.Session, err error) {
 	if err != nil {
 		return account.Session{}, err
 	}
-	v.RotatedAt, v.CreatedAt, v.ExpiresAt, v.RevokedAt = moment(rotated), moment(created), moment(expires), moment(revoked)
+	v.RotatedAt, v.CreatedAt, v.ExpiresAt, v.RevokedAt = fromMillis(rotated), fromMillis(created), fromMillis(expires), fromMillis(revoked)
 	return v, nil
 }
 
@@ -223,8 +224,8 @@ func (s *Store) OpenSessions(ctx context.Context, customer id.Customer, now time
 	return collect(rows, err, func(r *sql.Rows) (account.Session, error) { return scanSession(r.Scan) })
 }
 
-// RotateSession implements account.SessionStore: a compare-and-set on the current hash, so of two refreshes at once one
-// rotates and the other one learns of it.
+// RotateSession implements account.SessionStore by a compare-and-set on the current hash: of two concurrent refreshes
+// one rotates and the other learns of it.
 func (s *Store) RotateSession(ctx context.Context, v account.Session, from account.Hash) (done bool, err error) {
 	err = s.write(ctx, jobs, func(tx *Tx) error {
 		changed, err := tx.Exec(`
@@ -261,48 +262,71 @@ func (s *Store) RevokeSessions(ctx context.Context, customer id.Customer, now, u
 	return ended, nil
 }
 
-// Revocations implements account.SessionStore. One writer commits at a time, so the rows' own numbers are the order of
-// commits.
+// Revocations implements account.SessionStore. Positions follow the order of commits.
 func (s *Store) Revocations(ctx context.Context, after int64, now time.Time, limit int) ([]account.Revocation, error) {
 	rows, err := s.query(ctx, `
-		SELECT position, session_id, until
+		SELECT position, session_id, "until"
 		FROM revocation
 		WHERE position > ?
-		AND until > ?
+		AND "until" > ?
 		ORDER BY position
 		LIMIT ?`,
 		after, millis(now), limit)
 	return collect(rows, err, func(r *sql.Rows) (v account.Revocation, err error) {
 		var until int64
 		err = r.Scan(&v.Position, &v.Session, &until)
-		v.Until = moment(until)
+		v.Until = fromMillis(until)
 		return v, err
 	})
 }
 
+// MySQL does not allow a subquery with a limit inside IN. It does not need one: DELETE takes a limit.
+var (
+	deleteSessions = sqls{
+		sqlite: `
+			DELETE FROM session
+			WHERE id IN (SELECT id FROM session WHERE expires_at <= ? LIMIT ?)`,
+		mysql: `
+			DELETE FROM session
+			WHERE expires_at <= ?
+			ORDER BY expires_at
+			LIMIT ?`,
+		postgres: `
+			DELETE FROM session
+			WHERE id IN (SELECT id FROM session WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
+	}
+	deleteRevocations = sqls{
+		sqlite: `
+			DELETE FROM revocation
+			WHERE position IN (SELECT position FROM revocation WHERE "until" <= ? LIMIT ?)`,
+		mysql: `
+			DELETE FROM revocation
+			WHERE "until" <= ?
+			ORDER BY "until"
+			LIMIT ?`,
+		postgres: `
+			DELETE FROM revocation
+			WHERE session_id IN (SELECT session_id FROM revocation WHERE "until" <= ? ORDER BY "until" LIMIT ?)`,
+	}
+)
+
 // DeleteEndedSessions implements account.SessionStore.
 func (s *Store) DeleteEndedSessions(ctx context.Context, now time.Time, limit int) (deleted int, err error) {
-	// Most runs find nothing: look first, without the writer.
+	// Most runs find nothing. Look first, without the writer.
 	var found bool
 	err = s.queryRow(ctx, `
 		SELECT EXISTS (SELECT 1 FROM session WHERE expires_at <= ?)
-			OR EXISTS (SELECT 1 FROM revocation WHERE until <= ?)`,
+			OR EXISTS (SELECT 1 FROM revocation WHERE "until" <= ?)`,
 		[]any{millis(now), millis(now)}, &found)
 	if err != nil || !found {
 		return 0, err
 	}
 	err = s.write(ctx, jobs, func(tx *Tx) error {
-		sessions, err := tx.Exec(`
-			DELETE FROM session
-			WHERE id IN (SELECT id FROM session WHERE expires_at <= ? LIMIT ?)`,
-			millis(now), limit)
+		sessions, err := tx.Exec(tx.sql(deleteSessions), millis(now), limit)
 		if err != nil {
 			return err
 		}
-		revocations, err := tx.Exec(`
-			DELETE FROM revocation
-			WHERE position IN (SELECT position FROM revocation WHERE until <= ? LIMIT ?)`,
-			millis(now), limit)
+		revocations, err := tx.Exec(tx.sql(deleteRevocations), millis(now), limit)
 		deleted = int(sessions + revocations)
 		return err
 	})
@@ -318,7 +342,8 @@ func (s *Store) InsertKey(ctx context.Context, k account.Key, secret account.Has
 		inserted, err := tx.Exec(`
 			INSERT INTO admin_key (id, name, roles, secret_hash, created_at, revoked_at)
 			SELECT ?, ?, ?, ?, ?, 0
-			WHERE (SELECT COUNT(*) FROM admin_key WHERE revoked_at = 0) < ?`,
+			FROM (SELECT COUNT(*) AS good FROM admin_key WHERE revoked_at = 0) AS keys_now
+			WHERE good < ?`,
 			k.ID, k.Name, k.Roles.String(), secret[:], millis(k.CreatedAt), keysMax)
 		if err == nil && inserted == 0 {
 			return fault.New(fault.Conflict, "There are %d admin keys already; revoke those that are not used.", keysMax)
@@ -335,7 +360,7 @@ func (s *Store) KeyWithHash(ctx context.Context, key id.AdminKey) (account.Key, 
 			[]any{key}, into...)
 	})
 	if err != nil {
-		return account.Key{}, account.Hash{}, none(err, "admin key", key)
+		return account.Key{}, account.Hash{}, notFound(err, "admin key", key)
 	}
 	return row.Key, row.secret, nil
 }
@@ -371,7 +396,7 @@ func (s *Store) RevokeKey(ctx context.Context, key id.AdminKey, now time.Time) (
 				WHERE id = ?`,
 				[]any{key}, into...)
 		})
-		return none(err, "admin key", key)
+		return notFound(err, "admin key", key)
 	})
 	if err != nil {
 		return account.Key{}, err
@@ -395,14 +420,14 @@ func scanKey(scan func(into ...any) error) (row keyRow, err error) {
 		return keyRow{}, err
 	}
 	if row.Roles, err = account.ParseRoles(strings.Fields(roles)); err != nil {
-		// A fault here would be shown to the caller as theirs.
+		// A fault would be shown to the caller as their own mistake.
 		return keyRow{}, fmt.Errorf("admin key %s: its roles are stored as %q", row.ID, roles)
 	}
-	row.CreatedAt, row.RevokedAt = moment(created), moment(revoked)
+	row.CreatedAt, row.RevokedAt = fromMillis(created), fromMillis(revoked)
 	return row, nil
 }
 
-// exactly scans a BLOB of the very length of what it fills.
+// exactly scans a BLOB whose length must equal its own.
 type exactly []byte
 
 // Scan implements sql.Scanner.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/tidegate/tidegate/internal/audit"
 	"github.com/tidegate/tidegate/internal/inventory"
@@ -16,16 +17,16 @@ import (
 
 var _ audit.Store = (*Store)(nil)
 
-// AuditSnapshot calls fn with the shop as it is at one moment. It delays no writer; while it lasts the write-ahead log
-// grows.
+// AuditSnapshot calls fn with a snapshot of the whole shop. It delays no writer, but SQLite's write-ahead log grows
+// until fn returns.
 func (s *Store) AuditSnapshot(ctx context.Context, fn func(audit.Snapshot) error) error {
 	return s.settled(ctx, func(now view) error { return fn(auditSnapshot{now}) })
 }
 
-// auditSnapshot reads for the audit. Its scans go along the tables themselves, in the order of their rows.
+// auditSnapshot implements audit.Snapshot. Its scans read tables in row order.
 type auditSnapshot struct{ now view }
 
-// each runs a query and calls row with every row of it.
+// each runs a query and calls row for every row.
 func (a auditSnapshot) each(ctx context.Context, row func(*sql.Rows) error, text string, args ...any) error {
 	rows, err := a.now.query(ctx, text, args...)
 	if err != nil {
@@ -61,10 +62,10 @@ func (a auditSnapshot) Orders(ctx context.Context, after id.Order, limit int, fn
 			return err
 		}
 		o.LinesJSON = lines
-		o.CreatedAt, o.ExpiresAt, o.PaidAt, o.ClosedAt = moment(created), moment(expires), moment(paid), moment(closed)
+		o.CreatedAt, o.ExpiresAt, o.PaidAt, o.ClosedAt = fromMillis(created), fromMillis(expires), fromMillis(paid), fromMillis(closed)
 		return fn(&o)
 	}, "SELECT "+orderColumns+`, idem_key
-		FROM orders NOT INDEXED
+		FROM `+a.now.sql(ordersAlongKey)+`
 		WHERE id > ?
 		ORDER BY id
 		LIMIT ?`, after, limit)
@@ -83,7 +84,7 @@ func (a auditSnapshot) Keys(ctx context.Context, fn func(id.Order, id.Sale, id.C
 		return fn(o, s, c, key)
 	}, `
 		SELECT id, sale_id, customer_id, idem_key
-		FROM orders NOT INDEXED
+		FROM `+a.now.sql(ordersAlongKey)+`
 		ORDER BY id`)
 }
 
@@ -99,7 +100,7 @@ func (a auditSnapshot) Movements(ctx context.Context, after, upTo id.Order, fn f
 		if pools == nil {
 			return fn(&m)
 		}
-		portions, err := inventory.ReadPortions(pools, m.Units)
+		portions, err := inventory.ParseQuantities(pools, m.Units)
 		if err != nil {
 			return fn(&audit.Movement{Kind: m.Kind, Units: m.Units, Order: m.Order, Row: row, Unreadable: err})
 		}
@@ -111,7 +112,7 @@ func (a auditSnapshot) Movements(ctx context.Context, after, upTo id.Order, fn f
 		return nil
 	}, `
 		SELECT id, sale_id, sku_id, kind, units, order_id, pools
-		FROM movement NOT INDEXED
+		FROM `+a.now.sql(movementsAlongKey)+`
 		WHERE order_id > ?
 		  AND order_id <= ?`, after, upTo)
 }
@@ -133,7 +134,7 @@ func (a auditSnapshot) Events(ctx context.Context, after, upTo id.Order, fn func
 			return err
 		}
 		if row.Position = position.Int64; !position.Valid {
-			row.Position = last + row.count // where it will stand, or further on
+			row.Position = last + row.count // its position, or a later one
 		}
 		row.Payload = payload
 		if row.several() {
@@ -146,12 +147,12 @@ func (a auditSnapshot) Events(ctx context.Context, after, upTo id.Order, fn func
 	}
 	err := a.each(ctx, tell, `
 		SELECT position, count, subject, type, CASE WHEN type = ? THEN payload END
-		FROM outbox NOT INDEXED
+		FROM `+a.now.sql(outboxInOrder)+`
 		WHERE position > 0
 		  AND (subject > ? AND subject <= ? OR type = ?)
-		  AND type IN (`+marks(len(args)-4)+`)
+		  AND type IN (`+placeholders(len(args)-4)+`)
 		ORDER BY position`, args...)
-	if err != nil || !a.now.dialect.stamps {
+	if err != nil || !a.now.s.Shared() {
 		return err
 	}
 	return a.each(ctx, tell, `
@@ -159,11 +160,11 @@ func (a auditSnapshot) Events(ctx context.Context, after, upTo id.Order, fn func
 		FROM outbox
 		WHERE position IS NULL
 		  AND (subject > ? AND subject <= ? OR type = ?)
-		  AND type IN (`+marks(len(args)-4)+`)
+		  AND type IN (`+placeholders(len(args)-4)+`)
 		ORDER BY noted, id`, args...)
 }
 
-// audit tells the events of a row that announces several orders, of the orders after one and up to another.
+// audit calls fn with the events of a row that announces several orders, for the orders after one id and up to another.
 func (r *outboxRow) audit(after, upTo id.Order, fn func(*audit.Event) error) error {
 	entries, err := r.placed()
 	if err != nil {
@@ -226,7 +227,7 @@ func (a auditSnapshot) LostRefunds(ctx context.Context, fn func(*audit.Refund) e
 		)`)
 }
 
-// nullRefund scans a refund that may not be there.
+// nullRefund scans a refund that may be NULL.
 type nullRefund struct {
 	audit.Refund
 	kind, status, currency sql.NullString
@@ -262,6 +263,44 @@ func (a auditSnapshot) Pools(ctx context.Context, fn func(inventory.Stock) error
 		ORDER BY sale_id, sku_id`)
 }
 
+// Closed implements audit.Snapshot.
+func (a auditSnapshot) Closed(ctx context.Context, fn func(inventory.Pool, time.Time) error) error {
+	return a.each(ctx, func(rows *sql.Rows) error {
+		var p inventory.Pool
+		var since int64
+		if err := rows.Scan(&p.Sale, &p.SKU, &since); err != nil {
+			return err
+		}
+		return fn(p, fromMillis(since))
+	}, `
+		SELECT sale_id, sku_id, closed_at
+		FROM stock
+		WHERE closed_at <> 0`)
+}
+
+// Contradictions implements audit.Snapshot.
+func (a auditSnapshot) Contradictions(ctx context.Context, fn func(inventory.Pool, bool) error) error {
+	return a.each(ctx, func(rows *sql.Rows) error {
+		var p inventory.Pool
+		var sold bool
+		if err := rows.Scan(&p.Sale, &p.SKU, &sold); err != nil {
+			return err
+		}
+		return fn(p, sold)
+	}, `
+		SELECT st.sale_id, st.sku_id, sku.retired = 0 AND p.status = 'published'
+		FROM stock AS st
+		JOIN sku
+		  ON sku.id = st.sku_id
+		JOIN product AS p
+		  ON p.id = sku.product_id
+		LEFT JOIN sale AS s
+		  ON s.id = st.sale_id
+		WHERE (st.sale_id = 0 AND (st.closed_at = 0) <> (sku.retired = 0 AND p.status = 'published'))
+		   OR (s.status IN ('scheduled', 'live', 'paused') AND st.closed_at = 0 AND NOT (sku.retired = 0 AND p.status = 'published'))
+		ORDER BY st.sale_id, st.sku_id`)
+}
+
 // Items implements audit.Snapshot.
 func (a auditSnapshot) Items(ctx context.Context, fn func(*audit.Item) error) error {
 	return a.each(ctx, func(rows *sql.Rows) error {
@@ -284,14 +323,13 @@ func (a auditSnapshot) Buyers(ctx context.Context) (int64, error) {
 		SELECT COUNT(*)
 		FROM (
 			SELECT DISTINCT o.sale_id, o.customer_id
-			FROM sale AS s
-			CROSS JOIN orders AS o
+			FROM sale AS s`+a.now.sql(crossJoin)+`orders AS o
 			WHERE s.limit_per_customer > 0
 			  AND o.sale_id = s.id
 		) AS buyers`)
 }
 
-// OverLimit implements audit.Snapshot. The unique key has the orders in the order of the groups.
+// OverLimit implements audit.Snapshot. The unique key yields the orders already grouped.
 func (a auditSnapshot) OverLimit(ctx context.Context, fn func(audit.Allowance) error) error {
 	return a.each(ctx, func(rows *sql.Rows) error {
 		var v audit.Allowance
@@ -300,14 +338,37 @@ func (a auditSnapshot) OverLimit(ctx context.Context, fn func(audit.Allowance) e
 		}
 		return fn(v)
 	}, `
-		SELECT o.sale_id, o.customer_id, SUM(o.units), s.limit_per_customer
-		FROM sale AS s
-		CROSS JOIN orders AS o
+		SELECT o.sale_id, o.customer_id, SUM(o.units), MAX(s.limit_per_customer)
+		FROM sale AS s`+a.now.sql(crossJoin)+`orders AS o
 		WHERE s.limit_per_customer > 0
 		  AND o.sale_id = s.id
 		  AND o.status NOT IN ('expired', 'cancelled')
 		GROUP BY o.sale_id, o.customer_id
-		HAVING SUM(o.units) > s.limit_per_customer`)
+		HAVING SUM(o.units) > MAX(s.limit_per_customer)`)
+}
+
+var selectLimits = sqls{
+	sqlite: `
+		SELECT position, payload
+		FROM outbox INDEXED BY outbox_gate
+		WHERE type IN ('stock.moved.v1', 'sale.changed.v1')
+		  AND type = 'sale.changed.v1'
+		  AND subject = ?
+		ORDER BY position`,
+	mysql: `
+		SELECT position, payload
+		FROM outbox FORCE INDEX (outbox_gate)
+		WHERE for_gate = 1
+		  AND type = 'sale.changed.v1'
+		  AND subject = ?
+		ORDER BY position`,
+	postgres: `
+		SELECT position, payload
+		FROM outbox
+		WHERE type IN ('stock.moved.v1', 'sale.changed.v1')
+		  AND type = 'sale.changed.v1'
+		  AND subject = ?
+		ORDER BY position`,
 }
 
 // Limits implements audit.Snapshot.
@@ -323,13 +384,7 @@ func (a auditSnapshot) Limits(ctx context.Context, s id.Sale, fn func(audit.Limi
 			return fmt.Errorf("event %d cannot be read: %w", position, err)
 		}
 		return fn(audit.Limit{Position: position, Units: t.Limit})
-	}, `
-		SELECT position, payload
-		FROM outbox INDEXED BY outbox_gate
-		WHERE type IN ('stock.moved.v1', 'sale.changed.v1')
-		  AND type = 'sale.changed.v1'
-		  AND subject = ?
-		ORDER BY position`, s)
+	}, a.now.sql(selectLimits), s)
 }
 
 // OrdersOf implements audit.Snapshot.

@@ -8,10 +8,10 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/auditlog"
 )
 
-// enter has the writes of a context take its entry of the audit log along. Where several transactions belong to one deed the
-// first that commits has it.
+// enter makes the writes of a context also insert its audit log entry. If several transactions belong to one action,
+// the first that commits writes the entry.
 func enter(ctx context.Context, fn func(tx *Tx) error) func(tx *Tx) error {
-	e := auditlog.From(ctx)
+	e := auditlog.EntryFrom(ctx)
 	if e == nil {
 		return fn
 	}
@@ -21,8 +21,7 @@ func enter(ctx context.Context, fn func(tx *Tx) error) func(tx *Tx) error {
 		}
 		_, err := tx.Exec(`
 			INSERT INTO audit_log (id, at, key_id, actor, verb, subject, reason)
-			VALUES (?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (id) DO NOTHING`,
+			VALUES (?, ?, ?, ?, ?, ?, ?)`+tx.orNothing("audit_log", "id"),
 			e.ID, millis(e.At), e.Key, e.Actor, e.Verb, e.Subject, e.Reason)
 		return err
 	}
@@ -30,7 +29,7 @@ func enter(ctx context.Context, fn func(tx *Tx) error) func(tx *Tx) error {
 
 // NoteDeed implements account.LogStore.
 func (s *Store) NoteDeed(ctx context.Context) error {
-	if auditlog.From(ctx) == nil {
+	if auditlog.EntryFrom(ctx) == nil {
 		return nil
 	}
 	return s.write(ctx, jobs, func(*Tx) error { return nil })
@@ -62,7 +61,7 @@ func (s *Store) AuditLog(ctx context.Context, f auditlog.Filter) ([]auditlog.Ent
 	return collect(rows, err, func(r *sql.Rows) (e auditlog.Entry, err error) {
 		var at int64
 		err = r.Scan(&e.ID, &at, &e.Key, &e.Actor, &e.Verb, &e.Subject, &e.Reason)
-		e.At = moment(at)
+		e.At = fromMillis(at)
 		return e, err
 	})
 }

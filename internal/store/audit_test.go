@@ -135,8 +135,8 @@ func runAudit(t *testing.T, s *store.Store) map[string]audit.Invariant {
 func TestAuditOfABusyShop(t *testing.T) {
 	b := newBusyShop(t)
 	found := runAudit(t, b.Store)
-	if len(found) != 8 {
-		t.Errorf("%d invariants, want 8", len(found))
+	if len(found) != 9 {
+		t.Errorf("%d invariants, want 9", len(found))
 	}
 	for name, inv := range found {
 		if !inv.OK {
@@ -162,6 +162,13 @@ func TestAuditOfAnEmptyShop(t *testing.T) {
 			t.Errorf("%s: %+v", name, inv)
 		}
 	}
+}
+
+// catalogueOf puts a product of one SKU into the catalogue.
+func catalogueOf(sku int, status string) string {
+	return fmt.Sprintf(`INSERT INTO product (id, handle, title, description, status, brand_id, options, attributes, pictures, version, created_at, updated_at)
+		VALUES (7, 'p', 'P', '', '%s', 0, '[]', '[]', '[]', 1, 1, 1);
+		INSERT INTO sku (id, product_id, position, code, options, price_minor, currency, retired) VALUES (%d, 7, 0, 'P', '[]', 1, 'GBP', 0)`, status, sku)
 }
 
 // TestAuditFindsWhatIsPlanted: a check that cannot fail is a defect. Each case spoils a copy of a shop that is clean.
@@ -245,6 +252,10 @@ func TestAuditFindsWhatIsPlanted(t *testing.T) {
 		{"an expired order has no time of closing", "UPDATE orders SET closed_at = 0 WHERE id = {expired}", "I9", "order {expired}"},
 		{"it expires before it was made", "UPDATE orders SET expires_at = created_at WHERE id = {cancelled}", "I2 I9", "order {cancelled}"},
 		{"an attempt that is settled has no time of it", "UPDATE payment_attempt SET settled_at = 0 WHERE order_id = {paid}", "I9", "order {paid}"},
+		{"a deleted product sells from general stock", catalogueOf(2, "retired"), "I17", "general stock of SKU 2"},
+		{"a draft sells in a live sale", catalogueOf(1, "draft") + "; UPDATE stock SET closed_at = 1 << 60 WHERE sale_id = 0", "I17", "stock of SKU 1 in sale {drop}"},
+		{"general stock is closed, and its product is sold", catalogueOf(1, "published") + "; UPDATE stock SET closed_at = 1 << 60 WHERE sale_id = 0 AND sku_id = 1", "I17", "general stock of SKU 1"},
+		{"an order was made after its item was stopped", "UPDATE stock SET closed_at = 1 WHERE sale_id = {drop} AND sku_id = 2", "I17", "order {pending}"},
 		{"a refund that is settled has no time of it", "UPDATE refund SET settled_at = 0 WHERE order_id = {refunded}", "I9", "order {refunded}"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -254,7 +265,7 @@ func TestAuditFindsWhatIsPlanted(t *testing.T) {
 			found := runAudit(t, openAt(t, path))
 			var broken []string
 			told := map[string]bool{}
-			for _, name := range []string{"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I9"} {
+			for _, name := range []string{"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I9", "I17"} {
 				if inv := found[name]; !inv.OK {
 					broken = append(broken, name)
 					for _, v := range inv.Violations {

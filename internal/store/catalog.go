@@ -52,7 +52,7 @@ func (s *Store) ProductByHandle(ctx context.Context, handle string) (id.Product,
 SELECT id
   FROM product
  WHERE handle = ?`, []any{handle}, &p)
-	return p, none(err, "product with the handle", handle)
+	return p, notFound(err, "product with the handle", handle)
 }
 
 // ProductByCode implements catalog.Store.
@@ -63,12 +63,12 @@ SELECT product_id
   FROM sku
  WHERE code = ?
    AND retired = 0`, []any{code}, &p)
-	return p, none(err, "product with the stock code", code)
+	return p, notFound(err, "product with the stock code", code)
 }
 
 // Products implements catalog.Store.
 func (s *Store) Products(ctx context.Context, q catalog.Query) ([]catalog.Product, error) {
-	text, args := pageOfProducts(q)
+	text, args := pageOfProducts(q, s.sql(crossJoin))
 	var page []catalog.Product
 	err := s.listSnapshot(ctx, catalogueTopic, func(now view) error {
 		var err error
@@ -78,11 +78,11 @@ func (s *Store) Products(ctx context.Context, q catalog.Query) ([]catalog.Produc
 	return page, err
 }
 
-// likeEscape takes their meaning from the signs that LIKE has.
+// likeEscape escapes the wildcards of LIKE.
 var likeEscape = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")
 
-// pageOfProducts writes the SELECT of a page. Each of its forms walks one index from the cursor on and stops at the limit.
-func pageOfProducts(q catalog.Query) (text string, args []any) {
+// pageOfProducts returns the SELECT of a page. Each variant walks one index from the cursor and stops at the limit.
+func pageOfProducts(q catalog.Query, crossJoin string) (text string, args []any) {
 	from, where := "product p", "p.rehearsal = 0\n   AND p.status IN ('draft', 'published')"
 	if q.Status != "" {
 		where = "p.rehearsal = 0\n   AND p.status = ?"
@@ -90,9 +90,9 @@ func pageOfProducts(q catalog.Query) (text string, args []any) {
 	}
 	key := "p.id"
 	if !q.Category.IsZero() {
-		// CROSS JOIN keeps the category's key the outer loop: it is in the order of the page already.
-		from, key = "product_category c CROSS JOIN product p ON p.id = c.product_id", "c.product_id"
-		where += "\n   AND c.category_id = ?"
+		// The category's key is the outer loop, because it already has the order of the page.
+		from, key = "product_category c"+crossJoin+"product p", "c.product_id"
+		where += "\n   AND p.id = c.product_id\n   AND c.category_id = ?"
 		args = append(args, q.Category)
 	}
 	if !q.Brand.IsZero() {
@@ -127,16 +127,17 @@ func (s *Store) Sellables(ctx context.Context, skus []id.SKU) ([]catalog.Sellabl
 	}
 	places, args := inList(skus)
 	rows, err := s.query(ctx, `
-SELECT s.id, s.product_id, s.price_minor, s.retired = 0 AND p.status = 'published'
+SELECT s.id, s.product_id, s.price_minor, s.retired = 0 AND p.status = 'published', p.rehearsal
   FROM sku s
   JOIN product p ON p.id = s.product_id
  WHERE s.id IN (`+places+`)`, args...)
 	return collect(rows, err, func(r *sql.Rows) (v catalog.Sellable, err error) {
-		return v, r.Scan(&v.SKU, &v.Product, &v.PriceMinor, &v.Published)
+		return v, r.Scan(&v.SKU, &v.Product, &v.PriceMinor, &v.Published, &v.Rehearsal)
 	})
 }
 
-// CatalogKeys implements catalog.Store. It reads a snapshot, product by product: memory does not grow with the catalogue.
+// CatalogKeys implements catalog.Store. It reads a snapshot product by product, so memory use does not grow with the
+// catalogue.
 func (s *Store) CatalogKeys(ctx context.Context, fn func(catalog.Keys)) error {
 	rows, err := s.query(ctx, `
 SELECT p.id, p.handle, s.id, s.code
@@ -174,7 +175,7 @@ SELECT p.id, p.handle, s.id, s.code
 	return readError(rows.Err())
 }
 
-// OtherCurrency implements catalog.Store. It reads every variant: it is asked once, at start.
+// OtherCurrency implements catalog.Store. It reads every variant and is called once, at start.
 func (s *Store) OtherCurrency(ctx context.Context, shop money.Currency) (money.Currency, error) {
 	var other string
 	err := s.queryRow(ctx, `
@@ -197,7 +198,8 @@ SELECT product_id
 	return collect(rows, err, func(r *sql.Rows) (p id.Product, err error) { return p, r.Scan(&p) })
 }
 
-// catalogSnapshot gives fn a querier that sees one moment: a product is never read half before and half after a change.
+// catalogSnapshot runs fn with a querier over one snapshot, so that a product is never read half before and half after
+// a change.
 func (s *Store) catalogSnapshot(ctx context.Context, fn func(q querier) error) error {
 	return s.snapshot(ctx, func(now view) error { return fn(now.querier(ctx)) })
 }
@@ -206,8 +208,8 @@ func (v view) querier(ctx context.Context) querier {
 	return func(text string, args ...any) (*sql.Rows, error) { return v.query(ctx, text, args...) }
 }
 
-// loadProducts runs a SELECT of productColumns and completes each product with its variants and categories, in the
-// SELECT's order.
+// loadProducts runs a SELECT of productColumns and adds each product's variants and categories. It keeps the SELECT's
+// order.
 func loadProducts(q querier, text string, args ...any) ([]catalog.Product, error) {
 	rows, err := q(text, args...)
 	products, err := collect(rows, err, scanProduct)
@@ -220,7 +222,7 @@ func loadProducts(q querier, text string, args ...any) ([]catalog.Product, error
 		ids[i] = products[i].ID
 		at[ids[i]] = &products[i]
 	}
-	// inListMax bounds a list of places, so a long page takes several.
+	// A long page needs several lists, because inListMax bounds one.
 	for len(ids) > 0 {
 		part := ids[:min(len(ids), inListMax)]
 		ids = ids[len(part):]
@@ -243,7 +245,7 @@ func scanProduct(r *sql.Rows) (p catalog.Product, err error) {
 		&p.Version, &created, &updated, &p.Rehearsal); err != nil {
 		return p, err
 	}
-	p.Status, p.CreatedAt, p.UpdatedAt = catalog.Status(status), moment(created), moment(updated)
+	p.Status, p.CreatedAt, p.UpdatedAt = catalog.Status(status), fromMillis(created), fromMillis(updated)
 	return p, errors.Join(unpack(options, &p.Options), unpack(attributes, &p.Attributes), unpack(pictures, &p.Pictures))
 }
 
@@ -292,11 +294,11 @@ SELECT product_id, category_id
 	return err
 }
 
-// inListMax is the most ids that one list of places takes.
+// inListMax bounds the ids of one IN list.
 const inListMax = 256
 
-// inList returns the places and arguments of an IN list. The list is filled up to a power of two with its last id, so that
-// there are nine statements to prepare and not two hundred.
+// inList returns the placeholders and arguments of an IN list. It repeats the last id until the length is a power of
+// two, so that there are nine statements to prepare instead of two hundred.
 func inList[T any](ids []T) (places string, args []any) {
 	n := 1
 	for n < len(ids) {
@@ -306,10 +308,10 @@ func inList[T any](ids []T) (places string, args []any) {
 	for i := range args {
 		args[i] = ids[min(i, len(ids)-1)]
 	}
-	return marks(n), args
+	return placeholders(n), args
 }
 
-// pack and unpack are how small arrays are stored. Nothing is the empty array.
+// pack and unpack store small arrays as JSON. A nil list is stored as an empty array.
 func pack[T any](list []T) string {
 	if len(list) == 0 {
 		return "[]"

@@ -12,10 +12,10 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// errDryRun ends a dry run's transaction, so that it is rolled back.
+// errDryRun rolls back the transaction of a dry run.
 var errDryRun = errors.New("dry run")
 
-// PutProducts implements catalog.Store. A dry run does everything that the real one does and rolls it back.
+// PutProducts implements catalog.Store. A dry run performs the whole put and rolls it back.
 func (s *Store) PutProducts(ctx context.Context, b catalog.Batch) ([]catalog.Change, error) {
 	changes := make([]catalog.Change, len(b.Puts))
 	err := s.write(ctx, jobs, func(tx *Tx) error {
@@ -43,8 +43,8 @@ func (s *Store) PutProducts(ctx context.Context, b catalog.Batch) ([]catalog.Cha
 	return changes, nil
 }
 
-// putProduct writes one product. A refusal is in the change and has written nothing: everything is asked before anything is
-// written, which is safe because nobody else writes meanwhile.
+// putProduct writes one product. A refused put has written nothing and its change holds the refusal. All checks come
+// before all writes; that is safe because no other transaction writes meanwhile.
 func putProduct(tx *Tx, shelves *shelves, put catalog.Put, now time.Time) (catalog.Change, error) {
 	before, refusal, err := productBefore(tx, put)
 	if refusal != nil || err != nil {
@@ -64,28 +64,43 @@ func putProduct(tx *Tx, shelves *shelves, put catalog.Put, now time.Time) (catal
 	if refusal != nil || err != nil {
 		return refused(refusal, err)
 	}
+	if refusal = put.CheckFree(&before); refusal != nil {
+		return refused(refusal, nil)
+	}
+	if exists {
+		if refusal = put.CheckRemovals(&before); refusal != nil {
+			return refused(refusal, nil)
+		}
+	}
+	if refusal, err = tx.sellingStops(&before, &p); refusal != nil || err != nil {
+		return refused(refusal, err)
+	}
 	if refusal, err = shelves.place(&p, put); refusal != nil || err != nil {
 		return refused(refusal, err)
 	}
+	change, text := catalog.Change{Action: catalog.Updated, Before: before, After: p}, updateProduct
 	switch {
 	case !exists:
-		return catalog.Change{Action: catalog.Created, After: p}, writeProduct(tx, shelves, &p, known, insertProduct)
+		change.Action, text = catalog.Created, insertProduct
 	case catalog.Same(&before, &p):
 		return catalog.Change{Action: catalog.Unchanged, Before: before, After: before}, nil
 	}
-	return catalog.Change{Action: catalog.Updated, Before: before, After: p}, writeProduct(tx, shelves, &p, known, updateProduct)
+	if err := writeProduct(tx, shelves, &p, known, text); err != nil {
+		return change, err
+	}
+	return change, tx.followCatalogue(&before, &p, now)
 }
 
 func refused(refusal *fault.Error, err error) (catalog.Change, error) {
 	return catalog.Change{Action: catalog.Refused, Err: refusal}, err
 }
 
-// productBefore returns the product that the put is to be written over, or none.
+// productBefore returns the product that the put replaces, if there is one.
 func productBefore(tx *Tx, put catalog.Put) (before catalog.Product, refusal *fault.Error, err error) {
 	byHandle, err := loadProducts(tx.Query, `
 SELECT `+productColumns+`
   FROM product p
- WHERE p.handle = ? FOR UPDATE`, put.Product.Handle)
+ WHERE p.handle = ?`+tx.sql(forUpdate), put.Product.Handle)
 	if err != nil {
 		return before, nil, err
 	}
@@ -104,7 +119,7 @@ SELECT `+productColumns+`
 	byID, err := loadProducts(tx.Query, `
 SELECT `+productColumns+`
   FROM product p
- WHERE p.id = ? FOR UPDATE`, put.Product.ID)
+ WHERE p.id = ?`+tx.sql(forUpdate), put.Product.ID)
 	switch {
 	case err != nil:
 		return before, nil, err
@@ -131,7 +146,7 @@ func otherVersion(is, asked int64) *fault.Error {
 	return fault.New(fault.VersionMismatch, "The product has version %d, not %d: read it again, and change that.", is, asked)
 }
 
-// adoptCodes gives every variant whose code the shop knows that code's id, and returns those ids. It refuses a code that
+// adoptCodes gives each variant with a known code the id of that code, and returns those ids. It refuses a code that
 // another product sells.
 func adoptCodes(tx *Tx, p *catalog.Product) (known map[id.SKU]bool, refusal *fault.Error, err error) {
 	type row struct {
@@ -148,7 +163,7 @@ func adoptCodes(tx *Tx, p *catalog.Product) (known map[id.SKU]bool, refusal *fau
 	found, err := tx.Query(`
 SELECT code, id, product_id, retired
   FROM sku
- WHERE code IN (`+places+`) FOR UPDATE`, args...)
+ WHERE code IN (`+places+`)`+tx.sql(forUpdate), args...)
 	if _, err = collect(found, err, func(r *sql.Rows) (struct{}, error) {
 		var (
 			code string
@@ -160,7 +175,7 @@ SELECT code, id, product_id, retired
 	}); err != nil {
 		return nil, nil, err
 	}
-	// The caller's slice stays as it is: a put may be tried again.
+	// Copy the caller's slice: a put may be retried.
 	p.Variants = append([]catalog.Variant(nil), p.Variants...)
 	known = make(map[id.SKU]bool, len(rows))
 	for i := range p.Variants {
@@ -170,7 +185,7 @@ SELECT code, id, product_id, retired
 		case !ok:
 		case r.product != p.ID && !r.retired:
 			f := fault.New(fault.Conflict, "The stock code %q is product %s's.", v.Code, r.product)
-			f.Field = fmt.Sprintf("variants[%d].code", i)
+			f.Field = fmt.Sprintf("variants[%d].sku", i)
 			return nil, f, nil
 		default:
 			v.ID, known[r.sku] = r.sku, true
@@ -202,7 +217,7 @@ UPDATE product
 			return err
 		}
 	}
-	// Whatever is not written again below stays retired.
+	// Retire all variants; those written again below become active again.
 	if err := retireVariants(tx, p.ID); err != nil {
 		return err
 	}
@@ -232,7 +247,7 @@ UPDATE sku
 	return err
 }
 
-// RetireProduct implements catalog.Store. Its variants' codes are free from then on for other products.
+// RetireProduct implements catalog.Store. Other products may use the codes of its variants afterwards.
 func (s *Store) RetireProduct(ctx context.Context, product id.Product, version int64, now time.Time) (catalog.Product, error) {
 	var before catalog.Product
 	err := s.write(ctx, jobs, func(tx *Tx) error {
@@ -240,7 +255,7 @@ func (s *Store) RetireProduct(ctx context.Context, product id.Product, version i
 		found, err := loadProducts(tx.Query, `
 SELECT `+productColumns+`
   FROM product p
- WHERE p.id = ? FOR UPDATE`, product)
+ WHERE p.id = ?`+tx.sql(forUpdate), product)
 		switch {
 		case err != nil:
 			return err
@@ -250,6 +265,15 @@ SELECT `+productColumns+`
 			return otherVersion(found[0].Version, version)
 		}
 		before = found[0]
+		after := before
+		after.Status, after.Version = catalog.Retired, before.Version+1
+		refusal, err := tx.sellingStops(&before, &after)
+		if err != nil {
+			return err
+		}
+		if refusal != nil {
+			return refusal
+		}
 		if _, err := tx.Exec(`
 UPDATE product
    SET status = 'retired', version = version + 1, updated_at = ?
@@ -259,14 +283,15 @@ UPDATE product
 		if err := retireVariants(tx, product); err != nil {
 			return err
 		}
-		after := before
-		after.Status, after.Version = catalog.Retired, before.Version+1
+		if err := tx.followCatalogue(&before, &after, now); err != nil {
+			return err
+		}
 		return tx.announceProduct(&before, &after, now)
 	})
 	return before, err
 }
 
-// announceProduct tells the other processes, and whoever follows the catalogue, that a product changed.
+// announceProduct writes the event of a changed product, for other processes and for subscribers.
 func (tx *Tx) announceProduct(before, after *catalog.Product, at time.Time) error {
 	return tx.announce(catalog.EventChanged, int64(after.ID), catalog.NewChangedEvent(before, after), at)
 }

@@ -22,7 +22,8 @@ SELECT id, handle, title
   FROM brand
  ORDER BY title, id`
 
-// Categories implements catalog.Store. A parent's id is older than its children's, so the order of ids is that of the tree.
+// Categories implements catalog.Store. A parent's id is lower than its children's, so the order of ids is the order of
+// the tree.
 func (s *Store) Categories(ctx context.Context) ([]catalog.Category, error) {
 	return list(ctx, s, catalogueTopic, scanCategory, selectCategories)
 }
@@ -64,7 +65,7 @@ func (s *Store) AddBrand(ctx context.Context, b catalog.Brand) error {
 	})
 }
 
-// shelves are the categories and brands inside one write transaction, read at most once: there are at most
+// shelves caches the categories and brands of one write transaction. It reads each at most once, and there are at most
 // catalog.CategoriesMax of each.
 type shelves struct {
 	tx     *Tx
@@ -75,7 +76,7 @@ type shelves struct {
 	brands     map[id.Brand]catalog.Brand
 	byTitle    map[categoryKey]id.Category
 	brandTitle map[string]id.Brand
-	handles    map[string]bool // of categories
+	handles    map[string]bool // handles of categories
 	brandSlugs map[string]bool
 }
 
@@ -116,7 +117,7 @@ func (s *shelves) rememberBrand(b catalog.Brand) {
 	s.brands[b.ID], s.brandTitle[b.Title], s.brandSlugs[b.Handle] = b, b.ID, true
 }
 
-// addCategory writes a category, or returns a fault that says why not.
+// addCategory writes a category or returns a fault with the reason.
 func (s *shelves) addCategory(c catalog.Category) error {
 	if !c.Parent.IsZero() {
 		if _, ok := s.categories[c.Parent]; !ok {
@@ -144,7 +145,7 @@ VALUES (?, ?, ?, ?)`, c.ID, c.Handle, c.Title, c.Parent); err != nil {
 	return nil
 }
 
-// addBrand writes a brand, or returns a fault that says why not.
+// addBrand writes a brand or returns a fault with the reason.
 func (s *shelves) addBrand(b catalog.Brand) error {
 	if _, ok := s.brandTitle[b.Title]; ok {
 		return taken("title", "There is a brand %q already.", b.Title)
@@ -170,7 +171,7 @@ func taken(field, format string, args ...any) *fault.Error {
 	return f
 }
 
-// line returns a category and its ancestors up to the root.
+// line returns a category followed by its ancestors up to the root.
 func (s *shelves) line(c id.Category) (line []id.Category) {
 	for !c.IsZero() {
 		line = append(line, c)
@@ -179,8 +180,7 @@ func (s *shelves) line(c id.Category) (line []id.Category) {
 	return line
 }
 
-// place puts the brand and the categories that the put names into the product, making what does not exist. It refuses ids
-// that do not exist and limits that are reached.
+// place resolves the brand and categories of the put and creates missing ones. It refuses unknown ids and full limits.
 func (s *shelves) place(p *catalog.Product, put catalog.Put) (refusal *fault.Error, err error) {
 	if p.Brand.IsZero() && len(p.Categories) == 0 && put.BrandTitle == "" && len(put.CategoryPaths) == 0 {
 		return nil, nil
@@ -216,7 +216,7 @@ func (s *shelves) place(p *catalog.Product, put catalog.Put) (refusal *fault.Err
 	return nil, nil
 }
 
-// asRefusal sorts a failure into what refuses this product alone and what fails the batch.
+// asRefusal separates an error that refuses this product from one that fails the batch.
 func asRefusal(err error, field string) (*fault.Error, error) {
 	switch fault.CodeOf(err) {
 	case fault.Invalid, fault.Conflict:
@@ -227,9 +227,9 @@ func asRefusal(err error, field string) (*fault.Error, error) {
 	return nil, err
 }
 
-// category finds the category at the end of a path of titles, making what is missing of it.
+// category returns the category at the end of a path of titles. It creates what is missing.
 func (s *shelves) category(path []string) (id.Category, error) {
-	// The limit is asked before anything is made: a refusal leaves no half of a path behind.
+	// Check the limit before creating anything, so that a refusal leaves no half of a path.
 	if len(s.categories)+len(path) > catalog.CategoriesMax && !s.hasPath(path) {
 		return 0, fault.Bad("categories", "There are %d categories already; at most %d are allowed.", len(s.categories), catalog.CategoriesMax)
 	}
@@ -260,7 +260,7 @@ func (s *shelves) hasPath(path []string) bool {
 	return true
 }
 
-// brand finds the brand of a title, making it where it is missing.
+// brand returns the brand with a title. It creates a missing one.
 func (s *shelves) brand(title string) (id.Brand, error) {
 	if b, ok := s.brandTitle[title]; ok {
 		return b, nil
@@ -269,7 +269,7 @@ func (s *shelves) brand(title string) (id.Brand, error) {
 	return b.ID, s.addBrand(b)
 }
 
-// free returns the handle, or the first of handle-2, handle-3, ... that is not taken.
+// free returns the handle or, if it is taken, the first free one of handle-2, handle-3, ...
 func free(handle string, taken map[string]bool) string {
 	if handle == "" {
 		handle = "other"
@@ -282,7 +282,22 @@ func free(handle string, taken map[string]bool) string {
 	}
 }
 
-// write replaces the product's places on the shelves.
+var putInCategory = sqls{
+	sqlite: `
+INSERT INTO product_category (category_id, product_id, direct)
+VALUES (?, ?, ?)
+    ON CONFLICT (category_id, product_id) DO UPDATE SET direct = MAX(direct, excluded.direct)`,
+	mysql: `
+INSERT INTO product_category (category_id, product_id, direct)
+VALUES (?, ?, ?)
+    ON DUPLICATE KEY UPDATE direct = GREATEST(direct, VALUES(direct))`,
+	postgres: `
+INSERT INTO product_category (category_id, product_id, direct)
+VALUES (?, ?, ?)
+    ON CONFLICT (category_id, product_id) DO UPDATE SET direct = GREATEST(product_category.direct, excluded.direct)`,
+}
+
+// write replaces the product's categories and brand.
 func (s *shelves) write(p *catalog.Product) error {
 	if _, err := s.tx.Exec(`
 DELETE FROM product_category
@@ -291,11 +306,8 @@ DELETE FROM product_category
 	}
 	for _, direct := range p.Categories {
 		for _, c := range s.line(direct) {
-			// A category that is both named and the ancestor of a named one is written once, as named.
-			if _, err := s.tx.Exec(`
-INSERT INTO product_category (category_id, product_id, direct)
-VALUES (?, ?, ?)
-    ON CONFLICT (category_id, product_id) DO UPDATE SET direct = MAX(direct, excluded.direct)`, c, p.ID, c == direct); err != nil {
+			// A category that is named and is also an ancestor of a named one is written once, as named.
+			if _, err := s.tx.Exec(s.tx.sql(putInCategory), c, p.ID, c == direct); err != nil {
 				return err
 			}
 		}

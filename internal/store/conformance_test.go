@@ -10,9 +10,11 @@ import (
 	"github.com/tidegate/tidegate/test/engine"
 )
 
-// databases are MySQL databases that tests use one after another: to empty one takes a hundredth of making one.
+// databases are databases of a server that tests use one after another: to empty one takes a hundredth of making one.
 type databases struct {
 	whole *testing.T // they are dropped at its end
+	make  func(testing.TB) string
+	empty func(testing.TB, string)
 	mu    sync.Mutex
 	free  []string
 }
@@ -27,15 +29,15 @@ func (d *databases) open(t *testing.T) *store.Store {
 	}
 	d.mu.Unlock()
 	if address == "" {
-		address = engine.MySQL(d.whole)
+		address = d.make(d.whole)
 	}
 	t.Cleanup(func() { // after the store has been closed
-		engine.EmptyMySQL(d.whole, address)
+		d.empty(d.whole, address)
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.free = append(d.free, address)
 	})
-	s := openAtAddress(t, address)
+	s := encrypted(t, openAtAddress(t, address))
 	s.Twice() // what runs in a transaction may be run again: it must set all that it sets anew
 	return s
 }
@@ -46,7 +48,14 @@ func TestSQLite(t *testing.T) { conforms(t, openSQLite) }
 // TestMySQL runs the same on MySQL.
 func TestMySQL(t *testing.T) {
 	t.Parallel()
-	d := &databases{whole: t, free: []string{engine.MySQL(t)}} // all of it is skipped at once where there is none
+	d := &databases{whole: t, make: engine.MySQL, empty: engine.EmptyMySQL, free: []string{engine.MySQL(t)}} // all of it is skipped at once where there is none
+	conforms(t, d.open)
+}
+
+// TestPostgreSQL runs the same on PostgreSQL.
+func TestPostgreSQL(t *testing.T) {
+	t.Parallel()
+	d := &databases{whole: t, make: engine.PostgreSQL, empty: engine.EmptyPostgreSQL, free: []string{engine.PostgreSQL(t)}}
 	conforms(t, d.open)
 }
 
@@ -68,8 +77,8 @@ func conforms(t *testing.T, open func(*testing.T) *store.Store) {
 	t.Run("suite", func(t *testing.T) {
 		for name, suite := range map[string]func(*testing.T, func(*testing.T) *store.Store){
 			"account": storetest.Account, "catalog": storetest.Catalog, "rehearsal": storetest.Rehearsal, "payment": storetest.Payment,
-			"stock": storetest.Stock, "sale": storetest.Sale, "order": storetest.Order, "event": storetest.Event, "lease": storetest.Lease,
-			"epoch": storetest.Epoch, "deliveries": storetest.Delivery, "webhooks": storetest.Webhook,
+			"stock": storetest.Stock, "sale": storetest.Sale, "selling": storetest.Selling, "order": storetest.Order, "event": storetest.Event, "lease": storetest.Lease,
+			"epoch": storetest.Epoch, "deliveries": storetest.Delivery, "webhooks": storetest.Webhook, "settings": storetest.Settings,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

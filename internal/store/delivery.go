@@ -11,16 +11,28 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
-// EnterGroups gives each group that is new a cursor at the newest event: what happened before is not its business.
+// EnterGroups gives each new group a cursor at the newest event, so that it receives only later events. If no group is
+// new, it writes nothing and so needs no disk space.
 func (s *Store) EnterGroups(ctx context.Context, groups []string) error {
+	var fresh []string
+	for _, g := range groups {
+		switch _, err := s.Cursor(ctx, g); {
+		case errors.Is(err, fault.NotFound):
+			fresh = append(fresh, g)
+		case err != nil:
+			return err
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
 	return s.write(ctx, jobs, func(tx *Tx) error {
-		for _, g := range groups {
+		for _, g := range fresh {
 			_, err := tx.Exec(`
 				INSERT INTO bus_cursor (consumer, position, fence)
 				SELECT ?, COALESCE(MAX(position), 0), 0
 				FROM outbox
-				WHERE true
-				ON CONFLICT (consumer) DO NOTHING`, g)
+				WHERE true`+tx.orNothing("bus_cursor", "consumer"), g)
 			if err != nil {
 				return err
 			}
@@ -29,22 +41,22 @@ func (s *Store) EnterGroups(ctx context.Context, groups []string) error {
 	})
 }
 
-// Cursor reads how far a group is. It returns fault.NotFound.
+// Cursor returns the position of a group. It returns fault.NotFound.
 func (s *Store) Cursor(ctx context.Context, group string) (c delivery.Cursor, err error) {
 	err = s.queryRow(ctx, `
 		SELECT position, fence, (SELECT COUNT(*) FROM bus_parked WHERE consumer = c.consumer)
 		FROM bus_cursor AS c
 		WHERE consumer = ?`, []any{group}, &c.Position, &c.Fence, &c.Parked)
-	return c, none(err, "group", group)
+	return c, notFound(err, "group", group)
 }
 
-// NewestEvent returns the position of the newest event; zero where there is none.
+// NewestEvent returns the position of the newest event, or zero.
 func (s *Store) NewestEvent(ctx context.Context) (position int64, err error) {
 	err = s.queryRow(ctx, "SELECT COALESCE(MAX(position), 0) FROM outbox", nil, &position)
 	return position, err
 }
 
-// AppendEvents appends events, in their order, with positions of their own.
+// AppendEvents appends events in order and assigns their positions.
 func (s *Store) AppendEvents(ctx context.Context, events []event.Event) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		for _, e := range events {
@@ -56,9 +68,9 @@ func (s *Store) AppendEvents(ctx context.Context, events []event.Event) error {
 	})
 }
 
-// ParkedDue lists up to limit messages of a group whose time has come and before which no other of their key waits for
-// its own, in the order of their ids.
-func (s *Store) ParkedDue(ctx context.Context, group string, now time.Time, limit int) ([]delivery.Parked, error) {
+// ParkedDue returns up to limit due messages of a group, by id. It omits a message while an earlier one with the same
+// key is not due.
+func (s *Store) ParkedDue(ctx context.Context, group string, now time.Time, limit int) ([]delivery.RetryMessage, error) {
 	rows, err := s.query(ctx, `
 		SELECT message_id, msg_key, type, payload, at, try, reason, due_at
 		FROM bus_parked AS p
@@ -73,15 +85,15 @@ func (s *Store) ParkedDue(ctx context.Context, group string, now time.Time, limi
 		        AND earlier.due_at > ?))
 		ORDER BY message_id
 		LIMIT ?`, group, millis(now), millis(now), limit)
-	return collect(rows, err, func(rows *sql.Rows) (p delivery.Parked, err error) {
+	return collect(rows, err, func(rows *sql.Rows) (p delivery.RetryMessage, err error) {
 		var at, due int64
 		err = rows.Scan(&p.ID, &p.Key, &p.Type, &p.Payload, &at, &p.Try, &p.Reason, &due)
-		p.At, p.DueAt = moment(at), moment(due)
+		p.At, p.DueAt = fromMillis(at), fromMillis(due)
 		return p, err
 	})
 }
 
-// ParkedKeys lists the keys of which a message of the group waits.
+// ParkedKeys returns the keys of the group's parked messages.
 func (s *Store) ParkedKeys(ctx context.Context, group string) ([]string, error) {
 	rows, err := s.query(ctx, `
 		SELECT DISTINCT msg_key
@@ -91,16 +103,16 @@ func (s *Store) ParkedKeys(ctx context.Context, group string) ([]string, error) 
 	return collect(rows, err, func(rows *sql.Rows) (key string, err error) { return key, rows.Scan(&key) })
 }
 
-// SettleDelivery records what became of a part of the outbox. It returns delivery.ErrFenced, and records nothing, where the group
-// was taken over.
-func (s *Store) SettleDelivery(ctx context.Context, d delivery.Settlement) error {
+// SettleDelivery records the result of a range of the outbox. If another process has taken over the group, it records
+// nothing and returns delivery.ErrFenced.
+func (s *Store) SettleDelivery(ctx context.Context, d delivery.Progress) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		moved, err := tx.Exec(`
 			UPDATE bus_cursor
-			SET position = MAX(position, ?),
+			SET position = CASE WHEN position < ? THEN ? ELSE position END,
 			    fence = ?
 			WHERE consumer = ?
-			  AND fence <= ?`, d.Position, d.Fence, d.Group, d.Fence)
+			  AND fence <= ?`, d.Position, d.Position, d.Fence, d.Group, d.Fence)
 		if err != nil {
 			return err
 		}
@@ -116,20 +128,38 @@ func (s *Store) SettleDelivery(ctx context.Context, d delivery.Settlement) error
 	})
 }
 
-// Park has messages wait for a group, as they are given.
-func (s *Store) Park(ctx context.Context, group string, all []delivery.Parked) error {
+// Park stores messages for later delivery to a group.
+func (s *Store) Park(ctx context.Context, group string, all []delivery.RetryMessage) error {
 	return s.write(ctx, jobs, func(tx *Tx) error { return tx.park(group, all) })
 }
 
-func (tx *Tx) park(group string, all []delivery.Parked) error {
+var parkMessage = sqls{
+	sqlite: `
+		INSERT INTO bus_parked (consumer, message_id, msg_key, type, payload, at, try, reason, due_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (consumer, message_id) DO UPDATE
+		SET try = excluded.try,
+		    reason = excluded.reason,
+		    due_at = excluded.due_at`,
+	mysql: `
+		INSERT INTO bus_parked (consumer, message_id, msg_key, type, payload, at, try, reason, due_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON DUPLICATE KEY UPDATE
+		    try = VALUES(try),
+		    reason = VALUES(reason),
+		    due_at = VALUES(due_at)`,
+	postgres: `
+		INSERT INTO bus_parked (consumer, message_id, msg_key, type, payload, at, try, reason, due_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (consumer, message_id) DO UPDATE
+		SET try = excluded.try,
+		    reason = excluded.reason,
+		    due_at = excluded.due_at`,
+}
+
+func (tx *Tx) park(group string, all []delivery.RetryMessage) error {
 	for _, p := range all {
-		_, err := tx.Exec(`
-			INSERT INTO bus_parked (consumer, message_id, msg_key, type, payload, at, try, reason, due_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (consumer, message_id) DO UPDATE
-			SET try = excluded.try,
-			    reason = excluded.reason,
-			    due_at = excluded.due_at`,
+		_, err := tx.Exec(tx.sql(parkMessage),
 			group, p.ID, p.Key, p.Type, p.Payload, millis(p.At), p.Try, p.Reason, millis(p.DueAt))
 		if err != nil {
 			return err
@@ -138,12 +168,12 @@ func (tx *Tx) park(group string, all []delivery.Parked) error {
 	return nil
 }
 
-// trimRowsMax bounds what one step of trimming deletes: a few milliseconds of the writer.
+// trimRowsMax bounds the rows of one trimming step: a few milliseconds of the writer.
 const trimRowsMax = 2000
 
-// TrimOutbox deletes events that all of these groups have passed and that happened before a moment, up to trimRowsMax rows
-// of them, and returns how many rows it deleted. The newest row stays: the next event's position is counted from it. A
-// group without a cursor has everything trimmed stopped.
+// TrimOutbox deletes events that are older than a moment and that all given groups have passed, at most trimRowsMax
+// rows. It returns the number of deleted rows. It keeps the newest row, because the next position follows from it. If a
+// group has no cursor, it deletes nothing.
 func (s *Store) TrimOutbox(ctx context.Context, groups []string, before time.Time) (int, error) {
 	if len(groups) == 0 {
 		return 0, errors.New("the outbox is not trimmed without a group that has passed it")
@@ -157,7 +187,7 @@ func (s *Store) TrimOutbox(ctx context.Context, groups []string, before time.Tim
 	err := s.queryRow(ctx, `
 		SELECT COUNT(*), COALESCE(MIN(position), 0)
 		FROM bus_cursor
-		WHERE consumer IN (`+marks(len(groups))+`)`, args, &known, &passed)
+		WHERE consumer IN (`+placeholders(len(groups))+`)`, args, &known, &passed)
 	if err != nil || known < len(groups) {
 		return 0, err
 	}
@@ -182,21 +212,39 @@ func (s *Store) TrimOutbox(ctx context.Context, groups []string, before time.Tim
 	return int(deleted), err
 }
 
-// BuryLetters keeps letters; one that is there already (topic, group and message) is replaced and keeps its number.
-func (s *Store) BuryLetters(ctx context.Context, letters []delivery.Letter) error {
+var buryLetter = sqls{
+	sqlite: `
+		INSERT INTO dead_letter (number, topic, consumer, message_id, msg_key, type, payload, at, tries, reason, died_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (topic, consumer, message_id) DO UPDATE
+		SET tries = excluded.tries,
+		    reason = excluded.reason,
+		    died_at = excluded.died_at`,
+	mysql: `
+		INSERT INTO dead_letter (number, topic, consumer, message_id, msg_key, type, payload, at, tries, reason, died_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON DUPLICATE KEY UPDATE
+		    tries = VALUES(tries),
+		    reason = VALUES(reason),
+		    died_at = VALUES(died_at)`,
+	postgres: `
+		INSERT INTO dead_letter (number, topic, consumer, message_id, msg_key, type, payload, at, tries, reason, died_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (topic, consumer, message_id) DO UPDATE
+		SET tries = excluded.tries,
+		    reason = excluded.reason,
+		    died_at = excluded.died_at`,
+}
+
+// AddDeadLetters stores dead letters. A letter with the same topic, group and message is replaced and keeps its number.
+func (s *Store) AddDeadLetters(ctx context.Context, letters []delivery.DeadLetter) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		for _, l := range letters {
 			number, err := tx.nextNumber("dead_letter")
 			if err != nil {
 				return err
 			}
-			_, err = tx.Exec(`
-				INSERT INTO dead_letter (number, topic, consumer, message_id, msg_key, type, payload, at, tries, reason, died_at)
-				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-				ON CONFLICT (topic, consumer, message_id) DO UPDATE
-				SET tries = excluded.tries,
-				    reason = excluded.reason,
-				    died_at = excluded.died_at`,
+			_, err = tx.Exec(tx.sql(buryLetter),
 				number, l.Topic, l.Group, l.ID, l.Key, l.Type, l.Payload, millis(l.At), l.Tries, l.Reason, millis(l.DiedAt))
 			if err != nil {
 				return err
@@ -208,39 +256,39 @@ func (s *Store) BuryLetters(ctx context.Context, letters []delivery.Letter) erro
 
 const letterColumns = "number, topic, consumer, message_id, msg_key, type, payload, at, tries, reason, died_at"
 
-// Letters implements delivery.Store.
-func (s *Store) Letters(ctx context.Context, group string, after int64, limit int) ([]delivery.Letter, error) {
+// DeadLetters implements delivery.Store.
+func (s *Store) DeadLetters(ctx context.Context, group string, after int64, limit int) ([]delivery.DeadLetter, error) {
 	rows, err := s.query(ctx, "SELECT "+letterColumns+`
 		FROM dead_letter
 		WHERE number > ?
 		  AND (? = '' OR consumer = ?)
 		ORDER BY number
 		LIMIT ?`, after, group, group, limit)
-	return collect(rows, err, func(rows *sql.Rows) (delivery.Letter, error) { return scanLetter(rows.Scan) })
+	return collect(rows, err, func(rows *sql.Rows) (delivery.DeadLetter, error) { return scanLetter(rows.Scan) })
 }
 
-// Letter implements delivery.Store.
-func (s *Store) Letter(ctx context.Context, number int64) (delivery.Letter, error) {
+// DeadLetter implements delivery.Store.
+func (s *Store) DeadLetter(ctx context.Context, number int64) (delivery.DeadLetter, error) {
 	rows, err := s.query(ctx, "SELECT "+letterColumns+" FROM dead_letter WHERE number = ?", number)
-	all, err := collect(rows, err, func(rows *sql.Rows) (delivery.Letter, error) { return scanLetter(rows.Scan) })
+	all, err := collect(rows, err, func(rows *sql.Rows) (delivery.DeadLetter, error) { return scanLetter(rows.Scan) })
 	if err == nil && len(all) == 0 {
-		return delivery.Letter{}, fault.New(fault.NotFound, "There is no dead letter %d.", number)
+		return delivery.DeadLetter{}, fault.New(fault.NotFound, "There is no dead letter %d.", number)
 	}
 	if err != nil {
-		return delivery.Letter{}, err
+		return delivery.DeadLetter{}, err
 	}
 	return all[0], nil
 }
 
-func scanLetter(scan func(...any) error) (l delivery.Letter, err error) {
+func scanLetter(scan func(...any) error) (l delivery.DeadLetter, err error) {
 	var at, died int64
 	err = scan(&l.Number, &l.Topic, &l.Group, &l.ID, &l.Key, &l.Type, &l.Payload, &at, &l.Tries, &l.Reason, &died)
-	l.At, l.DiedAt = moment(at), moment(died)
+	l.At, l.DiedAt = fromMillis(at), fromMillis(died)
 	return l, err
 }
 
-// DropLetters implements delivery.Store.
-func (s *Store) DropLetters(ctx context.Context, numbers []int64) (int, error) {
+// DeleteDeadLetters implements delivery.Store.
+func (s *Store) DeleteDeadLetters(ctx context.Context, numbers []int64) (int, error) {
 	var dropped int64
 	err := s.write(ctx, jobs, func(tx *Tx) error {
 		dropped = 0
@@ -256,8 +304,8 @@ func (s *Store) DropLetters(ctx context.Context, numbers []int64) (int, error) {
 	return int(dropped), err
 }
 
-// CountLetters returns how many dead letters there are.
-func (s *Store) CountLetters(ctx context.Context) (n int64, err error) {
+// CountDeadLetters returns the number of dead letters.
+func (s *Store) CountDeadLetters(ctx context.Context) (n int64, err error) {
 	err = s.queryRow(ctx, "SELECT COUNT(*) FROM dead_letter", nil, &n)
 	return n, err
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/tidegate/tidegate/internal/order"
 )
 
-// ExpireOrders implements payment.Store. The list is read beside the writer; each order is checked again under it.
+// ExpireOrders implements payment.Store. It lists due orders outside the write transaction and checks each again inside
+// it.
 func (s *Store) ExpireOrders(ctx context.Context, now time.Time, mint *id.Mint) (ended int, stuck []error, err error) {
 	due, err := s.ordersDue(ctx, now)
 	if err != nil || len(due) == 0 {
@@ -19,6 +20,9 @@ func (s *Store) ExpireOrders(ctx context.Context, now time.Time, mint *id.Mint) 
 	}
 	err = s.write(ctx, jobs, func(tx *Tx) error {
 		ended, stuck = 0, nil
+		if err := tx.lockTrade(due, nil); err != nil {
+			return err
+		}
 		for _, o := range due {
 			won := false
 			failed, err := tx.apart(func() (err error) {
@@ -42,11 +46,11 @@ func (s *Store) ExpireOrders(ctx context.Context, now time.Time, mint *id.Mint) 
 	return ended, stuck, nil
 }
 
-// ordersDue lists pending orders whose time was over at now and that have no live attempt, the longest overdue first.
+// ordersDue returns pending orders that were due at now and have no live payment attempt, longest overdue first.
 func (s *Store) ordersDue(ctx context.Context, now time.Time) ([]id.Order, error) {
 	rows, err := s.query(ctx, `
 		SELECT o.id
-		FROM orders AS o INDEXED BY orders_due
+		FROM `+s.sql(ordersByDue)+`
 		WHERE o.status = 'pending'
 		  AND o.expires_at <= ?
 		  AND NOT EXISTS (
@@ -60,7 +64,7 @@ func (s *Store) ordersDue(ctx context.Context, now time.Time) ([]id.Order, error
 	return collect(rows, err, func(rows *sql.Rows) (o id.Order, err error) { return o, rows.Scan(&o) })
 }
 
-// expire ends one order's hold, unless somebody was faster or pays for it right now.
+// expire ends an order's hold, unless it was closed meanwhile or has a live payment attempt.
 func (tx *Tx) expire(o id.Order, now time.Time, mint *id.Mint) (bool, error) {
 	if err := tx.lockOrder(o); err != nil {
 		return false, err
@@ -98,7 +102,7 @@ func (s *Store) OldestDue(ctx context.Context, now time.Time) (time.Time, error)
 	var oldest int64
 	err := s.queryRow(ctx, `
 		SELECT expires_at
-		FROM orders INDEXED BY orders_due
+		FROM `+s.sql(ordersByDue)+`
 		WHERE status = 'pending'
 		  AND expires_at <= ?
 		ORDER BY expires_at
@@ -106,5 +110,5 @@ func (s *Store) OldestDue(ctx context.Context, now time.Time) (time.Time, error)
 	if errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, nil
 	}
-	return moment(oldest), err
+	return fromMillis(oldest), err
 }

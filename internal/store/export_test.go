@@ -2,24 +2,59 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strings"
 	"time"
+
+	driver "github.com/go-sql-driver/mysql"
+
+	"github.com/tidegate/tidegate/internal/store/engine"
+	"github.com/tidegate/tidegate/internal/store/mysql"
 )
 
 // AskFor bounds how long s asks after a COMMIT that was not answered.
-func (s *Store) AskFor(d time.Duration) { s.my.askMax = d }
+func (s *Store) AskFor(d time.Duration) { s.writers().AskMax = d }
+
+// Deadlocks counts the transactions of s that the server undid because they waited in a circle.
+func (s *Store) Deadlocks() int64 { return s.writers().Deadlocks.Load() }
+
+// ConflictFor bounds how long s runs a transaction again that met a conflict.
+func (s *Store) ConflictFor(d time.Duration) { s.writers().ConflictMax = d }
+
+// Changed writes nothing in a transaction that finds so many times that what it had decided by has changed.
+func (s *Store) Changed(ctx context.Context, times int) error {
+	return s.write(ctx, jobs, func(*Tx) error {
+		if times--; times >= 0 {
+			return engine.ErrRetry
+		}
+		return nil
+	})
+}
 
 // Twice has every transaction of s undone once and run again, as after a deadlock.
-func (s *Store) Twice() { s.my.twice = true }
+func (s *Store) Twice() { s.writers().Twice = true }
+
+func (s *Store) writers() *engine.Writers {
+	return s.engine.(interface{ Writers() *engine.Writers }).Writers()
+}
+
+// Deadlocked writes nothing in a transaction that the server undoes so many times before.
+func (s *Store) Deadlocked(ctx context.Context, times int) error {
+	return s.write(ctx, jobs, func(*Tx) error {
+		if times--; times >= 0 {
+			return &driver.MySQLError{Number: 1213, Message: "Deadlock found when trying to get lock; try restarting transaction"}
+		}
+		return nil
+	})
+}
+
+// Dialect says in whose words statements are.
+func (s *Store) Dialect() engine.Dialect { return s.dialect }
 
 // Texts lists every text of SQL that s was asked for, as it was written.
-func (s *Store) Texts() (all []string) {
-	s.dialect.texts.Range(func(written, _ any) bool {
-		all = append(all, written.(string))
-		return true
-	})
-	return all
+func (s *Store) Texts() []string {
+	return s.engine.(interface{ Texts() []string }).Texts()
 }
 
 // Do carries out a statement.
@@ -30,11 +65,19 @@ func (s *Store) Do(ctx context.Context, text string) error {
 	})
 }
 
+// DoOrNothing carries out an INSERT that leaves alone what is there.
+func (s *Store) DoOrNothing(ctx context.Context, text, table, key string) error {
+	return s.write(ctx, jobs, func(tx *Tx) error {
+		_, err := tx.Exec(text + tx.orNothing(table, key))
+		return err
+	})
+}
+
 // DoAhead carries out statements in one transaction: the first of them go ahead of the last, with the same values each.
 func (s *Store) DoAhead(ctx context.Context, ahead []string, values []any, last string) error {
 	return s.write(ctx, orders, func(tx *Tx) error {
 		for _, text := range ahead {
-			tx.my.later(text, values...)
+			tx.Tx.(*mysql.Tx).Ahead(text, values...)
 		}
 		if last == "" {
 			return nil
@@ -45,21 +88,32 @@ func (s *Store) DoAhead(ctx context.Context, ahead []string, values []any, last 
 }
 
 // Plan explains a text, whose places are filled with values: a line a table.
-func (s *Store) Plan(ctx context.Context, text string, fill func(string) string) ([]string, error) {
-	explain := "EXPLAIN QUERY PLAN "
-	if s.my != nil {
-		explain = "EXPLAIN "
-	}
-	rows, err := s.db.QueryContext(ctx, explain+strings.TrimSpace(fill(s.dialect.lower(text))))
-	if err != nil {
-		return nil, err
-	}
+func (s *Store) Plan(ctx context.Context, text string, fill func(string) string) (plan []string, err error) {
+	explain := sqls{sqlite: "EXPLAIN QUERY PLAN ", mysql: "EXPLAIN ", postgres: "EXPLAIN "}
+	var rows *sql.Rows
+	err = s.engine.Snapshot(ctx, func(v engine.View) (err error) {
+		if s.dialect == engine.PostgreSQL { // which reads a small table as a whole where it may
+			if rows, err = v.Query(ctx, "SET LOCAL enable_seqscan = off"); err != nil {
+				return err
+			}
+			_ = rows.Close()
+		}
+		rows, err = v.Query(ctx, s.sql(explain)+strings.TrimSpace(fill(text)))
+		if err != nil {
+			return err
+		}
+		plan, err = planOf(rows)
+		return err
+	})
+	return plan, err
+}
+
+func planOf(rows *sql.Rows) (plan []string, err error) {
 	defer func() { _ = rows.Close() }()
 	columns, err := rows.Columns()
 	if err != nil {
 		return nil, err
 	}
-	var plan []string
 	for rows.Next() {
 		values, into := make([]any, len(columns)), make([]any, len(columns))
 		for i := range values {

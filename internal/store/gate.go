@@ -12,21 +12,39 @@ import (
 	"github.com/tidegate/tidegate/internal/order"
 )
 
-// The events that the gate follows. The index outbox_gate names them.
+// The events that the gate follows. The index outbox_gate selects the same types.
 const (
 	eventMoved = "stock.moved.v1"
 	eventTerms = "sale.changed.v1"
 )
 
-// GateChanges reads, in the order of commits, up to limit changes after a position of the outbox.
-func (s *Store) GateChanges(ctx context.Context, after int64, limit int) ([]inventory.Change, error) {
-	rows, err := s.query(ctx, `
+var selectGateChanges = sqls{
+	sqlite: `
 		SELECT position, type, payload
 		FROM outbox INDEXED BY outbox_gate
 		WHERE type IN ('stock.moved.v1', 'sale.changed.v1')
 		  AND position > ?
 		ORDER BY position
-		LIMIT ?`, after, limit)
+		LIMIT ?`,
+	mysql: `
+		SELECT position, type, payload
+		FROM outbox FORCE INDEX (outbox_gate)
+		WHERE for_gate = 1
+		  AND position > ?
+		ORDER BY position
+		LIMIT ?`,
+	postgres: `
+		SELECT position, type, payload
+		FROM outbox
+		WHERE type IN ('stock.moved.v1', 'sale.changed.v1')
+		  AND position > ?
+		ORDER BY position
+		LIMIT ?`,
+}
+
+// GateChanges returns up to limit changes after an outbox position, in the order of commits.
+func (s *Store) GateChanges(ctx context.Context, after int64, limit int) ([]inventory.Change, error) {
+	rows, err := s.query(ctx, s.sql(selectGateChanges), after, limit)
 	return collect(rows, err, func(rows *sql.Rows) (c inventory.Change, err error) {
 		var kind string
 		var payload []byte
@@ -48,9 +66,9 @@ func (s *Store) GateChanges(ctx context.Context, after int64, limit int) ([]inve
 	})
 }
 
-// GateSnapshot reads what a gate must hold, and the outbox position it was true at, from one moment: the general pools,
-// and of every sale that has not ended its pools, terms and the keys of its orders. What the gate follows has its position; of
-// orders that were placed and have none yet it says so.
+// GateSnapshot reads the content of a gate and its outbox position from one snapshot: the general pools and, for every
+// sale that has not ended, its pools, its terms and the keys of its orders. Every change that the gate follows has its
+// position; placed orders without a position are listed separately.
 func (s *Store) GateSnapshot(ctx context.Context) (inventory.Snapshot, error) {
 	var snap inventory.Snapshot
 	err := s.settled(ctx, func(now view) error {
@@ -64,8 +82,7 @@ func (s *Store) GateSnapshot(ctx context.Context) (inventory.Snapshot, error) {
 				SELECT id FROM sale WHERE status <> 'ended'
 			)
 			SELECT st.sale_id, st.sku_id, st.on_hand, st.reserved, st.sold
-			FROM places
-			CROSS JOIN stock AS st
+			FROM places`+now.sql(crossJoin)+`stock AS st
 			WHERE st.sale_id = places.sale_id`)
 		if snap.Stock, err = collect(rows, err, scanStock); err != nil {
 			return err
@@ -74,7 +91,7 @@ func (s *Store) GateSnapshot(ctx context.Context) (inventory.Snapshot, error) {
 			SELECT id, limit_per_customer, status
 			FROM sale
 			WHERE status <> 'ended'
-			  AND status <> 'draft'`)
+			  AND status IN ('scheduled', 'live', 'paused')`)
 		if snap.Terms, err = collect(rows, err, scanTerms); err != nil {
 			return err
 		}
@@ -88,7 +105,7 @@ func (s *Store) GateSnapshot(ctx context.Context) (inventory.Snapshot, error) {
 			if err != nil {
 				return err
 			}
-			snap.Holders = append(snap.Holders, holders...)
+			snap.KeyedOrders = append(snap.KeyedOrders, holders...)
 		}
 		snap.Ahead, err = s.ahead(ctx, now)
 		return err
@@ -96,9 +113,9 @@ func (s *Store) GateSnapshot(ctx context.Context) (inventory.Snapshot, error) {
 	return snap, err
 }
 
-// ahead reads the orders whose event has no position yet.
+// ahead returns the orders whose event has no position yet.
 func (s *Store) ahead(ctx context.Context, now view) ([]id.Order, error) {
-	if !s.dialect.stamps {
+	if !s.Shared() {
 		return nil, nil
 	}
 	rows, err := now.query(ctx, `
@@ -127,7 +144,7 @@ func scanTerms(rows *sql.Rows) (t inventory.Terms, err error) {
 	return t, err
 }
 
-func scanHolder(rows *sql.Rows) (h inventory.Holder, err error) {
+func scanHolder(rows *sql.Rows) (h inventory.KeyedOrder, err error) {
 	var digest []byte
 	err = rows.Scan(&h.Order, &h.Sale, &h.Customer, &h.Key, &digest, &h.Used)
 	copy(h.Body[:], digest)

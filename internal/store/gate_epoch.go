@@ -13,17 +13,17 @@ import (
 
 var _ inventory.SharedStore = (*Store)(nil)
 
-// GateEpoch reads the epoch of a gate that several processes share.
+// GateEpoch returns the epoch of a gate that processes share.
 func (s *Store) GateEpoch(ctx context.Context) (e inventory.Epoch, err error) {
 	err = s.queryRow(ctx, `
-		SELECT number, ready, position, engine
+		SELECT number, ready, opened, position, engine
 		FROM gate_epoch
-		WHERE id = 1`, nil, &e.Number, &e.Ready, &e.Position, &e.Engine)
+		WHERE id = 1`, nil, &e.Number, &e.Ready, &e.Opened, &e.Position, &e.Engine)
 	return e, err
 }
 
-// BeginGateEpoch replaces the epoch of the given number by the next one, which is not ready. It returns false where the
-// number is no longer the newest.
+// BeginGateEpoch begins the epoch after the given one; it is not ready yet. It returns false if the given epoch is not
+// the newest.
 func (s *Store) BeginGateEpoch(ctx context.Context, after int64) (bool, error) {
 	return s.changeEpoch(ctx, `
 		UPDATE gate_epoch
@@ -32,14 +32,24 @@ func (s *Store) BeginGateEpoch(ctx context.Context, after int64) (bool, error) {
 		  AND number = ?`, after)
 }
 
-// OpenGateEpoch says that the epoch is ready. It returns false where it is no longer the newest.
+// OpenGateEpoch marks the epoch as ready. It returns false if it is not the newest or was ready before.
 func (s *Store) OpenGateEpoch(ctx context.Context, e inventory.Epoch) (bool, error) {
 	return s.changeEpoch(ctx, `
 		UPDATE gate_epoch
-		SET ready = 1, position = ?, engine = ?
+		SET ready = 1, opened = number, position = ?, engine = ?
 		WHERE id = 1
 		  AND number = ?
-		  AND ready = 0`, e.Position, e.Engine, e.Number)
+		  AND opened < number`, e.Position, e.Engine, e.Number)
+}
+
+// CloseGateEpoch marks the epoch as not ready. It returns false if it was not ready or is not the newest.
+func (s *Store) CloseGateEpoch(ctx context.Context, number int64) (bool, error) {
+	return s.changeEpoch(ctx, `
+		UPDATE gate_epoch
+		SET ready = 0
+		WHERE id = 1
+		  AND number = ?
+		  AND ready = 1`, number)
 }
 
 func (s *Store) changeEpoch(ctx context.Context, text string, args ...any) (bool, error) {
@@ -51,16 +61,16 @@ func (s *Store) changeEpoch(ctx context.Context, text string, args ...any) (bool
 	return changed == 1 && err == nil, err
 }
 
-// Now reads the database's clock, to the millisecond.
+// Now returns the database's time, in milliseconds.
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	var now int64
-	err := s.queryRow(ctx, "SELECT "+clockMillis, nil, &now)
-	return moment(now), err
+	err := s.queryRow(ctx, "SELECT "+s.sql(clockMillis), nil, &now)
+	return fromMillis(now), err
 }
 
-// GatePlaced reads the orders that were placed after a position, in the order of commits, from rows of the outbox that stand
-// for about limit events, a row as a whole. They are not filled: see FillPlaced. reached is the position of the last row read,
-// of any type; after itself where there was none.
+// GatePlaced returns the orders placed after a position, in the order of commits. It reads whole outbox rows that
+// together hold about limit events. The orders hold only ids: see FillPlaced. reached is the position of the last row
+// read, of any type, or after if there was none.
 func (s *Store) GatePlaced(ctx context.Context, after int64, limit int) (placed []inventory.Placed, reached int64, err error) {
 	rows, err := s.outboxRows(ctx, after, 0, limit, nil)
 	if err != nil {
@@ -88,15 +98,15 @@ func (s *Store) GatePlaced(ctx context.Context, after int64, limit int) (placed 
 	return placed, reached, nil
 }
 
-// FillPlaced reads what the gate must know of orders, placedMax at once.
+// FillPlaced adds customers, keys and lines to the orders, placedMax in one query.
 func (s *Store) FillPlaced(ctx context.Context, placed []*inventory.Placed) error {
 	for len(placed) > 0 {
 		part := placed[:min(len(placed), placedMax)]
 		placed = placed[len(part):]
 		rows, err := s.query(ctx, `
-			SELECT id, sale_id, customer_id, idem_key, body_hash, lines
+			SELECT id, sale_id, customer_id, idem_key, body_hash, "lines"
 			FROM orders
-			WHERE id IN (`+marks(placedMax)+`)`, idList(part, func(p *inventory.Placed) id.Order { return p.Order })...)
+			WHERE id IN (`+placeholders(placedMax)+`)`, idList(part, func(p *inventory.Placed) id.Order { return p.Order })...)
 		found, err := collect(rows, err, scanPlaced)
 		if err != nil {
 			return err
@@ -131,7 +141,7 @@ func scanPlaced(rows *sql.Rows) (p inventory.Placed, err error) {
 	return p, err
 }
 
-// KnownOrders returns which of the orders are in the database.
+// KnownOrders returns those of the orders that exist.
 func (s *Store) KnownOrders(ctx context.Context, orders []id.Order) (map[id.Order]bool, error) {
 	known := map[id.Order]bool{}
 	for len(orders) > 0 {
@@ -140,7 +150,7 @@ func (s *Store) KnownOrders(ctx context.Context, orders []id.Order) (map[id.Orde
 		rows, err := s.query(ctx, `
 			SELECT id
 			FROM orders
-			WHERE id IN (`+marks(placedMax)+`)`, idList(part, func(o id.Order) id.Order { return o })...)
+			WHERE id IN (`+placeholders(placedMax)+`)`, idList(part, func(o id.Order) id.Order { return o })...)
 		found, err := collect(rows, err, func(rows *sql.Rows) (o id.Order, err error) { return o, rows.Scan(&o) })
 		if err != nil {
 			return nil, err
@@ -152,8 +162,8 @@ func (s *Store) KnownOrders(ctx context.Context, orders []id.Order) (map[id.Orde
 	return known, nil
 }
 
-// idList returns the arguments of a list of placedMax ids. One statement serves every number of them: the last is asked for
-// again.
+// idList returns the arguments of a list of placedMax ids. It repeats the last id to fill the list, so that one
+// statement serves every length.
 func idList[T any](part []T, of func(T) id.Order) []any {
 	args := make([]any, placedMax)
 	for i := range args {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/inventory"
@@ -10,7 +11,7 @@ import (
 	"github.com/tidegate/tidegate/internal/order"
 )
 
-// closeOrder moves a pending order to expired or cancelled and gives its units back.
+// closeOrder moves a pending order to expired or cancelled and releases its units.
 func (tx *Tx) closeOrder(o id.Order, to order.Status, actor string, at time.Time, mint *id.Mint) (order.Order, bool, error) {
 	current, err := tx.order(o)
 	if err != nil {
@@ -26,7 +27,7 @@ func (tx *Tx) closeOrder(o id.Order, to order.Status, actor string, at time.Time
 	return current, true, tx.release(&current, actor, at, mint)
 }
 
-// release gives an order's units back to its pools, and from the pools of a sale that has ended on to general stock.
+// release returns an order's units to their pools. Units of an ended sale or a stopped item go on to general stock.
 func (tx *Tx) release(o *order.Order, actor string, at time.Time, mint *id.Mint) error {
 	for _, l := range o.Lines {
 		m := inventory.Movement{ID: id.New[id.Movement](mint), Pool: inventory.Pool{Sale: o.Sale, SKU: l.SKU}, Kind: inventory.Release, Units: l.Units, Order: o.ID, Actor: actor, Reason: string(o.Status), At: at}
@@ -34,12 +35,16 @@ func (tx *Tx) release(o *order.Order, actor string, at time.Time, mint *id.Mint)
 			return err
 		}
 	}
-	// Asked when the pools are held: who ends the sale has either taken what was released, or waits and takes it.
-	ended, err := tx.saleEnded(o.Sale)
-	if err != nil || !ended {
+	// Read this with the pools locked: a transaction that ends the sale or stops an item either precedes this one or
+	// sees the released units.
+	handsOn, err := tx.handsOn(o.Sale, skusOf(o.Lines))
+	if err != nil {
 		return err
 	}
 	for _, l := range o.Lines {
+		if !slices.Contains(handsOn, l.SKU) {
+			continue
+		}
 		if err := tx.allocate(o.Sale, l.SKU, -l.Units, o.ID, actor, "released after the end", at, mint); err != nil {
 			return err
 		}
@@ -47,7 +52,7 @@ func (tx *Tx) release(o *order.Order, actor string, at time.Time, mint *id.Mint)
 	return nil
 }
 
-// allocate moves units from the general pool to a sale's, or back where units is negative. It returns fault.OutOfStock.
+// allocate moves units from the general pool to a sale's pool; negative units go back. It returns fault.OutOfStock.
 func (tx *Tx) allocate(s id.Sale, sku id.SKU, units int64, o id.Order, actor, reason string, at time.Time, mint *id.Mint) error {
 	m := inventory.Movement{Kind: inventory.Allocate, Order: o, Actor: actor, Reason: reason, At: at}
 	for _, half := range []struct {
@@ -71,7 +76,7 @@ func (tx *Tx) saleEnded(s id.Sale) (bool, error) {
 	return status == "ended", err
 }
 
-// sell moves an order's held units to sold. The caller has moved the order to paid.
+// sell turns an order's reserved units into sold ones. The caller has moved the order to paid.
 func (tx *Tx) sell(o *order.Order, actor string, at time.Time, mint *id.Mint) error {
 	for _, l := range o.Lines {
 		m := inventory.Movement{ID: id.New[id.Movement](mint), Pool: inventory.Pool{Sale: o.Sale, SKU: l.SKU}, Kind: inventory.Sell, Units: l.Units, Order: o.ID, Actor: actor, At: at}
@@ -82,16 +87,15 @@ func (tx *Tx) sell(o *order.Order, actor string, at time.Time, mint *id.Mint) er
 	return nil
 }
 
-// holdAgain reserves an expired order's units and allowance once more, for a payment that came late. Of a sale that has
-// ended the units come from general stock. It reports false, and changes nothing, where stock or allowance does not
-// suffice.
+// holdAgain reserves the units and allowance of an expired order again, for a late payment. For an ended sale or a
+// stopped item it takes general stock. If stock or allowance is too small, it changes nothing and returns false.
 func (tx *Tx) holdAgain(o *order.Order, actor string, at time.Time, mint *id.Mint) (bool, error) {
 	if _, err := tx.Exec("SAVEPOINT again"); err != nil {
 		return false, err
 	}
 	err := tx.tryHold(o, actor, at, mint)
 	if err != nil {
-		if lost := tx.lost(err); lost != nil {
+		if lost := tx.Broken(err); lost != nil {
 			return false, lost
 		}
 		if _, err := tx.Exec("ROLLBACK TO again"); err != nil {
@@ -116,12 +120,12 @@ func (tx *Tx) tryHold(o *order.Order, actor string, at time.Time, mint *id.Mint)
 			return err
 		}
 	}
-	ended, err := tx.saleEnded(o.Sale)
+	handsOn, err := tx.handsOn(o.Sale, skusOf(o.Lines))
 	if err != nil {
 		return err
 	}
 	for _, l := range o.Lines {
-		if ended {
+		if slices.Contains(handsOn, l.SKU) {
 			if err := tx.allocate(o.Sale, l.SKU, l.Units, o.ID, actor, "paid after the end", at, mint); err != nil {
 				return err
 			}
@@ -134,7 +138,7 @@ func (tx *Tx) tryHold(o *order.Order, actor string, at time.Time, mint *id.Mint)
 	return nil
 }
 
-// checkAllowance returns fault.LimitReached where the customer's other orders in the sale leave no room for this one.
+// checkAllowance returns fault.LimitReached if this order and the customer's others would exceed the sale's limit.
 func (tx *Tx) checkAllowance(o *order.Order) error {
 	if o.Sale == 0 {
 		return nil
@@ -144,7 +148,7 @@ func (tx *Tx) checkAllowance(o *order.Order) error {
 	}
 	var used, limit int64
 	err := tx.QueryRow(`
-		SELECT COALESCE(SUM(o.units), 0), s.limit_per_customer
+		SELECT COALESCE(SUM(o.units), 0), MAX(s.limit_per_customer)
 		FROM sale AS s
 		LEFT JOIN orders AS o
 		  ON o.sale_id = s.id
@@ -161,7 +165,8 @@ func (tx *Tx) checkAllowance(o *order.Order) error {
 	return nil
 }
 
-// bringBack returns a refunded order's units to general stock, as the refund says; the allowance is not given back.
+// bringBack returns a refunded order's units to general stock if the refund says so. The customer's allowance does not
+// grow again.
 func (tx *Tx) bringBack(o *order.Order, actor string, at time.Time, mint *id.Mint) error {
 	for _, l := range o.Lines {
 		m := inventory.Movement{ID: id.New[id.Movement](mint), Pool: inventory.Pool{SKU: l.SKU}, Kind: inventory.Return, Units: l.Units, Order: o.ID, Actor: actor, Reason: "refunded", At: at}

@@ -3,6 +3,9 @@ package store
 import (
 	"strings"
 	"testing"
+
+	"github.com/tidegate/tidegate/internal/store/engine"
+	"github.com/tidegate/tidegate/internal/store/sqlite"
 )
 
 // TestHotRows: what is bound on SQLite itself arrives as it is, of any length and with any byte, also where the memory for
@@ -12,11 +15,11 @@ func TestHotRows(t *testing.T) {
 	blobs := []string{"", "a", "a\x00b", strings.Repeat("long ", 10_000), "é\xff", ""}
 	var changed []int64
 	err := s.write(t.Context(), orders, func(tx *Tx) error {
-		return tx.many(insertEvent, len(blobs), func(i int) int { return len("test") + len(blobs[i]) }, func(i int, r *row) {
-			r.text("test")
-			r.ints(int64(i))
-			r.blob([]byte(blobs[i]))
-			r.ints(-1 << 63)
+		return tx.Tx.(*sqlite.Tx).Many(insertEvent, len(blobs), func(i int) int { return len("test") + len(blobs[i]) }, func(i int, r *sqlite.HotRow) {
+			r.Text("test")
+			r.Ints(int64(i))
+			r.Blob([]byte(blobs[i]))
+			r.Ints(-1 << 63)
 		}, func(_ int, n int64, err error) error {
 			changed = append(changed, n)
 			return err
@@ -43,14 +46,14 @@ func TestHotErrors(t *testing.T) {
 	const text = "INSERT INTO stock (sale_id, sku_id, on_hand, reserved, sold) VALUES (?, ?, ?, 0, 0)"
 	var errs []error
 	err := s.write(t.Context(), orders, func(tx *Tx) error {
-		return tx.many(text, 4, func(int) int { return 0 }, func(i int, r *row) {
+		return tx.Tx.(*sqlite.Tx).Many(text, 4, func(int) int { return 0 }, func(i int, r *sqlite.HotRow) {
 			switch i {
 			case 0, 1:
-				r.ints(1, 1, 5)
+				r.Ints(1, 1, 5)
 			case 2:
-				r.ints(1, 2, -5)
+				r.Ints(1, 2, -5)
 			case 3:
-				r.ints(1, 3, 5)
+				r.Ints(1, 3, 5)
 			}
 		}, func(_ int, _ int64, err error) error {
 			errs = append(errs, err)
@@ -60,16 +63,13 @@ func TestHotErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if errs[0] != nil || !isUnique(errs[1]) || !isCheck(errs[2]) || errs[3] != nil {
+	if errs[0] != nil || sqlite.KindOf(errs[1]) != engine.Unique || sqlite.KindOf(errs[2]) != engine.Check || errs[3] != nil {
 		t.Errorf("got %v", errs)
 	}
 	err = s.write(t.Context(), orders, func(tx *Tx) error {
-		return tx.many("INSERT INTO nowhere VALUES (?)", 1, func(int) int { return 0 }, nil, nil)
+		return tx.Tx.(*sqlite.Tx).Many("INSERT INTO nowhere VALUES (?)", 1, func(int) int { return 0 }, nil, nil)
 	})
 	if err == nil || !strings.Contains(err.Error(), "nowhere") {
 		t.Errorf("a statement that cannot be compiled: %v", err)
-	}
-	if _, err := newHotConn(t); err == nil {
-		t.Error("something that is no connection was taken for one")
 	}
 }

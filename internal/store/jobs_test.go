@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/store/sqlite"
 )
 
 func openForJobs(t *testing.T) *Store {
@@ -61,13 +62,7 @@ func (s *Store) hold(t *testing.T) (release func()) {
 }
 
 func (s *Store) waitForJobs(n int) {
-	for {
-		s.writer.line.mu.Lock()
-		waiting := len(s.writer.line.waiting)
-		s.writer.line.mu.Unlock()
-		if waiting == n {
-			return
-		}
+	for s.engine.(*sqlite.Engine).JobsWaiting() != n {
 		time.Sleep(time.Millisecond)
 	}
 }
@@ -186,7 +181,7 @@ func TestWriterOutlivesAPanic(t *testing.T) {
 			if err := note(tx, 1); err != nil {
 				return err
 			}
-			return tx.many("DELETE FROM brand WHERE id = ?", 1, func(int) int { panic("a defect") }, nil, nil)
+			return tx.Tx.(*sqlite.Tx).Many("DELETE FROM brand WHERE id = ?", 1, func(int) int { panic("a defect") }, nil, nil)
 		})
 	}()
 	if err := s.write(t.Context(), orders, func(tx *Tx) error { return note(tx, 2) }); err != nil {

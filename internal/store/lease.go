@@ -11,40 +11,37 @@ import (
 
 var _ lease.Store = (*Store)(nil)
 
-// clockMillis is the database's clock in milliseconds since 1970.
-const clockMillis = "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
-
-// AcquireLease implements lease.Store. Whoever waits for another one's lease only reads.
+// AcquireLease implements lease.Store. If another process holds the lease, it only reads.
 func (s *Store) AcquireLease(ctx context.Context, name, holder string, ttl time.Duration) (lease.Lease, bool, error) {
 	var other lease.Lease
 	var until int64
 	err := s.queryRow(ctx, `
-		SELECT name, holder, fence, until
+		SELECT name, holder, fence, "until"
 		FROM lease
 		WHERE name = ?
 		  AND holder <> ?
-		  AND until > `+clockMillis, []any{name, holder}, &other.Name, &other.Holder, &other.Fence, &until)
+		  AND "until" > `+s.sql(clockMillis), []any{name, holder}, &other.Name, &other.Holder, &other.Fence, &until)
 	if !errors.Is(err, sql.ErrNoRows) {
-		other.Until = moment(until)
+		other.Until = fromMillis(until)
 		return other, false, err
 	}
 	var after lease.Lease
 	err = s.write(ctx, jobs, func(tx *Tx) error {
 		_, err := tx.Exec(`
-			INSERT INTO lease (name, holder, fence, until)
-			VALUES (?, '', 0, 0)
-			ON CONFLICT (name) DO NOTHING`, name)
+			INSERT INTO lease (name, holder, fence, "until")
+			VALUES (?, '', 0, 0)`+tx.orNothing("lease", "name"), name)
 		if err != nil {
 			return err
 		}
-		// The fence first: an engine that assigns from left to right compares the row as it was.
+		// Set the fence first: an engine that assigns from left to right must compare the old values of the row.
+		now := tx.sql(clockMillis)
 		_, err = tx.Exec(`
 			UPDATE lease
-			SET fence = fence + CASE WHEN holder = ? AND until > `+clockMillis+` THEN 0 ELSE 1 END,
+			SET fence = fence + CASE WHEN holder = ? AND "until" > `+now+` THEN 0 ELSE 1 END,
 			    holder = ?,
-			    until = `+clockMillis+` + ?
+			    "until" = `+now+` + ?
 			WHERE name = ?
-			  AND (holder = ? OR until <= `+clockMillis+`)`, holder, holder, ttl.Milliseconds(), name, holder)
+			  AND (holder = ? OR "until" <= `+now+`)`, holder, holder, ttl.Milliseconds(), name, holder)
 		if err != nil {
 			return err
 		}
@@ -61,11 +58,11 @@ func (s *Store) RenewLease(ctx context.Context, l lease.Lease, ttl time.Duration
 	err := s.write(ctx, jobs, func(tx *Tx) error {
 		n, err := tx.Exec(`
 			UPDATE lease
-			SET until = `+clockMillis+` + ?
+			SET "until" = `+tx.sql(clockMillis)+` + ?
 			WHERE name = ?
 			  AND holder = ?
 			  AND fence = ?
-			  AND until > `+clockMillis, ttl.Milliseconds(), l.Name, l.Holder, l.Fence)
+			  AND "until" > `+tx.sql(clockMillis), ttl.Milliseconds(), l.Name, l.Holder, l.Fence)
 		if err != nil {
 			return err
 		}
@@ -84,7 +81,7 @@ func (s *Store) ReleaseLease(ctx context.Context, l lease.Lease) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		_, err := tx.Exec(`
 			UPDATE lease
-			SET until = 0
+			SET "until" = 0
 			WHERE name = ?
 			  AND holder = ?
 			  AND fence = ?`, l.Name, l.Holder, l.Fence)
@@ -95,9 +92,9 @@ func (s *Store) ReleaseLease(ctx context.Context, l lease.Lease) error {
 func (tx *Tx) lease(name string) (l lease.Lease, err error) {
 	var until int64
 	err = tx.QueryRow(`
-		SELECT name, holder, fence, until
+		SELECT name, holder, fence, "until"
 		FROM lease
 		WHERE name = ?`, []any{name}, &l.Name, &l.Holder, &l.Fence, &until)
-	l.Until = moment(until)
+	l.Until = fromMillis(until)
 	return l, err
 }

@@ -3,31 +3,130 @@ package store
 import (
 	"database/sql"
 	"errors"
-	"strconv"
+	"slices"
 
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/id"
-	"github.com/tidegate/tidegate/internal/store/mysql"
 )
 
-// What follows keeps transactions apart that run at once. On SQLite there is one at a time, and nothing to lock.
+// These locks serialise concurrent transactions. An engine with one writer needs none.
 //
-// The order is: allowances, the order or the sale, its attempts and refunds, the pools by sale and SKU; but who moves units between
-// general stock and a sale holds the sale's pools first. Who meets another one in a circle all the same is rolled back by the server
-// and tries again.
+// There is one order in which rows are locked, and a transaction that changes several of a kind locks all of them before it goes on
+// to the next kind:
+//
+//	| what                 | allowances | orders  | sale | attempts, refunds | pools              |
+//	|----------------------|------------|---------|------|-------------------|--------------------|
+//	| a batch of orders    | all        | its own |      |                   | all                |
+//	| cancel, fulfil       |            | one     |      |                   | its lines          |
+//	| expiry               |            | all     |      |                   | all                |
+//	| payments settled     | see below  | all     |      | all               | all                |
+//	| refund asked, settled|            | one     |      | one               | its lines, general |
+//	| a claim of attempts  |            |         |      | all               |                    |
+//	| a sale's terms, end  |            |         | one  |                   | all of it, general |
+//	| an allocation        |            |         | one  |                   | one, general       |
+//	| stock by hand, repair|            |         |      |                   | all                |
+//
+// Rows of a kind go by their id; pools by sale and SKU, those of general stock last, each found by its key and never by another
+// index. A payment that comes late locks an allowance when it holds the order: a batch that holds an allowance waits for no order
+// that was there before. Who meets another one in a circle all the same, of one key in two batches, is rolled back by the server and
+// tries again.
 
-// lockOrder holds an order until the transaction ends.
+// lockOrder locks an order until the transaction ends.
 func (tx *Tx) lockOrder(o id.Order) error {
 	return tx.lock("SELECT 1 FROM orders WHERE id = ? FOR UPDATE", o)
 }
 
-// lockCustomer holds a customer, so that their sessions are counted by one at a time.
+// lockTrade locks orders, their payment attempts and the pools of their units, for a transaction that changes several
+// orders.
+func (tx *Tx) lockTrade(orders []id.Order, attempts []id.Attempt) error {
+	if !tx.s.Shared() || len(orders) == 0 {
+		return nil
+	}
+	pools, err := tx.lockOrders(orders)
+	if err != nil {
+		return err
+	}
+	if err := tx.lockAttempts(attempts); err != nil {
+		return err
+	}
+	return tx.holdPools(byPool(pools))
+}
+
+// lockOrders locks orders and returns the pools of their units. It includes the general pool wherever released units go
+// on to general stock.
+func (tx *Tx) lockOrders(orders []id.Order) ([]inventory.Quantity, error) {
+	places, args := inListSorted(orders)
+	type found struct {
+		sale  id.Sale
+		lines string
+	}
+	rows, err := tx.Query(`
+		SELECT sale_id, "lines"
+		FROM `+tx.sql(ordersAlongKey)+`
+		WHERE id IN (`+places+`)
+		ORDER BY id
+		FOR UPDATE`, args...)
+	all, err := collect(rows, err, func(rows *sql.Rows) (f found, err error) { return f, rows.Scan(&f.sale, &f.lines) })
+	if err != nil {
+		return nil, err
+	}
+	var pools []inventory.Quantity
+	bySale := map[id.Sale][]id.SKU{}
+	for _, f := range all {
+		lines, err := parseLines(f.lines)
+		if err != nil {
+			return nil, err
+		}
+		for _, sku := range skusOf(lines) {
+			pools = append(pools, inventory.Quantity{Pool: inventory.Pool{Sale: f.sale, SKU: sku}})
+			bySale[f.sale] = append(bySale[f.sale], sku)
+		}
+	}
+	for s, skus := range bySale {
+		slices.Sort(skus)
+		handsOn, err := tx.handsOn(s, slices.Compact(skus))
+		if err != nil {
+			return nil, err
+		}
+		for _, sku := range handsOn {
+			pools = append(pools, inventory.Quantity{Pool: inventory.Pool{SKU: sku}})
+		}
+	}
+	return pools, nil
+}
+
+// lockAttempts locks payment attempts.
+func (tx *Tx) lockAttempts(attempts []id.Attempt) error {
+	if len(attempts) == 0 {
+		return nil
+	}
+	places, args := inListSorted(attempts)
+	rows, err := tx.Query(`
+		SELECT id
+		FROM `+tx.sql(attemptsAlongKey)+`
+		WHERE id IN (`+places+`)
+		ORDER BY id
+		FOR UPDATE`, args...)
+	_, err = collect(rows, err, func(rows *sql.Rows) (a id.Attempt, err error) { return a, rows.Scan(&a) })
+	return err
+}
+
+// inListSorted returns the placeholders and sorted values of an IN list, without duplicates.
+func inListSorted[T ~int64](ids []T) (places string, args []any) {
+	sorted := slices.Compact(slices.Sorted(slices.Values(ids)))
+	for _, one := range sorted {
+		args = append(args, one)
+	}
+	return placeholders(len(args)), args
+}
+
+// lockCustomer locks a customer, so that transactions count their sessions one at a time.
 func (tx *Tx) lockCustomer(c id.Customer) error {
 	return tx.lock("SELECT 1 FROM customer WHERE id = ? FOR UPDATE", c)
 }
 
 func (tx *Tx) lock(text string, key any) error {
-	if tx.my == nil {
+	if !tx.s.Shared() {
 		return nil
 	}
 	var one int
@@ -38,37 +137,37 @@ func (tx *Tx) lock(text string, key any) error {
 	return err
 }
 
-// lockPools holds every pool of a sale whose terms were changed. A batch of orders reads the terms again when it holds its
-// pools: it comes before the change, and commits before it, or it sees it.
+// lockPools locks every pool of a sale whose terms change. A batch of orders reads the terms again once it holds its
+// pools: either it commits before the change or it sees the change.
 func (tx *Tx) lockPools(s id.Sale) error {
-	if tx.my == nil {
+	if !tx.s.Shared() {
 		return nil
 	}
-	rows, err := tx.Query("SELECT sku_id FROM stock WHERE sale_id = ? ORDER BY sku_id FOR UPDATE", s)
+	rows, err := tx.Query("SELECT sku_id FROM "+tx.sql(stockByKey)+" WHERE sale_id = ? ORDER BY sku_id FOR UPDATE", s)
 	_, err = collect(rows, err, scanSKU)
 	return err
 }
 
 func scanSKU(rows *sql.Rows) (sku id.SKU, err error) { return sku, rows.Scan(&sku) }
 
-// lockPool holds a pool.
+// lockPool locks a pool.
 func (tx *Tx) lockPool(p inventory.Pool) error {
-	if tx.my == nil {
+	if !tx.s.Shared() {
 		return nil
 	}
 	var one int
-	err := tx.QueryRow("SELECT 1 FROM stock WHERE sale_id = ? AND sku_id = ? FOR UPDATE", []any{p.Sale, p.SKU}, &one)
+	err := tx.QueryRow("SELECT 1 FROM "+tx.sql(stockByKey)+" WHERE sale_id = ? AND sku_id = ? FOR UPDATE", []any{p.Sale, p.SKU}, &one)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
 	return err
 }
 
-// poolsAtOnce bounds the pools of one statement: it looks its units up in a list, for each.
+// poolsAtOnce bounds the pools of one statement, which searches a list of units for each pool.
 const poolsAtOnce = 64
 
-// eachPools calls fn with parts of sorted pools, each of one sale.
-func eachPools(pools []inventory.Portion, fn func([]inventory.Portion) error) error {
+// eachPools calls fn with parts of sorted pools, each part of one sale.
+func eachPools(pools []inventory.Quantity, fn func([]inventory.Quantity) error) error {
 	for len(pools) > 0 {
 		n := 1
 		for n < min(len(pools), poolsAtOnce) && pools[n].Sale == pools[0].Sale {
@@ -82,18 +181,18 @@ func eachPools(pools []inventory.Portion, fn func([]inventory.Portion) error) er
 	return nil
 }
 
-// holdPools holds pools, which are sorted, until the transaction ends.
-func (tx *Tx) holdPools(pools []inventory.Portion) error {
-	return eachPools(pools, func(part []inventory.Portion) error {
+// holdPools locks pools, which must be sorted, until the transaction ends.
+func (tx *Tx) holdPools(pools []inventory.Quantity) error {
+	return eachPools(pools, func(part []inventory.Quantity) error {
 		args := []any{part[0].Sale}
 		for _, p := range part {
 			args = append(args, p.SKU)
 		}
 		rows, err := tx.Query(`
 			SELECT sku_id
-			FROM stock FORCE INDEX (PRIMARY)
+			FROM `+tx.sql(stockByKey)+`
 			WHERE sale_id = ?
-			  AND sku_id IN (`+marks(len(part))+`)
+			  AND sku_id IN (`+placeholders(len(part))+`)
 			ORDER BY sku_id
 			FOR UPDATE`, args...)
 		_, err = collect(rows, err, scanSKU)
@@ -101,69 +200,27 @@ func (tx *Tx) holdPools(pools []inventory.Portion) error {
 	})
 }
 
-// reservePools reserves portions of pools, which are sorted. It reports false where one has not enough. The pools of a sale are one
-// statement, which goes along their key: two batches that take the same pools wait for each other at the first of them, and each
-// holds the hot row from there to its commit, with one round trip in between, in which the terms are read.
-func (tx *Tx) reservePools(pools []inventory.Portion) (bool, error) {
-	all := true
-	err := eachPools(pools, func(part []inventory.Portion) error {
-		if !all {
-			return nil
-		}
-		take := append(make([]byte, 0, 32+48*len(part)), "CASE sku_id"...)
-		for _, p := range part {
-			take = strconv.AppendInt(append(take, " WHEN "...), int64(p.SKU), 10)
-			take = strconv.AppendInt(append(take, " THEN "...), p.Units, 10)
-		}
-		take = append(take, " END"...)
-		text := append(make([]byte, 0, 256+2*len(take)+24*len(part)), "UPDATE stock FORCE INDEX (PRIMARY) SET reserved = reserved + "...)
-		text = append(append(text, take...), " WHERE sale_id = "...)
-		text = append(strconv.AppendInt(text, int64(part[0].Sale), 10), " AND sku_id IN ("...)
-		for i, p := range part {
-			if i > 0 {
-				text = append(text, ", "...)
-			}
-			text = strconv.AppendInt(text, int64(p.SKU), 10)
-		}
-		text = append(append(text, ") AND on_hand - reserved >= "...), take...)
-		n, err := tx.my.execText(string(text))
-		all = n == int64(len(part))
-		return err
-	})
-	return all, err
+// lockIntents locks the intents of queued orders, by id, before their outcomes are read. Of two transactions that
+// decide the same intent, the second sees what the first wrote. On engines where an insert waits for an uncommitted row
+// with the same key, the rows themselves do this.
+func (tx *Tx) lockIntents(queued []id.Order) error {
+	if tx.s.ways.lockIntents == nil || len(queued) == 0 {
+		return nil
+	}
+	sorted := make([]int64, len(queued))
+	for i, o := range queued {
+		sorted[i] = int64(o)
+	}
+	slices.Sort(sorted)
+	return tx.s.ways.lockIntents(tx, sorted)
 }
 
-// lockAllowances holds what customers may still have of a sale: who adds their orders up does so by themselves. The
-// customers are sorted. It reports whether any of them was there before; those who were not have no orders in the sale that
-// was committed under a limit.
+// lockAllowances locks the allowances of customers in a sale, so that one transaction at a time adds up a customer's
+// orders. The customers must be sorted. It reports whether any row existed before; a customer without a row has no
+// order in the sale that was committed under a limit.
 func (tx *Tx) lockAllowances(s id.Sale, customers []id.Customer) (before bool, err error) {
-	if tx.my == nil || len(customers) == 0 {
+	if tx.s.ways.lockAllowances == nil || len(customers) == 0 {
 		return false, nil
 	}
-	text := make([]byte, 0, 128+48*len(customers))
-	text = append(text, "INSERT INTO allowance (sale_id, customer_id, batches) VALUES "...)
-	for i, c := range customers {
-		if i > 0 {
-			text = append(text, ", "...)
-		}
-		text = strconv.AppendInt(append(text, '('), int64(s), 10)
-		text = strconv.AppendInt(append(text, ", "...), int64(c), 10)
-		text = append(text, ", 1)"...)
-	}
-	n, err := tx.my.execText(string(append(text, " ON DUPLICATE KEY UPDATE batches = batches + 1"...)))
-	return n != int64(len(customers)), err // a row that was there counts twice
-}
-
-// lost returns an error where the transaction cannot go on after err: the server has rolled it back, or what it has read is
-// not so any more.
-func (tx *Tx) lost(err error) error {
-	switch {
-	case tx.my == nil:
-		return nil
-	case tx.my.lost != nil:
-		return tx.my.lost
-	case mysql.KindOf(err) == mysql.Unique:
-		return err
-	}
-	return nil
+	return tx.s.ways.lockAllowances(tx, s, customers)
 }

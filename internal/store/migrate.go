@@ -2,25 +2,27 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/pressly/goose/v3"
+
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/store/engine"
 )
 
 //go:embed migrations/*/*.sql
 var migrations embed.FS
 
-// Schema says where the database's schema stands.
+// Schema describes the version of the database's schema.
 type Schema struct {
-	// Version is the database's, Latest the newest that this binary knows.
+	// Version is the database's. Latest is the newest that this binary knows.
 	Version int64 `json:"version"`
 	Latest  int64 `json:"latest"`
 }
 
-// Schema reads the schema's version; on a database without one it creates the version table and answers zero.
+// Schema returns the schema's version. On a database without one it creates the version table and returns zero.
 func (s *Store) Schema(ctx context.Context) (Schema, error) {
 	var out Schema
 	err := s.migrator(ctx, func(p *goose.Provider) error {
@@ -31,10 +33,9 @@ func (s *Store) Schema(ctx context.Context) (Schema, error) {
 	return out, err
 }
 
-// Migrate brings the schema to the newest version and returns where it stood before and stands now. Each migration is one
-// transaction on SQLite, and made of statements that can be repeated on MySQL (mysql.Address.OpenForMigrations): after a crash
-// it is repeated. Of several processes that migrate one database, one does and the others wait. A schema newer than this
-// binary is refused.
+// Migrate brings the schema to the newest version and returns the versions before and after. A migration runs in one
+// transaction or, on MySQL, in repeatable statements, so a crash is repaired by running it again. If several processes
+// migrate a database, one does and the others wait. Migrate refuses a schema that is newer than this binary.
 func (s *Store) Migrate(ctx context.Context) (before, after Schema, err error) {
 	err = s.migrator(ctx, func(p *goose.Provider) error {
 		if before, err = schemaOf(ctx, p); err != nil {
@@ -49,65 +50,36 @@ func (s *Store) Migrate(ctx context.Context) (before, after Schema, err error) {
 		after, err = schemaOf(ctx, p)
 		return err
 	})
+	if err == nil {
+		err = s.enforced(ctx)
+	}
 	return before, after, err
 }
 
-// migrator gives fn goose over a connection of its own, while the writer stands still.
+// errNotKept rolls back the row that enforced has written.
+var errNotKept = errors.New("the row is not to be kept")
+
+// enforced verifies that the server enforces the CHECK constraints of stock and limits. Some servers silently ignore
+// them, by version or by setting. It tries to reserve a unit of an empty pool. If nothing can be written, for example
+// on a full disk, it succeeds: the shop may start for reading.
+func (s *Store) enforced(ctx context.Context) error {
+	err := s.write(ctx, jobs, func(tx *Tx) error {
+		if _, err := tx.Exec("INSERT INTO stock (sale_id, sku_id, on_hand, reserved, sold) VALUES (-1, -1, 0, 1, 0)"); err != nil {
+			return err
+		}
+		return errNotKept
+	})
+	switch {
+	case errors.Is(err, errNotKept):
+		return fmt.Errorf("%s does not enforce CHECK: it took a row of stock with more reserved than there is. Turn CHECKs on, and make the database anew", s.Engine())
+	case s.engine.KindOf(err) == engine.Check, fault.CodeOf(err) == fault.StoreFull, fault.CodeOf(err) == fault.StoreUnavailable:
+		return nil
+	}
+	return err
+}
+
 func (s *Store) migrator(ctx context.Context, fn func(*goose.Provider) error) error {
-	if s.my != nil {
-		return s.migratorMySQL(ctx, fn)
-	}
-	if err := s.writer.turn.enter(ctx, jobs); err != nil {
-		return err
-	}
-	defer s.writer.turn.leave()
-	db, err := sql.Open("sqlite", dsn(s.config.Path, "synchronous(FULL)"))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = db.Close() }()
-	return withGoose(goose.DialectSQLite3, db, "migrations/sqlite", fn)
-}
-
-// migrateSecondsMax bounds the wait for another process that migrates the same database.
-const migrateSecondsMax = 120
-
-func (s *Store) migratorMySQL(ctx context.Context, fn func(*goose.Provider) error) error {
-	db, err := s.my.address.OpenForMigrations()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = db.Close() }()
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close() }() // and with it the lock
-	var got int
-	// The name of a lock is the server's: it names the database too.
-	err = conn.QueryRowContext(ctx, "SELECT COALESCE(GET_LOCK(CONCAT('tidegate.', LEFT(DATABASE(), 50)), ?), 0)", migrateSecondsMax).Scan(&got)
-	if err != nil {
-		return err
-	}
-	if got != 1 {
-		return fmt.Errorf("another process has been migrating the database %s for %d seconds: wait for it, or stop it", s.my.address, migrateSecondsMax)
-	}
-	defer func() {
-		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK(CONCAT('tidegate.', LEFT(DATABASE(), 50)))")
-	}()
-	return withGoose(goose.DialectMySQL, db, "migrations/mysql", fn)
-}
-
-func withGoose(d goose.Dialect, db *sql.DB, folder string, fn func(*goose.Provider) error) error {
-	files, err := fs.Sub(migrations, folder)
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(d, db, files)
-	if err != nil {
-		return fmt.Errorf("migrations: %w", err)
-	}
-	return fn(p)
+	return s.engine.Migrations(ctx, migrations, fn)
 }
 
 func schemaOf(ctx context.Context, p *goose.Provider) (Schema, error) {

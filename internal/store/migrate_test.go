@@ -150,15 +150,71 @@ func TestMySQLMigrateRepeats(t *testing.T) {
 			FROM information_schema.statistics WHERE table_schema = DATABASE() ORDER BY table_name, index_name, seq_in_index`)...)
 	}
 	want := schema()
-	for version := range len(texts(t, db, "SELECT version_id FROM goose_db_version WHERE version_id > 0")) {
-		engine.MySQLDo(t, address, fmt.Sprintf("DELETE FROM goose_db_version WHERE version_id > %d", version))
+	versions := texts(t, db, "SELECT version_id FROM goose_db_version ORDER BY version_id")
+	for _, version := range versions[:len(versions)-1] {
+		engine.Do(t, address, "DELETE FROM goose_db_version WHERE version_id > "+version)
 		before, after, err := s.Migrate(t.Context())
-		if err != nil || before.Version != int64(version) || after.Version != after.Latest {
-			t.Errorf("from %d on: %+v, %+v, %v", version, before, after, err)
+		if err != nil || fmt.Sprint(before.Version) != version || after.Version != after.Latest {
+			t.Errorf("from %s on: %+v, %+v, %v", version, before, after, err)
 		}
 	}
 	if diff := cmp.Diff(want, schema()); diff != "" {
 		t.Errorf("schema differs (-before +after):\n%s", diff)
+	}
+}
+
+// TestMigrationsAreInStep: a migration has one number on every engine. PostgreSQL's begin with the first that holds all before it.
+func TestMigrationsAreInStep(t *testing.T) {
+	t.Parallel()
+	names := func(engine string) (all []string) {
+		files, err := os.ReadDir("migrations/" + engine)
+		ok(t, err)
+		for _, f := range files {
+			if number, _, _ := strings.Cut(f.Name(), "_"); number >= "00017" {
+				all = append(all, number)
+			}
+		}
+		return all
+	}
+	want := names("sqlite")
+	for _, engine := range []string{"mysql", "postgres"} {
+		if diff := cmp.Diff(want, names(engine)); diff != "" {
+			t.Errorf("%s has other migrations than sqlite (-sqlite +%s):\n%s", engine, engine, diff)
+		}
+	}
+}
+
+// TestChecksThatAreGoneAreNoticed: a server that has no CHECKs, having dropped them in silence, or passes over them, is refused at each
+// start.
+func TestChecksThatAreGoneAreNoticed(t *testing.T) {
+	t.Parallel()
+	const drop = "ALTER TABLE stock DROP CONSTRAINT stock_reserved"
+	for _, c := range []struct {
+		name, say, change string
+		database          func(testing.TB) string
+	}{
+		{"MySQL, dropped", "", drop, engine.MySQL},
+		{"MySQL, passed over", "?check_constraint_checks=0", "SELECT 1", engine.MySQL},
+		{"PostgreSQL, dropped", "", drop, engine.PostgreSQL},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			config := store.DefaultConfig()
+			config.Primary = c.database(t)
+			ok(t, openAtAddress(t, config.Primary).Do(t.Context(), c.change))
+			config.Primary += c.say
+			s, err := store.Open(t.Context(), config)
+			ok(t, err)
+			defer func() { ok(t, s.Close()) }()
+			if _, _, err := s.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "does not enforce CHECK") {
+				t.Errorf("got %v", err)
+			}
+			pools, err := s.SaleStock(t.Context(), -1)
+			ok(t, err)
+			if len(pools) != 0 {
+				t.Errorf("the trial is still there: %v", pools)
+			}
+		})
 	}
 }
 

@@ -15,8 +15,7 @@ func (s *Store) AddNotifications(ctx context.Context, all []notify.Notification)
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		return tx.insertRows(`
 			INSERT INTO notification (position, type, order_id, customer_id, payload, state, tries, due_at, last_error, settled_at)
-			VALUES ROWS
-			ON CONFLICT (position) DO NOTHING`, len(all), func(i int) []any {
+			VALUES ROWS`+tx.orNothing("notification", "position"), len(all), func(i int) []any {
 			n := &all[i]
 			return []any{n.Position, n.Type, n.Order, n.Customer, n.Payload, string(n.State), 0, millis(n.DueAt), "", 0}
 		})
@@ -36,7 +35,7 @@ func (s *Store) DueNotifications(ctx context.Context, now time.Time, limit int) 
 	return collect(rows, err, func(rows *sql.Rows) (n notify.Notification, err error) {
 		var due int64
 		err = rows.Scan(&n.Position, &n.Type, &n.Order, &n.Customer, &n.Payload, &n.State, &n.Tries, &due, &n.LastError, &n.Email)
-		n.DueAt = moment(due)
+		n.DueAt = fromMillis(due)
 		return n, err
 	})
 }
@@ -65,7 +64,7 @@ func (s *Store) SettleNotifications(ctx context.Context, all []notify.Notificati
 
 // CleanNotifications implements notify.Store.
 func (s *Store) CleanNotifications(ctx context.Context, before time.Time, limit int) (int, error) {
-	// The oldest rows are looked at, in the order of their events: nearly that in which they are settled.
+	// Read the oldest rows, in the order of their events, which is roughly the order in which they are settled.
 	rows, err := s.query(ctx, `
 		SELECT position
 		FROM (SELECT position, state, settled_at FROM notification ORDER BY position LIMIT ?) AS oldest
@@ -85,7 +84,7 @@ func (s *Store) CleanNotifications(ctx context.Context, before time.Time, limit 
 	})
 }
 
-// SKUTitles implements notify.Store: the product's title, and the stock code that tells its variants apart.
+// SKUTitles implements notify.Store. A title is the product's title and the code that distinguishes the variant.
 func (s *Store) SKUTitles(ctx context.Context, skus []id.SKU) (map[id.SKU]string, error) {
 	titles := make(map[id.SKU]string, len(skus))
 	for _, sku := range skus {

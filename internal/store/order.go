@@ -12,9 +12,10 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/order"
+	"github.com/tidegate/tidegate/internal/store/engine"
 )
 
-const orderColumns = `id, sale_id, customer_id, status, lines, units, total, currency, created_at, expires_at, paid_at, closed_at`
+const orderColumns = `id, sale_id, customer_id, status, "lines", units, total, currency, created_at, expires_at, paid_at, closed_at`
 
 func scanOrder(row scanner, more ...any) (o order.Order, err error) {
 	var lines string
@@ -23,7 +24,7 @@ func scanOrder(row scanner, more ...any) (o order.Order, err error) {
 	if err := row.Scan(into...); err != nil {
 		return o, err
 	}
-	o.CreatedAt, o.ExpiresAt, o.PaidAt, o.ClosedAt = moment(created), moment(expires), moment(paid), moment(closed)
+	o.CreatedAt, o.ExpiresAt, o.PaidAt, o.ClosedAt = fromMillis(created), fromMillis(expires), fromMillis(paid), fromMillis(closed)
 	o.Lines, err = parseLines(lines)
 	return o, err
 }
@@ -44,20 +45,22 @@ func parseLines(text string) ([]order.Line, error) {
 
 // Order reads an order. It returns fault.NotFound.
 func (s *Store) Order(ctx context.Context, o id.Order) (order.Order, error) {
-	if s.my != nil {
-		if err := s.my.decide(ctx, o); err != nil {
-			return order.Order{}, err
-		}
+	if err := s.engine.AwaitOutcome(ctx, o); err != nil {
+		return order.Order{}, readError(err)
 	}
 	found, err := scanOrder(s.row(ctx, "SELECT "+orderColumns+" FROM orders WHERE id = ?", o))
-	return found, none(readError(err), "order", o)
+	return found, notFound(readError(err), "order", o)
 }
 
-// order reads an order inside a transaction, which holds it from then on: what is asked after it, of its payments too, is
-// not changed by another one that reads the order first. It returns fault.NotFound.
+var holdOrder = eachIn(func(d engine.Dialect) string {
+	return "SELECT " + orderColumns + " FROM orders WHERE id = ?" + forUpdate.in(d)
+})
+
+// order reads an order in a transaction and locks it. Nothing about the order, its payments included, changes until the
+// transaction ends, because every change locks the order first. It returns fault.NotFound.
 func (tx *Tx) order(o id.Order) (order.Order, error) {
-	found, err := scanOrder(tx.row("SELECT "+orderColumns+" FROM orders WHERE id = ? FOR UPDATE", o))
-	return found, none(err, "order", o)
+	found, err := scanOrder(tx.row(tx.sql(holdOrder), o))
+	return found, notFound(err, "order", o)
 }
 
 const orderByKey = "SELECT " + orderColumns + `, body_hash
@@ -76,10 +79,10 @@ func scanKeyed(row scanner) (order.Order, inventory.Digest, error) {
 	var digest inventory.Digest
 	found, err := scanOrder(row, &raw)
 	copy(digest[:], raw)
-	return found, digest, none(readError(err), "order with that", "key")
+	return found, digest, notFound(readError(err), "order with that", "key")
 }
 
-// everyPlace lists where a customer may have orders: general stock, and each sale.
+// everyPlace lists where a customer may have orders: general stock and each sale.
 const everyPlace = `
 		WITH places (sale_id) AS (
 			SELECT 0
@@ -88,8 +91,8 @@ const everyPlace = `
 		)
 		`
 
-// OrdersOf lists a customer's orders, newest first. It walks the sales, probing the unique key of each: the hot insert
-// then needs no index by customer. One probe costs a few microseconds; a shop has hundreds of sales, not millions.
+// OrdersOf returns a customer's orders, newest first. It probes the unique key of every sale, so that inserting an
+// order needs no index by customer. One probe takes a few microseconds, and a shop has hundreds of sales, not millions.
 func (s *Store) OrdersOf(ctx context.Context, c id.Customer, before id.Order, limit int) ([]order.Order, error) {
 	if before == 0 {
 		before = 1<<63 - 1
@@ -105,16 +108,20 @@ func (s *Store) OrdersOf(ctx context.Context, c id.Customer, before id.Order, li
 		LIMIT ?`, c, before, limit)
 }
 
+// rehearses is the SQL condition that a customer belongs to a rehearsal: see id.OfRehearsal. Its arguments are
+// id.NeverMintedFirst and id.NeverMintedEnd.
+func rehearses(customer string) string { return "(" + customer + " >= ? AND " + customer + " < ?)" }
+
 func prefixed(table, columns string) string {
 	return table + "." + strings.ReplaceAll(columns, ", ", ", "+table+".")
 }
 
-// mintedAheadMax is how far an order's id may be ahead of the moment it was placed at: what placing takes, and what the clock was
-// set back by meanwhile.
+// mintedAheadMax bounds how far the time in an order's id may be ahead of its creation time: the duration of placing,
+// plus a clock that was set back meanwhile.
 const mintedAheadMax = 5 * time.Second
 
-// Orders lists orders, newest first. Without a customer it reads the table backwards from the newest, passing over what
-// the filter leaves out. Bounds in time are bounds of the ids, which begin with one: no index is kept for them.
+// Orders lists orders, newest first. Without a customer it reads the table backwards and skips what the filter
+// excludes. Bounds in time become bounds of ids, which begin with a time, so no further index is needed.
 func (s *Store) Orders(ctx context.Context, f order.Filter) ([]order.Order, error) {
 	before := f.Before
 	if before == 0 {
@@ -133,14 +140,15 @@ func (s *Store) Orders(ctx context.Context, f order.Filter) ([]order.Order, erro
 		where, args = append(where, "created_at < ?"), append(args, millis(f.To))
 	}
 	if f.Customer != 0 {
-		with, from = everyPlace, "places CROSS JOIN orders"
+		with, from = everyPlace, "places"+s.sql(crossJoin)+"orders"
 		where = append(where, "orders.sale_id = places.sale_id", "customer_id = ?")
 		args = append(args, f.Customer)
 	}
 	if f.Sale != 0 {
 		where, args = append(where, "orders.sale_id = ?"), append(args, f.Sale)
-	} else {
-		where = append(where, "orders.sale_id NOT IN (SELECT id FROM sale WHERE rehearsal = 1)")
+	}
+	if f.Sale == 0 && f.Customer == 0 { // rehearsal orders are listed only if their sale or customer is asked for
+		where, args = append(where, "NOT "+rehearses("customer_id")), append(args, id.NeverMintedFirst, id.NeverMintedEnd)
 	}
 	if f.Status != "" {
 		where, args = append(where, "status = ?"), append(args, string(f.Status))
@@ -152,8 +160,8 @@ func (s *Store) Orders(ctx context.Context, f order.Filter) ([]order.Order, erro
 		LIMIT ?`, append(args, f.Limit)...)
 }
 
-// FulfilOrder moves a paid order to fulfilled; one that is fulfilled is returned as it is. It returns fault.NotFound or
-// fault.BadTransition.
+// FulfilOrder moves a paid order to fulfilled. An order that is already fulfilled is returned unchanged. It returns
+// fault.NotFound or fault.BadTransition.
 func (s *Store) FulfilOrder(ctx context.Context, o id.Order, at time.Time) (order.Order, error) {
 	var after order.Order
 	err := s.write(ctx, jobs, func(tx *Tx) error {
@@ -183,8 +191,8 @@ func (s *Store) FulfilOrder(ctx context.Context, o id.Order, at time.Time) (orde
 	return after, err
 }
 
-// setStatus is the compare-and-set that decides who ends a hold, or moves an order on: it changes the row only where it
-// still has the status that o has, along a legal edge, and announces it. It reports whether it won, and updates o if so.
+// setStatus moves an order along a legal edge by a compare-and-set on its status, and announces the change. Of
+// concurrent changes only one wins. It reports whether this one did, and then updates o.
 func (tx *Tx) setStatus(o *order.Order, to order.Status, at time.Time) (bool, error) {
 	if !o.Status.CanBecome(to) {
 		return false, nil

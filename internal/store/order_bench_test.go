@@ -8,9 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/alloctest"
 	"github.com/tidegate/tidegate/internal/drill/machine"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/order"
+	"github.com/tidegate/tidegate/internal/sale"
 	"github.com/tidegate/tidegate/internal/store/storetest"
 	"github.com/tidegate/tidegate/test/share"
 )
@@ -65,31 +67,73 @@ func fillOrders(b *testing.B, path string, n int) {
 	ok(b, err)
 }
 
+// batches makes batches of orders of a new sale.
+type batches struct {
+	trade    *storetest.Trade
+	sale     *sale.Sale
+	skus     []id.SKU
+	customer func(n uint64) uint64
+	n        uint64
+}
+
+const ordersOfBatch = 80
+
+func newBatches(tb testing.TB, path string, limit int64, skuCount uint64, customer func(n uint64) uint64) *batches {
+	m := &batches{trade: storetest.NewTrade(tb, openAt(tb, path)), skus: make([]id.SKU, skuCount), customer: customer}
+	for i := range m.skus {
+		m.skus[i] = id.SKU(1<<50 + i<<12)
+	}
+	m.sale = m.trade.Sale(1<<30, limit, m.skus...)
+	return m
+}
+
+func (m *batches) next() []*order.Draft {
+	drafts := make([]*order.Draft, ordersOfBatch)
+	for i := range drafts {
+		m.n++
+		sku := m.skus[m.n*7919%uint64(len(m.skus))]
+		drafts[i] = m.trade.Order(m.sale, id.Customer(m.customer(m.n)), "0a0f0c2e-5d0c-4a53-9a51-0d4f0e6f7a11", storetest.Line(sku, 1))
+	}
+	return drafts
+}
+
+// TestAllocationsOfACommit counts those of a batch that is ready to be committed.
+func TestAllocationsOfACommit(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		skus uint64
+		most float64
+	}{{"one SKU", 1, 62}, {"1,000 SKUs", 1000, 62}} {
+		t.Run(c.name, func(t *testing.T) {
+			m := newBatches(t, filepath.Join(t.TempDir(), "shop.db"), 0, c.skus, inARow)
+			const batchesMax = 400 // of what AtMost asks for
+			ready := make([][]*order.Draft, batchesMax)
+			for i := range ready {
+				ready[i] = m.next()
+			}
+			alloctest.AtMost(t, c.most, func() {
+				m.trade.Commit(ready[0]...)
+				ready = ready[1:]
+			})
+		})
+	}
+}
+
 // commitBatches commits batches of orders of a new sale.
 func commitBatches(b *testing.B, path string, limit int64, skuCount uint64, customer func(n uint64) uint64) {
-	const batch = 80
-	tr := storetest.NewTrade(b, openAt(b, path))
-	skus := make([]id.SKU, skuCount)
-	for i := range skus {
-		skus[i] = id.SKU(1<<50 + i<<12)
-	}
-	drop := tr.Sale(1<<30, limit, skus...)
-	n, used := uint64(0), time.Duration(0)
+	m := newBatches(b, path, limit, skuCount, customer)
+	used := time.Duration(0)
 	b.ReportAllocs()
 	for b.Loop() {
 		b.StopTimer()
-		drafts := make([]*order.Draft, batch)
-		for i := range drafts {
-			n++
-			drafts[i] = tr.Order(drop, id.Customer(customer(n)), "0a0f0c2e-5d0c-4a53-9a51-0d4f0e6f7a11", storetest.Line(skus[n*7919%skuCount], 1))
-		}
+		drafts := m.next()
 		before := machine.OwnCPU()
 		b.StartTimer()
-		tr.Commit(drafts...)
+		m.trade.Commit(drafts...)
 		used += machine.OwnCPU() - before
 	}
-	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*batch), "µs/order")
-	b.ReportMetric(float64(used.Nanoseconds())/1000/float64(b.N*batch), "cpu-µs/order")
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*ordersOfBatch), "µs/order")
+	b.ReportMetric(float64(used.Nanoseconds())/1000/float64(b.N*ordersOfBatch), "cpu-µs/order")
 }
 
 // inARow are the ids of customers who registered one after the other; inNoOrder are those of a crowd that came in no order.

@@ -15,12 +15,12 @@ const (
 	insertEvent = `
 		INSERT INTO outbox (type, subject, payload, at)
 		VALUES (?, ?, ?, ?)`
-	// insertEvents inserts a row that stands for several events: it stands at the position of the last. SQLite numbers the
-	// next row after the largest position. Its subject is the sale of all of them, or zero.
+	// insertEvents inserts a row that holds several events. Its position is that of the last one; SQLite numbers the
+	// next row after the largest position. Its subject is the common sale, or zero.
 	insertEvents = `
 		INSERT INTO outbox (position, count, type, subject, payload, at)
 		VALUES ((SELECT COALESCE(MAX(position), 0) FROM outbox) + ?, ?, ?, ?, ?, ?)`
-	// insertOutbox inserts a row that stands for count events on MySQL. It has no position until StampStep gives it one.
+	// insertOutbox inserts a row that holds count events. StampStep assigns its position.
 	insertOutbox = `
 		INSERT INTO outbox (id, count, type, subject, payload, at)
 		VALUES (?, ?, ?, ?, ?, ?)`
@@ -37,9 +37,9 @@ func (tx *Tx) announce(kind string, subject int64, payload any, at time.Time) er
 }
 
 func (tx *Tx) announceRaw(kind string, subject int64, payload []byte, at time.Time) error {
-	if tx.my != nil {
-		tx.announced = true
-		_, err := tx.Exec(insertOutbox, tx.my.w.ids.next(), 1, kind, subject, payload, millis(at))
+	tx.announced = true
+	if tx.s.Shared() {
+		_, err := tx.Exec(insertOutbox, tx.s.ids.Next(), 1, kind, subject, payload, millis(at))
 		return err
 	}
 	_, err := tx.Exec(insertEvent, kind, subject, payload, millis(at))
@@ -48,16 +48,16 @@ func (tx *Tx) announceRaw(kind string, subject int64, payload []byte, at time.Ti
 
 // outboxRow is a row of the outbox.
 type outboxRow struct {
-	event.Event // of the last event that the row stands for
+	event.Event // the row's last event
 	count       int64
 }
 
-// several reports whether the row stands for all orders of one commit.
+// several reports whether the row holds all orders of a commit.
 func (r *outboxRow) several() bool {
 	return r.Type == order.EventPlaced && order.IsPlacedBatch(r.Payload)
 }
 
-// placed reads the orders of a row that stands for several.
+// placed returns the orders of a row that holds several.
 func (r *outboxRow) placed() ([]order.PlacedEntry, error) {
 	all, err := order.ReadPlacedBatch(r.Payload)
 	if err == nil && int64(len(all)) != r.count {
@@ -69,28 +69,28 @@ func (r *outboxRow) placed() ([]order.PlacedEntry, error) {
 	return all, nil
 }
 
-// Events reads up to limit events after a position, in the order of commits. A row that stands for several orders is told
-// order by order, each as it was created, in the same bytes as if it had a row of its own. The position may be in the
-// middle of such a row. A limit below 1 reads nothing.
+// Events returns up to limit events after a position, in the order of commits. A row that holds several orders yields
+// one event for each, as at its creation, byte for byte as if it had a row of its own. The position may lie inside such
+// a row. A limit below 1 yields nothing.
 //
-// An event whose order is not there is an error: it is never passed over.
+// An event whose order does not exist is an error; it is never skipped.
 func (s *Store) Events(ctx context.Context, after int64, limit int) ([]event.Event, error) {
 	events, _, err := s.EventsOf(ctx, after, limit, nil)
 	return events, err
 }
 
-// scanPositionsMax bounds how far one reading looks for events of some types: tens of milliseconds of a reader.
+// scanPositionsMax bounds how far one call searches for events of some types: tens of milliseconds of a reader.
 const scanPositionsMax = 100_000
 
-// EventsOf reads as Events does, events of these types alone where there are any, and returns how far it has read:
-// everything up to there was passed or is among them. What is passed over costs little: orders are not read.
+// EventsOf is Events for some types, or all if types is empty. It also returns the position up to which it has read.
+// Skipped events are cheap: their orders are not read.
 func (s *Store) EventsOf(ctx context.Context, after int64, limit int, types []string) (events []event.Event, upTo int64, err error) {
 	if limit < 1 {
 		return nil, after, nil
 	}
 	upTo = after
-	if len(types) > 0 { // before the rows: what is committed in between is not passed over unseen
-		// A row is told as a whole, so this is where a row stands: the last within reach, or the first where none is.
+	if len(types) > 0 { // read before the rows, so that later commits are not skipped
+		// Rows are read whole, so stop at the end of a row: the last one within reach, or the first one if none is.
 		err := s.queryRow(ctx, `
 			SELECT COALESCE(
 				(SELECT MAX(position) FROM outbox WHERE position > ? AND position <= ?),
@@ -113,10 +113,10 @@ func (s *Store) EventsOf(ctx context.Context, after int64, limit int, types []st
 	return events, upTo, nil
 }
 
-// tell makes events of rows: up to limit of them after a position.
+// tell expands rows into events, up to limit of them after a position.
 func (s *Store) tell(ctx context.Context, rows []outboxRow, after int64, limit int) ([]event.Event, error) {
 	all := make([]event.Event, 0, min(limit, 2*len(rows)+placedMax))
-	var placed []int // the places in all that are still without a payload
+	var placed []int // indexes in all of events without a payload
 	for i := range rows {
 		r := &rows[i]
 		if len(all) == limit {
@@ -143,8 +143,8 @@ func (s *Store) tell(ctx context.Context, rows []outboxRow, after int64, limit i
 	return all, s.tellPlaced(ctx, untold)
 }
 
-// outboxRows reads the rows that hold the first limit events after a position; where there are types, those of them up to
-// another one.
+// outboxRows reads the rows that hold the first limit events after a position. With types, it reads only those, up to
+// another position.
 func (s *Store) outboxRows(ctx context.Context, after, upTo int64, limit int, types []string) ([]outboxRow, error) {
 	text, args := `
 		SELECT position, count, type, subject, payload, at
@@ -153,7 +153,7 @@ func (s *Store) outboxRows(ctx context.Context, after, upTo int64, limit int, ty
 	if len(types) > 0 {
 		text += `
 		  AND position <= ?
-		  AND type IN (` + marks(len(types)) + ")"
+		  AND type IN (` + placeholders(len(types)) + ")"
 		args = append(args, upTo)
 		for _, t := range types {
 			args = append(args, t)
@@ -173,31 +173,30 @@ func (s *Store) outboxRows(ctx context.Context, after, upTo int64, limit int, ty
 		if err := rows.Scan(&r.Position, &r.count, &r.Type, &r.Subject, &r.Payload, &at); err != nil {
 			return nil, readError(err)
 		}
-		r.At = moment(at)
+		r.At = fromMillis(at)
 		all = append(all, r)
 		if len(types) == 0 && r.Position-after >= int64(limit) {
-			break // positions are dense: that is enough
+			break // positions have no gaps, so these rows are enough
 		}
 	}
 	return all, readError(rows.Err())
 }
 
-// placedMax is how many orders are read at once to tell their events.
+// placedMax bounds the orders that one query reads to build their events.
 const placedMax = 64
 
-// tellPlaced fills in the payloads and times of events of placed orders from the orders themselves: what they say of their
-// creation never changes.
+// tellPlaced builds payloads and times of placed events from the orders, whose facts of creation never change.
 func (s *Store) tellPlaced(ctx context.Context, events []*event.Event) error {
 	for len(events) > 0 {
 		part := events[:min(len(events), placedMax)]
 		events = events[len(part):]
 		args := make([]any, placedMax)
-		for i := range args { // one statement for every number of orders: the last is asked for again
+		for i := range args { // repeat the last id, so that one statement serves every length
 			args[i] = part[min(i, len(part)-1)].Subject
 		}
 		rows, err := s.query(ctx, "SELECT "+orderColumns+`
 			FROM orders
-			WHERE id IN (`+marks(placedMax)+`)`, args...)
+			WHERE id IN (`+placeholders(placedMax)+`)`, args...)
 		found, err := collect(rows, err, scanOrders)
 		if err != nil {
 			return err

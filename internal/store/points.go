@@ -14,7 +14,7 @@ func (s *Store) AddPoints(ctx context.Context, entries []points.Entry) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		for _, e := range entries {
 			if e.Kind == points.TakenBack {
-				// An order that was paid while a point cost something else gives back what it got.
+				// Take back what the order earned: the rate may have changed since.
 				err := tx.QueryRow("SELECT -points FROM points_entry WHERE order_id = ? AND kind = 'earned'", []any{e.Order}, &e.Points)
 				if err != nil && !errors.Is(err, sql.ErrNoRows) {
 					return err
@@ -22,8 +22,7 @@ func (s *Store) AddPoints(ctx context.Context, entries []points.Entry) error {
 			}
 			_, err := tx.Exec(`
 				INSERT INTO points_entry (order_id, kind, customer_id, points, at)
-				VALUES (?, ?, ?, ?, ?)
-				ON CONFLICT (order_id, kind) DO NOTHING`, e.Order, string(e.Kind), e.Customer, e.Points, millis(e.At))
+				VALUES (?, ?, ?, ?, ?)`+tx.orNothing("points_entry", "order_id, kind"), e.Order, string(e.Kind), e.Customer, e.Points, millis(e.At))
 			if err != nil {
 				return err
 			}
@@ -53,10 +52,10 @@ func (s *Store) Points(ctx context.Context, c id.Customer, before id.Order, limi
 			GROUP BY order_id
 			ORDER BY order_id DESC
 			LIMIT ?`, c, before, limit)
-		b.Orders, err = collect(rows, err, func(rows *sql.Rows) (o points.OfOrder, err error) {
+		b.Orders, err = collect(rows, err, func(rows *sql.Rows) (o points.OrderPoints, err error) {
 			var at int64
 			err = rows.Scan(&o.Order, &o.Earned, &o.TakenBack, &at)
-			o.At = moment(at)
+			o.At = fromMillis(at)
 			return o, err
 		})
 		return err

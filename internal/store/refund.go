@@ -1,9 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,15 +22,15 @@ func scanRefund(row scanner) (r payment.Refund, err error) {
 	var created, look, settled int64
 	err = row.Scan(&r.ID, &r.Order, &r.Attempt, &r.Provider, &r.Kind, &r.Status, &r.Amount.Minor, &r.Amount.Currency, &r.Restock,
 		&r.Reason, &r.Actor, &r.Round, &r.Refusal, &created, &look, &settled)
-	r.CreatedAt, r.LookAt, r.SettledAt = moment(created), moment(look), moment(settled)
+	r.CreatedAt, r.LookAt, r.SettledAt = fromMillis(created), fromMillis(look), fromMillis(settled)
 	return r, err
 }
 
 func scanRefunds(rows *sql.Rows) (payment.Refund, error) { return scanRefund(rows) }
 
 func (tx *Tx) refund(r id.Refund) (payment.Refund, error) {
-	found, err := scanRefund(tx.row("SELECT "+refundColumns+" FROM refund WHERE id = ? FOR UPDATE", r))
-	return found, none(err, "refund", r)
+	found, err := scanRefund(tx.row("SELECT "+refundColumns+" FROM refund WHERE id = ?"+tx.sql(forUpdate), r))
+	return found, notFound(err, "refund", r)
 }
 
 func (tx *Tx) insertRefund(r *payment.Refund) error {
@@ -39,10 +42,19 @@ func (tx *Tx) insertRefund(r *payment.Refund) error {
 	if err != nil {
 		return err
 	}
-	return tx.announce(payment.RefundEventOf(r.Status), int64(r.ID), r.Event(r.CreatedAt), r.CreatedAt)
+	return tx.announceRefund(r, r.CreatedAt)
 }
 
-// newRefund is the duty to give an attempt's money back.
+// announceRefund writes an event with the refund's current state.
+func (tx *Tx) announceRefund(r *payment.Refund, at time.Time) error {
+	rehearsal, err := tx.ofRehearsal(r.Order)
+	if err != nil {
+		return err
+	}
+	return tx.announce(payment.RefundEventOf(r.Status), int64(r.ID), r.Event(at, rehearsal), at)
+}
+
+// newRefund returns a refund of an attempt.
 func newRefund(r id.Refund, a *payment.Attempt, kind payment.RefundKind, reason, actor string, at time.Time) payment.Refund {
 	return payment.Refund{
 		ID: r, Order: a.Order, Attempt: a.ID, Provider: a.Provider, Kind: kind, Status: payment.Requested, Amount: a.Amount,
@@ -50,8 +62,8 @@ func newRefund(r id.Refund, a *payment.Attempt, kind payment.RefundKind, reason,
 	}
 }
 
-// requestSurplus records that the money of an attempt goes back, because its order has no use for it.
-func (tx *Tx) requestSurplus(a *payment.Attempt, o *order.Order, s *payment.Settlement) error {
+// requestSurplus requests a refund of a payment that its order cannot use.
+func (tx *Tx) requestSurplus(a *payment.Attempt, o *order.Order, s *payment.ReportEntry) error {
 	r := newRefund(s.Refund, a, payment.OfSurplus, "paid when the order was "+string(o.Status), paymentActor, s.At)
 	return tx.insertRefund(&r)
 }
@@ -69,7 +81,7 @@ func (s *Store) RequestRefund(ctx context.Context, req payment.RefundRequest) (p
 			return err
 		}
 		for i := range known {
-			if err := tx.requestAgain(&known[i], &o, &req); err != nil {
+			if err := tx.requestAgain(&known[i], &req); err != nil {
 				return err
 			}
 		}
@@ -85,8 +97,8 @@ func (s *Store) RequestRefund(ctx context.Context, req payment.RefundRequest) (p
 	return out, err
 }
 
-// refundOf picks the refund that answers the request: the order's own, or, of an order that no money has paid, the newest of
-// what came too late. It returns fault.BadTransition where there is none.
+// refundOf picks the refund that answers the request: the order's own or, for an order that was never paid, the newest
+// refund of a late payment. It returns fault.BadTransition if there is none.
 func refundOf(known []payment.Refund, s order.Status) (payment.Refund, error) {
 	for _, r := range known {
 		if r.Kind == payment.OfOrder {
@@ -99,33 +111,32 @@ func refundOf(known []payment.Refund, s order.Status) (payment.Refund, error) {
 	return payment.Refund{}, fault.New(fault.BadTransition, "An order that is %s has nothing to refund.", s)
 }
 
-// refundOrder records the refund of what paid the order.
+// refundOrder records the refund of the attempt that paid the order.
 func (tx *Tx) refundOrder(o *order.Order, req *payment.RefundRequest) (payment.Refund, error) {
-	a, err := scanAttempt(tx.row("SELECT "+attemptColumns+" FROM payment_attempt WHERE order_id = ? AND pays = 1", o.ID))
+	a, err := tx.paying(o.ID)
 	if err != nil {
-		return payment.Refund{}, fmt.Errorf("order %s is %s and no attempt has paid it: %w", o.ID, o.Status, err)
+		return payment.Refund{}, err
 	}
 	r := newRefund(req.Refund, &a, payment.OfOrder, req.Reason, req.Actor, req.At)
-	r.Restock = restock(o, req)
-	return r, tx.insertRefund(&r)
-}
-
-// restock reports whether the units go back to general stock: as the request says, else unless they were sent.
-func restock(o *order.Order, req *payment.RefundRequest) bool {
-	if req.Restock != nil {
-		return *req.Restock
+	r.Restock = req.Restock
+	if r.Amount.Minor > 0 {
+		return r, tx.insertRefund(&r)
 	}
-	return o.Status != order.Fulfilled
+	r.Status, r.SettledAt = payment.Refunded, r.CreatedAt // nothing to pay back, so no provider is asked
+	if err := tx.insertRefund(&r); err != nil {
+		return r, err
+	}
+	return r, tx.orderRefunded(&r, req.At, req.Mint)
 }
 
-// requestAgain puts a failed refund back to work under a new key: the provider has refused the old one for good.
-func (tx *Tx) requestAgain(r *payment.Refund, o *order.Order, req *payment.RefundRequest) error {
+// requestAgain retries a failed refund under a new key, because the provider has refused the old one permanently.
+func (tx *Tx) requestAgain(r *payment.Refund, req *payment.RefundRequest) error {
 	if !r.Status.CanBecome(payment.Requested) {
 		return nil
 	}
 	r.Status, r.Round, r.Refusal, r.LookAt, r.SettledAt = payment.Requested, r.Round+1, "", req.At.Truncate(time.Millisecond), time.Time{}
 	if r.Kind == payment.OfOrder {
-		r.Restock, r.Reason, r.Actor = restock(o, req), req.Reason, req.Actor
+		r.Restock, r.Reason, r.Actor = req.Restock, req.Reason, req.Actor
 	}
 	tx.wrote(refundsTopic)
 	_, err := tx.Exec(`
@@ -143,10 +154,10 @@ func (tx *Tx) requestAgain(r *payment.Refund, o *order.Order, req *payment.Refun
 	if err != nil {
 		return err
 	}
-	return tx.announce(payment.RefundEventOf(r.Status), int64(r.ID), r.Event(req.At), req.At)
+	return tx.announceRefund(r, req.At)
 }
 
-// refundsOf lists an order's refunds, newest first. There are at most as many as attempts.
+// refundsOf returns an order's refunds, newest first. There are at most as many as attempts.
 func (tx *Tx) refundsOf(o id.Order) ([]payment.Refund, error) {
 	rows, err := tx.Query("SELECT "+refundColumns+`
 		FROM refund
@@ -155,7 +166,7 @@ func (tx *Tx) refundsOf(o id.Order) ([]payment.Refund, error) {
 	return collect(rows, err, scanRefunds)
 }
 
-// beingRefunded reports whether the order's own refund is under way: then it is not fulfilled any more.
+// beingRefunded reports whether the order's own refund is pending. Such an order cannot be fulfilled.
 func (tx *Tx) beingRefunded(o id.Order) (bool, error) {
 	var under bool
 	err := tx.QueryRow(`
@@ -170,7 +181,7 @@ func (tx *Tx) beingRefunded(o id.Order) (bool, error) {
 }
 
 // ClaimRefunds implements payment.Store.
-func (s *Store) ClaimRefunds(ctx context.Context, now time.Time, limit int, next func(*payment.Refund) time.Time) ([]payment.ClaimedRefund, error) {
+func (s *Store) ClaimRefunds(ctx context.Context, now time.Time, limit int, next func(*payment.Refund) time.Time) ([]payment.DueRefund, error) {
 	var due bool
 	err := s.queryRow(ctx, `
 		SELECT EXISTS (
@@ -182,7 +193,7 @@ func (s *Store) ClaimRefunds(ctx context.Context, now time.Time, limit int, next
 	if err != nil || !due {
 		return nil, err
 	}
-	var claimed []payment.ClaimedRefund
+	var claimed []payment.DueRefund
 	err = s.write(ctx, jobs, func(tx *Tx) error {
 		rows, err := tx.Query("SELECT "+refundColumns+`
 			FROM refund
@@ -195,10 +206,11 @@ func (s *Store) ClaimRefunds(ctx context.Context, now time.Time, limit int, next
 			return err
 		}
 		claimed = nil
+		slices.SortFunc(refunds, func(x, y payment.Refund) int { return cmp.Compare(x.ID, y.ID) })
 		for _, r := range refunds {
 			was := r.LookAt
 			r.LookAt = next(&r)
-			// Of two who claim at once, one finds it as it was.
+			// Of two concurrent claims one wins.
 			n, err := tx.Exec("UPDATE refund SET look_at = ? WHERE id = ? AND look_at = ?", millis(r.LookAt), r.ID, millis(was))
 			if err != nil {
 				return err
@@ -210,17 +222,20 @@ func (s *Store) ClaimRefunds(ctx context.Context, now time.Time, limit int, next
 			if err != nil {
 				return err
 			}
-			claimed = append(claimed, payment.ClaimedRefund{Refund: r, Attempt: a})
+			claimed = append(claimed, payment.DueRefund{Refund: r, Attempt: a})
 		}
 		return nil
 	})
 	return claimed, err
 }
 
-// SettleRefund implements payment.Store.
-func (s *Store) SettleRefund(ctx context.Context, r id.Refund, to payment.RefundStatus, refusal string, at time.Time, mint *id.Mint) (payment.Refund, error) {
+// RecordRefund implements payment.Store.
+func (s *Store) RecordRefund(ctx context.Context, r id.Refund, to payment.RefundStatus, refusal string, at time.Time, mint *id.Mint) (payment.Refund, error) {
 	var out payment.Refund
 	err := s.write(ctx, jobs, func(tx *Tx) error {
+		if err := tx.lockRefunded(r); err != nil {
+			return err
+		}
 		current, err := tx.refund(r)
 		out = current
 		if err != nil || !current.Status.CanBecome(to) {
@@ -238,7 +253,7 @@ func (s *Store) SettleRefund(ctx context.Context, r id.Refund, to payment.Refund
 		if err != nil {
 			return err
 		}
-		if err := tx.announce(payment.RefundEventOf(to), int64(r), current.Event(at), at); err != nil {
+		if err := tx.announceRefund(&current, at); err != nil {
 			return err
 		}
 		out = current
@@ -250,7 +265,23 @@ func (s *Store) SettleRefund(ctx context.Context, r id.Refund, to payment.Refund
 	return out, err
 }
 
-// orderRefunded moves the order on, and brings its units back where the refund says so.
+// lockRefunded locks the order of a refund, before the refund.
+func (tx *Tx) lockRefunded(r id.Refund) error {
+	if !tx.s.Shared() {
+		return nil
+	}
+	var o id.Order
+	err := tx.QueryRow("SELECT order_id FROM refund WHERE id = ?", []any{r}, &o)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return tx.lockOrder(o)
+}
+
+// orderRefunded moves the order to refunded and returns its units if the refund says so.
 func (tx *Tx) orderRefunded(r *payment.Refund, at time.Time, mint *id.Mint) error {
 	o, err := tx.order(r.Order)
 	if err != nil {
@@ -269,7 +300,7 @@ func (tx *Tx) orderRefunded(r *payment.Refund, at time.Time, mint *id.Mint) erro
 	return tx.bringBack(&o, r.Actor, at, mint)
 }
 
-// Refunds implements payment.Store. Without an order it reads the table backwards from the newest.
+// Refunds implements payment.Store. Without an order it reads the table backwards.
 func (s *Store) Refunds(ctx context.Context, f payment.RefundFilter) ([]payment.Refund, error) {
 	if f.Before == 0 {
 		f.Before = 1<<63 - 1
@@ -277,6 +308,9 @@ func (s *Store) Refunds(ctx context.Context, f payment.RefundFilter) ([]payment.
 	where, args := []string{"id < ?"}, []any{f.Before}
 	if f.Order != 0 {
 		where, args = append(where, "order_id = ?"), append(args, f.Order)
+	} else { // refunds of rehearsals are listed only for their order
+		where = append(where, "NOT EXISTS (SELECT 1 FROM orders AS o WHERE o.id = refund.order_id AND "+rehearses("o.customer_id")+")")
+		args = append(args, id.NeverMintedFirst, id.NeverMintedEnd)
 	}
 	if f.Status != "" {
 		where, args = append(where, "status = ?"), append(args, string(f.Status))

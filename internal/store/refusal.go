@@ -10,6 +10,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/order"
+	"github.com/tidegate/tidegate/internal/store/engine"
 )
 
 // Refusal reads why a queued order was refused. It returns fault.NotFound.
@@ -22,9 +23,9 @@ func (s *Store) Refusal(ctx context.Context, o id.Order) (order.Refusal, error) 
 		FROM refusal
 		WHERE order_id = ?`, []any{o}, &r.Sale, &r.Customer, &code, &r.SKU, &r.Instead, &at)
 	if err != nil {
-		return r, none(readError(err), "refused order", o)
+		return r, notFound(readError(err), "refused order", o)
 	}
-	r.At = moment(at)
+	r.At = fromMillis(at)
 	var known bool
 	if r.Code, known = fault.Parse(code); !known {
 		return r, fmt.Errorf("the refusal of order %s says %q, which is no code", o, code)
@@ -32,7 +33,7 @@ func (s *Store) Refusal(ctx context.Context, o id.Order) (order.Refusal, error) 
 	return r, nil
 }
 
-// Fates returns those of the orders that have a row, or were refused, in no order.
+// Fates returns those of the orders that were committed or refused, in no order.
 func (s *Store) Fates(ctx context.Context, wanted []id.Order) ([]id.Order, error) {
 	if len(wanted) == 0 {
 		return nil, nil
@@ -51,18 +52,19 @@ func (s *Store) Fates(ctx context.Context, wanted []id.Order) ([]id.Order, error
 
 func scanID(rows *sql.Rows) (o id.Order, err error) { return o, rows.Scan(&o) }
 
-// inListOfOrders returns the places and values of an IN (...). Their number is rounded up, so that few texts are prepared.
+// inListOfOrders returns the placeholders and values of an IN list. It rounds the length up, so that few statements are
+// prepared.
 func inListOfOrders(wanted []id.Order) (places string, args []any) {
 	n := 1 << bits.Len(uint(len(wanted)-1))
 	args = make([]any, n)
 	for i := range args {
 		args[i] = wanted[min(i, len(wanted)-1)]
 	}
-	return marks(n), args
+	return placeholders(n), args
 }
 
-// declined marks the queued drafts that were refused before: nothing of them is tried again. It reports whether there are
-// any, or any whose refusal is all that is to be written.
+// declined marks queued drafts that were refused before; they are not tried again. It reports whether there is one, or
+// a draft of which only a refusal is to be written.
 func (b *batch) declined() (bool, error) {
 	queued := b.queued(func(order.Outcome) bool { return true })
 	if len(queued) == 0 {
@@ -85,7 +87,7 @@ func (b *batch) declined() (bool, error) {
 	return some, nil
 }
 
-// queued returns the queued drafts whose outcome is one of these.
+// queued returns the queued drafts whose outcome satisfies which.
 func (b *batch) queued(which func(order.Outcome) bool) []id.Order {
 	var all []id.Order
 	for i, d := range b.drafts {
@@ -105,8 +107,7 @@ func (b *batch) refusedBefore(wanted []id.Order) (map[id.Order]bool, error) {
 	rows, err := b.tx.Query(`
 		SELECT order_id
 		FROM refusal
-		WHERE order_id IN (`+places+`)
-		FOR UPDATE`, args...)
+		WHERE order_id IN (`+places+`)`+b.tx.sql(forUpdate), args...)
 	found, err := collect(rows, err, scanID)
 	for _, o := range found {
 		known[o] = true
@@ -114,7 +115,7 @@ func (b *batch) refusedBefore(wanted []id.Order) (map[id.Order]bool, error) {
 	return known, err
 }
 
-// again tells what became of a queued draft whose order was not inserted: one that was committed before is accepted again.
+// again decides a queued draft whose order was not inserted. If it was committed before, it is accepted again.
 func (b *batch) again(i int) error {
 	d, out := b.drafts[i], &b.outcomes[i]
 	if !d.Claim.Queued {
@@ -137,8 +138,8 @@ func (b *batch) again(i int) error {
 	return nil
 }
 
-// decline writes the refusals of queued drafts whose outcome is final and is no order, and accepts again what was committed
-// before.
+// decline writes the refusals of queued drafts with a final outcome other than an order. It accepts again what was
+// committed before.
 func (b *batch) decline() error {
 	for i, d := range b.drafts {
 		if !d.Claim.Queued || b.outcomes[i].Result == order.Declined {
@@ -157,18 +158,19 @@ func (b *batch) decline() error {
 		}
 		b.outcomes[i].Result = order.Declined
 	}
-	return b.neitherMeanwhile()
+	return b.checkConcurrentDecision()
 }
 
-// errMeanwhile says that another process has decided an intent that was delivered to both: the batch is tried again, and
-// finds what that one wrote.
-var errMeanwhile = fmt.Errorf("an intent was decided meanwhile: %w", errTerms)
+// errMeanwhile says that another process has decided an intent that was delivered to both. The batch is retried and
+// then sees that decision.
+var errMeanwhile = fmt.Errorf("an intent was decided meanwhile: %w", engine.ErrRetry)
 
-// neitherMeanwhile makes sure that no order of the batch was refused, and no refused one was made, by another process at the
-// same moment. Each writes its own row first and looks for the other's then, so one of them sees it.
-func (b *batch) neitherMeanwhile() error {
-	if b.tx.my == nil {
-		return nil // there is one writer
+// checkConcurrentDecision verifies that no other process has refused an order that this batch commits, or committed one
+// that it refuses. Each side writes its own row before it looks for the other's, so at least one of them sees the
+// conflict.
+func (b *batch) checkConcurrentDecision() error {
+	if !b.tx.s.Shared() {
+		return nil // there is a single writer
 	}
 	made := b.queued(func(o order.Outcome) bool { return o.Result == order.Accepted && !o.Again })
 	refused, err := b.refusedBefore(made)
@@ -178,14 +180,13 @@ func (b *batch) neitherMeanwhile() error {
 	return err
 }
 
-// insertRefusal writes a refusal where there is none. It returns errMeanwhile where the order was made.
+// insertRefusal writes a refusal unless there is one. It returns errMeanwhile if the order exists.
 func (tx *Tx) insertRefusal(refusal order.Refusal) error {
 	_, err := tx.Exec(`
 			INSERT INTO refusal (order_id, sale_id, customer_id, code, sku_id, instead_id, at)
-			VALUES (?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (order_id) DO NOTHING`,
+			VALUES (?, ?, ?, ?, ?, ?, ?)`+tx.orNothing("refusal", "order_id"),
 		refusal.Order, refusal.Sale, refusal.Customer, refusal.Code.String(), refusal.SKU, refusal.Instead, millis(refusal.At))
-	if err != nil || tx.my == nil {
+	if err != nil || !tx.s.Shared() {
 		return err
 	}
 	made, err := tx.order(refusal.Order)
@@ -198,12 +199,18 @@ func (tx *Tx) insertRefusal(refusal order.Refusal) error {
 	return err
 }
 
-// Refuse writes refusals of queued orders whose intents nobody will settle, and returns the orders that are refused now, or were
-// before: not those that were made. An intent that turns up all the same is refused by its row. Bounded by its
-// queue at once.
+// Refuse refuses queued orders whose intents will not be settled. It returns the ids that are refused, now or earlier,
+// and omits orders that were committed. If an intent turns up later, the row refuses it. Callers pass at most 500.
 func (s *Store) Refuse(ctx context.Context, refusals []order.Refusal) (refused []id.Order, err error) {
 	err = s.write(ctx, jobs, func(tx *Tx) error {
 		refused = refused[:0]
+		queued := make([]id.Order, len(refusals))
+		for i := range refusals {
+			queued[i] = refusals[i].Order
+		}
+		if err := tx.lockIntents(queued); err != nil {
+			return err
+		}
 		for _, r := range refusals {
 			_, err := tx.order(r.Order)
 			if err == nil {

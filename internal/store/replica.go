@@ -8,16 +8,17 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
-	"github.com/tidegate/tidegate/internal/store/mysql"
+	"github.com/tidegate/tidegate/internal/store/engine"
 )
 
-// Lists may come from a replica that is at most store.replica_lag_max behind. What decides anything comes from the primary: a
-// price, an order, a key. So does a list of which this process has written something in the last seconds: who writes sees it.
+// Lists may be read from a replica that is at most store.replica_lag_max behind. Reads that decide something use the
+// primary: a price, an order, a key. So do lists that this process has written to in the last seconds, so that a caller
+// sees its own writes.
 
-// topic is what a list is about. What is written of a topic is read from the primary for a while.
+// topic names what a list is about. After a write to a topic, the primary answers its lists for a while.
 type topic any
 
-// The topics, beside a customer's own orders, whose topic is their id.
+// The topics. The topic of a customer's orders is the customer's id.
 const (
 	catalogueTopic = "catalogue"
 	ordersTopic    = "orders"
@@ -25,11 +26,11 @@ const (
 	stockTopic     = "stock"
 )
 
-// ownWritesFor is for how long at least a topic is read from the primary after a write: longer than a replica in use may
-// be behind.
-func (c Config) ownWritesFor() time.Duration { return c.ReplicaLagMax + 4*mysql.PulseEvery }
+// ownWritesFor is how long at least the primary answers a topic's lists after a write. It exceeds the allowed lag of a
+// replica.
+func (c Config) ownWritesFor() time.Duration { return c.ReplicaLagMax + 4*engine.PulseEvery }
 
-// recent remembers the topics that were written in the last seconds, in two halves: the older one is forgotten at once. It
+// recent remembers the topics written in the last seconds, in two generations; the older one is dropped as a whole. It
 // is safe for concurrent use.
 type recent struct {
 	keep time.Duration
@@ -43,7 +44,7 @@ func newRecent(keep time.Duration) *recent {
 	return &recent{keep: keep, began: time.Now(), newer: map[topic]struct{}{}, older: map[topic]struct{}{}}
 }
 
-// wrote notes topics. A nil recent notes nothing.
+// wrote records topics. A nil recent records nothing.
 func (r *recent) wrote(topics ...topic) {
 	if r == nil {
 		return
@@ -56,7 +57,7 @@ func (r *recent) wrote(topics ...topic) {
 	}
 }
 
-// has reports whether a topic was written of.
+// has reports whether a topic was written recently.
 func (r *recent) has(t topic) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -78,34 +79,31 @@ func (r *recent) turn() {
 	r.newer, r.began = map[topic]struct{}{}, time.Now()
 }
 
-// wrote notes that a transaction changes something of topics. It is noted before the commit: to read too much from the
-// primary harms nobody.
+// wrote records that the transaction changes topics. It does so before the commit; an unnecessary read from the primary
+// does no harm.
 func (tx *Tx) wrote(topics ...topic) {
-	if tx.my != nil {
-		tx.my.w.recent.wrote(topics...)
-	}
+	tx.s.recent.wrote(topics...)
 }
 
-// CatalogueChanged says that another process has changed the catalogue: for a while it is read from the primary alone, so
-// that what a replica has not heard of yet is not kept by a cache.
+// CatalogueChanged records that another process has changed the catalogue. For a while it is read from the primary
+// only, so that no cache keeps an outdated answer of a replica.
 func (s *Store) CatalogueChanged() {
-	if s.my != nil {
-		s.my.recent.wrote(catalogueTopic)
-	}
+	s.recent.wrote(catalogueTopic)
 }
 
-// replica returns a replica that may answer a list; nil where the primary has to.
-func (s *Store) replica(t topic) *mysql.Replica {
-	if s.replicas == nil || s.my.recent.has(t) {
+// replica returns a replica that may answer a list, or nil if the primary must.
+func (s *Store) replica(t topic) *engine.Replica {
+	if s.recent == nil || s.recent.has(t) {
 		return nil
 	}
-	return s.replicas.Pick()
+	return s.engine.Replicas().Pick()
 }
 
-// list runs a SELECT on a replica or a reader and collects its rows. A replica that fails is left out, and the primary asked.
+// list runs a SELECT on a replica or the primary and collects its rows. If a replica fails, it is left out and the
+// primary is asked.
 func list[T any](ctx context.Context, s *Store, t topic, scan func(*sql.Rows) (T, error), text string, args ...any) ([]T, error) {
 	if r := s.replica(t); r != nil {
-		rows, err := r.DB.QueryContext(ctx, s.dialect.text(text), args...)
+		rows, err := r.Query(ctx, text, args...)
 		found, err := collect(rows, err, scan)
 		if err == nil || ctx.Err() != nil {
 			return found, readError(err)
@@ -116,10 +114,10 @@ func list[T any](ctx context.Context, s *Store, t topic, scan func(*sql.Rows) (T
 	return collect(rows, err, scan)
 }
 
-// listSnapshot is snapshot for lists. fn sets all that it sets anew: it may be run twice.
+// listSnapshot is snapshot for lists. fn may run twice, so it must reset its results.
 func (s *Store) listSnapshot(ctx context.Context, t topic, fn func(now view) error) error {
 	if r := s.replica(t); r != nil {
-		err := s.snapshotOf(ctx, r.DB, fn)
+		err := s.snapshotOf(ctx, r, fn)
 		if err == nil || ctx.Err() != nil || !errors.Is(err, fault.StoreUnavailable) {
 			return err
 		}
@@ -128,20 +126,21 @@ func (s *Store) listSnapshot(ctx context.Context, t topic, fn func(now view) err
 	return s.snapshot(ctx, fn)
 }
 
-// PulseEvery is how often PulseStep should be called.
-func (s *Store) PulseEvery() time.Duration { return mysql.PulseEvery }
+// PulseEvery is the interval at which to call PulseStep.
+func (s *Store) PulseEvery() time.Duration { return engine.PulseEvery }
 
-// PulseStep finds out how far the replicas are behind. Without replicas there is nothing to do.
+// PulseStep measures the lag of the replicas. Without replicas it does nothing.
 func (s *Store) PulseStep(ctx context.Context) (int, error) {
-	if s.replicas == nil {
+	r := s.engine.Replicas()
+	if r == nil {
 		return 0, nil
 	}
-	return 0, readError(s.replicas.Pulse(ctx, s.db))
+	return 0, readError(r.Pulse(ctx))
 }
 
-// Replicas calls fn with every replica's address and whether lists are read from it at the moment.
+// Replicas calls fn with every replica's address and whether it currently answers lists.
 func (s *Store) Replicas(fn func(address string, used bool)) {
-	if s.replicas != nil {
-		s.replicas.Each(fn)
+	if r := s.engine.Replicas(); r != nil {
+		r.Each(fn)
 	}
 }

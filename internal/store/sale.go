@@ -17,17 +17,20 @@ const saleColumns = `id, title, status, starts_at, ends_at, limit_per_customer, 
 const (
 	selectSale  = "SELECT " + saleColumns + " FROM sale WHERE id = ?"
 	selectItems = `
-		SELECT sku_id, product_id, price, list_price, currency, allocation
-		FROM sale_item
-		WHERE sale_id = ?
-		ORDER BY sku_id`
+		SELECT i.sku_id, i.product_id, i.price, i.list_price, i.currency, i.allocation, COALESCE(st.closed_at, 0) <> 0
+		FROM sale_item AS i
+		LEFT JOIN stock AS st
+		  ON st.sale_id = i.sale_id
+		 AND st.sku_id = i.sku_id
+		WHERE i.sale_id = ?
+		ORDER BY i.sku_id`
 )
 
 func scanSale(row scanner) (*sale.Sale, error) {
 	s := new(sale.Sale)
 	var starts, ends, payment, created, updated int64
 	err := row.Scan(&s.ID, &s.Title, &s.Status, &starts, &ends, &s.Limit, &payment, &s.Version, &created, &updated, &s.Rehearsal, &s.ShowsLeft)
-	s.StartsAt, s.EndsAt, s.CreatedAt, s.UpdatedAt = moment(starts), moment(ends), moment(created), moment(updated)
+	s.StartsAt, s.EndsAt, s.CreatedAt, s.UpdatedAt = fromMillis(starts), fromMillis(ends), fromMillis(created), fromMillis(updated)
 	s.PaymentWindow = time.Duration(payment) * time.Millisecond
 	return s, err
 }
@@ -35,7 +38,7 @@ func scanSale(row scanner) (*sale.Sale, error) {
 func scanSales(rows *sql.Rows) (*sale.Sale, error) { return scanSale(rows) }
 
 func scanItem(rows *sql.Rows) (it sale.Item, err error) {
-	err = rows.Scan(&it.SKU, &it.Product, &it.Price.Minor, &it.ListPrice.Minor, &it.Price.Currency, &it.Allocation)
+	err = rows.Scan(&it.SKU, &it.Product, &it.Price.Minor, &it.ListPrice.Minor, &it.Price.Currency, &it.Allocation, &it.Stopped)
 	it.ListPrice.Currency = it.Price.Currency
 	return it, err
 }
@@ -44,7 +47,7 @@ func scanItem(rows *sql.Rows) (it sale.Item, err error) {
 func (s *Store) Sale(ctx context.Context, sl id.Sale) (*sale.Sale, error) {
 	found, err := scanSale(s.row(ctx, selectSale, sl))
 	if err != nil {
-		return nil, none(readError(err), "sale", sl)
+		return nil, notFound(readError(err), "sale", sl)
 	}
 	return found, s.fillItems(ctx, found)
 }
@@ -59,9 +62,9 @@ func (s *Store) fillItems(ctx context.Context, sales ...*sale.Sale) error {
 	return nil
 }
 
-// SalesOpen reads every sale that is scheduled, live or paused.
+// SalesOpen returns every sale that is scheduled, live or paused.
 func (s *Store) SalesOpen(ctx context.Context) ([]*sale.Sale, error) {
-	rows, err := s.query(ctx, "SELECT "+saleColumns+" FROM sale INDEXED BY sale_open WHERE status <> 'ended' AND status <> 'draft'")
+	rows, err := s.query(ctx, "SELECT "+saleColumns+" FROM "+s.sql(salesOpen)+" WHERE status <> 'ended' AND status IN ('scheduled', 'live', 'paused')")
 	open, err := collect(rows, err, scanSales)
 	if err != nil {
 		return nil, err
@@ -69,7 +72,8 @@ func (s *Store) SalesOpen(ctx context.Context) ([]*sale.Sale, error) {
 	return open, s.fillItems(ctx, open...)
 }
 
-// Sales lists sales, newest first, older than before where that is not zero. Rehearsals have a list of their own.
+// Sales lists sales, newest first. If before is not zero, it lists only older ones. It omits rehearsals, which have
+// their own list.
 func (s *Store) Sales(ctx context.Context, before id.Sale, limit int) ([]*sale.Sale, error) {
 	if before == 0 {
 		before = 1<<63 - 1
@@ -82,11 +86,11 @@ func (s *Store) Sales(ctx context.Context, before id.Sale, limit int) ([]*sale.S
 	return found, s.fillItems(ctx, found...)
 }
 
-// sale reads a sale with its items inside a transaction, which holds it from then on. It returns fault.NotFound.
+// sale reads a sale with its items in a transaction and locks it. It returns fault.NotFound.
 func (tx *Tx) sale(sl id.Sale) (*sale.Sale, error) {
-	found, err := scanSale(tx.row(selectSale+" FOR UPDATE", sl))
+	found, err := scanSale(tx.row(selectSale+tx.sql(forUpdate), sl))
 	if err != nil {
-		return nil, none(err, "sale", sl)
+		return nil, notFound(err, "sale", sl)
 	}
 	rows, err := tx.Query(selectItems, sl)
 	found.Items, err = collect(rows, err, scanItem)
@@ -98,7 +102,7 @@ func (s *Store) CreateSale(ctx context.Context, sl *sale.Sale) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		_, err := tx.Exec(`
 			INSERT INTO sale (`+saleColumns+`)
-			VALUES (`+marks(12)+`)`,
+			VALUES (`+placeholders(12)+`)`,
 			sl.ID, sl.Title, string(sl.Status), millis(sl.StartsAt), millis(sl.EndsAt), sl.Limit, sl.PaymentWindow.Milliseconds(), sl.Version, millis(sl.CreatedAt), millis(sl.UpdatedAt), sl.Rehearsal, string(cmp.Or(sl.ShowsLeft, sale.Exact)))
 		if err != nil {
 			return err
@@ -120,8 +124,8 @@ func (tx *Tx) insertItems(sl *sale.Sale) error {
 	return nil
 }
 
-// ReplaceSale replaces a draft's terms where its version is still version. It returns fault.NotFound,
-// fault.VersionMismatch or fault.SaleLocked.
+// ReplaceSale replaces a draft's terms if its version equals version. It returns fault.NotFound, fault.VersionMismatch
+// or fault.SaleLocked.
 func (s *Store) ReplaceSale(ctx context.Context, sl *sale.Sale, version int64) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		current, err := tx.sale(sl.ID)
@@ -155,7 +159,7 @@ func (s *Store) ReplaceSale(ctx context.Context, sl *sale.Sale, version int64) e
 	})
 }
 
-// ChangeSale changes limit and end of a sale that has not ended. It returns fault.NotFound or fault.SaleEnded.
+// ChangeSale changes the limit and end of a sale that has not ended. It returns fault.NotFound or fault.SaleEnded.
 func (s *Store) ChangeSale(ctx context.Context, c sale.Change) (*sale.Sale, error) {
 	return s.changeSale(ctx, c.Sale, func(tx *Tx, sl *sale.Sale) error {
 		if c.Limit != nil {
@@ -182,8 +186,8 @@ func (s *Store) ChangeSale(ctx context.Context, c sale.Change) (*sale.Sale, erro
 	})
 }
 
-// AllocateSale moves units between general stock and a sale that has not ended. It returns fault.NotFound,
-// fault.NotInSale, fault.OutOfStock or fault.SaleEnded.
+// AllocateSale moves units between general stock and a sale that has not ended. Adding units to a stopped item resumes
+// it. It returns fault.NotFound, fault.NotInSale, fault.OutOfStock or fault.SaleEnded.
 func (s *Store) AllocateSale(ctx context.Context, a sale.Allocation) (*sale.Sale, error) {
 	return s.changeSale(ctx, a.Sale, func(tx *Tx, sl *sale.Sale) error {
 		it := sl.Item(a.SKU)
@@ -191,24 +195,89 @@ func (s *Store) AllocateSale(ctx context.Context, a sale.Allocation) (*sale.Sale
 			return fault.New(fault.NotInSale, "SKU %s is not in this sale.", a.SKU)
 		}
 		if it.Allocation+a.Units < 0 || it.Allocation+a.Units > sale.AllocationMax {
-			return fault.Bad("units", "the allocation of %d would become %d", it.Allocation, it.Allocation+a.Units)
+			return fault.Bad("quantity", "the allocation of %d would become %d", it.Allocation, it.Allocation+a.Units)
 		}
-		_, err := tx.Exec(`
-			UPDATE sale_item
-			SET allocation = allocation + ?
-			WHERE sale_id = ?
-			  AND sku_id = ?`, a.Units, a.Sale, a.SKU)
-		if err != nil || sl.Status == sale.Draft {
-			return err
+		if sl.Status == sale.Draft {
+			return tx.changeAllocation(a.Sale, a.SKU, a.Units)
 		}
-		if err := tx.allocate(a.Sale, a.SKU, a.Units, 0, a.Actor, a.Reason, a.At, a.Mint); err != nil {
-			return err
+		if a.Units > 0 {
+			if err := tx.sellAgain(sl, it, a.At); err != nil {
+				return err
+			}
 		}
-		return tx.announceTerms(sl, a.At)
+		return tx.allocateItem(sl, a)
 	})
 }
 
-// changeSale runs fn on a sale that has not ended and returns the sale as it is afterwards.
+// sellAgain resumes a stopped item that gets more units, and verifies that the catalogue sells its product.
+func (tx *Tx) sellAgain(sl *sale.Sale, it *sale.Item, at time.Time) error {
+	if err := tx.checkSold(*it); err != nil {
+		return fault.As(err).In("sku_id")
+	}
+	if !it.Stopped {
+		return nil
+	}
+	return tx.closePool(inventory.Pool{Sale: sl.ID, SKU: it.SKU}, 0)
+}
+
+// allocateItem moves units between general stock and an item of an open sale, and announces it.
+func (tx *Tx) allocateItem(sl *sale.Sale, a sale.Allocation) error {
+	if err := tx.changeAllocation(a.Sale, a.SKU, a.Units); err != nil {
+		return err
+	}
+	if err := tx.lockPool(inventory.Pool{Sale: a.Sale, SKU: a.SKU}); err != nil {
+		return err
+	}
+	if err := tx.allocate(a.Sale, a.SKU, a.Units, 0, a.Actor, a.Reason, a.At, a.Mint); err != nil {
+		return err
+	}
+	return tx.announceTerms(sl, a.At)
+}
+
+func (tx *Tx) changeAllocation(s id.Sale, sku id.SKU, units int64) error {
+	_, err := tx.Exec(`
+		UPDATE sale_item
+		SET allocation = allocation + ?
+		WHERE sale_id = ?
+		  AND sku_id = ?`, units, s, sku)
+	return err
+}
+
+// StopItem stops an item of a sale that has not ended. Its available units return to general stock, and so do units
+// that are released later. An item that is already stopped is not changed. It returns fault.NotFound, fault.NotInSale,
+// fault.SaleEnded, or fault.BadTransition for a draft.
+func (s *Store) StopItem(ctx context.Context, stop sale.Stop) (*sale.Sale, error) {
+	return s.changeSale(ctx, stop.Sale, func(tx *Tx, sl *sale.Sale) error {
+		it := sl.Item(stop.SKU)
+		switch {
+		case it == nil:
+			return fault.New(fault.NotInSale, "SKU %s is not in this sale.", stop.SKU)
+		case sl.Status == sale.Draft:
+			return fault.New(fault.BadTransition, "The sale is a draft and sells nothing yet: write its items anew.")
+		case it.Stopped:
+			return nil
+		}
+		pool := inventory.Pool{Sale: stop.Sale, SKU: stop.SKU}
+		if err := tx.lockPool(pool); err != nil {
+			return err
+		}
+		if err := tx.closePool(pool, millis(stop.At)); err != nil {
+			return err
+		}
+		held, err := tx.stock(pool)
+		if err != nil {
+			return err
+		}
+		if held.Available() == 0 {
+			return tx.announceTerms(sl, stop.At)
+		}
+		return tx.allocateItem(sl, sale.Allocation{
+			Sale: stop.Sale, SKU: stop.SKU, Units: -held.Available(), Actor: stop.Actor, Reason: stop.Reason, At: stop.At, Mint: stop.Mint,
+		})
+	})
+}
+
+// changeSale runs fn on a sale that has not ended and returns the changed sale.
 func (s *Store) changeSale(ctx context.Context, sl id.Sale, fn func(*Tx, *sale.Sale) error) (*sale.Sale, error) {
 	var after *sale.Sale
 	err := s.write(ctx, jobs, func(tx *Tx) error {
@@ -228,9 +297,10 @@ func (s *Store) changeSale(ctx context.Context, sl id.Sale, fn func(*Tx, *sale.S
 	return after, err
 }
 
-// MoveSale changes a sale's status along a legal edge. To scheduled it takes the allocation out of general stock, all or
-// nothing; to ended it returns what is available. One that has the status already is returned as it is: the clock and an
-// operator may both ask. It returns fault.NotFound, fault.BadTransition or fault.OutOfStock.
+// MoveSale changes a sale's status along a legal edge. A move to scheduled takes the allocation from general stock, all
+// or nothing; a move to ended returns what is available. A sale that already has the status is returned unchanged,
+// because the clock and an operator may both request it. It returns fault.NotFound, fault.BadTransition,
+// fault.OutOfStock, or, for scheduled, fault.NotInSale if the catalogue does not sell an item.
 func (s *Store) MoveSale(ctx context.Context, m sale.Move) (*sale.Sale, error) {
 	var after *sale.Sale
 	err := s.write(ctx, jobs, func(tx *Tx) error {
@@ -241,6 +311,11 @@ func (s *Store) MoveSale(ctx context.Context, m sale.Move) (*sale.Sale, error) {
 		}
 		if !current.Status.CanBecome(m.To) {
 			return fault.New(fault.BadTransition, "A sale that is %s cannot become %s.", current.Status, m.To)
+		}
+		if m.To == sale.Scheduled {
+			if err := tx.checkSold(current.Items...); err != nil {
+				return err
+			}
 		}
 		from := current.Status
 		n, err := tx.Exec(`
@@ -256,7 +331,7 @@ func (s *Store) MoveSale(ctx context.Context, m sale.Move) (*sale.Sale, error) {
 			return err
 		}
 		current.Status = m.To
-		// The terms first: a gate knows a sale by them, and then what moves in it.
+		// Announce the terms first: a gate must know a sale before movements in it.
 		if err := tx.announceTerms(current, m.At); err != nil {
 			return err
 		}
@@ -290,12 +365,14 @@ func (tx *Tx) moveAllocation(sl *sale.Sale, m sale.Move) error {
 	return nil
 }
 
-// announceTerms tells the gate, and every process's book, that a sale changed.
+// announceTerms tells the gate and every process's sale cache that a sale changed.
 func (tx *Tx) announceTerms(sl *sale.Sale, at time.Time) error {
 	return tx.announce(eventTerms, int64(sl.ID), inventory.Terms{
 		Sale:  sl.ID,
 		Limit: sl.Limit,
 		Open:  sl.Status == sale.Scheduled || sl.Status == sale.Live,
 		Ended: sl.Status == sale.Ended,
+
+		Rehearsal: sl.Rehearsal,
 	}, at)
 }

@@ -13,16 +13,16 @@ import (
 	"github.com/tidegate/tidegate/internal/payment/sandbox"
 )
 
-var _ sandbox.Ledger = (*Store)(nil)
+var _ sandbox.Store = (*Store)(nil)
 
-// What is in this file belongs to the sandbox provider. It touches none of the shop's rows, and the shop none of its.
+// This file stores the sandbox provider's data. It shares no row with the shop.
 
 const sandboxColumns = `attempt_id, order_id, token, status, amount, currency, refunded, script, created_at, expires_at, settled_at`
 
 func scanSandbox(row scanner) (p sandbox.Payment, err error) {
 	var created, expires, settled int64
 	err = row.Scan(&p.Attempt, &p.Order, &p.Token, &p.Status, &p.Amount.Minor, &p.Amount.Currency, &p.Refunded, &p.Script, &created, &expires, &settled)
-	p.CreatedAt, p.ExpiresAt, p.SettledAt = moment(created), moment(expires), moment(settled)
+	p.CreatedAt, p.ExpiresAt, p.SettledAt = fromMillis(created), fromMillis(expires), fromMillis(settled)
 	return p, err
 }
 
@@ -34,9 +34,8 @@ func (s *Store) SandboxOpen(ctx context.Context, p sandbox.Payment) (sandbox.Pay
 	}
 	err = s.write(ctx, jobs, func(tx *Tx) error {
 		_, err := tx.Exec("INSERT INTO sandbox_payment ("+sandboxColumns+`)
-			VALUES (?, ?, ?, ?, ?, ?, 0, x'', ?, ?, 0)
-			ON CONFLICT (attempt_id) DO NOTHING`,
-			p.Attempt, p.Order, p.Token, string(p.Status), p.Amount.Minor, string(p.Amount.Currency), millis(p.CreatedAt), millis(p.ExpiresAt))
+			VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 0)`+tx.orNothing("sandbox_payment", "attempt_id"),
+			p.Attempt, p.Order, p.Token, string(p.Status), p.Amount.Minor, string(p.Amount.Currency), []byte{}, millis(p.CreatedAt), millis(p.ExpiresAt))
 		if err != nil {
 			return err
 		}
@@ -52,25 +51,25 @@ const selectSandbox = "SELECT " + sandboxColumns + `
 
 func (tx *Tx) sandbox(a id.Attempt) (sandbox.Payment, error) {
 	p, err := scanSandbox(tx.row(selectSandbox, a))
-	return p, none(err, "sandbox payment of attempt", a)
+	return p, notFound(err, "sandbox payment of attempt", a)
 }
 
 // SandboxPayment implements sandbox.Ledger.
 func (s *Store) SandboxPayment(ctx context.Context, a id.Attempt) (sandbox.Payment, error) {
 	p, err := scanSandbox(s.row(ctx, selectSandbox, a))
-	return p, none(readError(err), "sandbox payment of attempt", a)
+	return p, notFound(readError(err), "sandbox payment of attempt", a)
 }
 
-// SandboxPaymentByToken implements sandbox.Ledger. The token is not told back.
+// SandboxPaymentByToken implements sandbox.Ledger. The result omits the token.
 func (s *Store) SandboxPaymentByToken(ctx context.Context, token string) (sandbox.Payment, error) {
 	p, err := scanSandbox(s.row(ctx, "SELECT "+sandboxColumns+`
 		FROM sandbox_payment
 		WHERE token = ?`, token))
-	return p, none(readError(err), "sandbox payment at this", "address")
+	return p, notFound(readError(err), "sandbox payment at this", "address")
 }
 
-// SandboxMove implements sandbox.Ledger.
-func (s *Store) SandboxMove(ctx context.Context, m sandbox.Move) (after sandbox.Payment, moved bool, err error) {
+// SandboxTransition implements sandbox.Ledger.
+func (s *Store) SandboxTransition(ctx context.Context, m sandbox.Transition) (after sandbox.Payment, moved bool, err error) {
 	err = s.write(ctx, jobs, func(tx *Tx) error {
 		n, err := tx.Exec(`
 			UPDATE sandbox_payment
@@ -121,12 +120,17 @@ func (tx *Tx) sandboxQueue(all []sandbox.Notification) error {
 // SandboxRefund implements sandbox.Ledger.
 func (s *Store) SandboxRefund(ctx context.Context, key string, a id.Attempt, amount money.Amount, at time.Time) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
+		var known int
+		switch err := tx.QueryRow("SELECT 1 FROM sandbox_refund WHERE idem_key = ?", []any{key}, &known); {
+		case err == nil:
+			return nil // the same key again: already refunded
+		case !errors.Is(err, sql.ErrNoRows):
+			return err
+		}
+		// Of two concurrent inserts the unique key refuses one; its retry finds the row.
 		_, err := tx.Exec(`
 			INSERT INTO sandbox_refund (idem_key, attempt_id, amount, currency, at)
 			VALUES (?, ?, ?, ?, ?)`, key, a, amount.Minor, string(amount.Currency), millis(at))
-		if tx.dialect().unique(err) {
-			return nil // the same key again: it has been given back
-		}
 		if err != nil {
 			return err
 		}
@@ -159,7 +163,7 @@ func (s *Store) SandboxDue(ctx context.Context, now time.Time, limit int) ([]san
 	return collect(rows, err, func(rows *sql.Rows) (n sandbox.Notification, err error) {
 		var age, due int64
 		err = rows.Scan(&n.ID, &n.Attempt, &n.Body, &n.Forged, &age, &n.Tries, &due, &n.Answer)
-		n.Age, n.DueAt = time.Duration(age)*time.Millisecond, moment(due)
+		n.Age, n.DueAt = time.Duration(age)*time.Millisecond, fromMillis(due)
 		return n, err
 	})
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/order"
+	"github.com/tidegate/tidegate/internal/shoptest"
 	"github.com/tidegate/tidegate/internal/store"
 	"github.com/tidegate/tidegate/internal/store/storetest"
 )
@@ -15,6 +16,7 @@ func openSQLite(t *testing.T) *store.Store {
 	t.Helper()
 	c := store.DefaultConfig()
 	c.Path = filepath.Join(t.TempDir(), c.Path)
+	shoptest.Migrated(t, c.Path)
 	s, err := store.Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -24,10 +26,7 @@ func openSQLite(t *testing.T) *store.Store {
 			t.Error(err)
 		}
 	})
-	if _, _, err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return encrypted(t, s)
 }
 
 // TestStockRowsThatMoved: a batch remembers the rows of its pools by their numbers. Where somebody has exchanged them by hand, it takes

@@ -5,34 +5,28 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/store/engine"
 )
 
-// On SQLite the row's own number is its position, and it follows the order of commits. On MySQL many commit at once: a row
-// is inserted without a position and stamped later, by one at a time. Only what is committed is stamped, from the last position on,
-// so whoever has read up to a position has missed nothing before it.
+// On SQLite the row number is the position, in the order of commits. With several writers, transactions commit
+// concurrently, so rows are inserted without a position and stamped later, by one transaction at a time. Only committed
+// rows are stamped, after the last position, so a reader at a position has missed nothing before it.
 
 // stampRowsMax bounds the rows that one transaction stamps.
 const stampRowsMax = 500
 
-// StampWake is signalled after each commit that wrote an event. It is never signalled on SQLite.
-func (s *Store) StampWake() <-chan struct{} { return s.stampWake }
-
-// Shared reports whether other processes may write the same data: then events wait for StampStep before anybody can read
-// them, and work that one process should do at a time needs a lease.
-func (s *Store) Shared() bool { return s.my != nil }
-
-// StampStep gives a position to events and revocations that have none yet, and returns how many. Two may run it at once:
-// one waits for the other, and a compare-and-set on the last position stands behind that. On SQLite there is nothing to do.
+// StampStep assigns positions to new events and revocations and returns their number. Two processes may call it at
+// once: one waits for the other, and a compare-and-set on the last position protects the result. On SQLite it does
+// nothing.
 func (s *Store) StampStep(ctx context.Context) (stamped int, err error) {
-	if s.my == nil {
+	if !s.Shared() {
 		return 0, nil
 	}
-	var events, revocations bool // most looks find nothing, and need no transaction
+	var events, revocations bool // most calls find nothing and need no transaction
 	err = s.queryRow(ctx, `
 		SELECT EXISTS (SELECT 1 FROM outbox WHERE position IS NULL), EXISTS (SELECT 1 FROM revocation WHERE position IS NULL)`,
 		nil, &events, &revocations)
@@ -47,18 +41,28 @@ func (s *Store) StampStep(ctx context.Context) (stamped int, err error) {
 	return stamped, err
 }
 
-// Unstamped reports whether an event of more than a second ago, by the database's clock, has no position yet: younger ones
-// always come while a crowd orders. On SQLite there is none.
-func (s *Store) Unstamped(ctx context.Context) (waits bool, err error) {
-	if s.my == nil {
-		return false, nil
-	}
-	err = s.queryRow(ctx, `
+var unstampedLong = sqls{
+	mysql: `
 		SELECT EXISTS (
 			SELECT 1
 			FROM outbox
 			WHERE position IS NULL
-			  AND noted < DATE_SUB(NOW(6), INTERVAL 1 SECOND))`, nil, &waits)
+			  AND noted < DATE_SUB(NOW(6), INTERVAL 1 SECOND))`,
+	postgres: `
+		SELECT EXISTS (
+			SELECT 1
+			FROM outbox
+			WHERE position IS NULL
+			  AND noted < CLOCK_TIMESTAMP() - INTERVAL '1 second')`,
+}
+
+// Unstamped reports whether an event older than a second, by the database's clock, has no position. Younger ones are
+// normal under load. On SQLite it returns false.
+func (s *Store) Unstamped(ctx context.Context) (waits bool, err error) {
+	if !s.Shared() {
+		return false, nil
+	}
+	err = s.queryRow(ctx, s.sql(unstampedLong), nil, &waits)
 	return waits, err
 }
 
@@ -71,7 +75,7 @@ type unstamped struct {
 
 func (s *Store) stampEvents(ctx context.Context) (int, error) {
 	n, forGate, err := s.stampTable(ctx, "outbox", "id", `
-		SELECT id, count, COALESCE(for_gate, 0)
+		SELECT id, count, type IN ('stock.moved.v1', 'sale.changed.v1')
 		FROM outbox
 		WHERE position IS NULL
 		ORDER BY noted, id
@@ -82,7 +86,7 @@ func (s *Store) stampEvents(ctx context.Context) (int, error) {
 		return u, err
 	})
 	if forGate {
-		s.wakeGate()
+		wake(s.gateWake)
 	}
 	return n, err
 }
@@ -109,7 +113,7 @@ func (s *Store) stampTable(ctx context.Context, table, key, waiting string, scan
 	err = s.write(ctx, jobs, func(tx *Tx) error {
 		n, forGate = 0, false
 		var last int64
-		if err := tx.QueryRow("SELECT position FROM stamp WHERE name = ? FOR UPDATE", []any{table}, &last); err != nil {
+		if err := tx.QueryRow("SELECT position FROM stamp WHERE name = ?"+tx.sql(forUpdate), []any{table}, &last); err != nil {
 			return err
 		}
 		rows, err := tx.Query(waiting, stampRowsMax)
@@ -119,20 +123,13 @@ func (s *Store) stampTable(ctx context.Context, table, key, waiting string, scan
 		}
 		n = len(all)
 		end := last
-		cases := make([]any, 0, 3*n) // and the keys behind them
-		keys := make([]any, n)
+		ends := make([]int64, n)
 		for i, u := range all {
-			end += u.count // a row stands at the position of its last event
-			cases = append(cases, u.key, end)
-			keys[i] = u.key
+			end += u.count // a row has the position of its last event
+			ends[i] = end
 			forGate = forGate || u.forGate
 		}
-		_, err = tx.Exec(`
-			UPDATE `+table+`
-			SET position = CASE `+key+strings.Repeat(" WHEN ? THEN ?", n)+` END
-			WHERE `+key+` IN (`+marks(n)+`)
-			  AND position IS NULL`, append(cases, keys...)...)
-		if err != nil {
+		if err := tx.s.ways.setPositions(tx, table, key, all, ends); err != nil {
 			return err
 		}
 		moved, err := tx.Exec("UPDATE stamp SET position = ? WHERE name = ? AND position = ?", end, table, last)
@@ -148,10 +145,10 @@ func (s *Store) stampTable(ctx context.Context, table, key, waiting string, scan
 	return n, forGate, nil
 }
 
-// nextNumber returns the next number of a table whose rows SQLite numbers itself, or, on SQLite, nothing: the row's number
-// is NULL then. A number is not given out again, unless the transaction that took it is rolled back.
+// nextNumber returns the next number of a table. On SQLite it returns nil, because SQLite numbers the rows itself. A
+// number is not reused unless its transaction is rolled back.
 func (tx *Tx) nextNumber(table string) (any, error) {
-	if tx.my == nil {
+	if !tx.s.Shared() {
 		return nil, nil
 	}
 	if _, err := tx.Exec("UPDATE stamp SET position = position + 1 WHERE name = ?", table); err != nil {
@@ -162,17 +159,17 @@ func (tx *Tx) nextNumber(table string) (any, error) {
 	return next, err
 }
 
-// errUnstamped says that a snapshot holds a change whose event has no position yet.
+// errUnstamped says that a snapshot holds a change whose event has no position.
 var errUnstamped = errors.New("a change has no position yet")
 
-// settledTriesMax bounds the tries for a snapshot in which every change has its position: each time one was committed
-// between the stamping and the snapshot.
+// settledTriesMax bounds the attempts to get a snapshot in which every change has its position. An attempt fails when a
+// change is committed between the stamping and the snapshot.
 const settledTriesMax = 100
 
-// settled runs fn in a snapshot in which every event that the gate follows has its position: none of what fn sees is told
-// to it once more by an event after the last position. It returns fault.Overloaded where changes came too thickly.
+// settled runs fn in a snapshot in which every event for the gate has its position. So no later event repeats what fn
+// has seen. It returns fault.Overloaded if changes keep coming.
 func (s *Store) settled(ctx context.Context, fn func(now view) error) error {
-	if s.my == nil {
+	if !s.Shared() {
 		return s.snapshot(ctx, fn)
 	}
 	for try := range settledTriesMax {
@@ -181,7 +178,12 @@ func (s *Store) settled(ctx context.Context, fn func(now view) error) error {
 		}
 		err := s.snapshot(ctx, func(now view) error {
 			var waits bool
-			if err := now.row(ctx, "SELECT EXISTS (SELECT 1 FROM outbox WHERE for_gate = 1 AND position IS NULL)").Scan(&waits); err != nil {
+			if err := now.row(ctx, `
+				SELECT EXISTS (
+					SELECT 1
+					FROM outbox
+					WHERE position IS NULL
+					  AND type IN ('stock.moved.v1', 'sale.changed.v1'))`).Scan(&waits); err != nil {
 				return err
 			}
 			if waits {
@@ -192,7 +194,7 @@ func (s *Store) settled(ctx context.Context, fn func(now view) error) error {
 		if !errors.Is(err, errUnstamped) {
 			return err
 		}
-		pause(ctx, try)
+		engine.Pause(ctx, try)
 	}
 	return unsettled()
 }
@@ -201,24 +203,41 @@ func unsettled() error {
 	return fault.Wrap(fault.Overloaded, errUnstamped, "Stock and sales are being changed too fast to read them at one moment: try again.").After(time.Second)
 }
 
-// markersKept is how long a transaction's marker is kept: far longer than anybody asks for it.
+// markersKept is how long a transaction's marker is kept: far longer than a lost COMMIT is investigated.
 const markersKept = time.Hour
 
 // markersMax bounds the markers that one transaction deletes.
 const markersMax = 2000
 
-// ForgetStep deletes markers of transactions that nobody asks for any more, and returns how many. On SQLite there are none.
+var forgetMarkers = sqls{
+	mysql: `
+		DELETE FROM marker
+		WHERE noted < DATE_SUB(NOW(6), INTERVAL ? SECOND)
+		ORDER BY noted
+		LIMIT ?`,
+	postgres: `
+		DELETE FROM marker
+		WHERE id IN (
+			SELECT id
+			FROM marker
+			WHERE noted < CLOCK_TIMESTAMP() - MAKE_INTERVAL(secs => ?)
+			ORDER BY noted
+			LIMIT ?)`,
+}
+
+// ForgetStep deletes expired markers and refusals of keys and returns their number. On SQLite there are none.
 func (s *Store) ForgetStep(ctx context.Context) (int, error) {
-	if s.my == nil {
+	if !s.Shared() {
 		return 0, nil
 	}
 	var n int64
 	err := s.write(ctx, jobs, func(tx *Tx) (err error) {
-		n, err = tx.Exec(`
-			DELETE FROM marker
-			WHERE noted < DATE_SUB(NOW(6), INTERVAL ? SECOND)
-			ORDER BY noted
-			LIMIT ?`, int64(markersKept.Seconds()), markersMax)
+		n, err = tx.Exec(tx.sql(forgetMarkers), int64(markersKept.Seconds()), markersMax)
+		if err != nil {
+			return err
+		}
+		refused, err := tx.Exec(tx.sql(forgetRefusedKeys), refusedKeysKept.Milliseconds(), markersMax)
+		n += refused
 		return err
 	})
 	return int(n), err

@@ -1,100 +1,80 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/store/engine"
 )
 
-const (
-	reserveStock = `
-		UPDATE stock
+var (
+	reserveStock = eachIn(func(d engine.Dialect) string {
+		return `
+		UPDATE ` + stockByKey.in(d) + `
 		SET reserved = reserved + ?
 		WHERE sale_id = ?
 		  AND sku_id = ?
-		  AND on_hand - reserved >= ?`
-	// reserveRow is reserveStock where the number of the pool's row is known, which finds it without the key: on SQLite alone. It
-	// is still the pool that it asks for.
-	reserveRow = `
-		UPDATE stock
-		SET reserved = reserved + ?1
-		WHERE id = ?2
-		  AND sale_id = ?3
-		  AND sku_id = ?4
-		  AND on_hand - reserved >= ?1`
-	moveStock = `
-		UPDATE stock
+		  AND on_hand - reserved >= ?
+		  AND closed_at = 0`
+	})
+	moveStock = eachIn(func(d engine.Dialect) string {
+		return `
+		UPDATE ` + stockByKey.in(d) + `
 		SET on_hand = on_hand + ?,
 		    reserved = reserved + ?,
 		    sold = sold + ?
 		WHERE sale_id = ?
 		  AND sku_id = ?
 		  AND on_hand + ? >= reserved + ?`
+	})
+)
+
+const (
+	// reserveRow is reserveStock by row number instead of key, which is faster; on SQLite only. It still checks the
+	// pool.
+	reserveRow = `
+		UPDATE stock
+		SET reserved = reserved + ?1
+		WHERE id = ?2
+		  AND sale_id = ?3
+		  AND sku_id = ?4
+		  AND on_hand - reserved >= ?1
+		  AND closed_at = 0`
+	// createStock ends with orNothing.
 	createStock = `
 		INSERT INTO stock (sale_id, sku_id, on_hand, reserved, sold)
-		VALUES (?, ?, 0, 0, 0)
-		ON CONFLICT (sale_id, sku_id) DO NOTHING`
+		VALUES (?, ?, 0, 0, 0)`
 	insertMovement = `
 		INSERT INTO movement (id, sale_id, sku_id, kind, units, order_id, actor, reason, at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
 )
 
-// reserve reserves units of a pool under its guard. It reports false where there are not enough.
+// reserve reserves units of a pool. It returns false if the pool is closed or has too few.
 func (tx *Tx) reserve(p inventory.Pool, units int64) (bool, error) {
-	n, err := tx.Exec(reserveStock, units, p.Sale, p.SKU, units)
+	n, err := tx.Exec(tx.sql(reserveStock), units, p.Sale, p.SKU, units)
 	return n == 1, err
 }
 
-// stockRowsMax bounds how many pools' rows are remembered, some 50 bytes each: more than a night's sales have.
-const stockRowsMax = 100_000
-
-// stockRows returns the numbers of the rows of pools, zero for a pool that has none. A pool keeps its row, so that each is looked
-// for once, and again where a batch could not be had of it.
-func (tx *Tx) stockRows(pools []inventory.Portion) ([]int64, error) {
-	known := tx.w.stockRows
-	rows := make([]int64, len(pools))
-	for i := range pools {
-		p := pools[i].Pool
-		if rows[i] = known[p]; rows[i] != 0 {
-			continue
-		}
-		err := tx.QueryRow(`
-			SELECT id
-			FROM stock
-			WHERE sale_id = ?
-			  AND sku_id = ?`, []any{p.Sale, p.SKU}, &rows[i])
-		if errors.Is(err, sql.ErrNoRows) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if len(known) >= stockRowsMax {
-			clear(known)
-		}
-		known[p] = rows[i]
-	}
-	return rows, nil
-}
-
-// move writes a movement, applies it to its pool under the guard that nothing falls below zero, and announces it to the
-// gate. It returns fault.OutOfStock where the guard refuses. allowance is what the movement adds to a customer's used
-// allowance: negative where an order lets go.
+// move writes a movement, applies it to its pool and announces it to the gate. It returns fault.OutOfStock if a
+// quantity would fall below zero. allowance is added to the customer's use of a limit; it is negative when an order is
+// released.
 func (tx *Tx) move(m inventory.Movement, customer id.Customer, allowance int64) error {
 	d := m.Delta()
 	if d.OnHand > 0 {
-		if _, err := tx.Exec(createStock, m.Pool.Sale, m.Pool.SKU); err != nil {
+		if err := tx.createPool(m.Pool, m.At); err != nil {
 			return err
 		}
 	}
-	n, err := tx.Exec(moveStock, d.OnHand, d.Reserved, d.Sold, m.Pool.Sale, m.Pool.SKU, d.OnHand, d.Reserved)
-	if tx.dialect().check(err) {
+	n, err := tx.Exec(tx.sql(moveStock), d.OnHand, d.Reserved, d.Sold, m.Pool.Sale, m.Pool.SKU, d.OnHand, d.Reserved)
+	if tx.refusedBy(engine.Check, err) {
 		return fmt.Errorf("the ledger and the stock of SKU %s in sale %s disagree: %s of %d units: %w", m.Pool.SKU, m.Pool.Sale, m.Kind, m.Units, err)
 	}
 	if err != nil {
@@ -107,12 +87,54 @@ func (tx *Tx) move(m inventory.Movement, customer id.Customer, allowance int64) 
 		return err
 	}
 	if d.OnHand == d.Reserved && allowance == 0 {
-		return nil // a sale of what was held: the gate sees no difference
+		return nil // sold units were reserved before, so nothing changes for the gate
+	}
+	rehearsal, err := tx.movesForRehearsal(m.Pool.SKU, customer)
+	if err != nil {
+		return err
 	}
 	return tx.announce(eventMoved, int64(m.ID), inventory.Moved{
 		Movement: m.ID, Sale: m.Pool.Sale, SKU: m.Pool.SKU, Kind: m.Kind, Units: m.Units, Order: m.Order,
-		Customer: customer, Available: d.OnHand - d.Reserved, Allowance: allowance,
+		Customer: customer, Available: d.OnHand - d.Reserved, Allowance: allowance, Rehearsal: rehearsal,
 	}, m.At)
+}
+
+// movesForRehearsal reports whether a movement belongs to a rehearsal. If it has a customer, the customer decides: only
+// rehearsal customers buy rehearsal goods.
+func (tx *Tx) movesForRehearsal(sku id.SKU, customer id.Customer) (rehearsal bool, err error) {
+	if customer != 0 {
+		return id.OfRehearsal(customer), nil
+	}
+	err = tx.QueryRow(`
+		SELECT p.rehearsal
+		FROM sku AS s
+		JOIN product AS p ON p.id = s.product_id
+		WHERE s.id = ?`, []any{sku}, &rehearsal)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return rehearsal, err
+}
+
+// createPool creates a pool's row if it is missing. A general pool starts closed if the catalogue does not sell its
+// SKU. The product is locked before the insert, so that a concurrent withdrawal finds the row.
+func (tx *Tx) createPool(p inventory.Pool, at time.Time) error {
+	if p.Sale != 0 {
+		_, err := tx.Exec(createStock+tx.orNothing("stock", "sale_id, sku_id"), p.Sale, p.SKU)
+		return err
+	}
+	_, known, err := tx.closedSince(p)
+	if err != nil || known {
+		return err
+	}
+	product, err := tx.holdProducts([]id.SKU{p.SKU})
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(createStock+tx.orNothing("stock", "sale_id, sku_id"), p.Sale, p.SKU); err != nil || len(product) == 0 || product[0].sold {
+		return err
+	}
+	return tx.closePool(p, max(millis(at), 1))
 }
 
 func (tx *Tx) ledger(m inventory.Movement) error {
@@ -120,8 +142,8 @@ func (tx *Tx) ledger(m inventory.Movement) error {
 	return err
 }
 
-// AdjustStock applies an adjustment to a general pool, once for its key, and returns the pool. It returns
-// fault.OutOfStock where units are taken that are not available, and fault.KeyReused for a key used otherwise.
+// AdjustStock applies an adjustment to a general pool, once for each key, and returns the pool. It returns
+// fault.OutOfStock if it would remove unavailable units, and fault.KeyReused if the key has made another adjustment.
 func (s *Store) AdjustStock(ctx context.Context, a inventory.Adjustment, movement id.Movement, at time.Time) (inventory.Stock, error) {
 	var after inventory.Stock
 	err := s.write(ctx, jobs, func(tx *Tx) error {
@@ -134,12 +156,17 @@ func (s *Store) AdjustStock(ctx context.Context, a inventory.Adjustment, movemen
 	return after, err
 }
 
-// AdjustStocks applies several adjustments in one transaction, all or nothing, each once for its key. It returns what
-// AdjustStock returns.
+// AdjustStocks applies several adjustments in one transaction, all or nothing, each once for its key. It returns the
+// same errors as AdjustStock.
 func (s *Store) AdjustStocks(ctx context.Context, all []inventory.Adjustment, movements []id.Movement, at time.Time) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
-		for i, a := range all {
-			if err := tx.adjust(a, movements[i], at); err != nil {
+		bySKU := make([]int, len(all))
+		for i := range all {
+			bySKU[i] = i
+		}
+		slices.SortStableFunc(bySKU, func(x, y int) int { return cmp.Compare(all[x].SKU, all[y].SKU) })
+		for _, i := range bySKU {
+			if err := tx.adjust(all[i], movements[i], at); err != nil {
 				return err
 			}
 		}
@@ -163,7 +190,7 @@ func (tx *Tx) adjust(a inventory.Adjustment, movement id.Movement, at time.Time)
 	return err
 }
 
-// adjustedBefore reports whether the key has made this same adjustment.
+// adjustedBefore reports whether the key has already made the same adjustment.
 func (tx *Tx) adjustedBefore(a inventory.Adjustment) (bool, error) {
 	var old inventory.Adjustment
 	err := tx.QueryRow(`
@@ -183,7 +210,7 @@ func (tx *Tx) adjustedBefore(a inventory.Adjustment) (bool, error) {
 	return true, nil
 }
 
-// stock reads a pool; one that does not exist is empty.
+// stock returns a pool; a missing one is empty.
 func (tx *Tx) stock(p inventory.Pool) (inventory.Stock, error) {
 	st := inventory.Stock{Pool: p}
 	err := tx.QueryRow(`
@@ -197,7 +224,7 @@ func (tx *Tx) stock(p inventory.Pool) (inventory.Stock, error) {
 	return st, err
 }
 
-// Pools reads every pool of a SKU, the general one first.
+// Pools returns every pool of a SKU, the general one first.
 func (s *Store) Pools(ctx context.Context, sku id.SKU) ([]inventory.Stock, error) {
 	rows, err := s.query(ctx, `
 		SELECT sale_id, sku_id, on_hand, reserved, sold
@@ -212,7 +239,8 @@ func scanStock(rows *sql.Rows) (st inventory.Stock, err error) {
 	return st, err
 }
 
-// Movements lists the movements of a SKU that no orders made, newest first, older than before where that is not zero.
+// Movements lists the movements of a SKU that orders did not cause, newest first. If before is not zero, it lists only
+// older ones.
 func (s *Store) Movements(ctx context.Context, sku id.SKU, before id.Movement, limit int) ([]inventory.Movement, error) {
 	if before == 0 {
 		before = 1<<63 - 1
@@ -231,6 +259,6 @@ func (s *Store) Movements(ctx context.Context, sku id.SKU, before id.Movement, l
 func scanMovement(rows *sql.Rows) (m inventory.Movement, err error) {
 	var at int64
 	err = rows.Scan(&m.ID, &m.Pool.Sale, &m.Pool.SKU, &m.Kind, &m.Units, &m.Order, &m.Actor, &m.Reason, &at)
-	m.At = moment(at)
+	m.At = fromMillis(at)
 	return m, err
 }

@@ -11,28 +11,43 @@ import (
 	"github.com/tidegate/tidegate/internal/webhook"
 )
 
-const endpointColumns = "id, url, description, types, secret, secret_before, secret_before_until, status, paused_reason, failing_since, last_error, delivered_at, created_at"
+const endpointColumns = "id, url, description, types, secret, secret_before, secret_before_until, status, paused_reason, failing_since, last_error, delivered_at, created_at, rehearsals"
 
-func scanEndpoint(rows *sql.Rows) (e webhook.Endpoint, err error) {
-	var types string
+func (s *Store) scanEndpoint(rows *sql.Rows) (e webhook.Endpoint, err error) {
+	var types, secret, before string
 	var until, failing, delivered, created int64
-	err = rows.Scan(&e.ID, &e.URL, &e.Description, &types, &e.Secret, &e.SecretBefore, &until, &e.Status, &e.PausedReason, &failing, &e.LastError,
-		&delivered, &created, &e.Waiting)
-	e.Types, e.SecretBeforeUntil = webhook.SplitTypes(types), moment(until)
-	e.FailingSince, e.DeliveredAt, e.CreatedAt = moment(failing), moment(delivered), moment(created)
+	err = rows.Scan(&e.ID, &e.URL, &e.Description, &types, &secret, &before, &until, &e.Status, &e.PausedReason, &failing, &e.LastError,
+		&delivered, &created, &e.Rehearsals, &e.Waiting)
+	if err != nil {
+		return e, err
+	}
+	if e.Secret, err = s.decryptEndpoint(e.ID, secret); err != nil {
+		return e, err
+	}
+	e.SecretBefore, err = s.decryptEndpoint(e.ID, before)
+	e.Types, e.SecretBeforeUntil = webhook.SplitTypes(types), fromMillis(until)
+	e.FailingSince, e.DeliveredAt, e.CreatedAt = fromMillis(failing), fromMillis(delivered), fromMillis(created)
 	return e, err
 }
 
-// waitingCount counts what waits for an endpoint.
+// waitingCount counts the waiting deliveries of an endpoint.
 const waitingCount = "(SELECT COUNT(*) FROM webhook_delivery AS d WHERE d.endpoint_id = e.id AND d.state = 'waiting')"
 
 // InsertEndpoint implements webhook.Store.
 func (s *Store) InsertEndpoint(ctx context.Context, e webhook.Endpoint) error {
+	secret, err := s.encryptEndpoint(e.ID, e.Secret)
+	if err != nil {
+		return err
+	}
+	before, err := s.encryptEndpoint(e.ID, e.SecretBefore)
+	if err != nil {
+		return err
+	}
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		_, err := tx.Exec("INSERT INTO webhook_endpoint ("+endpointColumns+`)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			e.ID, e.URL, e.Description, webhook.JoinTypes(e.Types), e.Secret, e.SecretBefore, millis(e.SecretBeforeUntil), string(e.Status), e.PausedReason,
-			millis(e.FailingSince), e.LastError, millis(e.DeliveredAt), millis(e.CreatedAt))
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			e.ID, e.URL, e.Description, webhook.JoinTypes(e.Types), secret, before, millis(e.SecretBeforeUntil), string(e.Status), e.PausedReason,
+			millis(e.FailingSince), e.LastError, millis(e.DeliveredAt), millis(e.CreatedAt), e.Rehearsals)
 		return err
 	})
 }
@@ -44,13 +59,13 @@ func (s *Store) Endpoints(ctx context.Context, counted bool) ([]webhook.Endpoint
 		count = waitingCount
 	}
 	rows, err := s.query(ctx, "SELECT "+endpointColumns+", "+count+" FROM webhook_endpoint AS e ORDER BY id")
-	return collect(rows, err, scanEndpoint)
+	return collect(rows, err, s.scanEndpoint)
 }
 
 // Endpoint implements webhook.Store.
 func (s *Store) Endpoint(ctx context.Context, e id.Endpoint) (webhook.Endpoint, error) {
 	rows, err := s.query(ctx, "SELECT "+endpointColumns+", "+waitingCount+" FROM webhook_endpoint AS e WHERE id = ?", e)
-	found, err := collect(rows, err, scanEndpoint)
+	found, err := collect(rows, err, s.scanEndpoint)
 	if err != nil {
 		return webhook.Endpoint{}, err
 	}
@@ -134,8 +149,12 @@ func (s *Store) ResumeEndpoint(ctx context.Context, e id.Endpoint, now time.Time
 
 // RotateEndpoint implements webhook.Store.
 func (s *Store) RotateEndpoint(ctx context.Context, e id.Endpoint, secret string, until time.Time) (webhook.Endpoint, error) {
-	err := s.write(ctx, jobs, func(tx *Tx) error {
-		var was string
+	secret, err := s.encryptEndpoint(e, secret)
+	if err != nil {
+		return webhook.Endpoint{}, err
+	}
+	err = s.write(ctx, jobs, func(tx *Tx) error {
+		var was string // already encrypted for this row
 		err := tx.QueryRow("SELECT secret FROM webhook_endpoint WHERE id = ?", []any{e}, &was)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
@@ -166,8 +185,7 @@ func (s *Store) AddDeliveries(ctx context.Context, all []webhook.Delivery) error
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		return tx.insertRows(`
 			INSERT INTO webhook_delivery (endpoint_id, position, type, payload, at, state, tries, due_at, last_status, last_error, settled_at)
-			VALUES ROWS
-			ON CONFLICT (endpoint_id, position) DO NOTHING`, len(all), func(i int) []any {
+			VALUES ROWS`+tx.orNothing("webhook_delivery", "endpoint_id, position"), len(all), func(i int) []any {
 			d := &all[i]
 			return []any{d.Endpoint, d.Position, d.Type, d.Payload, millis(d.At), "waiting", 0, millis(d.DueAt), 0, "", 0}
 		})
@@ -181,7 +199,7 @@ func (s *Store) DueEndpoints(ctx context.Context, now time.Time) ([]webhook.Endp
 		WHERE status = 'active'
 		  AND EXISTS (SELECT 1 FROM webhook_delivery AS d WHERE d.endpoint_id = e.id AND d.state = 'waiting' AND d.due_at <= ?)
 		ORDER BY id`, millis(now))
-	return collect(rows, err, scanEndpoint)
+	return collect(rows, err, s.scanEndpoint)
 }
 
 const deliveryColumns = "number, endpoint_id, position, type, payload, at, state, tries, due_at, last_status, last_error, settled_at"
@@ -189,7 +207,7 @@ const deliveryColumns = "number, endpoint_id, position, type, payload, at, state
 func scanDelivery(rows *sql.Rows) (d webhook.Delivery, err error) {
 	var at, due, settled int64
 	err = rows.Scan(&d.Number, &d.Endpoint, &d.Position, &d.Type, &d.Payload, &at, &d.State, &d.Tries, &due, &d.LastStatus, &d.LastError, &settled)
-	d.At, d.DueAt, d.SettledAt = moment(at), moment(due), moment(settled)
+	d.At, d.DueAt, d.SettledAt = fromMillis(at), fromMillis(due), fromMillis(settled)
 	return d, err
 }
 
@@ -273,7 +291,7 @@ func (s *Store) RetryDelivery(ctx context.Context, e id.Endpoint, number int64, 
 
 // CleanDeliveries implements webhook.Store.
 func (s *Store) CleanDeliveries(ctx context.Context, before time.Time, limit int) (int, error) {
-	// The oldest rows are looked at, in the order they were made: nearly that in which they are settled.
+	// Read the oldest rows, in the order of their creation, which is roughly the order in which they are settled.
 	rows, err := s.query(ctx, `
 		SELECT number
 		FROM (SELECT number, state, settled_at FROM webhook_delivery ORDER BY number LIMIT ?) AS oldest

@@ -14,7 +14,7 @@ type SharedCacheCounts struct {
 	Hits, Loads, Waits uint64
 	// Refused are loaded values that were too old to be shared, Failed look-ups that were not answered.
 	Refused, Failed uint64
-	// Live says that this process hears of changes.
+	// Live says that this process receives invalidations.
 	Live bool
 }
 

@@ -10,18 +10,18 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
-// linesASecondMax bounds the lines of one code: a full disk refuses forty thousand orders a second, and needs the log too.
-const linesASecondMax = 10
+// linesPerSecondMax bounds the lines of one code: a full disk refuses forty thousand orders a second, and needs the log too.
+const linesPerSecondMax = 10
 
 // FaultLog writes a line for each failed request that somebody is to look at, and keeps a storm of one fault from becoming a
 // storm of lines. It is safe for concurrent use.
 type FaultLog struct {
 	log     *slog.Logger
 	mu      sync.Mutex
-	seconds map[fault.Code]*spoken
+	seconds map[fault.Code]*loggedFault
 }
 
-type spoken struct {
+type loggedFault struct {
 	second     int64
 	lines      int
 	suppressed int
@@ -29,7 +29,7 @@ type spoken struct {
 
 // NewFaultLog returns a FaultLog that writes to log.
 func NewFaultLog(log *slog.Logger) *FaultLog {
-	return &FaultLog{log: log, seconds: map[fault.Code]*spoken{}}
+	return &FaultLog{log: log, seconds: map[fault.Code]*loggedFault{}}
 }
 
 // Failed writes a line with the cause err of the fault e that a request was answered with, unless nobody is to be woken for it
@@ -39,7 +39,7 @@ func (l *FaultLog) Failed(requestID, method, path string, e *fault.Error, err er
 	if grade == fault.None {
 		return
 	}
-	suppressed, ok := l.speak(e.Code, time.Now())
+	suppressed, ok := l.allow(e.Code, time.Now())
 	if !ok {
 		return
 	}
@@ -60,19 +60,19 @@ func (l *FaultLog) Failed(requestID, method, path string, e *fault.Error, err er
 	l.log.LogAttrs(WithRequestID(context.Background(), strings.Clone(requestID)), level, "a request failed", attrs...)
 }
 
-// speak reports whether a line may be written, and how many were not since the last one.
-func (l *FaultLog) speak(c fault.Code, now time.Time) (suppressed int, ok bool) {
+// allow reports whether a line may be written, and how many were not since the last one.
+func (l *FaultLog) allow(c fault.Code, now time.Time) (suppressed int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w := l.seconds[c]
 	if w == nil {
-		w = &spoken{}
+		w = &loggedFault{}
 		l.seconds[c] = w
 	}
 	if w.second != now.Unix() {
 		w.second, w.lines = now.Unix(), 0
 	}
-	if w.lines++; w.lines > linesASecondMax {
+	if w.lines++; w.lines > linesPerSecondMax {
 		w.suppressed++
 		return 0, false
 	}

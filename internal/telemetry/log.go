@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"slices"
@@ -12,7 +13,7 @@ import (
 
 // LogConfig says what is logged and how.
 type LogConfig struct {
-	Level  string `koanf:"level" help:"least level that is logged: debug, info, warn or error"`
+	Level  string `koanf:"level" help:"least level that is logged: debug, info, warn or error" live:"true"`
 	Format string `koanf:"format" help:"text, json, or auto: text on a terminal, else json"`
 }
 
@@ -24,23 +25,31 @@ var (
 	formats = []string{"auto", "text", "json"}
 )
 
-// Validate returns a fault for a level or a format that does not exist.
+// Validate returns a fault for a level, and one for a format, that does not exist.
 func (c LogConfig) Validate() error {
+	var wrong []error
 	if !slices.Contains(levels, c.Level) {
-		return fault.Bad("level", "%q is not a level: it is one of %s", c.Level, strings.Join(levels, ", "))
+		wrong = append(wrong, fault.Bad("level", "%q is not a level: it is one of %s", c.Level, strings.Join(levels, ", ")))
 	}
 	if !slices.Contains(formats, c.Format) {
-		return fault.Bad("format", "%q is not a format: it is one of %s", c.Format, strings.Join(formats, ", "))
+		wrong = append(wrong, fault.Bad("format", "%q is not a format: it is one of %s", c.Format, strings.Join(formats, ", ")))
 	}
-	return nil
+	return errors.Join(wrong...)
 }
 
-// NewLogger returns a logger that writes to w. Records logged with a context carry its request id as request_id.
-func NewLogger(w io.Writer, c LogConfig, terminal bool) *slog.Logger {
+// SlogLevel returns the level, info for one that does not exist.
+func (c LogConfig) SlogLevel() slog.Level {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
-		level = slog.LevelInfo
+		return slog.LevelInfo
 	}
+	return level
+}
+
+// NewLogger returns a logger that writes to w. Records logged with a context carry its request id as request_id. The least level that is
+// logged is that of level, which may change: it begins as the configuration's.
+func NewLogger(w io.Writer, c LogConfig, level *slog.LevelVar, terminal bool) *slog.Logger {
+	level.Set(c.SlogLevel())
 	options := &slog.HandlerOptions{Level: level}
 	if c.Format == "text" || c.Format == "auto" && terminal {
 		return slog.New(withRequestID{slog.NewTextHandler(w, options)})

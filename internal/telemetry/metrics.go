@@ -44,8 +44,10 @@ type Metrics struct {
 	stepsDone metric.Int64Counter
 
 	outcomes outcomes
-	results  series[bool]
-	loops    series[loopResult]
+	// rehearsed are the outcomes of rehearsals.
+	rehearsed outcomes
+	results   series[bool]
+	loops     series[loopResult]
 }
 
 // NewMetrics makes the instruments on a registry of their own, with those of the Go runtime and of the process.
@@ -89,8 +91,8 @@ func (m *Metrics) Handler() http.Handler {
 // Close stops the instruments. Measurements after it are dropped.
 func (m *Metrics) Close(ctx context.Context) error { return m.provider.Shutdown(ctx) }
 
-// Batch records one group commit: how many orders it held, how long it took, and whether it failed as a whole.
-func (m *Metrics) Batch(orders int, took time.Duration, err error) {
+// ObserveBatch records one group commit: how many orders it held, how long it took, and whether it failed as a whole.
+func (m *Metrics) ObserveBatch(orders int, took time.Duration, err error) {
 	ctx := context.Background()
 	m.batch.Record(ctx, int64(orders))
 	m.commits.Record(ctx, took.Seconds(), m.results.of(err == nil, func() attribute.Set {
@@ -100,8 +102,8 @@ func (m *Metrics) Batch(orders int, took time.Duration, err error) {
 
 type loopResult struct{ loop, result string }
 
-// Step records one step of a background loop: how many things it did, how long it took, and how it ended.
-func (m *Metrics) Step(loop string, did int, took time.Duration, err error) {
+// ObserveStep records one step of a background loop: how many things it did, how long it took, and how it ended.
+func (m *Metrics) ObserveStep(loop string, did int, took time.Duration, err error) {
 	ctx := context.Background()
 	r := loopResult{loop, result(err)}
 	m.steps.Record(ctx, took.Seconds(), m.loops.of(r, func() attribute.Set {

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -18,21 +19,30 @@ type outcome struct {
 	with  metric.MeasurementOption
 }
 
-// Order counts one attempt to place an order. The outcome is one of a closed set of words: created, replayed, undecided or
-// a fault's slug.
-func (m *Metrics) Order(word string) {
-	known, ok := m.outcomes.all.Load(word)
+// CountOrder counts one attempt to place an order, a rehearsal's apart from the shop's. The outcome is one of a closed set of words:
+// created, replayed, undecided or a fault's slug.
+func (m *Metrics) CountOrder(word string, rehearsal bool) {
+	of := &m.outcomes
+	if rehearsal {
+		of = &m.rehearsed
+	}
+	known, ok := of.all.Load(word)
 	if !ok {
-		known, _ = m.outcomes.all.LoadOrStore(word, &outcome{with: metric.WithAttributes(attribute.String("outcome", word))})
+		known, _ = of.all.LoadOrStore(word, &outcome{with: metric.WithAttributes(attribute.String("outcome", word))})
 	}
 	known.(*outcome).count.Add(1)
 }
 
 func (m *Metrics) observeOutcomes() error {
-	_, err := m.meter.Int64ObservableCounter("tidegate.orders",
-		metric.WithDescription("Attempts to place an order, by outcome: created, replayed, or the slug of the refusal."),
+	return errors.Join(
+		m.observe("tidegate.orders", "Attempts to place an order, by outcome: created, replayed, or the slug of the refusal. Rehearsals are not among them.", &m.outcomes),
+		m.observe("tidegate.rehearsal.orders", "Attempts of a rehearsal's shoppers to place an order, by outcome.", &m.rehearsed))
+}
+
+func (m *Metrics) observe(name, description string, of *outcomes) error {
+	_, err := m.meter.Int64ObservableCounter(name, metric.WithDescription(description),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
-			m.outcomes.all.Range(func(_, known any) bool {
+			of.all.Range(func(_, known any) bool {
 				o.Observe(known.(*outcome).count.Load(), known.(*outcome).with)
 				return true
 			})

@@ -42,13 +42,14 @@ func TestTheScrapeHoldsWhatWasMeasured(t *testing.T) {
 	buy.Done(t.Context(), 409, time.Millisecond+1)
 	buy.Done(t.Context(), 409, time.Hour)
 	buy.Done(t.Context(), 7000, time.Millisecond)
-	m.Order("created")
-	m.Order("created")
-	m.Order("sold_out")
-	m.Batch(120, 4*time.Millisecond, nil)
-	m.Batch(3, time.Second, errors.New("disk"))
-	m.Step("expiry", 12, time.Millisecond, nil)
-	m.Step("expiry", 0, time.Millisecond, errors.New("x"))
+	m.CountOrder("created", false)
+	m.CountOrder("created", false)
+	m.CountOrder("sold_out", false)
+	m.CountOrder("created", true)
+	m.ObserveBatch(120, 4*time.Millisecond, nil)
+	m.ObserveBatch(3, time.Second, errors.New("disk"))
+	m.ObserveStep("expiry", 12, time.Millisecond, nil)
+	m.ObserveStep("expiry", 0, time.Millisecond, errors.New("x"))
 	for _, err := range []error{
 		m.ObserveCaches(func(yield func(CacheCounts)) {
 			yield(CacheCounts{Name: "products", Hits: 9, Stopped: 1, Loads: 2, Failures: 1, Entries: 3})
@@ -77,6 +78,7 @@ func TestTheScrapeHoldsWhatWasMeasured(t *testing.T) {
 		`http_response_status_code="599",http_route="/v1/sales/{id}/orders"} 1`,
 		`tidegate_orders_total{outcome="created"} 2`,
 		`tidegate_orders_total{outcome="sold_out"} 1`,
+		`tidegate_rehearsal_orders_total{outcome="created"} 1`,
 		`tidegate_commit_batch_orders_sum 123`,
 		`tidegate_commit_duration_seconds_count{result="ok"} 1`,
 		`tidegate_commit_duration_seconds_count{result="error"} 1`,
@@ -109,9 +111,9 @@ func TestRecordingDoesNotAllocate(t *testing.T) {
 	ctx := t.Context()
 	for name, record := range map[string]func(){
 		"Route.Done": func() { route.Done(ctx, 200, time.Millisecond) },
-		"Order":      func() { m.Order("created") },
-		"Batch":      func() { m.Batch(100, time.Millisecond, nil) },
-		"Step":       func() { m.Step("expiry", 3, time.Millisecond, nil) },
+		"Order":      func() { m.CountOrder("created", false) },
+		"Batch":      func() { m.ObserveBatch(100, time.Millisecond, nil) },
+		"Step":       func() { m.ObserveStep("expiry", 3, time.Millisecond, nil) },
 	} {
 		record()
 		if n := testing.AllocsPerRun(100, record); n > 0 {
@@ -136,7 +138,7 @@ func BenchmarkOrder(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			m.Order("created")
+			m.CountOrder("created", false)
 		}
 	})
 }
@@ -159,14 +161,14 @@ func TestLogs(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			NewLogger(&out, c.config, c.terminal).InfoContext(WithRequestID(t.Context(), "abc"), "hello")
+			NewLogger(&out, c.config, new(slog.LevelVar), c.terminal).InfoContext(WithRequestID(t.Context(), "abc"), "hello")
 			if !strings.HasSuffix(out.String(), c.want) || (c.want == "") != (out.Len() == 0) {
 				t.Errorf("got %q, want it to end in %q", out.String(), c.want)
 			}
 		})
 	}
 	var out bytes.Buffer
-	log := NewLogger(&out, LogConfig{"info", "text"}, false).With("part", "http").WithGroup("g")
+	log := NewLogger(&out, LogConfig{"info", "text"}, new(slog.LevelVar), false).With("part", "http").WithGroup("g")
 	log.Log(t.Context(), slog.LevelInfo, "no id")
 	if strings.Contains(out.String(), "request_id") || !strings.Contains(out.String(), "part=http") {
 		t.Errorf("got %q", out.String())

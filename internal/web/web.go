@@ -1,28 +1,27 @@
-// Package web serves the shop's pages beside its API: the storefront at / and, for operators, the console at /console. The
-// frame that both stand in is site; see there how a page is made.
+// Package web serves the shop's pages: the storefront at / and the operators' console at /console. Package site explains how to write
+// a page.
 package web
 
 import (
 	"net/http"
 	"strings"
 
-	"github.com/tidegate/tidegate/internal/web/desk"
-	"github.com/tidegate/tidegate/internal/web/entry"
-	"github.com/tidegate/tidegate/internal/web/night"
+	"github.com/tidegate/tidegate/internal/web/admin"
+	"github.com/tidegate/tidegate/internal/web/adminauth"
+	"github.com/tidegate/tidegate/internal/web/livesale"
 	"github.com/tidegate/tidegate/internal/web/site"
 	"github.com/tidegate/tidegate/internal/web/storefront"
 )
 
-// Parts is what the pages are made of.
+// Parts is what the pages need.
 type Parts struct {
 	Site site.Parts
-	// Storefront is the storefront's; its Site is filled in here.
+	// New sets Storefront.Site.
 	Storefront storefront.Parts
-	// Operators signs in who may use the console, Night is its screen for a live sale, and Desk its other pages. Their Site and
-	// Frame are filled in here.
-	Operators entry.Accounts
-	Night     night.Parts
-	Desk      desk.Parts
+	// Operators signs operators in to the console. New sets the Site and Console of LiveSale and Admin.
+	Operators adminauth.Accounts
+	LiveSale  livesale.Parts
+	Admin     admin.Parts
 }
 
 // Server serves the pages. Safe for concurrent use.
@@ -31,25 +30,25 @@ type Server struct {
 	storefront *storefront.Storefront
 }
 
-// New returns a server of every page. Its errors are site.New's.
+// New returns a server of all pages. It returns the errors of site.New.
 func New(p Parts) (*Server, error) {
 	s, err := site.New(p.Site)
 	if err != nil {
 		return nil, err
 	}
 	p.Storefront.Site = s
-	frame := entry.Mount(s, p.Operators)
-	p.Night.Site, p.Night.Frame, p.Desk.Frame = s, frame, frame
-	night.Mount(p.Night)
-	desk.Mount(p.Desk)
+	console := adminauth.Mount(s, p.Operators)
+	p.LiveSale.Site, p.LiveSale.Console, p.Admin.Console = s, console, console
+	livesale.Mount(p.LiveSale)
+	admin.Mount(p.Admin)
 	return &Server{Site: s, storefront: storefront.Mount(p.Storefront)}, nil
 }
 
-// Viewers returns how many shoppers are sent a sale's numbers as they change.
+// Viewers returns how many shoppers have a stream of a sale's stock open.
 func (s *Server) Viewers() int64 { return s.storefront.Viewers() }
 
-// Beside returns a handler that leaves to the API what is the API's, and serves pages for everything else.
-func (s *Server) Beside(api http.Handler) http.Handler {
+// WithAPI returns a handler that passes API requests to api and serves pages for the others.
+func (s *Server) WithAPI(api http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isAPI(r.URL.Path) {
 			api.ServeHTTP(w, r)
@@ -59,7 +58,7 @@ func (s *Server) Beside(api http.Handler) http.Handler {
 	})
 }
 
-// isAPI reports whether an address belongs to the API, its documents, or what is mounted beside them.
+// isAPI reports whether a path belongs to the API, its documentation or the sandbox cashier.
 func isAPI(path string) bool {
 	if path == "" || path[0] != '/' {
 		return path == "" || path == "*"

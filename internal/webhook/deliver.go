@@ -14,7 +14,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
-// How much is told at once.
+// Limits of one DeliverStep.
 const (
 	// deliveriesMax bounds one step: with an endpoint that answers within 50 ms it takes a fifth of a second.
 	deliveriesMax = 32
@@ -42,7 +42,7 @@ func (s *Service) DeliverStep(ctx context.Context) (int, error) {
 		return 0, nil
 	}
 	slow := false
-	defer func() { s.turns.leave(e.ID, slow) }()
+	defer func() { s.turns.release(e.ID, slow) }()
 	limit := deliveriesMax
 	if !e.FailingSince.IsZero() {
 		limit = 1 // one knock, until it opens
@@ -52,13 +52,13 @@ func (s *Service) DeliverStep(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	began := time.Now()
-	results := s.tell(ctx, &e, waiting)
+	results := s.deliverBatch(ctx, &e, waiting)
 	slow = time.Since(began) > slowAfter
 	settled := make([]Delivery, len(results))
 	for i := range results {
-		settled[i] = results[i].settle()
+		settled[i] = results[i].delivery()
 	}
-	after := e.after(results)
+	after := e.withResults(results)
 	if after.Status == Paused {
 		s.Log.WarnContext(ctx, "a webhook endpoint is paused", "endpoint", e.ID.String(), "reason", after.PausedReason)
 	}
@@ -69,9 +69,9 @@ func (s *Service) DeliverStep(ctx context.Context) (int, error) {
 	return len(results), s.Store.SettleDeliveries(context.WithoutCancel(ctx), after, settled)
 }
 
-// tell tries deliveries, perEndpoint of them at a time, and returns how each ended, in their order. One that was cut off
+// deliverBatch tries deliveries, perEndpoint of them at a time, and returns how each ended, in their order. One that was cut off
 // because the process stops is not among them: it is tried again, under the same id.
-func (s *Service) tell(ctx context.Context, e *Endpoint, waiting []Delivery) []Result {
+func (s *Service) deliverBatch(ctx context.Context, e *Endpoint, waiting []Delivery) []Result {
 	all := make([]Result, len(waiting))
 	var working sync.WaitGroup
 	places := make(chan struct{}, perEndpoint)
@@ -80,7 +80,7 @@ func (s *Service) tell(ctx context.Context, e *Endpoint, waiting []Delivery) []R
 		working.Go(func() {
 			defer func() { <-places }()
 			if err := fault.Safely(func() error {
-				all[i] = s.try(ctx, e, waiting[i])
+				all[i] = s.attempt(ctx, e, waiting[i])
 				return nil
 			}); err != nil {
 				all[i] = Result{Delivery: waiting[i], Error: reasonOf(err), At: s.Clock.Now()}
@@ -97,8 +97,8 @@ func (s *Service) tell(ctx context.Context, e *Endpoint, waiting []Delivery) []R
 	return ended
 }
 
-// try makes one request.
-func (s *Service) try(ctx context.Context, e *Endpoint, d Delivery) Result {
+// attempt makes one request.
+func (s *Service) attempt(ctx context.Context, e *Endpoint, d Delivery) Result {
 	ctx, cancel := context.WithTimeout(ctx, s.Config.Timeout)
 	defer cancel()
 	r := Result{Delivery: d}

@@ -13,16 +13,19 @@ import (
 	"time"
 )
 
-// errInside is why an address is not dialled.
-var errInside = errors.New("it is at an address inside, which webhooks.allow_networks does not allow")
+// errInternalAddress is why an address is not dialled.
+var errInternalAddress = errors.New("its address is internal, and webhooks.allow_networks does not allow it")
 
-// inside are the networks that no stranger may have the shop talk to: what is not the public internet. See
+// global is what IPv6 gives out (RFC 4291): whatever is beside it, such as ::127.0.0.1, is no address of the public internet.
+var global = netip.MustParsePrefix("2000::/3")
+
+// internalNetworks are the networks that no stranger may have the shop talk to: what is not the public internet. See
 // https://www.iana.org/assignments/iana-ipv4-special-registry and its IPv6 twin; the metadata addresses of clouds are among
-// them (169.254.169.254, fd00:ec2::254, 100.100.100.200).
-var inside = prefixes(
-	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+// them (169.254.169.254, 100.100.100.200, 192.0.0.192, and 168.63.129.16, which is a public one).
+var internalNetworks = prefixes(
+	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "168.63.129.16/32", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
 	"192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
-	"::/128", "::1/128", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+	"2001::/23", "2001:db8::/32", "3fff::/20",
 )
 
 // carriers are networks whose addresses hold an IPv4 address: NAT64 and 6to4. What they lead to is what is checked.
@@ -42,33 +45,42 @@ func prefixes(texts ...string) []netip.Prefix {
 	return all
 }
 
-// public reports whether an address is on the public internet.
-func public(a netip.Addr) bool {
+// isPublic reports whether an address is on the public internet.
+func isPublic(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	for _, c := range carriers {
 		if c.network.Contains(a) {
 			b := a.As16()
-			return public(netip.AddrFrom4([4]byte(b[c.at : c.at+4])))
+			return isPublic(netip.AddrFrom4([4]byte(b[c.at : c.at+4])))
 		}
 	}
-	return !slices.ContainsFunc(inside, func(p netip.Prefix) bool { return p.Contains(a) })
+	if a.Is6() && (!global.Contains(a) || isISATAP(a) && !isPublic(netip.AddrFrom4([4]byte(a.AsSlice()[12:])))) {
+		return false
+	}
+	return !slices.ContainsFunc(internalNetworks, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// guard decides which addresses are dialled. It is asked with the address that the connection goes to, after every look-up
+// isISATAP reports an address that ends in an IPv4 one to which it is tunnelled (RFC 5214).
+func isISATAP(a netip.Addr) bool {
+	b := a.As16()
+	return b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe
+}
+
+// addressGuard decides which addresses are dialled. It is asked with the address that the connection goes to, after every look-up
 // of a name, so a name that changes what it stands for gains nothing.
-type guard struct {
+type addressGuard struct {
 	allowed []netip.Prefix
 	// plain asks for an allowed network: what is not encrypted stays inside.
 	plain bool
 }
 
-func (g guard) check(a netip.Addr) error {
+func (g addressGuard) check(a netip.Addr) error {
 	a = a.Unmap().WithZone("")
 	if slices.ContainsFunc(g.allowed, func(p netip.Prefix) bool { return p.Contains(a) }) {
 		return nil
 	}
-	if !public(a) {
-		return fmt.Errorf("%s: %w", a, errInside)
+	if !isPublic(a) {
+		return fmt.Errorf("%s: %w", a, errInternalAddress)
 	}
 	if g.plain {
 		return fmt.Errorf("%s is told nothing over http, which anyone on the way can read: use https", a)
@@ -77,7 +89,7 @@ func (g guard) check(a netip.Addr) error {
 }
 
 // control implements net.Dialer.Control.
-func (g guard) control(_, address string, _ syscall.RawConn) error {
+func (g addressGuard) control(_, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("the address %q cannot be read: %w", address, err)
@@ -95,7 +107,7 @@ const (
 
 // newTransport returns a transport that dials what the guard allows. It knows no proxy: that would dial for it. Redirects
 // are the client's business, which follows none.
-func newTransport(g guard, timeout time.Duration, trust *tls.Config) *http.Transport {
+func newTransport(g addressGuard, timeout time.Duration, trust *tls.Config) *http.Transport {
 	dialer := &net.Dialer{Timeout: timeout, Control: g.control}
 	return &http.Transport{
 		DialContext:            dialer.DialContext,
@@ -119,8 +131,8 @@ func reasonOf(err error) string {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "no answer in time"
-	case errors.Is(err, errInside):
-		return errInside.Error()
+	case errors.Is(err, errInternalAddress):
+		return errInternalAddress.Error()
 	}
 	var dns *net.DNSError
 	if errors.As(err, &dns) {

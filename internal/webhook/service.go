@@ -15,13 +15,14 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/event"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
 // Limits of what is registered.
 const (
 	endpointsMax        = 200
 	urlBytesMax         = 2000
-	descriptionBytesMax = 200
+	descriptionRunesMax = 200
 )
 
 // Parts is what a Service is made of.
@@ -41,22 +42,23 @@ type Parts struct {
 type Service struct {
 	Parts
 	encrypted, plain *http.Client
-	turns            turns
+	turns            endpointQueue
 }
 
-// NewService returns the module. Nothing is told before DeliverStep is driven.
+// NewService returns the module. DeliverStep sends the deliveries.
 func NewService(p Parts) *Service {
 	client := func(plain bool) *http.Client {
-		g := guard{allowed: p.Config.networks(), plain: plain}
+		g := addressGuard{allowed: p.Config.networks(), plain: plain}
 		return &http.Client{Transport: newTransport(g, p.Config.Timeout, p.Trust), CheckRedirect: noRedirect}
 	}
-	return &Service{Parts: p, encrypted: client(false), plain: client(true), turns: turns{busy: map[id.Endpoint]bool{}, slow: map[id.Endpoint]bool{}, last: map[id.Endpoint]int{}}}
+	return &Service{Parts: p, encrypted: client(false), plain: client(true), turns: endpointQueue{busy: map[id.Endpoint]bool{}, slow: map[id.Endpoint]bool{}, last: map[id.Endpoint]int{}}}
 }
 
 // Input is what somebody registers.
 type Input struct {
 	URL, Description string
 	Types            []string
+	Rehearsals       bool
 	// Secret may be empty: then one is made.
 	Secret string
 }
@@ -65,7 +67,7 @@ type Input struct {
 // fault.Conflict where there are too many.
 func (s *Service) Create(ctx context.Context, in Input) (Endpoint, error) {
 	e := Endpoint{
-		ID: id.New[id.Endpoint](s.Mint), URL: in.URL, Description: strings.TrimSpace(in.Description), Types: in.Types, Secret: in.Secret,
+		ID: id.New[id.Endpoint](s.Mint), URL: in.URL, Description: in.Description, Types: in.Types, Rehearsals: in.Rehearsals, Secret: in.Secret,
 		Status: Active, CreatedAt: s.Clock.Now().UTC().Truncate(time.Millisecond),
 	}
 	if e.Secret == "" {
@@ -84,24 +86,29 @@ func (s *Service) Create(ctx context.Context, in Input) (Endpoint, error) {
 	return e, s.Store.InsertEndpoint(ctx, e)
 }
 
-// check returns a fault.Invalid for the first thing that is wrong with an endpoint, and has its secret written as all are.
-func (s *Service) check(e *Endpoint) error {
+// check returns a fault.Invalid for the first thing that is wrong with an endpoint, and has its description and its secret written
+// as all are.
+func (s *Service) check(e *Endpoint) (err error) {
+	if e.Description, err = text.Clean("description", e.Description, text.Line, 0, descriptionRunesMax); err != nil {
+		return err
+	}
+	if err := text.CheckAddress("url", e.URL, urlBytesMax); err != nil {
+		return err
+	}
 	to, err := url.Parse(e.URL)
 	switch {
-	case err != nil || to.Host == "" || to.Scheme != "https" && to.Scheme != "http" || len(e.URL) > urlBytesMax:
-		return fault.Bad("url", "It must be an address such as https://example.com/hooks, at most %d bytes.", urlBytesMax)
+	case err != nil || to.Host == "" || to.Scheme != "https" && to.Scheme != "http":
+		return fault.Bad("url", "It must be an address such as https://example.com/hooks.")
 	case to.User != nil || to.Fragment != "":
 		return fault.Bad("url", "It must not hold a password or a fragment.")
 	case to.Scheme == "http" && len(s.Config.AllowNetworks) == 0:
-		return fault.Bad("url", "It must be https: over http anyone on the way reads what is said.")
-	case len(e.Description) > descriptionBytesMax:
-		return fault.Bad("description", "It must be at most %d bytes.", descriptionBytesMax)
+		return fault.Bad("url", "It must be https: anyone on the network can read http.")
 	case len(e.Types) == 0:
-		return fault.Bad("types", "Name the events that it wants, or %s for all.", Every)
+		return fault.Bad("event_types", "Name at least one event type, or %s for all.", AllTypes)
 	}
 	for i, t := range e.Types {
-		if t != Every && !slices.Contains(s.Types, t) || slices.Contains(e.Types[:i], t) {
-			return fault.Bad("types", "%q is no event, or stands there twice; there are %s, and %s for all.", t, strings.Join(s.Types, ", "), Every)
+		if t != AllTypes && !slices.Contains(s.Types, t) || slices.Contains(e.Types[:i], t) {
+			return fault.Bad("event_types", "%q is not an event type, or is listed twice; the types are %s, and %s for all.", t, strings.Join(s.Types, ", "), AllTypes)
 		}
 	}
 	key, err := secretKey(e.Secret)
@@ -119,7 +126,7 @@ func (s *Service) Endpoint(ctx context.Context, e id.Endpoint) (Endpoint, error)
 	return s.Store.Endpoint(ctx, e)
 }
 
-// Delete ends an endpoint; what waits for it is told to nobody. It returns fault.NotFound.
+// Delete deletes an endpoint and its waiting deliveries. It returns fault.NotFound.
 func (s *Service) Delete(ctx context.Context, e id.Endpoint) error {
 	return s.Store.DeleteEndpoint(ctx, e)
 }
@@ -136,7 +143,7 @@ func (s *Service) Resume(ctx context.Context, e id.Endpoint) (Endpoint, error) {
 	return s.Store.ResumeEndpoint(ctx, e, s.Clock.Now())
 }
 
-// Rotate gives an endpoint a new secret and returns the endpoint with it, which is shown this once. The one before signs beside it
+// Rotate gives an endpoint a new secret and returns the endpoint with it; no other call shows it. The previous secret signs too
 // for a day, so that no receiver misses anything meanwhile; one before that does not any more. It returns fault.NotFound.
 func (s *Service) Rotate(ctx context.Context, e id.Endpoint) (Endpoint, error) {
 	return s.Store.RotateEndpoint(ctx, e, newSecret(), s.Clock.Now().Add(secretOverlap))
@@ -156,8 +163,8 @@ func (s *Service) Retry(ctx context.Context, e id.Endpoint, number int64) error 
 	return s.Store.RetryDelivery(ctx, e, number, s.Clock.Now())
 }
 
-// Wanted returns the types of events that any endpoint wants.
-func (s *Service) Wanted(ctx context.Context) ([]string, error) {
+// SubscribedTypes returns the types of events that any endpoint wants.
+func (s *Service) SubscribedTypes(ctx context.Context) ([]string, error) {
 	all, err := s.Store.Endpoints(ctx, false)
 	if err != nil {
 		return nil, err
@@ -165,7 +172,7 @@ func (s *Service) Wanted(ctx context.Context) ([]string, error) {
 	var wanted []string
 	for i := range all {
 		for _, t := range all[i].Types {
-			if t == Every {
+			if t == AllTypes {
 				return s.Types, nil
 			}
 			if !slices.Contains(wanted, t) {
@@ -184,10 +191,10 @@ func (s *Service) Apply(ctx context.Context, events []event.Event) error {
 	}
 	now := s.Clock.Now()
 	var all []Delivery
-	for _, e := range events {
+	for n := range events {
 		for i := range endpoints {
-			if endpoints[i].Wants(e.Type) {
-				all = append(all, of(e, endpoints[i].ID, now))
+			if endpoints[i].Subscribes(&events[n]) {
+				all = append(all, newDelivery(events[n], endpoints[i].ID, now))
 			}
 		}
 	}
@@ -210,9 +217,9 @@ func (s *Service) CleanStep(ctx context.Context) (int, error) {
 	return s.Store.CleanDeliveries(ctx, s.Clock.Now().Add(-settledKept), cleanMax)
 }
 
-// turns decides whose turn it is: an endpoint is served by one worker at a time, the one that was served longest ago first,
+// endpointQueue decides whose turn it is: an endpoint is served by one worker at a time, the one that was served longest ago first,
 // and those that fail or are slow by half of the workers at most.
-type turns struct {
+type endpointQueue struct {
 	mu   sync.Mutex
 	busy map[id.Endpoint]bool
 	slow map[id.Endpoint]bool
@@ -225,28 +232,28 @@ type turns struct {
 const lookEvery = 250 * time.Millisecond
 
 // mayBeDue reports whether it is time to look.
-func (t *turns) mayBeDue(now time.Time) bool {
+func (t *endpointQueue) mayBeDue(now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	since := now.Sub(t.none)
 	return t.none.IsZero() || since < 0 || since >= lookEvery
 }
 
-func (t *turns) noneDue(now time.Time) {
+func (t *endpointQueue) noneDue(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.none = now
 }
 
 // added says that something may be due that was not.
-func (t *turns) added() {
+func (t *endpointQueue) added() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.none = time.Time{}
 }
 
 // take gives a worker the next endpoint that is due.
-func (t *turns) take(due []Endpoint, workers int) (Endpoint, bool) {
+func (t *endpointQueue) take(due []Endpoint, workers int) (Endpoint, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	slow := 0
@@ -275,8 +282,8 @@ func (t *turns) take(due []Endpoint, workers int) (Endpoint, bool) {
 	return e, true
 }
 
-// leave ends a worker's turn.
-func (t *turns) leave(e id.Endpoint, slow bool) {
+// release ends a worker's turn.
+func (t *endpointQueue) release(e id.Endpoint, slow bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.busy, e)

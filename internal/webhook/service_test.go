@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -22,57 +21,44 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/internal/kernel/auditlog"
-	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/event"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
-	"github.com/tidegate/tidegate/internal/kernel/id"
-	"github.com/tidegate/tidegate/internal/store"
+	"github.com/tidegate/tidegate/internal/shoptest"
 	"github.com/tidegate/tidegate/internal/webhook"
 )
 
 // shop is the module over a real store, with a clock that tests move.
 type shop struct {
 	*webhook.Service
-	t     *testing.T
-	clock *clock.Manual
-	store *store.Store
+	*shoptest.Shop
+	t *testing.T
 }
 
 func newShop(t *testing.T, change ...func(*webhook.Parts)) *shop {
 	t.Helper()
-	c := store.DefaultConfig()
-	c.Path = filepath.Join(t.TempDir(), c.Path)
-	db, err := store.Open(t.Context(), c)
-	check(t, err)
-	t.Cleanup(func() { check(t, db.Close()) })
-	_, _, err = db.Migrate(t.Context())
-	check(t, err)
-	now := clock.NewManual(time.Now().UTC().Truncate(time.Second)) // the library refuses old signatures
-	mint, err := id.NewMint(now, 1)
-	check(t, err)
+	s := shoptest.Open(t, time.Now().UTC().Truncate(time.Second)) // the library refuses old signatures
 	p := webhook.Parts{
-		Store: db, Config: webhook.DefaultConfig(), Clock: now, Mint: mint, Log: slog.New(slog.DiscardHandler),
+		Store: s.Store, Config: webhook.DefaultConfig(), Clock: s.Clock, Mint: s.Mint, Log: slog.New(slog.DiscardHandler),
 		Types: []string{"order.paid.v1", "order.placed.v1"},
 	}
 	p.Config.AllowNetworks = []string{"127.0.0.0/8"}
 	for _, f := range change {
 		f(&p)
 	}
-	return &shop{webhook.NewService(p), t, now, db}
+	return &shop{webhook.NewService(p), s, t}
 }
 
 func check(t *testing.T, err error) {
 	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+	shoptest.Check(t, err)
 }
 
 func (s *shop) register(url string, types ...string) webhook.Endpoint {
 	s.t.Helper()
 	if types == nil {
-		types = []string{webhook.Every}
+		types = []string{webhook.AllTypes}
 	}
 	e, err := s.Create(s.t.Context(), webhook.Input{URL: url, Types: types})
 	check(s.t, err)
@@ -236,7 +222,7 @@ func TestRotation(t *testing.T) {
 	if _, err := s.Rotate(t.Context(), 5); !errors.Is(err, fault.NotFound) {
 		t.Errorf("rotating an endpoint that is not there: %v", err)
 	}
-	s.clock.Advance(25 * time.Hour)
+	s.Clock.Advance(25 * time.Hour)
 	r.anyTime = true // the library's clock is the machine's
 	holds("a day later,", false, false, true)
 }
@@ -246,7 +232,7 @@ func TestASecretWithLineBreaks(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	text := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 64))
-	e, err := s.Create(t.Context(), webhook.Input{URL: "https://shop.example/hook", Types: []string{webhook.Every}, Secret: "whsec_" + text[:76] + "\r\n" + text[76:] + "\n"})
+	e, err := s.Create(t.Context(), webhook.Input{URL: "https://shop.example/hook", Types: []string{webhook.AllTypes}, Secret: "whsec_" + text[:76] + "\r\n" + text[76:] + "\n"})
 	check(t, err)
 	if got := s.read(e); got.Secret != "whsec_"+text {
 		t.Errorf("the secret is kept as %q", got.Secret)
@@ -261,21 +247,21 @@ func TestRetries(t *testing.T) {
 	r.answers(http.StatusInternalServerError)
 	e := s.register(r.URL)
 	check(t, s.Apply(t.Context(), []event.Event{paid(10)}))
-	began := s.clock.Now()
+	began := s.Clock.Now()
 	var pauses []time.Duration
 	for last := began; s.read(e).Status == webhook.Active; {
 		before := len(r.got())
 		s.deliver()
 		if len(r.got()) > before {
-			pauses = append(pauses, s.clock.Now().Sub(last))
-			last = s.clock.Now()
+			pauses = append(pauses, s.Clock.Now().Sub(last))
+			last = s.Clock.Now()
 		}
-		s.clock.Advance(time.Second)
+		s.Clock.Advance(time.Second)
 		if all, err := s.Deliveries(t.Context(), e.ID, webhook.Waiting, 0, 10); err == nil && len(all) > 0 {
-			s.clock.Set(all[0].DueAt)
+			s.Clock.Set(all[0].DueAt)
 		}
 	}
-	if took := s.clock.Now().Sub(began); took < 24*time.Hour || took > 30*time.Hour || len(pauses) < 8 || !slices.IsSorted(pauses) {
+	if took := s.Clock.Now().Sub(began); took < 24*time.Hour || took > 30*time.Hour || len(pauses) < 8 || !slices.IsSorted(pauses) {
 		t.Errorf("it was tried for %s, after %v", took, pauses)
 	}
 	ids := r.got()
@@ -319,11 +305,11 @@ func TestRetries(t *testing.T) {
 	_, err = s.Resume(t.Context(), e.ID)
 	check(t, err)
 	s.deliver()
-	deed := auditlog.With(t.Context(), auditlog.Entry{ID: 1, At: s.clock.Now(), Verb: "pauseWebhook", Subject: "5"})
+	deed := auditlog.WithEntry(t.Context(), auditlog.Entry{ID: 1, At: s.Clock.Now(), Verb: "pauseWebhook", Subject: "5"})
 	if _, err := s.Pause(deed, 5, ""); !errors.Is(err, fault.NotFound) {
 		t.Errorf("pausing an endpoint that is not there: %v", err)
 	}
-	if log, err := s.store.AuditLog(t.Context(), auditlog.Filter{Limit: 1}); err != nil || len(log) != 0 {
+	if log, err := s.Store.AuditLog(t.Context(), auditlog.Filter{Limit: 1}); err != nil || len(log) != 0 {
 		t.Errorf("what was refused stands in the audit log: %+v, %v", log, err)
 	}
 	// One that has failed for good can be tried again, under its id.
@@ -364,7 +350,7 @@ func TestAnswers(t *testing.T) {
 			}
 			waits, err := s.Deliveries(t.Context(), e.ID, webhook.Waiting, 0, 10)
 			check(t, err)
-			if pause := waits[0].DueAt.Sub(s.clock.Now()); c.after > 0 && pause != c.after {
+			if pause := waits[0].DueAt.Sub(s.Clock.Now()); c.after > 0 && pause != c.after {
 				t.Errorf("the next try is in %s, want %s", pause, c.after)
 			}
 		})
@@ -422,11 +408,7 @@ func TestSlowEndpoint(t *testing.T) {
 			}
 		})
 	}
-	for end := time.Now().Add(time.Minute); len(good.got()) < 100; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("the good endpoint was told %d of 100", len(good.got()))
-		}
-	}
+	await.Equal(t, "the good endpoint is told of everything", 100, func() int { return len(good.got()) })
 	cancel()
 	working.Wait()
 	// What was cut off by the stop was not counted as a failure.
@@ -453,9 +435,9 @@ func TestCreate(t *testing.T) {
 		{webhook.Input{URL: "https://user:pass@example.com", Types: []string{"*"}}, "url"},
 		{webhook.Input{URL: "https://example.com/#x", Types: []string{"*"}}, "url"},
 		{webhook.Input{URL: "https://example.com/" + strings.Repeat("x", 2000), Types: []string{"*"}}, "url"},
-		{webhook.Input{URL: "https://example.com"}, "types"},
-		{webhook.Input{URL: "https://example.com", Types: []string{"order.lost.v1"}}, "types"},
-		{webhook.Input{URL: "https://example.com", Types: []string{"*", "*"}}, "types"},
+		{webhook.Input{URL: "https://example.com"}, "event_types"},
+		{webhook.Input{URL: "https://example.com", Types: []string{"order.lost.v1"}}, "event_types"},
+		{webhook.Input{URL: "https://example.com", Types: []string{"*", "*"}}, "event_types"},
 		{webhook.Input{URL: "https://example.com", Types: []string{"*"}, Secret: "hunter2"}, "secret"},
 		{webhook.Input{URL: "https://example.com", Types: []string{"*"}, Secret: "whsec_c2hvcnQ="}, "secret"},
 		{webhook.Input{URL: "https://example.com", Types: []string{"*"}, Description: strings.Repeat("x", 201)}, "description"},

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -48,9 +49,15 @@ func secretKey(secret string) ([]byte, error) {
 	return key, nil
 }
 
+// errSecretUnreadable says that an endpoint's secret cannot be decrypted.
+var errSecretUnreadable = errors.New("its secret cannot be decrypted with this process's keys: start it with the key that encrypted it, or rotate the secret")
+
 // sign returns the signature header: a signature by the endpoint's secret, and beside it, separated by a blank, one by the secret before
 // while that one holds. It returns an error for a secret that is none.
 func (e *Endpoint) sign(messageID string, at time.Time, body []byte) (string, error) {
+	if e.Secret == "" {
+		return "", errSecretUnreadable
+	}
 	secrets := []string{e.Secret}
 	if e.SecretBefore != "" && at.Before(e.SecretBeforeUntil) {
 		secrets = append(secrets, e.SecretBefore)
@@ -73,10 +80,10 @@ func sign(key []byte, messageID string, at time.Time, body []byte) string {
 	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// MessageID names an event to every endpoint, and is the same on every try: a receiver knows by it what it has had.
+// MessageID names an event to every endpoint, and is the same on every try, so a receiver recognises duplicates.
 func MessageID(position int64) string { return "evt_" + strconv.FormatInt(position, 10) }
 
-// body is what an endpoint is told.
+// body is the body of a delivery's request.
 func body(d *Delivery) []byte {
 	b := make([]byte, 0, 128+len(d.Payload))
 	b = append(b, `{"type":`...)

@@ -1,5 +1,5 @@
-// Package webhook owns what other people's systems are told: the endpoints they have registered, and for each event they
-// want a delivery that is tried over a day. It hears of events by themselves alone.
+// Package webhook owns webhooks: the endpoints that other systems have registered, and for each event they
+// want a delivery that is tried over a day. It learns of changes from their events only.
 //
 // Headers, signature and body follow Standard Webhooks (https://www.standardwebhooks.com, specification 1.0.0).
 package webhook
@@ -12,18 +12,18 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// Status says whether an endpoint is told anything.
+// Status says whether an endpoint receives deliveries.
 type Status string
 
 // The statuses.
 const (
 	Active Status = "active"
-	// Paused endpoints are told nothing until somebody resumes them; what is for them waits.
+	// Paused endpoints receive nothing until they are resumed; their deliveries wait.
 	Paused Status = "paused"
 )
 
-// Every stands, as a type, for all events.
-const Every = "*"
+// AllTypes subscribes to every event type.
+const AllTypes = "*"
 
 // Endpoint is an address that wants to be told.
 type Endpoint struct {
@@ -32,9 +32,11 @@ type Endpoint struct {
 	Description string
 	// Types are the events it wants, such as order.paid.v1, or Every.
 	Types []string
-	// Secret signs what it is told: whsec_ and base64.
+	// Rehearsals says that it also receives the events of rehearsals, which are marked.
+	Rehearsals bool
+	// Secret signs deliveries: whsec_ and base64; empty if it cannot be decrypted.
 	Secret string
-	// SecretBefore is the secret before it, which signs beside it until SecretBeforeUntil; empty where there is none.
+	// SecretBefore is the previous secret, which also signs until SecretBeforeUntil; empty if there is none.
 	SecretBefore      string
 	SecretBeforeUntil time.Time
 	Status            Status
@@ -49,17 +51,20 @@ type Endpoint struct {
 	Waiting int64
 }
 
-// Wants reports whether the endpoint wants events of a type.
-func (e *Endpoint) Wants(kind string) bool {
+// Subscribes reports whether the endpoint wants an event.
+func (e *Endpoint) Subscribes(what *event.Event) bool {
+	if !e.Rehearsals && what.OfRehearsal() {
+		return false
+	}
 	for _, t := range e.Types {
-		if t == kind || t == Every {
+		if t == what.Type || t == AllTypes {
 			return true
 		}
 	}
 	return false
 }
 
-// State is where a delivery stands.
+// State is the state of a delivery.
 type State string
 
 // The states.
@@ -89,14 +94,14 @@ type Delivery struct {
 	SettledAt  time.Time
 }
 
-// of returns what an endpoint is to be told of an event.
-func of(e event.Event, endpoint id.Endpoint, now time.Time) Delivery {
+// newDelivery returns what an endpoint is to be told of an event.
+func newDelivery(e event.Event, endpoint id.Endpoint, now time.Time) Delivery {
 	return Delivery{Endpoint: endpoint, Position: e.Position, Type: e.Type, Payload: e.Payload, At: e.At, State: Waiting, DueAt: now}
 }
 
-// delays are the pauses after each try that failed: a little over a day in all, then the delivery has failed. The first are
+// retryDelays are the pauses after each try that failed: a little over a day in all, then the delivery has failed. The first are
 // for an endpoint that restarts, the last for one whose people sleep.
-var delays = []time.Duration{
+var retryDelays = []time.Duration{
 	5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute,
 	time.Hour, 2 * time.Hour, 4 * time.Hour, 6 * time.Hour, 11 * time.Hour,
 }
@@ -117,24 +122,24 @@ type Result struct {
 	At         time.Time
 }
 
-// settle returns the delivery after a try.
-func (r *Result) settle() Delivery {
+// delivery returns the delivery after a try.
+func (r *Result) delivery() Delivery {
 	d := r.Delivery
 	d.Tries++
 	d.LastStatus, d.LastError = r.Status, r.Error
 	switch {
 	case r.Error == "":
 		d.State, d.SettledAt = Delivered, r.At
-	case d.Tries > len(delays):
+	case d.Tries > len(retryDelays):
 		d.State, d.SettledAt = Failed, r.At
 	default:
-		d.DueAt = r.At.Add(max(delays[d.Tries-1], min(r.RetryAfter, delays[len(delays)-1])))
+		d.DueAt = r.At.Add(max(retryDelays[d.Tries-1], min(r.RetryAfter, retryDelays[len(retryDelays)-1])))
 	}
 	return d
 }
 
-// after returns the endpoint after tries that ended one after the other.
-func (e Endpoint) after(results []Result) Endpoint {
+// withResults returns the endpoint after tries that ended one after the other.
+func (e Endpoint) withResults(results []Result) Endpoint {
 	for i := range results {
 		r := &results[i]
 		if r.Error == "" {
@@ -155,7 +160,7 @@ func (e Endpoint) after(results []Result) Endpoint {
 	return e
 }
 
-// secretOverlap is for how long the secret before signs beside the new one: long enough to bring the new one to every receiver by hand.
+// secretOverlap is how long the previous secret also signs: long enough to give every receiver the new one by hand.
 const secretOverlap = 24 * time.Hour
 
 // JoinTypes and SplitTypes are how the wanted types are stored: names with a blank on both sides.

@@ -36,7 +36,8 @@ func parseProxy(text string) (netip.Prefix, error) {
 	return netip.PrefixFrom(address.Unmap(), address.Unmap().BitLen()), nil
 }
 
-func (p Proxies) contain(a netip.Addr) bool {
+// Trust reports whether an address is one of the proxies.
+func (p Proxies) Trust(a netip.Addr) bool {
 	return slices.ContainsFunc(p, func(one netip.Prefix) bool { return one.Contains(a) })
 }
 
@@ -46,7 +47,7 @@ func (p Proxies) contain(a netip.Addr) bool {
 // address where the peer has none, as in tests.
 func (p Proxies) ClientAddress(peer netip.Addr, forwarded func() string) netip.Addr {
 	peer = peer.Unmap()
-	if !p.contain(peer) {
+	if !p.Trust(peer) {
 		return peer
 	}
 	hops := strings.Split(forwarded(), ",")
@@ -57,7 +58,7 @@ func (p Proxies) ClientAddress(peer netip.Addr, forwarded func() string) netip.A
 			break // not an address: what is left of it is no better
 		}
 		peer = address
-		if !p.contain(address) {
+		if !p.Trust(address) {
 			break
 		}
 	}

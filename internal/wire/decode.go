@@ -160,7 +160,7 @@ func kindName(k jsontext.Kind) string {
 	return ""
 }
 
-// fieldPath turns a JSON pointer into the path of a field: /lines/0/units is lines[0].units.
+// fieldPath turns a JSON pointer into the path of a field: /lines/0/quantity is lines[0].quantity.
 func fieldPath(p jsontext.Pointer) string {
 	var b strings.Builder
 	for token := range p.Tokens() {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tidegate/tidegate/internal/alloctest"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
@@ -13,7 +14,7 @@ import (
 type generic struct {
 	Lines []struct {
 		SKU   id.SKU `json:"sku_id"`
-		Units int64  `json:"units"`
+		Units int64  `json:"quantity"`
 	} `json:"lines"`
 }
 
@@ -24,13 +25,13 @@ var orderBodies = []struct {
 	field      string
 	detail     string // part of it
 }{
-	{name: "one line", body: `{"lines":[{"sku_id":"7240126464000001","units":1}]}`},
-	{name: "two lines, white space", body: " {\n\t\"lines\" : [ {\"units\":2 , \"sku_id\":\"1\"} , {\"sku_id\":\"2\",\"units\":-3} ] }\r\n"},
+	{name: "one line", body: `{"lines":[{"sku_id":"7240126464000001","quantity":1}]}`},
+	{name: "two lines, white space", body: " {\n\t\"lines\" : [ {\"quantity\":2 , \"sku_id\":\"1\"} , {\"sku_id\":\"2\",\"quantity\":-3} ] }\r\n"},
 	{name: "nothing in it", body: `{}`},
 	{name: "no lines", body: `{"lines":[]}`},
 	{name: "an empty line", body: `{"lines":[{}]}`},
-	{name: "escaped names", body: `{"\u006cines":[{"sku\u005fid":"\u0031","units":0}]}`},
-	{name: "largest id", body: `{"lines":[{"sku_id":"9223372036854775807","units":9223372036854775807}]}`},
+	{name: "escaped names", body: `{"\u006cines":[{"sku\u005fid":"\u0031","quantity":0}]}`},
+	{name: "largest id", body: `{"lines":[{"sku_id":"9223372036854775807","quantity":9223372036854775807}]}`},
 
 	{name: "empty", body: ``, code: fault.BadRequest, detail: "empty"},
 	{name: "white space", body: " \n", code: fault.BadRequest, detail: "empty"},
@@ -44,23 +45,23 @@ var orderBodies = []struct {
 	{name: "comma in a list", body: `{"lines":[{},]}`, code: fault.BadRequest},
 	{name: "unknown field", body: `{"lines":[],"coupon":"X"}`, code: fault.BadRequest, field: "coupon", detail: "no such field"},
 	{name: "name in capitals", body: `{"Lines":[]}`, code: fault.BadRequest, field: "Lines"},
-	{name: "price from the client", body: `{"lines":[{"sku_id":"1","units":1,"unit_price":{"minor":1,"currency":"GBP"}}]}`,
+	{name: "price from the client", body: `{"lines":[{"sku_id":"1","quantity":1,"unit_price":{"minor":1,"currency":"GBP"}}]}`,
 		code: fault.BadRequest, field: "lines[0].unit_price", detail: "no such field"},
 	{name: "lines twice", body: `{"lines":[],"lines":[]}`, code: fault.BadRequest, field: "lines", detail: "twice"},
-	{name: "units twice", body: `{"lines":[{"units":1,"units":1}]}`, code: fault.BadRequest, field: "lines[0].units", detail: "twice"},
+	{name: "units twice", body: `{"lines":[{"quantity":1,"quantity":1}]}`, code: fault.BadRequest, field: "lines[0].quantity", detail: "twice"},
 	{name: "sku twice", body: `{"lines":[{},{"sku_id":"1","sku_id":"1"}]}`, code: fault.BadRequest, field: "lines[1].sku_id", detail: "twice"},
 	{name: "lines an object", body: `{"lines":{}}`, code: fault.BadRequest, field: "lines", detail: "an object"},
 	{name: "lines null", body: `{"lines":null}`, code: fault.BadRequest, field: "lines", detail: "null"},
 	{name: "line a number", body: `{"lines":[1]}`, code: fault.BadRequest, field: "lines[0]", detail: "a number"},
-	{name: "units a text", body: `{"lines":[{"sku_id":"1","units":"1"}]}`, code: fault.BadRequest, field: "lines[0].units", detail: "a text"},
-	{name: "units null", body: `{"lines":[{"sku_id":"1","units":null}]}`, code: fault.BadRequest, field: "lines[0].units", detail: "null"},
-	{name: "units true", body: `{"lines":[{"units":true}]}`, code: fault.BadRequest, field: "lines[0].units", detail: "true or false"},
-	{name: "half a unit", body: `{"lines":[{"units":1.5}]}`, code: fault.BadRequest, field: "lines[0].units", detail: "whole"},
-	{name: "exponent", body: `{"lines":[{"units":1e2}]}`, code: fault.BadRequest, field: "lines[0].units", detail: "whole"},
-	{name: "units overflow", body: `{"lines":[{"units":9223372036854775808}]}`, code: fault.BadRequest, field: "lines[0].units", detail: "whole"},
-	{name: "leading zero", body: `{"lines":[{"units":01}]}`, code: fault.BadRequest},
-	{name: "plus", body: `{"lines":[{"units":+1}]}`, code: fault.BadRequest},
-	{name: "sku a number", body: `{"lines":[{"sku_id":1,"units":1}]}`, code: fault.BadRequest, field: "lines[0].sku_id", detail: "a number"},
+	{name: "units a text", body: `{"lines":[{"sku_id":"1","quantity":"1"}]}`, code: fault.BadRequest, field: "lines[0].quantity", detail: "a text"},
+	{name: "units null", body: `{"lines":[{"sku_id":"1","quantity":null}]}`, code: fault.BadRequest, field: "lines[0].quantity", detail: "null"},
+	{name: "units true", body: `{"lines":[{"quantity":true}]}`, code: fault.BadRequest, field: "lines[0].quantity", detail: "true or false"},
+	{name: "half a unit", body: `{"lines":[{"quantity":1.5}]}`, code: fault.BadRequest, field: "lines[0].quantity", detail: "whole"},
+	{name: "exponent", body: `{"lines":[{"quantity":1e2}]}`, code: fault.BadRequest, field: "lines[0].quantity", detail: "whole"},
+	{name: "units overflow", body: `{"lines":[{"quantity":9223372036854775808}]}`, code: fault.BadRequest, field: "lines[0].quantity", detail: "whole"},
+	{name: "leading zero", body: `{"lines":[{"quantity":01}]}`, code: fault.BadRequest},
+	{name: "plus", body: `{"lines":[{"quantity":+1}]}`, code: fault.BadRequest},
+	{name: "sku a number", body: `{"lines":[{"sku_id":1,"quantity":1}]}`, code: fault.BadRequest, field: "lines[0].sku_id", detail: "a number"},
 	{name: "sku empty", body: `{"lines":[{"sku_id":""}]}`, code: fault.Invalid, field: "lines[0].sku_id", detail: "decimal"},
 	{name: "sku zero", body: `{"lines":[{"sku_id":"0"}]}`, code: fault.Invalid, field: "lines[0].sku_id"},
 	{name: "sku signed", body: `{"lines":[{"sku_id":"-1"}]}`, code: fault.Invalid, field: "lines[0].sku_id"},
@@ -143,8 +144,18 @@ func TestCheckType(t *testing.T) {
 	}
 }
 
+func TestAllocationsOfDecodingAnOrder(t *testing.T) {
+	body := []byte(`{"lines":[{"sku_id":"7240126464000001","quantity":1}]}`)
+	var buf [8]orderLine
+	alloctest.AtMost(t, 0, func() {
+		if _, err := DecodeOrder(buf[:0], body); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 func BenchmarkDecodeOrder(b *testing.B) {
-	body := []byte(`{"lines":[{"sku_id":"7240126464000001","units":1}]}`)
+	body := []byte(`{"lines":[{"sku_id":"7240126464000001","quantity":1}]}`)
 	b.Run("fast", func(b *testing.B) {
 		b.ReportAllocs()
 		var buf [8]orderLine

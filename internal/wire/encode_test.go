@@ -7,13 +7,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tidegate/tidegate/internal/alloctest"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
 func TestAppendProblem(t *testing.T) {
-	e := fault.Bad("lines[0].units", "It must be \"1\" to 1000, not %d.", 0)
+	e := fault.Bad("lines[0].quantity", "It must be \"1\" to 1000, not %d.", 0)
 	const want = `{"type":"/docs#invalid","title":"A value is not allowed","status":422,"detail":"It must be \"1\" to 1000, not 0.",` +
-		`"code":"invalid","number":4220,"field":"lines[0].units","request_id":"ab"}`
+		`"code":"invalid","number":4220,"field":"lines[0].quantity","request_id":"ab"}`
 	if diff := cmp.Diff(want, string(AppendProblem(nil, e, "ab"))); diff != "" {
 		t.Error(diff)
 	}
@@ -59,6 +60,12 @@ func FuzzAppendText(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestAllocationsOfAProblem(t *testing.T) {
+	e := fault.New(fault.SoldOut, "There is not enough left of SKU 7240126464000001.")
+	buf := make([]byte, 0, 512)
+	alloctest.AtMost(t, 0, func() { buf = AppendProblem(buf[:0], e, "4f1d0a7c52e9b386") })
 }
 
 func BenchmarkAppendProblem(b *testing.B) {

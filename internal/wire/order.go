@@ -13,7 +13,7 @@ type orderLine = struct {
 	Units int64
 }
 
-// DecodeOrder appends the lines of {"lines":[{"sku_id":"1","units":1}]} to dst. It takes and refuses what Decode would, without
+// DecodeOrder appends the lines of {"lines":[{"sku_id":"1","quantity":1}]} to dst. It takes and refuses what Decode would, without
 // reflection and without memory of its own. What is absent is zero: the order's own rules judge values.
 //
 // It returns fault.BadRequest and, for a malformed id, fault.Invalid; both name the field.
@@ -87,9 +87,9 @@ func (s *scanner) line(i int) (l orderLine, err error) {
 			}
 			sku = true
 			l.SKU, err = s.sku(i)
-		case "units":
+		case "quantity":
 			if units {
-				return l, badField(linePath(i, "units"), repeated)
+				return l, badField(linePath(i, "quantity"), repeated)
 			}
 			units = true
 			l.Units, err = s.units(i)
@@ -135,7 +135,7 @@ func parseID(b []byte) (int64, bool) {
 func (s *scanner) units(i int) (int64, error) {
 	c := s.peek()
 	if c != '-' && (c < '0' || c > '9') {
-		return 0, s.wrong(linePath(i, "units"))
+		return 0, s.wrong(linePath(i, "quantity"))
 	}
 	start := s.i
 	for s.i < len(s.b) && isNumber[s.b[s.i]] {
@@ -143,7 +143,7 @@ func (s *scanner) units(i int) (int64, error) {
 	}
 	n, ok := parseWhole(s.b[start:s.i])
 	if !ok {
-		return 0, badField(linePath(i, "units"), notWhole)
+		return 0, badField(linePath(i, "quantity"), notWhole)
 	}
 	return n, nil
 }

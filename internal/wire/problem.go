@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
@@ -31,11 +32,28 @@ func AppendProblem(b []byte, e *fault.Error, requestID string) []byte {
 		b = append(b, `,"field":`...)
 		b = AppendText(b, e.Field)
 	}
+	if len(e.Others) > 0 {
+		b = appendErrors(b, e)
+	}
 	if requestID != "" {
 		b = append(b, `,"request_id":`...)
 		b = AppendText(b, requestID)
 	}
 	return append(b, '}')
+}
+
+// appendErrors appends every input at fault, the first one too.
+func appendErrors(b []byte, e *fault.Error) []byte {
+	b = append(b, `,"errors":[`...)
+	for i, one := range append([]*fault.Error{e}, e.Others...) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = AppendText(append(b, `{"field":`...), one.Field)
+		b = AppendText(append(b, `,"detail":`...), one.Detail)
+		b = append(b, '}')
+	}
+	return append(b, ']')
 }
 
 // statuses whose answers always say when to come back.
@@ -54,4 +72,12 @@ func RetryAfterSeconds(e *fault.Error) int64 {
 		return 1
 	}
 	return 0
+}
+
+// WholeProblem returns a whole HTTP/1.1 answer with the problem, its status in words, for a connection that is closed after it.
+func WholeProblem(e *fault.Error, status string) []byte {
+	body := AppendProblem(nil, e, "")
+	b := fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: %s\r\nX-Content-Type-Options: %s\r\nRetry-After: %d\r\nContent-Length: %d\r\n\r\n",
+		e.Code.Row().Status, status, TypeProblem, NoSniff, RetryAfterSeconds(e), len(body))
+	return append(b, body...)
 }

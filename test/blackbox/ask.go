@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tidegate/tidegate/internal/await"
 )
 
 // Answer is what came back for a request. Err is set where nothing did, or not all of it.
@@ -61,11 +63,11 @@ func (s *Shop) ask(ctx context.Context, method, path, bearer, body string, heade
 	}
 	answer, err := s.client.Do(r)
 	if err != nil {
-		return Answer{Err: err}
+		return s.last.note(method, address, Answer{Err: err})
 	}
 	defer func() { _ = answer.Body.Close() }()
 	text, err := io.ReadAll(answer.Body)
-	return Answer{Status: answer.StatusCode, Header: answer.Header, Body: text, Err: err}
+	return s.last.note(method, address, Answer{Status: answer.StatusCode, Header: answer.Header, Body: text, Err: err})
 }
 
 // Admin asks with the process's own admin key. in becomes the JSON body unless it is nil, and out takes the answer's
@@ -133,10 +135,10 @@ type Order struct {
 	Sale     string `json:"sale_id"`
 	Customer string `json:"customer_id"`
 	Status   string `json:"status"`
-	Units    int64  `json:"units"`
+	Units    int64  `json:"quantity"`
 	Lines    []struct {
 		SKU   string `json:"sku_id"`
-		Units int64  `json:"units"`
+		Units int64  `json:"quantity"`
 	} `json:"lines"`
 	Total   Money     `json:"total"`
 	Expires time.Time `json:"expires_at"`
@@ -155,11 +157,11 @@ func (s *Shop) Stocked(code string, units int64) string {
 		} `json:"variants"`
 	}
 	s.Admin("POST", "/v1/admin/products", map[string]any{
-		"title": "Goods " + code, "status": "published", "variants": []any{map[string]any{"code": code, "price": listPrice}},
+		"title": "Goods " + code, "status": "published", "variants": []any{map[string]any{"sku": code, "price": listPrice}},
 	}, &product)
 	sku := product.Variants[0].SKU
 	s.Admin("POST", "/v1/admin/stock/"+sku+"/adjustments",
-		map[string]any{"kind": "receive", "units": units, "reason": "First delivery"}, nil, "Idempotency-Key", "delivery-"+code)
+		map[string]any{"kind": "receive", "quantity": units, "reason": "First delivery"}, nil, "Idempotency-Key", "delivery-"+code)
 	return sku
 }
 
@@ -171,6 +173,7 @@ type Terms struct {
 	PaymentSeconds int64         // the shop's own payment window where zero
 	In             time.Duration // until it opens
 	Lasts          time.Duration // an hour where zero
+	Coarse         bool          // what is left is told in bands
 }
 
 // Schedule makes and schedules a sale. Where a machine is so busy that its end comes first, another is made.
@@ -179,7 +182,7 @@ func (s *Shop) Schedule(terms Terms) Sale {
 	if terms.Lasts == 0 {
 		terms.Lasts = time.Hour
 	}
-	for deadline := time.Now().Add(Patience); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(await.Max); time.Now().Before(deadline); {
 		made := s.makeSale(terms)
 		answer := s.Ask("POST", "/v1/admin/sales/"+made.ID+"/schedule", s.Running().AdminKey, "")
 		if answer.Status == http.StatusUnprocessableEntity && !time.Now().Before(made.Ends) {
@@ -208,7 +211,10 @@ func (s *Shop) makeSale(terms Terms) Sale {
 		"items": items,
 	}
 	if terms.PaymentSeconds > 0 {
-		in["payment_seconds"] = terms.PaymentSeconds
+		in["payment_window_seconds"] = terms.PaymentSeconds
+	}
+	if terms.Coarse {
+		in["stock_display"] = "coarse"
 	}
 	var made Sale
 	s.Admin("POST", "/v1/admin/sales", in, &made)
@@ -219,7 +225,7 @@ func (s *Shop) makeSale(terms Terms) Sale {
 func (s *Shop) Open(terms Terms) Sale {
 	s.T.Helper()
 	made := s.Schedule(terms)
-	Eventually(s.T, "the sale is live and the gate has its units", func() bool {
+	await.Until(s.T, "the sale is live and the gate has its units", func() bool {
 		now := s.Sale(made.ID)
 		for _, item := range now.Items {
 			if item.Available != terms.Allocation {

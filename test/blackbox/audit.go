@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tidegate/tidegate/internal/await"
 )
 
 // Invariant is what the audit says of one invariant.
@@ -20,7 +22,7 @@ type Invariant struct {
 }
 
 // audited are the invariants that can be checked from the data.
-var audited = []string{"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I9"}
+var audited = []string{"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I9", "I17"}
 
 // Audit runs tidegate audit, which must find nothing. Of the invariants that are named it must also have checked
 // something. It returns what was checked, by id.
@@ -66,7 +68,7 @@ func (s *Shop) Reconciled() {
 		}
 	}()
 	asked := time.Time{}
-	Eventually(s.T, "nothing is left to reconcile", func() bool {
+	await.Until(s.T, "nothing is left to reconcile", func() bool {
 		if time.Since(asked) < reconcileEvery {
 			return false
 		}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/tidegate/tidegate/internal/await"
 )
 
 // Purchase is one thing that a shopper wants. Every try of it has the same key and body.
@@ -29,7 +31,7 @@ func Buying(sale string, units, customer int64, token, key string, skus ...strin
 	}
 	lines := make([]string, len(skus))
 	for i, sku := range skus {
-		lines[i] = fmt.Sprintf(`{"sku_id":"%s","units":%d}`, sku, units)
+		lines[i] = fmt.Sprintf(`{"sku_id":"%s","quantity":%d}`, sku, units)
 	}
 	return Purchase{Customer: customer, Token: token, Path: path, Key: key, Body: `{"lines":[` + strings.Join(lines, ",") + `]}`}
 }
@@ -172,18 +174,42 @@ func Each[T any](workers int, items []T, fn func(T)) {
 	all.Wait()
 }
 
+// askAgainEvery is the pause before somebody who was told to ask again does.
+const askAgainEvery = 200 * time.Millisecond
+
 // checkersMax is how many orders are read at the same time.
 const checkersMax = 32
 
 // madeFacts are the fields of an order that never change.
-var madeFacts = []string{"id", "sale_id", "customer_id", "lines", "units", "total", "created_at", "expires_at"}
+var madeFacts = []string{"id", "sale_id", "customer_id", "lines", "quantity", "total", "created_at", "expires_at"}
 
-// Honour holds the shop to every 201 in the book: the order is read with the same content, and its key, asked again until that
-// is decided, gets the same answer, said to be repeated.
-func (s *Shop) Honour(b *Book) { s.HonourWithin(b, 0) }
+// SharesGate reports whether the shop's gate is in Redis.
+func (s *Shop) SharesGate() bool { return s.Setting("TIDEGATE_REDIS_ADDRESSES") != "" }
 
-// HonourWithin is Honour for a shop that may also answer a key with 503 for a while: a queue takes nothing while the gate is rebuilt.
-func (s *Shop) HonourWithin(b *Book, patience time.Duration) {
+// GateIsAway reports whether an answer asks to come back because the gate in Redis is away, which it is for a moment where Redis is slow
+// to answer. It waits before it says so.
+func (s *Shop) GateIsAway(a Answer) bool {
+	away := s.SharesGate() && a.Status == 503 && a.Code() == "overloaded" && a.Header.Get("Retry-After") != ""
+	if away {
+		time.Sleep(askAgainEvery)
+	}
+	return away
+}
+
+// patience is how long those who are asked to come back do so.
+func (s *Shop) patience() time.Duration {
+	if s.SharesGate() {
+		return await.Max
+	}
+	return 0
+}
+
+// VerifyOrders checks every 201 in the book: the order can be read with the same content, and its key, repeated until it
+// is decided, gets the same answer, marked as a replay.
+func (s *Shop) VerifyOrders(b *Book) { s.VerifyOrdersWithin(b, s.patience()) }
+
+// VerifyOrdersWithin is VerifyOrders for a shop that may answer a key with 503 for a while: its queue is closed during a rebuild.
+func (s *Shop) VerifyOrdersWithin(b *Book, patience time.Duration) {
 	s.T.Helper()
 	until := time.Now().Add(patience)
 	for _, broken := range b.Broken {
@@ -192,12 +218,15 @@ func (s *Shop) HonourWithin(b *Book, patience time.Duration) {
 	var wrong Buffer
 	Each(checkersMax, slices.Collect(maps.Values(b.Receipts)), func(r Receipt) {
 		read := s.Ask("GET", "/v1/orders/"+r.Order.ID, r.Token, "")
+		for deadline := time.Now().Add(await.Max); read.Status == 503 && time.Now().Before(deadline); read = s.Ask("GET", "/v1/orders/"+r.Order.ID, r.Token, "") {
+			time.Sleep(askAgainEvery) // the database is too busy to be read
+		}
 		if why := differs(r.Body, read); why != "" {
 			fmt.Fprintf(&wrong, "accepted order %s (key %s), read again: %s\n", r.Order.ID, r.Key, why)
 		}
 		again := s.Buy(r.Purchase)
-		for deadline := time.Now().Add(Patience); again.Status == 202 && time.Now().Before(deadline) || again.Status == 503 && time.Now().Before(until); again = s.Buy(r.Purchase) {
-			time.Sleep(20 * pollEvery) // a machine that is too busy says that it does not know yet
+		for deadline := time.Now().Add(await.Max); again.Status == 202 && time.Now().Before(deadline) || again.Status == 503 && time.Now().Before(until); again = s.Buy(r.Purchase) {
+			time.Sleep(askAgainEvery) // a machine that is too busy says that it does not know yet
 		}
 		if again.Status != 201 || again.Header.Get("Idempotent-Replayed") != "true" || !bytes.Equal(again.Body, r.Body) {
 			fmt.Fprintf(&wrong, "key %s of order %s, asked again: %s; the first answer was %s\n", r.Key, r.Order.ID, again, r.Body)
@@ -227,7 +256,7 @@ func differs(accepted []byte, read Answer) string {
 
 // Settle asks again for every purchase that has no deciding answer, until it has one. Each key gets one answer, as a
 // shopper's retries would.
-func (s *Shop) Settle(b *Book) { s.SettleWithin(b, 0) }
+func (s *Shop) Settle(b *Book) { s.SettleWithin(b, s.patience()) }
 
 // SettleWithin is Settle for a shop that may also say 503 for a while: a database on the network may not answer in time.
 func (s *Shop) SettleWithin(b *Book, patience time.Duration) {
@@ -236,8 +265,8 @@ func (s *Shop) SettleWithin(b *Book, patience time.Duration) {
 	Each(checkersMax, slices.Collect(maps.Values(b.Lost)), func(p Purchase) {
 		a := s.Buy(p)
 		// What a process that died had reserved in a gate outside it is undecided until its time is over.
-		for deadline := time.Now().Add(Patience); a.Status == 202 && time.Now().Before(deadline) || a.Status == 503 && time.Now().Before(until); a = s.Buy(p) {
-			time.Sleep(20 * pollEvery)
+		for deadline := time.Now().Add(await.Max); a.Status == 202 && time.Now().Before(deadline) || a.Status == 503 && time.Now().Before(until); a = s.Buy(p) {
+			time.Sleep(askAgainEvery)
 		}
 		if a.Status != 201 && a.Status/100 != 4 {
 			b.mu.Lock()

@@ -41,7 +41,7 @@ func (s *Shop) Pay(payURL string) Answer {
 // Cashier tells the sandbox's cashier what to do with a payment: see package sandbox for the words. The answer is 204 where
 // it obeys.
 func (s *Shop) Cashier(payURL, command string) Answer {
-	return s.Ask("POST", s.moved(payURL)+"/control", "", command)
+	return s.Ask("POST", s.moved(payURL)+"/control", s.Running().AdminKey, command)
 }
 
 // moved returns an address of the shop as it is since the last start. An attempt keeps the address that its provider gave

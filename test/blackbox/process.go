@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tidegate/tidegate/internal/await"
 )
 
 // Shop is a data folder and, while one runs, the process on it. Its methods end the test where something goes wrong that
@@ -29,6 +31,7 @@ type Shop struct {
 	at      atomic.Pointer[Running]
 	client  *http.Client
 	secrets secrets
+	last    lastAnswers
 }
 
 // Running is what a process says of itself in running.json.
@@ -71,6 +74,11 @@ func (b *Buffer) String() string {
 // connectionsMax is how many connections to a shop rest between requests: as many as the largest crowd has shoppers at once.
 const connectionsMax = 512
 
+// ManyUnpaid returns settings, and those that lift the bound on what one customer holds unpaid from general stock.
+func ManyUnpaid(env ...string) []string {
+	return append([]string{"TIDEGATE_ORDERS_UNPAID_ORDERS_MAX=1000", "TIDEGATE_ORDERS_UNPAID_UNITS_MAX=1000000"}, env...)
+}
+
 // New returns a shop in an empty folder. Env are settings such as TIDEGATE_PAYMENTS_QUERY_AFTER=1s.
 func New(t testing.TB, env ...string) *Shop {
 	t.Helper()
@@ -85,10 +93,25 @@ func At(t testing.TB, folder string, env ...string) *Shop {
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: connectionsMax}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &Shop{
+	s := &Shop{
 		T: t, Folder: folder,
-		Env:    append([]string{"TIDEGATE_DATA=" + folder, "TIDEGATE_HTTP_ADDRESS=127.0.0.1:0", "TIDEGATE_OPS_ADDRESS=127.0.0.1:0"}, env...),
-		client: &http.Client{Transport: transport, Timeout: Patience, CheckRedirect: asAnswered},
+		Env:    append(settings(folder), env...),
+		client: &http.Client{Transport: transport, Timeout: await.Max, CheckRedirect: asAnswered},
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the last answers of the shop in %s:\n%s", folder, s.last.String())
+		}
+	})
+	return s
+}
+
+// settings are those of every shop here. Whoever has an order waits for its outcome, and a stop for what is under way, as long as can be
+// set: a test that means to meet the end of that patience sets its own.
+func settings(folder string) []string {
+	return []string{
+		"TIDEGATE_DATA=" + folder, "TIDEGATE_HTTP_ADDRESS=127.0.0.1:0", "TIDEGATE_OPS_ADDRESS=127.0.0.1:0",
+		"TIDEGATE_PAYMENTS_PROVIDER=sandbox", "TIDEGATE_ORDERS_ANSWER_WITHIN=30s", "TIDEGATE_PROCESS_SHUTDOWN_GRACE=10m",
 	}
 }
 
@@ -109,7 +132,9 @@ func (s *Shop) Setting(variable string) string {
 func (s *Shop) Spawn(args ...string) *Process {
 	s.T.Helper()
 	p := &Process{Cmd: exec.Command(binary, args...), Ended: make(chan struct{})}
-	p.Env = append(os.Environ(), s.Env...)
+	// What tells the tests where engines are is no setting of the shop's.
+	outside := slices.DeleteFunc(os.Environ(), func(one string) bool { return strings.HasPrefix(one, "TIDEGATE_TEST_") })
+	p.Env = append(outside, s.Env...)
 	p.Cmd.Stdout, p.Cmd.Stderr = &p.Stdout, &p.Stderr
 	if err := p.Start(); err != nil {
 		s.T.Fatalf("tidegate %v cannot be started: %v", args, err)
@@ -142,8 +167,8 @@ func (p *Process) Exit(t testing.TB) int {
 	select {
 	case <-p.Ended:
 		return p.ProcessState.ExitCode()
-	case <-time.After(Patience):
-		t.Fatalf("tidegate %v has not ended in %v", p.Args[1:], Patience)
+	case <-time.After(await.Max):
+		t.Fatalf("tidegate %v has not ended in %v", p.Args[1:], await.Max)
 		return 0
 	}
 }
@@ -165,7 +190,7 @@ func (s *Shop) TryStart(hung string, env ...string) bool {
 	s.process = s.Spawn("serve")
 	s.Env = usual
 	open, hangs := false, false
-	Eventually(s.T, "the shop serves, has ended or hangs", func() bool {
+	await.Until(s.T, "the shop serves, has ended or hangs", func() bool {
 		hangs = strings.Contains(s.process.Stderr.String(), hung)
 		open = s.readRunning()
 		return open || hangs || s.Ended()
@@ -189,7 +214,7 @@ func (s *Shop) Ended() bool {
 // AwaitRunning waits until the process that was started last serves.
 func (s *Shop) AwaitRunning() {
 	s.T.Helper()
-	Eventually(s.T, "the shop serves", func() bool {
+	await.Until(s.T, "the shop serves", func() bool {
 		if s.Ended() {
 			s.T.Fatalf("the shop ended with %d before it served: %s", s.process.ProcessState.ExitCode(), s.process.Stderr.String())
 		}

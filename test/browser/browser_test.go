@@ -24,6 +24,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/test/blackbox"
 	"github.com/tidegate/tidegate/test/engine"
 )
@@ -61,7 +62,7 @@ func startBrowser(t *testing.T) context.Context {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.CombinedOutput(said), chromedp.ExecPath(path), chromedp.UserDataDir(folder), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-sync", true), chromedp.Flag("force-color-profile", "srgb"), chromedp.WSURLReadTimeout(blackbox.Patience),
+		chromedp.Flag("disable-sync", true), chromedp.Flag("force-color-profile", "srgb"), chromedp.WSURLReadTimeout(await.Max),
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"),
 	)
 	ctx, _ := chromedp.NewExecAllocator(context.Background(), options...)
@@ -103,7 +104,7 @@ var forms = []Form{
 func NewShopper(t *testing.T, shop string) *Shopper {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(startBrowser(t), chromedp.WithNewBrowserContext())
-	ctx, stop := context.WithTimeout(ctx, 4*blackbox.Patience)
+	ctx, stop := context.WithTimeout(ctx, 4*await.Max)
 	s := &Shopper{t: t, ctx: ctx, shop: shop, received: map[network.RequestID]int64{}, addresses: map[network.RequestID]string{}}
 	t.Cleanup(func() {
 		stop()
@@ -194,7 +195,7 @@ func (s *Shopper) hear(event any) {
 // do runs actions and ends the test where one fails.
 func (s *Shopper) do(actions ...chromedp.Action[chromedp.Void]) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.ctx, blackbox.Patience)
+	ctx, cancel := context.WithTimeout(s.ctx, await.Max)
 	defer cancel()
 	if err := chromedp.Do(ctx, actions...); err != nil {
 		s.t.Fatalf("the browser: %v; it shows:\n%s", err, s.text())
@@ -204,7 +205,7 @@ func (s *Shopper) do(actions ...chromedp.Action[chromedp.Void]) {
 // call sends a command of the protocol.
 func call[P, R any](s *Shopper, command cdp.Command[P, R], params P) R {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.ctx, blackbox.Patience)
+	ctx, cancel := context.WithTimeout(s.ctx, await.Max)
 	defer cancel()
 	answer, err := chromedp.Call(ctx, command, params)
 	if err != nil {
@@ -216,7 +217,7 @@ func call[P, R any](s *Shopper, command cdp.Command[P, R], params P) R {
 // eval evaluates an expression of JavaScript, and waits for its promise where it is one.
 func eval[T any](s *Shopper, expression string) T {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.ctx, blackbox.Patience)
+	ctx, cancel := context.WithTimeout(s.ctx, await.Max)
 	defer cancel()
 	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
@@ -272,40 +273,21 @@ func (s *Shopper) Path() string {
 	return eval[string](s, "location.pathname")
 }
 
-// Within does something that has the page's expression become true, and holds the shop to the time that this takes. The page itself
-// looks at its clock; what it is late by, because the machine is busy with other things, is not the shop's.
-func (s *Shopper) Within(patience time.Duration, what, expression string, do func()) {
+// Doing does something that has the page's expression become true, and waits for that.
+func (s *Shopper) Doing(what, expression string, do func()) {
 	s.t.Helper()
-	eval[bool](s, `(() => {
-		const watched = window.watched = {at: 0, late: 0};
-		let last = performance.now();
-		const look = () => {
-			const now = performance.now();
-			watched.late = Math.max(watched.late, now - last - 20);
-			last = now;
-			if (`+expression+`) watched.at = Date.now();
-			else setTimeout(look, 20);
-		};
-		look();
-		return true;
-	})()`)
+	began := time.Now()
 	do()
-	done := time.Now()
-	s.Await(what, "watched.at > 0")
-	seen := eval[struct{ At, Late float64 }](s, "({At: watched.at, Late: watched.late})")
-	took, late := time.UnixMilli(int64(seen.At)).Sub(done), time.Duration(seen.Late)*time.Millisecond
-	s.t.Logf("%s: in %v, with a page that is up to %v late", what, took, late)
-	if took > patience+late {
-		s.t.Errorf("not within %v but in %v, with a page that is up to %v late: %s", patience, took, late, what)
-	}
+	s.Await(what, expression)
+	s.t.Logf("%s: in %v", what, time.Since(began).Round(time.Millisecond))
 }
 
 // Await waits until an expression of JavaScript is true; a page that is being replaced is waited for, too.
 func (s *Shopper) Await(what, expression string) {
 	s.t.Helper()
-	deadline := time.Now().Add(blackbox.Patience)
+	deadline := time.Now().Add(await.Max)
 	for time.Now().Before(deadline) {
-		ctx, cancel := context.WithTimeout(s.ctx, blackbox.Patience)
+		ctx, cancel := context.WithTimeout(s.ctx, await.Max)
 		holds, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
 		cancel()
 		if err == nil && holds {
@@ -313,7 +295,7 @@ func (s *Shopper) Await(what, expression string) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	s.t.Fatalf("not within %v: %s. The page says:\n%s", blackbox.Patience, what, s.text())
+	s.t.Fatalf("not within %v: %s. The page says:\n%s", await.Max, what, s.text())
 }
 
 // SignUp makes an account and is signed in afterwards.

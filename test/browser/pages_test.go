@@ -170,7 +170,7 @@ func TestPagesOtherwise(t *testing.T) {
 		}
 	}
 	variant := func(code, size string, minor int64) map[string]any {
-		return map[string]any{"code": code, "options": []string{size}, "price": blackbox.Money{Minor: minor, Currency: "GBP"}}
+		return map[string]any{"sku": code, "options": []string{size}, "price": blackbox.Money{Minor: minor, Currency: "GBP"}}
 	}
 	shop.Admin("POST", "/v1/admin/products", map[string]any{
 		"title": endless, "status": "published", "options": []string{"Size"}, "description": "<p>Made by hand.</p><p>It goes on, and on.</p>",
@@ -178,7 +178,7 @@ func TestPagesOtherwise(t *testing.T) {
 	}, &product)
 	skus := []string{product.Variants[0].SKU, product.Variants[1].SKU}
 	for _, sku := range skus {
-		shop.Admin("POST", "/v1/admin/stock/"+sku+"/adjustments", map[string]any{"kind": "receive", "units": 9, "reason": "First delivery"}, nil, "Idempotency-Key", sku)
+		shop.Admin("POST", "/v1/admin/stock/"+sku+"/adjustments", map[string]any{"kind": "receive", "quantity": 9, "reason": "First delivery"}, nil, "Idempotency-Key", sku)
 	}
 	s.Go("/products/" + product.Handle)
 	s.look("product-endless")
@@ -197,7 +197,7 @@ func TestPagesOtherwise(t *testing.T) {
 	s.look("orders-endless")
 	o := operator(t, shop, "orders")
 	o.Expect("403 (Forbidden)")
-	o.Go("/console/night")
+	o.Go("/console/live-sales")
 	o.look("problem-role")
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/test/blackbox"
 )
 
@@ -112,7 +113,7 @@ func TestWithoutScripts(t *testing.T) {
 		s.Go("/orders")
 		return eval[bool](s, `document.querySelector(".badge.paid") !== null`)
 	}
-	blackbox.Eventually(t, "the order is paid", paid)
+	await.Until(t, "the order is paid", paid)
 	s.Go("/sales/" + sale.ID)
 	s.Await("they had their share", state+` === "limit"`)
 }
@@ -202,7 +203,7 @@ func TestHeaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = answer.Body.Close()
-	if len(answer.Cookies()) != 2 {
+	if len(answer.Cookies()) != 3 { // access, refresh, and the device
 		t.Errorf("cookies: %v", answer.Cookies())
 	}
 	for _, c := range answer.Cookies() {

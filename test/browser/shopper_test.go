@@ -56,7 +56,7 @@ func TestABuyer(t *testing.T) {
 	shop := newShop(t)
 	sku := shop.Stocked("ONE", 5)
 	first, second := shopper(t, shop, "first"), shopper(t, shop, "second")
-	sale := shop.Schedule(blackbox.Terms{SKUs: []string{sku}, Allocation: 1, Limit: 1, In: 15 * time.Second})
+	sale := shop.Schedule(blackbox.Terms{SKUs: []string{sku}, Allocation: 1, Limit: 1, In: 40 * time.Second})
 	first.Go("/sales/" + sale.ID)
 	second.Go("/sales/" + sale.ID)
 	first.Await("it counts down", state+` === "scheduled" && /0\d:\d\d/.test(document.querySelector(".act .in").textContent)`)
@@ -206,7 +206,7 @@ func TestPaused(t *testing.T) {
 	s.Await("it is open", state+` === "live"`)
 	s.Await("the line is open", `document.querySelector("[data-heard]")`)
 	for _, step := range []struct{ verb, state string }{{"pause", "paused"}, {"resume", "live"}, {"end", "ended"}} {
-		s.Within(2*time.Second, "after "+step.verb+" the button is "+step.state, state+` === "`+step.state+`"`, func() {
+		s.Doing("after "+step.verb+" the button is "+step.state, state+` === "`+step.state+`"`, func() {
 			shop.Admin("POST", "/v1/admin/sales/"+sale.ID+"/"+step.verb, nil, nil)
 		})
 		if step.state != "live" {

@@ -84,7 +84,7 @@ func TestAKilledShopKeepsItsWord(t *testing.T) {
 		}
 		shop.Start()
 		shop.CheckSale(book, sale, limit)
-		shop.Honour(book)
+		shop.VerifyOrders(book)
 		shop.Settle(book)
 		shop.CheckSale(book, sale, limit)
 		shop.Audit("I1", "I2", "I3", "I4", "I7", "I9")

@@ -5,16 +5,15 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/test/blackbox"
 	"github.com/tidegate/tidegate/test/engine"
 )
@@ -25,16 +24,8 @@ const earlyCheckpoints = "TIDEGATE_STORE_CHECKPOINT_MIB=1"
 // TestAFullDiskRefusesOrdersAndLosesNone fills the disk under a shop that sells.
 func TestAFullDiskRefusesOrdersAndLosesNone(t *testing.T) {
 	t.Parallel()
-	disk := t.TempDir()
-	if err := syscall.Mount("none", disk, "tmpfs", 0, "size=24m"); err != nil {
-		t.Skipf("a small disk cannot be mounted here: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(disk, 0); err != nil {
-			t.Errorf("the small disk cannot be unmounted: %v", err)
-		}
-	})
-	shop := blackbox.At(t, filepath.Join(disk, "shop"), earlyCheckpoints)
+	disk := smallDisk(t, "24m")
+	shop := blackbox.At(t, filepath.Join(disk, "shop"), blackbox.ManyUnpaid(earlyCheckpoints)...)
 	shop.Start()
 	balloon := filepath.Join(disk, "balloon")
 	r := openRoom(t, shop, "store_full", "store_unavailable")
@@ -45,6 +36,100 @@ func TestAFullDiskRefusesOrdersAndLosesNone(t *testing.T) {
 		}
 	}
 	r.test()
+}
+
+// smallDisk mounts a disk of a size.
+func smallDisk(t *testing.T, size string) (folder string) {
+	t.Helper()
+	disk := t.TempDir()
+	if err := syscall.Mount("none", disk, "tmpfs", 0, "size="+size); err != nil {
+		engine.Missing(t, "a small disk cannot be mounted here: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(disk, 0); err != nil {
+			t.Errorf("the small disk cannot be unmounted: %v", err)
+		}
+	})
+	return disk
+}
+
+// TestADiskThatTheShopFillsIsItsDatas sells, with the settings as they are by default, until a small disk is full: what has filled it is the
+// data, not the shop's own log. Then it is killed, stopped and started on the full disk: each time it serves what it has accepted, commands
+// find it, and with room again it sells, without a start in between.
+func TestADiskThatTheShopFillsIsItsDatas(t *testing.T) {
+	t.Parallel()
+	disk := smallDisk(t, "24m")
+	shop := blackbox.At(t, filepath.Join(disk, "shop"), blackbox.ManyUnpaid()...)
+	shop.Start()
+	r := openRoom(t, shop, "store_full")
+	many := shop.Stocked("JUG", 1_000_000)
+	balloon := filepath.Join(disk, "balloon")
+	const left = 2 << 20 // much less than the log may have by default
+	var free unix.Statfs_t
+	if err := unix.Statfs(disk, &free); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(balloon, make([]byte, int64(free.Bavail)*free.Bsize-left), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for round := 0; ; round++ { // a crowd makes batches: the log grows by more than an order at a time
+		const roundsMax, shoppersAtOnce, ordersOfRound = 100, 64, 1000
+		if round == roundsMax {
+			t.Fatalf("the disk does not get full: %s", r.book)
+		}
+		var buying []blackbox.Purchase
+		for i := range ordersOfRound {
+			c := i % len(r.tokens)
+			buying = append(buying, blackbox.Buying("", 1, firstCustomer+int64(c), r.tokens[c], fmt.Sprintf("fill-%d-%d", round, i), many))
+		}
+		shop.Crowd(r.book, shoppersAtOnce, nil, buying)
+		if shop.Ask("GET", shop.Running().Ops+"/readyz", "", "").Status == 503 {
+			break
+		}
+	}
+	size := func(suffix string) int64 {
+		info, err := os.Stat(filepath.Join(shop.Folder, "tidegate.db"+suffix))
+		if err != nil {
+			return 0
+		}
+		return info.Size()
+	}
+	t.Logf("full: %s; data %d KiB, log %d KiB, ballast %d KiB", r.book, size("")>>10, size("-wal")>>10, size("-ballast")>>10)
+	if log, data := size("-wal"), size(""); log > data/4 {
+		t.Errorf("of the full disk the data has %d KiB, and the log %d KiB", data>>10, log>>10)
+	}
+	read := func(when string) {
+		t.Helper()
+		n := 0
+		for _, receipt := range r.book.Receipts {
+			if a := shop.Ask("GET", "/v1/orders/"+receipt.Order.ID, receipt.Token, ""); a.Status != 200 {
+				t.Fatalf("%s: an accepted order is read as %s", when, a)
+			}
+			if n++; n == 100 {
+				break
+			}
+		}
+		shop.Audit("I1", "I2", "I3", "I4") // a command, which finds the shop by its folder
+	}
+	read("full")
+	fill(t, balloon) // to the last byte
+	shop.Kill()
+	shop.Start()
+	read("killed")
+	shop.Stop()
+	fill(t, balloon)
+	shop.Start()
+	read("stopped")
+	pid := shop.Running().PID
+	if err := os.Remove(balloon); err != nil {
+		t.Fatal(err)
+	}
+	r.untilTaken()
+	if shop.Running().PID != pid {
+		t.Error("the shop was started anew")
+	}
+	r.crowd("after", r.tokens, roomCustomers)
+	r.check()
 }
 
 // fill lengthens a file until the disk has no room.
@@ -71,7 +156,7 @@ func fill(t *testing.T, path string) {
 // with a limit or a broken disk does, and then lets them pass again.
 func TestAFailedCommitRefusesOrdersAndLosesNone(t *testing.T) {
 	t.Parallel()
-	shop := blackbox.New(t, earlyCheckpoints)
+	shop := blackbox.New(t, blackbox.ManyUnpaid(earlyCheckpoints)...)
 	shop.Start()
 	limit := func(bytes uint64) {
 		t.Helper()
@@ -140,7 +225,7 @@ func (r *room) test() {
 	r.give()
 	r.untilTaken()
 	r.shop.Settle(r.book) // everyone who was told to come back does so
-	blackbox.Eventually(r, "the payment is taken and reaches its order", func() bool {
+	await.Until(r, "the payment is taken and reaches its order", func() bool {
 		_ = r.shop.Pay(waiting.url) // until it is taken; once it is, again changes nothing
 		return r.shop.Order(waiting.order).Status == "paid"
 	})
@@ -190,7 +275,8 @@ func (r *room) without() begun {
 		}
 	}
 	waiting := r.refusedPayment()
-	blackbox.Eventually(r, "the shop says that it is not ready", func() bool { // a good answer stands for a second
+	await.Until(r, "the shop says that it is not ready", func() bool { // a good answer stands for a second
+		r.take() // what it has made room of
 		return r.shop.Ask("GET", r.shop.Running().Ops+"/readyz", "", "").Status == 503
 	})
 	return waiting
@@ -218,7 +304,8 @@ func (r *room) untilRefused() {
 	const ordersMax = 5000
 	for range ordersMax {
 		r.probes++
-		p := blackbox.Buying("", 1, firstCustomer, r.tokens[0], fmt.Sprintf("probe-%d", r.probes), r.sku)
+		c := r.probes % len(r.tokens)
+		p := blackbox.Buying("", 1, firstCustomer+int64(c), r.tokens[c], fmt.Sprintf("probe-%d", r.probes), r.sku)
 		a := r.shop.Buy(p)
 		r.book.Note(p, a)
 		if a.Status == 201 {
@@ -238,19 +325,19 @@ func (r *room) untilTaken() {
 	r.Helper()
 	r.probes++
 	p := blackbox.Buying("", 1, firstCustomer, r.tokens[0], fmt.Sprintf("probe-%d", r.probes), r.sku)
-	blackbox.Eventually(r, "orders are taken again", func() bool {
+	await.Until(r, "orders are taken again", func() bool {
 		a := r.shop.Buy(p)
 		r.book.Note(p, a)
 		return a.Status == 201
 	})
-	blackbox.Eventually(r, "the shop says that it is ready", func() bool {
+	await.Until(r, "the shop says that it is ready", func() bool {
 		return r.shop.Ask("GET", r.shop.Running().Ops+"/readyz", "", "").Status == 200
 	})
 }
 
 func (r *room) check() {
 	r.Helper()
-	r.shop.Honour(r.book)
+	r.shop.VerifyOrders(r.book)
 	r.shop.CheckSale(r.book, r.sale, roomLimit)
 	r.shop.Audit("I1", "I2", "I3", "I4", "I5", "I7", "I9")
 	r.shop.Reconciled()
@@ -260,27 +347,19 @@ func (r *room) check() {
 // after an error of the disk, and then lets them pass again.
 func TestADiskThatTurnsReadOnlyRefusesOrdersAndLosesNone(t *testing.T) {
 	t.Parallel()
-	strace := engine.Binary(t, "strace", "strace")
-	shop := blackbox.New(t, earlyCheckpoints)
+	shop := blackbox.New(t, blackbox.ManyUnpaid(earlyCheckpoints)...)
 	shop.Start()
-	var between *exec.Cmd
+	var between func()
 	r := openRoom(t, shop, "store_unavailable", "store_full")
 	r.take = func() {
 		if between != nil {
 			return
 		}
-		var said blackbox.Buffer
-		between = exec.Command(strace, "-f", "-e", "trace=pwrite64,fdatasync,fsync,ftruncate", "-e", "inject=pwrite64,fdatasync,fsync,ftruncate:error=EROFS",
-			"-o", os.DevNull, "-p", strconv.Itoa(shop.Running().PID))
-		between.Stderr = &said
-		if err := between.Start(); err != nil {
-			t.Fatal(err)
-		}
-		blackbox.Eventually(t, "the disk is read-only", func() bool { return strings.Contains(said.String(), "attached") })
+		between = straced(t, shop.Running().PID, "-e", "trace=pwrite64,fdatasync,fsync,ftruncate",
+			"-e", "inject=pwrite64,fdatasync,fsync,ftruncate:error=EROFS", "-o", os.DevNull)
 	}
 	r.give = func() {
-		_ = between.Process.Signal(syscall.SIGINT) // one whose process was killed has ended
-		_ = between.Wait()
+		between()
 		between = nil
 	}
 	r.test()

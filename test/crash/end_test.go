@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/test/blackbox"
 )
 
@@ -16,8 +17,8 @@ func TestAKillAtTheEndReturnsTheRestOnce(t *testing.T) {
 	const (
 		stock, allocation = 30_000, 20_000
 		customers         = 1000
-		opensIn, lasts    = 1 * time.Second, 3 * time.Second
-		shoppers          = 2 // few, so that something is left at the end
+		opensIn, lasts    = 1 * time.Second, 8 * time.Second // in which the shop starts and sells
+		shoppers          = 2                                // few, so that something is left at the end
 	)
 	shop := blackbox.New(t)
 	shop.Start()
@@ -59,17 +60,17 @@ func TestAKillAtTheEndReturnsTheRestOnce(t *testing.T) {
 	}()
 	select {
 	case <-over:
-	case <-time.After(blackbox.Patience):
+	case <-time.After(await.Max):
 		t.Fatalf("the sale does not end: %s", book)
 	}
 	shop.Kill()
 	<-gone
 	t.Logf("killed at the end: %s", book)
 	shop.Start()
-	shop.Honour(book)
+	shop.VerifyOrders(book)
 	shop.Settle(book)
 	shop.CheckSale(book, sale, 0)
-	blackbox.Eventually(t, "the sale's row says that it has ended", func() bool { return shop.Sale(sale.ID).Status == "ended" })
+	await.Until(t, "the sale's row says that it has ended", func() bool { return shop.Sale(sale.ID).Status == "ended" })
 	check := func(when string, held int64) {
 		t.Helper()
 		general, pool := shop.Pool(sku, ""), shop.Pool(sku, sale.ID)

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/test/blackbox"
 )
 
@@ -57,7 +58,7 @@ func TestAShopWithoutFilesToOpenKeepsSelling(t *testing.T) {
 		}
 		idle = append(idle, conn)
 	}
-	blackbox.Eventually(t, "the shop has no file left", func() bool {
+	await.Until(t, "the shop has no file left", func() bool {
 		return strings.Contains(shop.Process().Stderr.String(), "too many open files")
 	})
 	shop.Crowd(book, shoppers, nil, buying[50:]) // over the connections that are there
@@ -75,7 +76,7 @@ func TestAShopWithoutFilesToOpenKeepsSelling(t *testing.T) {
 	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &before, nil); err != nil {
 		t.Fatal(err)
 	}
-	shop.Honour(book)
+	shop.VerifyOrders(book)
 	shop.Audit("I1", "I2", "I3", "I4", "I9")
 	shop.Reconciled()
 }

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/test/blackbox"
 	"github.com/tidegate/tidegate/test/engine"
 )
@@ -49,7 +48,7 @@ func (m *machine) crowd(round string, n int) {
 func (m *machine) check() {
 	m.Helper()
 	m.shop.CheckSale(m.book, m.sale, 3)
-	m.shop.Honour(m.book)
+	m.shop.VerifyOrders(m.book)
 	m.shop.Settle(m.book)
 	m.shop.CheckSale(m.book, m.sale, 3)
 	m.shop.Audit("I1", "I2", "I3", "I4", "I7", "I9")
@@ -66,7 +65,7 @@ func TestAStoppedShopGoesOnWhereItWas(t *testing.T) {
 		defer close(gone)
 		m.crowd("stopped", 300)
 	}()
-	blackbox.Eventually(t, "some have bought", func() bool { return m.book.Answered() > 20 })
+	await.Until(t, "some have bought", func() bool { return m.book.Answered() > 20 })
 	m.shop.Signal(syscall.SIGSTOP)
 	time.Sleep(time.Second) // the length of the stop is what the test is about
 	m.shop.Signal(syscall.SIGCONT)
@@ -87,21 +86,11 @@ func TestAStoppedShopGoesOnWhereItWas(t *testing.T) {
 // answered before its time.
 func TestASlowDiskMakesOrdersWait(t *testing.T) {
 	t.Parallel()
-	strace := engine.Binary(t, "strace", "strace")
 	m := openMachine(t, blackbox.New(t))
-	var said blackbox.Buffer
-	c := exec.Command(strace, "-f", "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:delay_enter=200000", "-o", os.DevNull, "-p", strconv.Itoa(m.shop.Running().PID))
-	c.Stderr = &said
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	blackbox.Eventually(t, "the disk is slow", func() bool { return strings.Contains(said.String(), "attached") })
+	stop := straced(t, m.shop.Running().PID, "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:delay_enter=200000", "-o", os.DevNull)
 	before := len(m.book.Receipts)
 	m.crowd("slow", 150)
-	if err := c.Process.Signal(syscall.SIGINT); err != nil {
-		t.Error(err)
-	}
-	_ = c.Wait() // its end is what counts
+	stop()
 	for code := range m.book.Refused {
 		if code != "202" && code != "limit_reached" {
 			t.Errorf("on a slow disk orders were refused with %s", code)
@@ -119,7 +108,7 @@ func TestAReadOnlyDiskIsSaidAtTheStart(t *testing.T) {
 	t.Parallel()
 	disk := t.TempDir()
 	if err := syscall.Mount("none", disk, "tmpfs", 0, "size=64m"); err != nil {
-		t.Skipf("a disk cannot be mounted here: %v", err)
+		engine.Missing(t, "a disk cannot be mounted here: %v", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(disk, 0) })
 	m := openMachine(t, blackbox.At(t, filepath.Join(disk, "shop")))

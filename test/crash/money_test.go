@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/test/blackbox"
 )
 
@@ -43,7 +44,7 @@ func TestAKillAmongExpiriesGivesEveryUnitBackOnce(t *testing.T) {
 	book, receipts := sold(t, shop, sale, sku, customers, units)
 	expired := 0
 	for kill := range kills {
-		blackbox.Eventually(t, "more orders expire", func() bool {
+		await.Until(t, "more orders expire", func() bool {
 			n := len(shop.Orders(sale.ID, "expired"))
 			more := n > expired || n == customers
 			expired = n
@@ -53,11 +54,11 @@ func TestAKillAmongExpiriesGivesEveryUnitBackOnce(t *testing.T) {
 		t.Logf("kill %d: %d of %d orders had expired", kill, expired, customers)
 		shop.Start()
 	}
-	blackbox.Eventually(t, "every order has expired", func() bool { return len(shop.Orders(sale.ID, "expired")) == customers })
+	await.Until(t, "every order has expired", func() bool { return len(shop.Orders(sale.ID, "expired")) == customers })
 	if pool := shop.Pool(sku, sale.ID); pool.Reserved != 0 || pool.Sold != 0 || pool.Available != customers*units {
 		t.Errorf("after the last expiry the sale's pool is %+v, %d units should be available", pool, customers*units)
 	}
-	shop.Honour(book)
+	shop.VerifyOrders(book)
 	shop.Audit("I1", "I2", "I3", "I4", "I6", "I7", "I9")
 	shop.Reconciled()
 	if item := shop.Sale(sale.ID).Items[0]; item.Available != customers*units {
@@ -143,11 +144,11 @@ func TestAKillAmongPaymentsSettlesEachOnce(t *testing.T) {
 			t.Logf("the last who could not pay: %s", refused)
 		}
 	}()
-	blackbox.Eventually(t, "everybody has paid", func() bool {
+	await.Until(t, "everybody has paid", func() bool {
 		pay(nil, -1, nil)
 		return len(taken) == customers
 	})
-	blackbox.Eventually(t, "every payment has reached its order", func() bool { return len(shop.Orders(sale.ID, "paid")) == customers })
+	await.Until(t, "every payment has reached its order", func() bool { return len(shop.Orders(sale.ID, "paid")) == customers })
 	for _, r := range receipts {
 		paid := 0
 		for _, p := range shop.Payments(r) {
@@ -165,7 +166,7 @@ func TestAKillAmongPaymentsSettlesEachOnce(t *testing.T) {
 	if pool := shop.Pool(sku, sale.ID); pool.Sold != customers || pool.OnHand != 0 || pool.Reserved != 0 {
 		t.Errorf("after the last payment the sale's pool is %+v, %d units should be sold", pool, customers)
 	}
-	shop.Honour(book)
+	shop.VerifyOrders(book)
 	shop.Audit("I1", "I2", "I3", "I4", "I5", "I7", "I9")
 	shop.Reconciled()
 }

@@ -69,7 +69,7 @@ func TestTheDatabaseIsReadWhileTheShopSells(t *testing.T) {
 	if err := long.Rollback(); err != nil {
 		t.Errorf("the long read did not end well: %v", err)
 	}
-	shop.Honour(book)
+	shop.VerifyOrders(book)
 	shop.Audit("I1", "I2", "I3", "I4", "I9")
 	shop.Reconciled()
 }

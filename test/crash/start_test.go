@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/test/blackbox"
 )
 
@@ -102,7 +103,7 @@ func TestOfManyStartsOneServes(t *testing.T) {
 		}
 		return n
 	}
-	blackbox.Eventually(t, "all but one have ended", func() bool { return ended() >= starts-1 })
+	await.Until(t, "all but one have ended", func() bool { return ended() >= starts-1 })
 	serving := 0
 	for _, p := range all {
 		select {
@@ -112,7 +113,7 @@ func TestOfManyStartsOneServes(t *testing.T) {
 			}
 		default:
 			serving++
-			blackbox.Eventually(t, "the one that was first serves", func() bool { return strings.Contains(p.Stderr.String(), `"serving"`) })
+			await.Until(t, "the one that was first serves", func() bool { return strings.Contains(p.Stderr.String(), `"serving"`) })
 		}
 	}
 	if serving != 1 {

@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/test/blackbox"
 	"github.com/tidegate/tidegate/test/engine"
 )
@@ -21,7 +23,6 @@ import (
 func TestEvery201FollowsTheSyncOfItsCommit(t *testing.T) {
 	t.Parallel()
 	const customers, shoppers = 120, 16
-	strace := engine.Binary(t, "strace", "strace")
 	shop := blackbox.New(t, "TIDEGATE_EXPRESS_ADDRESS=127.0.0.1:0")
 	shop.Start()
 	sku := shop.Stocked("MUG", 1000)
@@ -36,7 +37,7 @@ func TestEvery201FollowsTheSyncOfItsCommit(t *testing.T) {
 		buying = append(buying, p)
 	}
 	out := filepath.Join(t.TempDir(), "calls")
-	stop := trace(t, strace, shop.Running().PID, out)
+	stop := straced(t, shop.Running().PID, "-y", "-s", "9000", "-e", "trace=fsync,fdatasync,pwrite64,write,writev,sendto", "-o", out)
 	book := blackbox.NewBook(nil)
 	shop.Crowd(book, shoppers, nil, buying)
 	stop()
@@ -55,11 +56,11 @@ func TestEvery201FollowsTheSyncOfItsCommit(t *testing.T) {
 	}
 }
 
-// trace follows every thread of a process until stop is called.
-func trace(t *testing.T, strace string, pid int, out string) (stop func()) {
+// straced has strace follow every thread of a process until stop is called, or the process ends.
+func straced(t testing.TB, pid int, args ...string) (stop func()) {
 	t.Helper()
 	var said blackbox.Buffer
-	c := exec.Command(strace, "-f", "-y", "-s", "9000", "-e", "trace=fsync,fdatasync,pwrite64,write,writev,sendto", "-o", out, "-p", strconv.Itoa(pid))
+	c := exec.Command(engine.Binary(t, "strace", "strace"), append(append([]string{"-f"}, args...), "-p", strconv.Itoa(pid))...)
 	c.Stderr = &said
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
@@ -69,7 +70,7 @@ func trace(t *testing.T, strace string, pid int, out string) (stop func()) {
 		_ = c.Wait() // its end is what counts
 		close(ended)
 	}()
-	blackbox.Eventually(t, "strace is attached", func() bool {
+	await.Until(t, "strace is attached", func() bool {
 		select {
 		case <-ended:
 			engine.Missing(t, "a process cannot be traced here: %s", said.String())
@@ -78,7 +79,7 @@ func trace(t *testing.T, strace string, pid int, out string) (stop func()) {
 		return strings.Contains(said.String(), "attached")
 	})
 	return func() {
-		if err := c.Process.Signal(syscall.SIGINT); err != nil {
+		if err := c.Process.Signal(syscall.SIGINT); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Error(err)
 		}
 		<-ended

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/test/blackbox"
 	"github.com/tidegate/tidegate/test/engine"
 )
@@ -67,10 +68,10 @@ func theDemo(t *testing.T, env []string) {
 func killAmongTheFirst(t *testing.T, shop *blackbox.Shop) {
 	t.Helper()
 	process := shop.Spawn("serve", "--demo")
-	blackbox.Eventually(t, "the first start has written something", func() bool {
+	await.Until(t, "the first start has written something", func() bool {
 		if database := shop.Setting("TIDEGATE_STORE_PRIMARY"); database != "" {
 			const someProducts = 200
-			return engine.MySQLCount(t, database, "SELECT COUNT(*) FROM product") > someProducts
+			return engine.SQLCount(t, database, "SELECT COUNT(*) FROM product") > someProducts
 		}
 		const someBytes = 512 << 10
 		log, err := os.Stat(filepath.Join(shop.Folder, "tidegate.db-wal"))
@@ -87,7 +88,7 @@ func killAmongTheFirst(t *testing.T, shop *blackbox.Shop) {
 func printed(t *testing.T, shop *blackbox.Shop) string {
 	t.Helper()
 	var said string
-	blackbox.Eventually(t, "the demo prints three commands", func() bool {
+	await.Until(t, "the demo prints three commands", func() bool {
 		said = shop.Process().Stdout.String()
 		return len(commands(said)) == 3 && strings.Contains(said, "Ctrl-C")
 	})
@@ -108,13 +109,8 @@ func commands(said string) []string {
 // buy runs the printed commands in a shell, as they are and in their order.
 func buy(t *testing.T, said string) {
 	t.Helper()
-	if _, err := exec.LookPath("curl"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("the printed commands need curl")
-		}
-		t.Skip("there is no curl here to run the printed commands")
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), blackbox.Patience)
+	engine.Binary(t, "curl", "curl") // of the printed commands
+	ctx, cancel := context.WithTimeout(t.Context(), await.Max)
 	defer cancel()
 	script := strings.Join(commands(said), "")
 	out, err := exec.CommandContext(ctx, "sh", "-ec", script).CombinedOutput()
@@ -139,7 +135,7 @@ func demoSale(t *testing.T, shop *blackbox.Shop) blackbox.Sale {
 func bought(t *testing.T, shop *blackbox.Shop, sale blackbox.Sale, n int) string {
 	t.Helper()
 	var ids []string
-	blackbox.Eventually(t, "what the printed commands bought is paid", func() bool {
+	await.Until(t, "what the printed commands bought is paid", func() bool {
 		ids = nil
 		for _, o := range shop.Orders(sale.ID, "paid") {
 			ids = append(ids, o.ID)
@@ -159,7 +155,7 @@ func products(t *testing.T, shop *blackbox.Shop) int {
 			Next  string `json:"next_cursor"`
 		}
 		var a blackbox.Answer
-		blackbox.Eventually(t, "a page of products is read", func() bool {
+		await.Until(t, "a page of products is read", func() bool {
 			a = shop.Ask("GET", "/v1/products?limit=200"+cursor, "", "")
 			return a.Status != 503
 		})

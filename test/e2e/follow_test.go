@@ -14,6 +14,7 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/test/blackbox"
 )
 
@@ -80,12 +81,12 @@ func whatFollows(t *testing.T, env []string) {
 	shop := blackbox.New(t, append(env, "TIDEGATE_WEBHOOKS_ALLOW_NETWORKS=127.0.0.0/8", "TIDEGATE_NOTIFY_SENDER=file")...)
 	shop.Start()
 	sku := shop.Stocked("FOLLOW-MUG", 1000)
-	blackbox.Eventually(t, "the gate has the stock", func() bool { return shop.Pool(sku, "").Available == 1000 })
+	await.Until(t, "the gate has the stock", func() bool { return shop.Pool(sku, "").Available == 1000 })
 	l := &listener{byID: map[string]string{}, times: map[string]int{}, failed: map[string]bool{}, orders: map[string]int{}}
 	receiver := httptest.NewServer(l)
 	t.Cleanup(receiver.Close)
 	var hook struct{ ID, Secret string }
-	shop.Admin("POST", "/v1/admin/webhooks", map[string]any{"url": receiver.URL, "types": []string{"order.placed.v1", "order.paid.v1"}}, &hook)
+	shop.Admin("POST", "/v1/admin/webhooks", map[string]any{"url": receiver.URL, "event_types": []string{"order.placed.v1", "order.paid.v1"}}, &hook)
 	var err error
 	if l.check, err = standardwebhooks.NewWebhook(hook.Secret); err != nil {
 		t.Fatal(err)
@@ -102,7 +103,7 @@ func whatFollows(t *testing.T, env []string) {
 		for i, token := range some {
 			p := blackbox.Buying("", 1, int64(i), token, fmt.Sprintf("k%d-%d", k, i), sku)
 			var a blackbox.Answer
-			blackbox.Eventually(t, "the order is placed", func() bool { a = shop.Buy(p); return a.Status == http.StatusCreated || a.Status == http.StatusOK })
+			await.Until(t, "the order is placed", func() bool { a = shop.Buy(p); return a.Status == http.StatusCreated || a.Status == http.StatusOK })
 			book.Note(p, a)
 		}
 		for _, r := range book.Accepted() {
@@ -116,8 +117,8 @@ func whatFollows(t *testing.T, env []string) {
 		}
 	}
 	var paid []blackbox.Order
-	blackbox.Eventually(t, "every order is paid", func() bool { paid = shop.Orders("", "paid"); return len(paid) == len(tokens) })
-	blackbox.Eventually(t, "every event is told", func() bool {
+	await.Until(t, "every order is paid", func() bool { paid = shop.Orders("", "paid"); return len(paid) == len(tokens) })
+	await.Until(t, "every event is told", func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return len(l.orders) == 2*len(paid)
@@ -143,19 +144,19 @@ func whatFollows(t *testing.T, env []string) {
 	const want = 12 // for 12.50 GBP
 	for _, token := range tokens {
 		var have struct {
-			Points int64
-			Orders []struct{ Earned int64 }
+			Balance int64
+			Orders  []struct{ Earned int64 }
 		}
-		blackbox.Eventually(t, "the points are there", func() bool {
+		await.Until(t, "the points are there", func() bool {
 			a := shop.Ask("GET", "/v1/points", token, "")
-			return a.Status == http.StatusOK && json.Unmarshal(a.Body, &have) == nil && have.Points > 0
+			return a.Status == http.StatusOK && json.Unmarshal(a.Body, &have) == nil && have.Balance > 0
 		})
-		if have.Points != want || len(have.Orders) != 1 {
-			t.Errorf("%d points from %d orders, want %d from 1", have.Points, len(have.Orders), want)
+		if have.Balance != want || len(have.Orders) != 1 {
+			t.Errorf("%d points from %d orders, want %d from 1", have.Balance, len(have.Orders), want)
 		}
 	}
 	var mails []string
-	blackbox.Eventually(t, "ada has her mails", func() bool {
+	await.Until(t, "ada has her mails", func() bool {
 		mails, err = filepath.Glob(filepath.Join(shop.Folder, "mail", "*.eml"))
 		return err == nil && len(mails) >= 2
 	})
@@ -196,11 +197,11 @@ func webhookListen(t *testing.T, env []string) {
 	shop := blackbox.New(t, append(env, "TIDEGATE_WEBHOOKS_ALLOW_NETWORKS=127.0.0.0/8")...)
 	shop.Start()
 	sku := shop.Stocked("LISTEN-MUG", 10)
-	blackbox.Eventually(t, "the gate has the stock", func() bool { return shop.Pool(sku, "").Available == 10 })
+	await.Until(t, "the gate has the stock", func() bool { return shop.Pool(sku, "").Available == 10 })
 	listening := shop.Spawn("webhook", "listen", "--type", "order.placed.v1", "--count", "1")
-	blackbox.Eventually(t, "it listens", func() bool { return strings.Contains(listening.Stderr.String(), "listening on") })
+	await.Until(t, "it listens", func() bool { return strings.Contains(listening.Stderr.String(), "listening on") })
 	p := blackbox.Buying("", 1, 1, shop.Tokens(firstCustomer, 1)[0], "k", sku)
-	blackbox.Eventually(t, "the order is placed", func() bool { return shop.Buy(p).Status < 300 })
+	await.Until(t, "the order is placed", func() bool { return shop.Buy(p).Status < 300 })
 	if code := listening.Exit(t); code != 0 || !strings.Contains(listening.Stdout.String(), `{"type":"order.placed.v1"`) {
 		t.Errorf("exit %d: %s %s", code, listening.Stdout.String(), listening.Stderr.String())
 	}

@@ -10,24 +10,29 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/test/blackbox"
 )
 
 func TestMain(m *testing.M) { blackbox.Main(m) }
 
-// The sale night: shoppersMax shoppers for allocation units, beside which general stock keeps the rest.
+// The sale night: shoppers for allocation units, beside which general stock keeps the rest. No order of it meets its end by itself:
+// those of the encore do.
 const (
 	firstCustomer = 1_000_001
 	customers     = 2000
-	stock         = 300
+	stock         = 400
 	allocation    = 200
 	limit         = 2
 	crowdMax      = 500 // of them at the same time
-	// window is how long an order waits for its payment; sharedWindow is that where what a killed process had reserved is waited
-	// for as well.
-	window       = 20 * time.Second
-	sharedWindow = 50 * time.Second
-	opensIn      = 2 * time.Second
+	window        = time.Hour
+	opensIn       = 2 * time.Second
+)
+
+// The encore is a sale whose orders wait for their payment as short as can be.
+const (
+	encoreAllocation = 12
+	encoreWindow     = 10 * time.Second
 )
 
 // night is a sale night on its way.
@@ -36,32 +41,31 @@ type night struct {
 	shop   *blackbox.Shop
 	sku    string
 	sale   blackbox.Sale
+	encore blackbox.Sale
 	tokens []string
 	book   *blackbox.Book
-	window time.Duration
 }
 
 // TestASaleNight follows one sale through the binary: it opens by the clock, 2,000 shoppers come for 200 units, the process
-// is killed among them and stopped among those who pay, half pay at the cashier and half let their time run out, some pay
-// too late, the units come back and are sold again, the sale ends, and the audit agrees with every answer that was given.
+// is killed among them and stopped among those who pay, half pay at the cashier and half hand their units back. In an encore they let
+// their time run out, some pay too late, and the units are sold again. The sale ends, and the audit agrees with every answer that was given.
 func TestASaleNight(t *testing.T) {
 	t.Parallel()
 	blackbox.EachEngines(t, saleNight)
 }
 
 func saleNight(t *testing.T, env []string) {
-	n := &night{T: t, shop: blackbox.New(t, append(env, "TIDEGATE_PAYMENTS_QUERY_AFTER=1s")...), window: window}
-	if len(env) > 0 {
-		n.window = sharedWindow
-	}
+	n := &night{T: t, shop: blackbox.New(t, append(env, "TIDEGATE_PAYMENTS_QUERY_AFTER=1s")...)}
 	n.shop.Start()
 	n.prepare()
 	n.sellOut()
 	paid, unpaid := n.payHalf()
-	late := n.beginLate(unpaid)
-	n.expire(unpaid, late)
-	paid += n.buyAgain(unpaid)
-	paid += n.payLate(late)
+	n.handBack(unpaid)
+	n.openEncore()
+	late, expiring := n.beginLate(), n.buyEncore()
+	n.expire(late, expiring)
+	n.buyAgain(expiring[0])
+	n.payLate(late)
 	n.end(paid)
 }
 
@@ -70,7 +74,7 @@ func (n *night) prepare() {
 	n.sku = n.shop.Stocked("DROP-MUG", stock)
 	n.tokens = n.shop.Tokens(firstCustomer, customers)
 	code, stdout, stderr := n.shop.Run("sale", "create", "--title", "Friday drop", "--starts", "+"+opensIn.String(), "--for", "1h",
-		"--limit", strconv.Itoa(limit), "--payment", n.window.String(), "--item", fmt.Sprintf("DROP-MUG=9.95x%d", allocation), "--schedule", "--json")
+		"--limit", strconv.Itoa(limit), "--payment", window.String(), "--item", fmt.Sprintf("DROP-MUG=9.95x%d", allocation), "--schedule", "--json")
 	if code != 0 {
 		n.Fatalf("tidegate sale create: exit %d: %s%s", code, stdout, stderr)
 	}
@@ -78,11 +82,15 @@ func (n *night) prepare() {
 	if general := n.shop.Pool(n.sku, ""); general.Available != stock-allocation {
 		n.Errorf("with the sale scheduled general stock has %d units, want %d", general.Available, stock-allocation)
 	}
-	if early := n.shop.Buy(n.wish(0, 1, "early")); early.Code() != "sale_not_open" {
+	early := n.shop.Buy(n.wish(0, 1, "early"))
+	for n.shop.GateIsAway(early) { // until the gate in Redis has the sale
+		early = n.shop.Buy(n.wish(0, 1, "early"))
+	}
+	if early.Code() != "sale_not_open" {
 		n.Errorf("before its time the sale answers %s", early)
 	}
 	opened := time.Time{}
-	blackbox.Eventually(n, "the sale opens", func() bool {
+	await.Until(n, "the sale opens", func() bool {
 		live := n.shop.Sale(n.sale.ID).Status == "live"
 		opened = time.Now() // after the answer: a question asked before the time may be answered after it
 		return live
@@ -121,7 +129,7 @@ func (n *night) sellOut() {
 	<-gone
 	n.Logf("killed among the crowd: %s", n.book)
 	n.shop.Start()
-	n.shop.Honour(n.book)
+	n.shop.VerifyOrders(n.book)
 	n.shop.Settle(n.book)
 	n.shop.Crowd(n.book, crowdMax, nil, wishes)
 	n.Logf("sold out: %s", n.book)
@@ -131,8 +139,8 @@ func (n *night) sellOut() {
 		n.Errorf("after the crowd the sale's pool is %+v, all %d units should be reserved", pool, allocation)
 	}
 	for code := range n.book.Refused {
-		// 202 is no refusal: among those whose process died, the outcome was not known for a while.
-		if code != "sold_out" && code != "limit_reached" && code != "202" {
+		// 202 is no refusal: among those whose process died, the outcome was not known for a while. Nor is a gate in Redis that is away.
+		if code != "sold_out" && code != "limit_reached" && code != "202" && !(code == "overloaded" && n.shop.SharesGate()) {
 			n.Errorf("shoppers were refused with %s", code)
 		}
 	}
@@ -142,13 +150,17 @@ func (n *night) sellOut() {
 	for _, r := range n.book.Receipts {
 		r.Body = nil
 		other := r.Purchase
-		other.Body = strings.Replace(other.Body, `"units":`, `"units":1`, 1)
-		if a := n.shop.Buy(other); a.Status != 422 || a.Code() != "idempotency_key_reused" {
+		other.Body = strings.Replace(other.Body, `"quantity":`, `"quantity":1`, 1)
+		a := n.shop.Buy(other)
+		for n.shop.GateIsAway(a) {
+			a = n.shop.Buy(other)
+		}
+		if a.Status != 422 || a.Code() != "idempotency_key_reused" {
 			n.Errorf("a key with another body is answered %s", a)
 		}
 		break
 	}
-	n.shop.Honour(n.book)
+	n.shop.VerifyOrders(n.book)
 }
 
 // receipts are the accepted orders, by id.
@@ -176,7 +188,7 @@ func (n *night) payHalf() (units int64, unpaid []blackbox.Receipt) {
 	pay := func(some []blackbox.Receipt) {
 		blackbox.Each(16, some, func(r blackbox.Receipt) {
 			p, a := n.shop.StartPayment(r)
-			for until := time.Now().Add(blackbox.Patience); a.Status == 503 && time.Now().Before(until); p, a = n.shop.StartPayment(r) {
+			for until := time.Now().Add(await.Max); a.Status == 503 && time.Now().Before(until); p, a = n.shop.StartPayment(r) {
 				time.Sleep(100 * time.Millisecond) // "ask again", as a busy machine answers
 			}
 			if a.Status != 201 {
@@ -193,99 +205,132 @@ func (n *night) payHalf() (units int64, unpaid []blackbox.Receipt) {
 	n.shop.Stop() // some notifications are still to be sent
 	n.shop.Start()
 	pay(paying[half:])
-	blackbox.Eventually(n, "the notifications have made the orders paid", func() bool {
+	await.Until(n, "the notifications have made the orders paid", func() bool {
 		return len(n.shop.Orders(n.sale.ID, "paid")) == len(paying)
 	})
-	n.shop.Honour(n.book)
+	n.shop.VerifyOrders(n.book)
 	n.Logf("paid: %d orders, %d units", len(paying), units)
 	return units, unpaid
+}
+
+// handBack has every shopper who has not paid cancel. The units are offered again, and the allowance came back with them.
+func (n *night) handBack(unpaid []blackbox.Receipt) {
+	var units int64
+	for _, r := range unpaid {
+		units += r.Order.Units
+	}
+	blackbox.Each(16, unpaid, func(r blackbox.Receipt) {
+		if a := n.shop.Ask("POST", "/v1/orders/"+r.Order.ID+"/cancel", r.Token, ""); a.Status != 200 {
+			n.Errorf("order %s cannot be cancelled: %s", r.Order.ID, a)
+		}
+	})
+	if pool := n.shop.Pool(n.sku, n.sale.ID); pool.Available != units || pool.Reserved != 0 {
+		n.Errorf("with all of them cancelled the sale's pool is %+v, %d units should be available", pool, units)
+	}
+	await.Equal(n, "the gate offers the units again", units, func() int64 { return n.shop.Sale(n.sale.ID).Items[0].Available })
+	n.shop.VerifyOrders(n.book)
+	n.Logf("handed back: %d orders, %d units", len(unpaid), units)
+}
+
+// openEncore opens the sale whose orders expire.
+func (n *night) openEncore() {
+	n.encore = n.shop.Open(blackbox.Terms{SKUs: []string{n.sku}, Allocation: encoreAllocation, Limit: limit, PaymentSeconds: int64(encoreWindow / time.Second)})
 }
 
 // lateMax is how many shoppers begin to pay and come back to the cashier when their order has expired.
 const lateMax = 3
 
-func (n *night) beginLate(unpaid []blackbox.Receipt) map[string]blackbox.Payment {
-	late := map[string]blackbox.Payment{}
-	for _, r := range unpaid[:lateMax] {
-		p, a := n.shop.StartPayment(r)
-		if a.Status != 201 {
-			n.Fatalf("paying order %s cannot be started: %s", r.Order.ID, a)
-		}
-		late[r.Order.ID] = p
+// late is an order whose shopper stands at the cashier.
+type late struct {
+	blackbox.Receipt
+	payment blackbox.Payment
+}
+
+// buyOne has a shopper buy one unit in the encore.
+func (n *night) buyOne(customer int, key string) blackbox.Receipt {
+	n.Helper()
+	p := blackbox.Buying(n.encore.ID, 1, firstCustomer+int64(customer), n.tokens[customer], fmt.Sprintf("%s-%d", key, customer), n.sku)
+	a := n.shop.Buy(p)
+	for n.shop.GateIsAway(a) {
+		a = n.shop.Buy(p)
 	}
-	return late
+	if a.Status != 201 || a.Header.Get("Idempotent-Replayed") != "" {
+		n.Fatalf("customer %d buys in the encore: %s", customer, a)
+	}
+	n.book.Note(p, a)
+	r := blackbox.Receipt{Purchase: p, Body: a.Body}
+	n.decode(string(a.Body), &r.Order)
+	return r
+}
+
+// beginLate has some buy and begin to pay. Where a starved machine lets an order expire before that, its shopper tries again.
+func (n *night) beginLate() (begun []late) {
+	await.Until(n, "some have begun to pay before their order expired", func() bool {
+		c := len(begun)
+		r := n.buyOne(c, "late-"+strconv.FormatInt(time.Now().UnixNano(), 36))
+		if p, a := n.shop.StartPayment(r); a.Status == 201 {
+			begun = append(begun, late{r, p})
+		}
+		return len(begun) == lateMax
+	})
+	return begun
+}
+
+// buyEncore has others buy who will not pay.
+func (n *night) buyEncore() (all []blackbox.Receipt) {
+	for c := lateMax; c < 2*lateMax; c++ {
+		all = append(all, n.buyOne(c, "never"))
+	}
+	return all
 }
 
 // expire waits until everything that is not paid has expired and its units are offered again.
-func (n *night) expire(unpaid []blackbox.Receipt, late map[string]blackbox.Payment) {
-	var units int64
-	for _, r := range unpaid {
-		units += r.Order.Units
-	}
-	blackbox.Eventually(n, "every unpaid order has expired", func() bool { return len(n.shop.Orders(n.sale.ID, "expired")) == len(unpaid) })
-	for _, o := range n.shop.Orders(n.sale.ID, "expired") {
+func (n *night) expire(begun []late, others []blackbox.Receipt) {
+	await.Equal(n, "no order of the encore is pending", 0, func() int { return len(n.shop.Orders(n.encore.ID, "pending")) })
+	expired := n.shop.Orders(n.encore.ID, "expired")
+	for _, o := range expired {
 		if o.Closed.Before(o.Expires) {
 			n.Errorf("order %s was closed at %v, before its time %v", o.ID, o.Closed, o.Expires)
 		}
 	}
-	if pool := n.shop.Pool(n.sku, n.sale.ID); pool.Available != units || pool.Reserved != 0 {
-		n.Errorf("after the last expiry the sale's pool is %+v, %d units should be available", pool, units)
+	if len(expired) < len(begun)+len(others) {
+		n.Errorf("%d orders of the encore have expired, %d were not paid", len(expired), len(begun)+len(others))
 	}
-	blackbox.Eventually(n, "the gate offers the units again", func() bool { return n.shop.Sale(n.sale.ID).Items[0].Available == units })
-	n.Logf("expired: %d orders, %d units, %d of them with a payment begun", len(unpaid), units, len(late))
-	n.shop.Honour(n.book)
+	if pool := n.shop.Pool(n.sku, n.encore.ID); pool.Available != encoreAllocation || pool.Reserved != 0 {
+		n.Errorf("after the last expiry the encore's pool is %+v, %d units should be available", pool, encoreAllocation)
+	}
+	await.Equal(n, "the gate offers the units again", int64(encoreAllocation), func() int64 { return n.shop.Sale(n.encore.ID).Items[0].Available })
+	n.Logf("expired: %d orders, %d of them with a payment begun", len(expired), len(begun))
+	n.shop.VerifyOrders(n.book)
 	n.shop.Audit("I1", "I2", "I3", "I4", "I5", "I6", "I7", "I9")
 	n.shop.Reconciled()
 }
 
-// buyAgain has a shopper whose order has expired buy and pay with a new key: the allowance came back with the units. It
-// returns the units.
-func (n *night) buyAgain(unpaid []blackbox.Receipt) int64 {
-	r := unpaid[len(unpaid)-1]
-	r.Key += "-again"
-	a := n.shop.Buy(r.Purchase)
-	if a.Status != 201 || a.Header.Get("Idempotent-Replayed") != "" {
-		n.Fatalf("a shopper whose order has expired buys again: %s", a)
-	}
-	n.book.Note(r.Purchase, a)
-	n.decode(string(a.Body), &r.Order)
-	p, a := n.shop.StartPayment(r)
-	if a.Status != 201 || n.shop.Pay(p.PayURL).Status != 303 {
-		n.Fatalf("the second order cannot be paid: %s", a)
-	}
-	blackbox.Eventually(n, "the second order is paid", func() bool { return n.shop.Order(r.Order.ID).Status == "paid" })
-	return r.Order.Units
+// buyAgain has a shopper whose order has expired buy and pay with a new key: the allowance came back with the units.
+func (n *night) buyAgain(expired blackbox.Receipt) {
+	var paid blackbox.Receipt
+	await.Until(n, "a shopper whose order has expired buys again, and begins to pay in time", func() bool {
+		paid = n.buyOne(int(expired.Customer-firstCustomer), "again-"+strconv.FormatInt(time.Now().UnixNano(), 36))
+		p, a := n.shop.StartPayment(paid)
+		return a.Status == 201 && n.shop.Pay(p.PayURL).Status == 303
+	})
+	await.Equal(n, "the second order is paid", "paid", func() string { return n.shop.Order(paid.Order.ID).Status })
 }
 
-// payLate has the cashier take money for orders that have expired. Each is honoured, for there are units, or refunded. It
-// returns the units that are honoured.
-func (n *night) payLate(late map[string]blackbox.Payment) (units int64) {
-	for _, p := range late {
-		if a := n.shop.Cashier(p.PayURL, `{"settle":"paid","notifications":[{},{},{"forged":true}]}`); a.Status != 204 {
+// payLate has the cashier take money for orders that have expired. Each is honoured, for there are units and allowance, and none is
+// refunded as well.
+func (n *night) payLate(begun []late) {
+	for _, l := range begun {
+		if a := n.shop.Cashier(l.payment.PayURL, `{"settle":"paid","notifications":[{},{},{"forged":true}]}`); a.Status != 204 {
 			n.Fatalf("the cashier does not obey: %s", a)
 		}
 	}
-	honoured := 0
-	for order, p := range late {
-		var o blackbox.Order
-		refunded := false
-		blackbox.Eventually(n, "a late payment is honoured or refunded", func() bool {
-			o = n.shop.Order(order)
-			refunded = slices.ContainsFunc(n.shop.Refunds("done"), func(r blackbox.Refund) bool { return r.Payment == p.ID })
-			return o.Status == "paid" || refunded
-		})
-		if o.Status == "paid" {
-			honoured++
-			units += o.Units
-		}
-		if o.Status == "paid" && refunded {
-			n.Errorf("order %s is honoured and refunded", order)
+	for _, l := range begun {
+		await.Equal(n, "a late payment is honoured", "paid", func() string { return n.shop.Order(l.Order.ID).Status })
+		if slices.ContainsFunc(n.shop.Refunds(""), func(r blackbox.Refund) bool { return r.Payment == l.payment.ID }) {
+			n.Errorf("order %s is honoured and refunded", l.Order.ID)
 		}
 	}
-	if honoured != len(late) {
-		n.Errorf("%d of %d late payments were honoured, and there were units and allowance for all", honoured, len(late))
-	}
-	return units
 }
 
 // end closes the sale with one order unpaid: what is available goes back to general stock at once, and that order's units
@@ -310,29 +355,31 @@ func (n *night) end(paid int64) {
 	if a := n.shop.Buy(n.wish(1, 1, "after")); a.Code() != "sale_ended" {
 		n.Errorf("after its end the sale answers %s", a)
 	}
-	n.stockIs("at the end", stock-paid-1, 1, paid)
+	general := int64(stock - encoreAllocation)
+	n.stockIs("at the end", general-paid-1, 1, paid)
 	if a := n.shop.Ask("POST", "/v1/orders/"+r.Order.ID+"/cancel", r.Token, ""); a.Status != 200 {
 		n.Errorf("the last order cannot be cancelled: %s", a)
 	}
-	n.stockIs("with the last order cancelled", stock-paid, 0, paid)
+	n.stockIs("with the last order cancelled", general-paid, 0, paid)
 	if a := n.shop.Cashier(attempt.PayURL, `{"settle":"paid"}`); a.Status != 204 {
 		n.Fatalf("the cashier does not obey: %s", a)
 	}
-	blackbox.Eventually(n, "the payment of a cancelled order is given back", func() bool {
-		return slices.ContainsFunc(n.shop.Refunds("done"), func(r blackbox.Refund) bool { return r.Payment == attempt.ID })
+	await.Until(n, "the payment of a cancelled order is given back", func() bool {
+		return slices.ContainsFunc(n.shop.Refunds("succeeded"), func(r blackbox.Refund) bool { return r.Payment == attempt.ID })
 	})
 	if o := n.shop.Order(r.Order.ID); o.Status != "cancelled" {
 		n.Errorf("a cancelled order that was paid late is %s", o.Status)
 	}
 
 	n.shop.CheckSale(n.book, n.sale, limit)
-	n.shop.Honour(n.book)
+	n.shop.CheckSale(n.book, n.encore, limit)
+	n.shop.VerifyOrders(n.book)
 	n.shop.Reconciled()
 	n.shop.Stop()
 	n.shop.Audit("I1", "I2", "I3", "I4", "I5", "I6", "I7", "I9") // of the folder
 	n.shop.Start()
-	n.shop.Honour(n.book)
-	n.Logf("the night is over: %d units paid, %s", paid, n.book)
+	n.shop.VerifyOrders(n.book)
+	n.Logf("the night is over: %d units of the sale paid, %s", paid, n.book)
 }
 
 // stockIs compares general stock and what is left in the sale's pool.

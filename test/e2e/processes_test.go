@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/test/blackbox"
 )
 
@@ -28,16 +29,15 @@ const (
 	pairLimit      = 2
 )
 
-func newPair(t *testing.T) *pair {
+func newPair(t *testing.T, env []string) *pair {
 	t.Helper()
-	env := blackbox.SharedEngines(t)
 	p := &pair{T: t, a: blackbox.New(t, env...), b: blackbox.New(t, env...), book: blackbox.NewBook(nil)}
 	p.a.Start()
 	p.b.Start()
 	p.sku = p.a.Stocked("MUG", 2*pairAllocation)
 	p.sale = p.a.Open(blackbox.Terms{SKUs: []string{p.sku}, Allocation: pairAllocation, Limit: pairLimit, PaymentSeconds: 3600})
 	p.tokens = p.a.Tokens(firstCustomer, pairShoppers)
-	blackbox.Eventually(t, "the other process has the sale open", func() bool {
+	await.Until(t, "the other process has the sale open", func() bool {
 		return p.b.Ask("GET", "/v1/sales/"+p.sale.ID, "", "").Status == http.StatusOK && p.b.Sale(p.sale.ID).Status == "live"
 	})
 	return p
@@ -62,8 +62,8 @@ func (p *pair) settled() {
 	p.Helper()
 	p.a.Settle(p.book)
 	p.Logf("settled: %s", p.book)
-	p.a.Honour(p.book)
-	p.b.Honour(p.book)
+	p.a.VerifyOrders(p.book)
+	p.b.VerifyOrders(p.book)
 	p.a.CheckSale(p.book, p.sale, pairLimit)
 	p.a.Audit("I1", "I2", "I3", "I4", "I7", "I9")
 	p.a.Reconciled()
@@ -74,11 +74,15 @@ func (p *pair) settled() {
 // accepted order is lost, none is sold twice, and no unit is lost for good.
 func TestOneOfTwoProcessesIsKilled(t *testing.T) {
 	t.Parallel()
-	p := newPair(t)
+	blackbox.EachSharedEngines(t, oneOfTwoIsKilled)
+}
+
+func oneOfTwoIsKilled(t *testing.T, env []string) {
+	p := newPair(t, env)
 	var all sync.WaitGroup
 	p.crowd(&all, p.a, p.wishes(0, 700))
 	p.crowd(&all, p.b, p.wishes(400, 1100)) // some shoppers ask both, with one key
-	blackbox.Eventually(t, "orders are under way", func() bool { return p.book.Answered() > 300 })
+	await.Until(t, "orders are under way", func() bool { return p.book.Answered() > 300 })
 	p.b.Kill()
 	all.Wait()
 	t.Logf("killed among the crowd: %s", p.book)
@@ -88,7 +92,7 @@ func TestOneOfTwoProcessesIsKilled(t *testing.T) {
 	all.Wait()
 	p.settled()
 	// What the dead process had reserved and not committed is sold to whoever asks again.
-	blackbox.Eventually(t, "the last unit is sold", func() bool {
+	await.Until(t, "the last unit is sold", func() bool {
 		for _, wish := range p.wishes(0, pairShoppers) {
 			if a := p.a.Buy(wish); a.Code() == "sold_out" {
 				return p.a.Pool(p.sku, p.sale.ID).Reserved == pairAllocation
@@ -111,10 +115,14 @@ const pausedFor = 48 * time.Second
 // resumes as if nothing had been. What it then does wrong would show in the accounts; and it serves again by itself.
 func TestOneOfTwoProcessesIsPaused(t *testing.T) {
 	t.Parallel()
-	p := newPair(t)
+	blackbox.EachSharedEngines(t, oneOfTwoIsPaused)
+}
+
+func oneOfTwoIsPaused(t *testing.T, env []string) {
+	p := newPair(t, env)
 	var paused, other sync.WaitGroup
 	p.crowd(&paused, p.a, p.wishes(0, 400))
-	blackbox.Eventually(t, "orders are under way", func() bool { return p.book.Answered() > 50 })
+	await.Until(t, "orders are under way", func() bool { return p.book.Answered() > 50 })
 	p.a.Signal(syscall.SIGSTOP)
 	began := time.Now()
 	before := len(p.book.Accepted())
@@ -129,7 +137,7 @@ func TestOneOfTwoProcessesIsPaused(t *testing.T) {
 	p.a.Signal(syscall.SIGCONT)
 	paused.Wait()
 	other.Wait()
-	blackbox.Eventually(t, "the process that was paused takes orders again", func() bool {
+	await.Until(t, "the process that was paused takes orders again", func() bool {
 		return p.a.Buy(p.wishes(0, 1)[0]).Status == http.StatusCreated
 	})
 	p.crowd(&other, p.a, p.wishes(700, 900))
@@ -141,9 +149,13 @@ func TestOneOfTwoProcessesIsPaused(t *testing.T) {
 // TestTheDrillOfTwoProcesses: the rehearsal of a night against both at once finds nothing wrong.
 func TestTheDrillOfTwoProcesses(t *testing.T) {
 	t.Parallel()
-	p := newPair(t)
+	blackbox.EachSharedEngines(t, drillOfTwo)
+}
+
+func drillOfTwo(t *testing.T, env []string) {
+	p := newPair(t, env)
 	code, stdout, stderr := p.a.Run("drill", "--target", p.a.Running().Public+","+p.b.Running().Public, "--admin-key", p.a.Running().AdminKey,
-		"--shoppers", "2000", "--units", "300", "--over", "2s", "--connections", "64")
+		"--shoppers", "600", "--units", "80", "--over", "2s", "--connections", "32")
 	if code != 0 || !strings.Contains(stdout, "audit               clean") {
 		t.Fatalf("exit %d:\n%s%s", code, stdout, stderr)
 	}
@@ -153,7 +165,7 @@ func TestTheDrillOfTwoProcesses(t *testing.T) {
 			t.Errorf("key create: exit %d: %s%s", code, stdout, stderr)
 		}
 		metrics := shop.Ask("GET", shop.Running().Ops+"/metrics", "", "")
-		if !strings.Contains(string(metrics.Body), `tidegate_orders_total{outcome="created"}`) {
+		if !strings.Contains(string(metrics.Body), `tidegate_rehearsal_orders_total{outcome="created"}`) {
 			t.Error("a process has made no orders")
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"os"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
@@ -12,11 +14,15 @@ import (
 
 // MySQL makes a database of the test's own on the MySQL or MariaDB of this machine (TIDEGATE_TEST_MYSQL=host:port names
 // another; its user is root, or TIDEGATE_TEST_MYSQL_USER and _PASSWORD) and returns its address, as store.primary takes
-// it. The database is dropped when the test ends.
+// it. The database is dropped when the test ends. Where databases cannot be made, TIDEGATE_TEST_MYSQL_DATABASES=one,two names empty ones,
+// of which each is taken once.
 func MySQL(t testing.TB) string {
 	t.Helper()
 	return MySQLDatabase(t, Service(t, "MySQL or MariaDB", "TIDEGATE_TEST_MYSQL", "127.0.0.1:3306"))
 }
+
+// taken counts the databases of TIDEGATE_TEST_MYSQL_DATABASES that tests of this process have.
+var taken atomic.Int64
 
 // MySQLDatabase is MySQL on a server that the test has started itself.
 func MySQLDatabase(t testing.TB, server string) string {
@@ -27,6 +33,15 @@ func MySQLDatabase(t testing.TB, server string) string {
 		c.User = user
 	}
 	c.Passwd = os.Getenv("TIDEGATE_TEST_MYSQL_PASSWORD")
+	if ready := os.Getenv("TIDEGATE_TEST_MYSQL_DATABASES"); ready != "" {
+		all := strings.Split(ready, ",")
+		n := int(taken.Add(1))
+		if n > len(all) {
+			t.Fatalf("the %d databases of TIDEGATE_TEST_MYSQL_DATABASES are taken", len(all))
+		}
+		c.DBName = all[n-1]
+		return c.FormatDSN()
+	}
 	db, err := sql.Open("mysql", c.FormatDSN())
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +70,12 @@ func EmptyMySQL(t testing.TB, address string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	rows, err := db.Query("SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name <> 'goose_db_version'")
+	at, err := mysql.ParseDSN(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// By its name: DATABASE() is something else on Vitess.
+	rows, err := db.Query("SELECT table_name FROM information_schema.tables WHERE table_schema = '" + at.DBName + "' AND table_name <> 'goose_db_version'")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +89,9 @@ func EmptyMySQL(t testing.TB, address string) {
 		case "stamp": // rows that a migration has made
 			empty = append(empty, "UPDATE stamp SET position = 0")
 		case "gate_epoch":
-			empty = append(empty, "UPDATE gate_epoch SET number = 0, ready = 0, position = 0, engine = ''")
+			empty = append(empty, "UPDATE gate_epoch SET number = 0, ready = 0, opened = 0, position = 0, engine = ''")
+		case "refusal_fence":
+			empty = append(empty, "UPDATE refusal_fence SET newest = 0")
 		default:
 			empty = append(empty, "DELETE FROM "+table)
 		}
@@ -82,29 +104,4 @@ func EmptyMySQL(t testing.TB, address string) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
-}
-
-// MySQLDo carries out a statement in a database.
-func MySQLDo(t testing.TB, address, text string) {
-	t.Helper()
-	db, err := sql.Open("mysql", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = db.Close() }()
-	if _, err := db.ExecContext(t.Context(), text); err != nil {
-		t.Fatalf("%s: %v", text, err)
-	}
-}
-
-// MySQLCount returns what a statement counts in a database; zero where it cannot be asked.
-func MySQLCount(t testing.TB, address, text string) (n int) {
-	t.Helper()
-	db, err := sql.Open("mysql", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = db.Close() }()
-	_ = db.QueryRowContext(t.Context(), text).Scan(&n) // a table that is still to be made has nothing
-	return n
 }

@@ -17,6 +17,7 @@ type Proxy struct {
 	conns  map[net.Conn]bool
 	frozen bool
 	deaf   bool
+	broken bool
 }
 
 // NewProxy starts a proxy to the address of a server. It ends with the test.
@@ -52,6 +53,11 @@ func (p *Proxy) serve(l net.Listener) {
 			continue
 		}
 		p.mu.Lock()
+		if p.broken {
+			p.mu.Unlock()
+			_, _ = client.Close(), server.Close()
+			continue
+		}
 		p.conns[client], p.conns[server] = true, true
 		p.mu.Unlock()
 		go p.copy(server, client, false)
@@ -96,10 +102,16 @@ func (p *Proxy) Freeze() { p.set(func() { p.frozen = true }) }
 // LoseReplies passes on what clients ask and drops what the server answers.
 func (p *Proxy) LoseReplies() { p.set(func() { p.deaf = true }) }
 
+// Break closes every connection, and each new one, as a network does that refuses.
+func (p *Proxy) Break() {
+	p.set(func() { p.broken = true })
+	p.Cut()
+}
+
 // Mend passes everything on again. Connections whose replies were lost are cut, for nobody could read on in them.
 func (p *Proxy) Mend() {
 	var cut bool
-	p.set(func() { cut, p.frozen, p.deaf = p.deaf, false, false })
+	p.set(func() { cut, p.frozen, p.deaf, p.broken = p.deaf, false, false, false })
 	if cut {
 		p.Cut()
 	}

@@ -18,6 +18,16 @@ func OldRedis(t testing.TB, version string) string {
 	})
 }
 
+// ValkeyNode starts what speaks as a node of a Cluster of Valkey, which says server_mode where Redis says redis_mode, and returns its
+// address. It ends with the test.
+func ValkeyNode(t testing.TB) string {
+	t.Helper()
+	return fakeRedis(t, map[string]string{
+		"INFO": bulk("redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.1\r\nserver_mode:cluster\r\nrole:master\r\nmaxmemory_policy:noeviction\r\n"),
+		"TIME": fmt.Sprintf("*2\r\n$10\r\n%d\r\n$1\r\n0\r\n", time.Now().Unix()),
+	})
+}
+
 // RedisApart starts what says that it is a Redis, and that it is now earlier or later by so much, and returns its address. It
 // ends with the test.
 func RedisApart(t testing.TB, by time.Duration) string {

@@ -21,7 +21,7 @@ type RedisPlace struct {
 	Addresses      []string
 	Cluster        bool
 	SentinelMaster string
-	// Prefix is what the names of the test's keys begin with.
+	// Prefix starts the names of the test's Redis keys.
 	Prefix string
 }
 

@@ -50,7 +50,7 @@ func announced(t *testing.T) []event.Event {
 	const shoe, hat id.SKU = 7240126464000002, 7240126464000003
 	const ada id.Customer = 7240126464000004
 	product := catalog.Product{ID: 7240126464000001, Handle: "blue-shoe", Title: "Blue shoe", Status: catalog.Published, Options: []string{"Size"}}
-	for i, sku := range []id.SKU{shoe, hat} {
+	for i, sku := range []id.SKU{7240126464000005, 7240126464000006} { // a product that is retired is in no sale
 		product.Variants = append(product.Variants, catalog.Variant{ID: sku, Code: fmt.Sprint("SHOE-", i), Options: []string{fmt.Sprint(i)}, Price: money.Of(1250, "GBP")})
 	}
 	changes, err := s.PutProducts(t.Context(), catalog.Batch{Puts: []catalog.Put{{Product: product}}, Now: tr.Clock.Now(), NewID: tr.Mint.Next})
@@ -83,12 +83,11 @@ func announced(t *testing.T) []event.Event {
 	tr.Cancel(cancelled)
 	refused := place("c", drop)
 	tr.Pay(refused)
-	restock := false
 	r, err := s.RequestRefund(t.Context(), payment.RefundRequest{
-		Refund: id.New[id.Refund](tr.Mint), Order: refused, Reason: "test", Restock: &restock, Actor: "test", At: tr.Clock.Now(),
+		Refund: id.New[id.Refund](tr.Mint), Order: refused, Reason: "test", Actor: "test", At: tr.Clock.Now(),
 	})
 	if err == nil {
-		_, err = s.SettleRefund(t.Context(), r.ID, payment.RefundFailed, "no such account", tr.Clock.Now(), tr.Mint)
+		_, err = s.RecordRefund(t.Context(), r.ID, payment.RefundFailed, "no such account", tr.Clock.Now(), tr.Mint)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/redis"
 	"github.com/tidegate/tidegate/internal/redis/gate"
-	"github.com/tidegate/tidegate/internal/redis/gate/stand"
+	"github.com/tidegate/tidegate/internal/redis/gate/gatefixture"
 	"github.com/tidegate/tidegate/test/engine"
 	"github.com/tidegate/tidegate/test/share"
 )
@@ -40,7 +40,7 @@ var gates = []struct {
 
 func inMemory(*testing.T) fresh {
 	return func(t *testing.T, s inventory.Snapshot) []inventory.Gate {
-		g := inventory.NewMemory()
+		g := inventory.NewMemoryGate()
 		if err := g.Load(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
@@ -50,17 +50,17 @@ func inMemory(*testing.T) fresh {
 
 // inRedis has two processes share a gate. Each history is an epoch of its own.
 func inRedis(t *testing.T, told bool) fresh {
-	client := stand.Connect(t, redis.Config{Addresses: []string{engine.Redis(t).Address}})
-	book := &stand.Book{}
+	client := gatefixture.Connect(t, redis.Config{Addresses: []string{engine.Redis(t).Address}})
+	book := &gatefixture.FakeStore{}
 	open := func() *gate.Gate {
 		if told {
-			return stand.Open(t, client, book, "history", false)
+			return gatefixture.Open(t, client, book, "history", false)
 		}
-		return stand.OpenAsking(client, book, "history")
+		return gatefixture.OpenUntracked(client, book, "history")
 	}
 	a, b := open(), open()
 	return func(t *testing.T, s inventory.Snapshot) []inventory.Gate {
-		if err := stand.Load(t.Context(), s, a, b); err != nil {
+		if err := gatefixture.Load(t.Context(), s, a, b); err != nil {
 			t.Fatal(err)
 		}
 		return []inventory.Gate{a, b}
@@ -190,7 +190,11 @@ func reserve(t *testing.T, g inventory.Gate, o operation) answer {
 }
 
 func settle(t *testing.T, g inventory.Gate, o operation, committed bool) answer {
-	if err := g.Settle(t.Context(), claim(o), committed); err != nil {
+	decide := g.Release
+	if committed {
+		decide = g.Confirm
+	}
+	if err := decide(t.Context(), claim(o)); err != nil {
 		t.Error(err)
 	}
 	return answer{}
@@ -226,7 +230,7 @@ func skuHistory(t *testing.T, random *rand.Rand, open fresh) []porcupine.Operati
 				continue
 			case random.IntN(5) == 0:
 				r.do(c, operation{kind: "level"}, func() answer {
-					level, _ := g.Level(inventory.Pool{Sale: drop, SKU: shirt})
+					level, _ := g.Available(inventory.Pool{Sale: drop, SKU: shirt})
 					return answer{level: level}
 				})
 				continue
@@ -342,9 +346,9 @@ func keyModel(bool) porcupine.Model {
 			case in.kind == "confirm":
 				return true, s
 			case s[k] != 0:
-				return out.verdict == inventory.Same && out.order == s[k], s
+				return out.verdict == inventory.Replay && out.order == s[k], s
 			case in.kind == "find":
-				return out.verdict == inventory.Free, s
+				return out.verdict == inventory.KeyUnknown, s
 			case used >= keyLimit:
 				return out.verdict == inventory.LimitReached, s
 			}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/test/blackbox"
 )
 
@@ -18,8 +19,8 @@ func TestMain(m *testing.M) { blackbox.Main(m) }
 
 // The patience of the shop under test.
 const (
-	headerTimeout = 2 * time.Second
-	readTimeout   = 3 * time.Second
+	headerTimeout = 5 * time.Second
+	readTimeout   = 8 * time.Second
 )
 
 // stage is a shop with both lanes, and an order that would be good.
@@ -51,7 +52,7 @@ func TestMalformed(t *testing.T) {
 	sku := s.shop.Stocked("MUG", 10_000)
 	s.sale = s.shop.Open(blackbox.Terms{SKUs: []string{sku}, Allocation: 5000, PaymentSeconds: 3600})
 	s.token = s.shop.Tokens(1, 1)[0]
-	s.body = `{"lines":[{"sku_id":"` + sku + `","units":1}]}`
+	s.body = `{"lines":[{"sku_id":"` + sku + `","quantity":1}]}`
 	pid := s.shop.Running().PID
 	lanes := map[string]string{"main": s.shop.Running().Public, "express": s.shop.Running().Express}
 	type sent struct {
@@ -166,9 +167,6 @@ func (s *stage) tries(lane string) []try {
 	}
 }
 
-// endMax bounds how long a connection may stay open that says nothing more.
-const endMax = 30 * time.Second
-
 // send sends a try, and returns how many orders its connection was answered for.
 func (s *stage) send(lane, base string, one try) (made int) {
 	s.Helper()
@@ -179,7 +177,7 @@ func (s *stage) send(lane, base string, one try) (made int) {
 		return 0
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(endMax))
+	_ = conn.SetDeadline(time.Now().Add(await.Max))
 	// The shop may hang up before it has read all: what it has said until then counts.
 	_, _ = io.WriteString(conn, one.text)
 	if one.rest != "" {
@@ -191,7 +189,7 @@ func (s *stage) send(lane, base string, one try) (made int) {
 	}
 	text, err := io.ReadAll(conn)
 	if timeout, is := err.(net.Error); is && timeout.Timeout() {
-		s.Errorf("%s: the connection is open after %v, answered %.200q", name, endMax, text)
+		s.Errorf("%s: the connection is open after %v, answered %.200q", name, await.Max, text)
 	}
 	made = bytes.Count(text, []byte("HTTP/1.1 201"))
 	first, _, _ := strings.Cut(string(text), "\r\n")

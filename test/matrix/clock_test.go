@@ -9,12 +9,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/test/blackbox"
 )
 
 // clockFile is the environment variable by which a build with crash points is told how far ahead its clock is: see package
 // clock.
 const clockFile = "CLOCK_AHEAD_FILE"
+
+// clockConfirm is the one by which it is told how long a new time has to stay.
+const clockConfirm = "CLOCK_CONFIRM_AFTER"
 
 // wrong is a shop whose clock a test sets.
 type wrong struct {
@@ -69,7 +73,8 @@ func (w *wrong) crowd(n int, between func(i int)) *blackbox.Book {
 	return told
 }
 
-// TestTheClockJumps sets the clock of a shop that sells an hour ahead, an hour back, and to and fro, and kills it among that.
+// TestTheClockJumps sets the clock of a shop that sells an hour ahead, an hour back, and to and fro, for longer than the shop takes to
+// believe it, and kills it among that.
 // Orders whose time is over by the new clock end, and no paid one; new ones are taken under ids that go on growing; a sale that
 // was opened stays open before its time. Nothing is sold twice and nothing is lost.
 func TestTheClockJumps(t *testing.T) {
@@ -78,7 +83,7 @@ func TestTheClockJumps(t *testing.T) {
 	if err := os.WriteFile(w.file, []byte("0s"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w.shop = blackbox.New(t, clockFile+"="+w.file, earlyQuestion, "TIDEGATE_ORDERS_PAYMENT_WINDOW=30m")
+	w.shop = blackbox.New(t, clockFile+"="+w.file, clockConfirm+"=1s", earlyQuestion, "TIDEGATE_ORDERS_PAYMENT_WINDOW=30m")
 	w.shop.Start()
 	w.sku = w.shop.Stocked("MUG", 5000)
 	w.sale = w.shop.Open(blackbox.Terms{SKUs: []string{w.sku}, Allocation: 300, PaymentSeconds: 1800, Lasts: 3 * time.Hour})
@@ -92,7 +97,7 @@ func TestTheClockJumps(t *testing.T) {
 	if a.Status != 201 || w.shop.Pay(p.PayURL).Status != 303 {
 		t.Fatalf("paying: %s", a)
 	}
-	blackbox.Eventually(t, "the order is paid", func() bool { return w.shop.Order(paid.Order.ID).Status == "paid" })
+	await.Until(t, "the order is paid", func() bool { return w.shop.Order(paid.Order.ID).Status == "paid" })
 	newest := ""
 	growing := func(when string, told *blackbox.Book) {
 		t.Helper()
@@ -107,7 +112,7 @@ func TestTheClockJumps(t *testing.T) {
 	growing("at first", usual)
 
 	w.set(time.Hour)
-	blackbox.Eventually(t, "what was not paid is over, an hour later", func() bool {
+	await.Until(t, "what was not paid is over, an hour later", func() bool {
 		return slices.IndexFunc(usual.Accepted(), func(r blackbox.Receipt) bool {
 			return r.Order.ID != paid.Order.ID && w.shop.Order(r.Order.ID).Status != "expired"
 		}) < 0
@@ -143,10 +148,53 @@ func TestTheClockJumps(t *testing.T) {
 		t.Errorf("the paid order is %s", now.Status)
 	}
 	w.shop.CheckSale(w.book, w.sale, 0)
-	w.shop.Honour(w.book)
+	w.shop.VerifyOrders(w.book)
 	w.shop.Settle(w.book)
 	w.shop.CheckSale(w.book, w.sale, 0)
 	w.shop.Audit("I1", "I2", "I3", "I4", "I5", "I6", "I9")
 	w.shop.Reconciled()
+	w.shop.Stop()
+}
+
+// TestTheClockJumpsForAMoment sets the clock of a shop that sells three hours ahead, and right again, and the same behind; and kills
+// it while the clock is wrong. Nothing ends: the sale goes on, and what was not paid can be.
+func TestTheClockJumpsForAMoment(t *testing.T) {
+	t.Parallel()
+	w := &wrong{T: t, file: filepath.Join(t.TempDir(), "ahead"), book: blackbox.NewBook(nil)}
+	if err := os.WriteFile(w.file, []byte("0s"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// Longer than the test takes: nothing that it sees is for want of time.
+	w.shop = blackbox.New(t, clockFile+"="+w.file, clockConfirm+"=1h", earlyQuestion)
+	w.shop.Start()
+	w.sku = w.shop.Stocked("MUG", 5000)
+	w.sale = w.shop.Open(blackbox.Terms{SKUs: []string{w.sku}, Allocation: 3000, PaymentSeconds: 1800, Lasts: 2 * time.Hour})
+	w.tokens = w.shop.Tokens(firstCustomer, customers, "--ttl", "24h")
+	for _, ahead := range []time.Duration{3 * time.Hour, -3 * time.Hour} {
+		w.crowd(30, nil)
+		w.set(ahead)
+		w.shop.Audit() // as much time as a loop needs to look
+		if told := w.crowd(30, nil); len(told.Receipts) != 30 {
+			t.Errorf("%s ahead: %s", ahead, told)
+		}
+		w.shop.Kill()
+		w.shop.Start()
+		w.shop.Audit()
+		w.set(0)
+		w.shop.Kill()
+		w.shop.Start()
+		if told := w.crowd(30, nil); len(told.Receipts) != 30 {
+			t.Errorf("set right after %s ahead: %s", ahead, told)
+		}
+	}
+	if now := w.shop.Sale(w.sale.ID); now.Status != "live" {
+		t.Errorf("the sale is %s", now.Status)
+	}
+	for _, r := range w.book.Accepted() {
+		if now := w.shop.Order(r.Order.ID); now.Status != "pending" {
+			t.Errorf("order %s is %s", r.Order.ID, now.Status)
+		}
+	}
+	w.shop.CheckSale(w.book, w.sale, 0)
 	w.shop.Stop()
 }

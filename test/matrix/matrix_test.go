@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/test/blackbox"
 	"github.com/tidegate/tidegate/test/engine"
@@ -95,7 +96,7 @@ func moments(random *rand.Rand, without []string) []moment {
 			most = 30
 		case begins(p, "queue.", "bus."):
 			most = 10
-		case begins(p, "gate.rebuild", "sale.", "shared.rebuild", "shared.release", "shared.sweep"):
+		case begins(p, "gate.rebuild", "sale.", "shared.rebuild", "shared.close", "shared.release", "shared.sweep"):
 			most = 1
 		}
 		actions := []string{"die", "hang"}
@@ -147,7 +148,7 @@ func newStage(t *testing.T, random *rand.Rand, c configuration) *stage {
 	s.sku = s.shop.Stocked("MUG", stock)
 	s.tokens = s.shop.Tokens(firstCustomer, customers, "--ttl", "24h")
 	first := blackbox.Buying("", 1, firstCustomer, s.tokens[0], key(), s.sku) // what an audit finds in a first round that takes none
-	blackbox.Eventually(s, "the first order is taken", func() bool { return s.shop.Buy(first).Status == 201 })
+	await.Until(s, "the first order is taken", func() bool { return s.shop.Buy(first).Status == 201 })
 	return s
 }
 
@@ -164,6 +165,8 @@ func (s *stage) try(m moment) {
 		stop = r.keepLogBusy()
 	case begins(m.point, "shared.rebuild"):
 		engine.RedisDo(s, s.redis.Address, "FLUSHALL") // a gate that has lost nothing is taken up as it is
+	case begins(m.point, "shared.close"):
+		stop = s.redis.Start // see meet
 	}
 	r.meet(m)
 	stop()

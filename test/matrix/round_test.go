@@ -13,6 +13,7 @@ import (
 
 	_ "modernc.org/sqlite"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/test/blackbox"
 )
@@ -69,6 +70,9 @@ func (r *round) meet(m moment) {
 			r.leaveReservation()
 		}
 		if r.shop.TryStart("crashpoint: hang", crashpoint.Variable+"="+m.String()) {
+			if begins(m.point, "shared.close") {
+				r.redis.Kill()
+			}
 			r.load(m)
 		}
 		if r.met(m) || !r.forgotten(m) {
@@ -117,7 +121,7 @@ func (r *round) load(m moment) {
 			}
 		})
 	}
-	for deadline := time.Now().Add(blackbox.Patience); !r.met(m) && !r.forgotten(m) && !r.shop.Ended() && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(await.Max); !r.met(m) && !r.forgotten(m) && !r.shop.Ended() && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Millisecond)
 	}
 	if m.action != "die" {
@@ -277,7 +281,7 @@ func (r *round) cancel() {
 func (r *round) check() {
 	r.Helper()
 	r.shop.CheckSale(r.book, r.sale, limit)
-	r.shop.HonourWithin(r.book, r.patience)
+	r.shop.VerifyOrdersWithin(r.book, r.patience)
 	r.shop.SettleWithin(r.book, r.patience)
 	r.shop.CheckSale(r.book, r.sale, limit)
 	r.checkPromises()
@@ -358,7 +362,7 @@ const duesEvery = 100 * time.Millisecond
 func (s *stage) settleDues() {
 	s.Helper()
 	for _, d := range s.dues {
-		blackbox.Eventually(s, "of order "+d.order+": "+d.what, func() bool {
+		await.Until(s, "of order "+d.order+": "+d.what, func() bool {
 			if d.holds() {
 				return true
 			}

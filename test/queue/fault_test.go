@@ -10,6 +10,7 @@ import (
 
 	_ "modernc.org/sqlite" // holds the database's lock as another process would
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/test/blackbox"
 	"github.com/tidegate/tidegate/test/engine"
@@ -47,40 +48,32 @@ func TestTheDatabaseStops(t *testing.T) {
 		d.without(func() (back func()) { return holdDatabase(t, d.shop) })
 		d.end()
 	})
-	t.Run("MySQL paused, over RabbitMQ", func(t *testing.T) {
-		t.Parallel()
-		m := engine.StartMariaDB(t)
-		d := newDrop(t, "amqp://guest:guest@"+engine.RabbitMQ(t).Address+"/", "TIDEGATE_STORE_PRIMARY="+m.Database(t, "shop"))
-		d.without(func() (back func()) {
-			m.Pause(t)
-			return func() { m.Resume(t) }
+	blackbox.EachDatabase(t, func(t *testing.T, of engine.Database) {
+		t.Run("paused, over RabbitMQ", func(t *testing.T) {
+			t.Parallel()
+			m := of.Serve(t)
+			d := newDrop(t, "amqp://guest:guest@"+engine.RabbitMQ(t).Address+"/", "TIDEGATE_STORE_PRIMARY="+m.Database(t, "shop"))
+			d.without(func() (back func()) {
+				m.Pause(t)
+				return func() { m.Resume(t) }
+			})
+			d.end()
 		})
-		d.end()
-	})
-	t.Run("MySQL killed, two processes with Redis", func(t *testing.T) {
-		t.Parallel()
-		m := engine.StartMariaDB(t)
-		d := newDrop(t, "nats://"+engine.NATS(t).Address, sharedWith(t, m.Database(t, "shop"))...)
-		other := d.another()
-		other.Start()
-		d.joined(other)
-		d.without(func() (back func()) {
-			m.Kill(t)
-			return func() { m.Start(t) }
+		t.Run("killed, two processes with Redis", func(t *testing.T) {
+			t.Parallel()
+			m := of.Serve(t)
+			d := newDrop(t, "nats://"+engine.NATS(t).Address, blackbox.SharedBy(t, m.Database(t, "shop"), engine.Redis(t))...)
+			other := d.another()
+			other.Start()
+			d.joined(other)
+			d.without(func() (back func()) {
+				m.Kill(t)
+				return func() { m.Start(t) }
+			})
+			d.end()
+			other.Stop()
 		})
-		d.end()
-		other.Stop()
 	})
-}
-
-// sharedWith returns the settings of a shop of several processes on a database, with a Redis of the test's own.
-func sharedWith(t testing.TB, primary string) []string { return sharedOn(t, primary, engine.Redis(t)) }
-
-func sharedOn(t testing.TB, primary string, r *engine.RedisServer) []string {
-	return []string{
-		"TIDEGATE_STORE_PRIMARY=" + primary, "TIDEGATE_REDIS_ADDRESSES=" + r.Address, "TIDEGATE_GATE_HOLD=5s",
-		"TIDEGATE_ACCOUNT_SIGNING_KEY_FILE=" + filepath.Join(t.TempDir(), "signing.key"),
-	}
 }
 
 // without lets a crowd buy while the database is taken away, until stop's function brings it back.
@@ -90,7 +83,7 @@ func (d *drop) without(stop func() (back func())) {
 	d.pause = stopped * shoppers / (allocation * 2 / 3) // the units last as long as it stands still
 	end := make(chan struct{})
 	gone := d.crowd(end)
-	blackbox.Eventually(d.t, "the drop is under way", func() bool { return d.promises() > 50 })
+	await.Until(d.t, "the drop is under way", func() bool { return d.promises() > 50 })
 	back := stop()
 	before := d.promises()
 	time.Sleep(stopped / 2)
@@ -133,18 +126,19 @@ func holdDatabase(t testing.TB, shop *blackbox.Shop) (release func()) {
 func TestTheBrokerDies(t *testing.T) {
 	t.Parallel()
 	eachBroker(t, func(t *testing.T, b broker, address string) {
-		d := newDrop(t, address)
+		// While the broker is away every shopper reserves a unit in so long: the units last for a slow start of it.
+		d := newDrop(t, address, "TIDEGATE_ORDERS_ANSWER_WITHIN=5s")
 		stop := make(chan struct{})
 		gone := d.crowd(stop)
 		for round := range 2 {
 			before := d.promises()
-			blackbox.Eventually(t, "the drop is under way", func() bool { return d.promises() > before+50 })
+			await.Until(t, "the drop is under way", func() bool { return d.promises() > before+50 })
 			b.Kill()
 			time.Sleep(time.Duration(1+round) * time.Second)
 			b.Start()
 		}
 		before := d.promises()
-		blackbox.Eventually(t, "orders are queued again", func() bool { return d.promises() > before+20 })
+		await.Until(t, "orders are queued again", func() bool { return d.promises() > before+20 })
 		close(stop)
 		<-gone
 		d.end()
@@ -168,13 +162,13 @@ func TestConfirmsAreLost(t *testing.T) {
 			gone := d.crowd(stop)
 			for range 2 {
 				before := d.promises()
-				blackbox.Eventually(t, "the drop is under way", func() bool { return d.promises() > before+50 })
+				await.Until(t, "the drop is under way", func() bool { return d.promises() > before+50 })
 				p.LoseReplies()
 				time.Sleep(2 * time.Second)
 				p.Mend()
 			}
 			before := d.promises()
-			blackbox.Eventually(t, "orders are queued again", func() bool { return d.promises() > before+20 })
+			await.Until(t, "orders are queued again", func() bool { return d.promises() > before+20 })
 			close(stop)
 			<-gone
 			if d.unsure == 0 {
@@ -189,8 +183,12 @@ func TestConfirmsAreLost(t *testing.T) {
 // queued has been settled, and sells what is left.
 func TestRedisIsLost(t *testing.T) {
 	t.Parallel()
+	blackbox.EachDatabase(t, redisIsLost)
+}
+
+func redisIsLost(t *testing.T, of engine.Database) {
 	r := engine.Redis(t)
-	d := newDrop(t, "nats://"+engine.NATS(t).Address, sharedOn(t, engine.MySQL(t), r)...)
+	d := newDrop(t, "nats://"+engine.NATS(t).Address, blackbox.SharedBy(t, of.Make(t), r)...)
 	other := d.another()
 	other.Start()
 	d.joined(other)
@@ -199,13 +197,13 @@ func TestRedisIsLost(t *testing.T) {
 	gone := d.crowd(stop)
 	for range 2 {
 		before := d.promises()
-		blackbox.Eventually(t, "the drop is under way", func() bool { return d.promises() > before+100 })
+		await.Until(t, "the drop is under way", func() bool { return d.promises() > before+100 })
 		r.Kill()
 		time.Sleep(time.Second)
 		r.Start()
 	}
 	before := d.promises()
-	blackbox.Eventually(t, "orders are queued again", func() bool { return d.promises() > before+50 })
+	await.Until(t, "orders are queued again", func() bool { return d.promises() > before+50 })
 	close(stop)
 	<-gone
 	d.end()
@@ -213,11 +211,15 @@ func TestRedisIsLost(t *testing.T) {
 	other.Stop()
 }
 
-// Two processes share MySQL, Redis and NATS; one is killed between reservation and append. Nobody can settle an intent that is in
+// Two processes share a database, Redis and NATS; one is killed between reservation and append. Nobody can settle an intent that is in
 // no queue: its reservation is given back all the same, and its units are sold by the other process.
 func TestAProcessDiesBeforeItsAppend(t *testing.T) {
 	t.Parallel()
-	d := newDrop(t, "nats://"+engine.NATS(t).Address, sharedWith(t, engine.MySQL(t))...)
+	blackbox.EachSharedEngines(t, diesBeforeItsAppend)
+}
+
+func diesBeforeItsAppend(t *testing.T, env []string) {
+	d := newDrop(t, "nats://"+engine.NATS(t).Address, env...)
 	other := d.another()
 	if !other.TryStart("crashpoint: hang", crashpoint.Variable+"="+string(crashpoint.QueueAppendBefore)+" die 6") {
 		t.Fatal("it dies before it serves")
@@ -225,7 +227,7 @@ func TestAProcessDiesBeforeItsAppend(t *testing.T) {
 	d.joined(other)
 	stop := make(chan struct{})
 	gone := d.crowd(stop)
-	blackbox.Eventually(t, "it dies", other.Ended)
+	await.Until(t, "it dies", other.Ended)
 	d.leave(other)
 	close(stop)
 	<-gone
@@ -235,7 +237,7 @@ func TestAProcessDiesBeforeItsAppend(t *testing.T) {
 	d.pause = 0
 	stop = make(chan struct{})
 	gone = d.crowd(stop)
-	blackbox.Eventually(t, "the last unit is sold", func() bool { return d.shop.Pool(d.sku, d.sale.ID).Reserved == allocation })
+	await.Until(t, "the last unit is sold", func() bool { return d.shop.Pool(d.sku, d.sale.ID).Reserved == allocation })
 	close(stop)
 	<-gone
 	t.Logf("%d of %d units were sold when it died", before, allocation)

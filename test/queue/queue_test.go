@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 	"github.com/tidegate/tidegate/test/blackbox"
 	"github.com/tidegate/tidegate/test/engine"
@@ -128,7 +129,7 @@ func (d *drop) check() {
 		lost = append(lost, d.keys[key])
 	}
 	blackbox.Each(shoppers, lost, func(p blackbox.Purchase) {
-		for end := time.Now().Add(blackbox.Patience); ; time.Sleep(50 * time.Millisecond) {
+		for end := time.Now().Add(await.Max); ; time.Sleep(50 * time.Millisecond) {
 			a := d.shop.Buy(p)
 			d.note(p, a)
 			if a.Status == 201 || a.Status/100 == 4 {
@@ -155,7 +156,7 @@ func (d *drop) check() {
 	}
 	clear(d.book.Lost)
 	d.shop.CheckSale(d.book, d.sale, limit)
-	d.shop.Honour(d.book)
+	d.shop.VerifyOrders(d.book)
 	d.t.Logf("%d of %d were queued; %s", len(d.promised), d.asked, d.book)
 }
 
@@ -176,7 +177,7 @@ func (d *drop) another() *blackbox.Shop {
 // joined has shoppers ask a process, in turn with the others.
 func (d *drop) joined(other *blackbox.Shop) {
 	d.t.Helper()
-	blackbox.Eventually(d.t, "the other process has the sale open", func() bool { return other.Sale(d.sale.ID).Status == "live" })
+	await.Until(d.t, "the other process has the sale open", func() bool { return other.Sale(d.sale.ID).Status == "live" })
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.doors = append(d.doors, other)
@@ -227,7 +228,7 @@ func diesAt(t *testing.T, broker string, points []crashpoint.Point) {
 			}
 			stop := make(chan struct{})
 			gone := d.crowd(stop)
-			blackbox.Eventually(t, "it dies", d.shop.Ended)
+			await.Until(t, "it dies", d.shop.Ended)
 			close(stop)
 			<-gone
 			d.shop.Start()

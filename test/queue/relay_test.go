@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/test/blackbox"
 )
 
@@ -37,19 +38,19 @@ func eventsOver(t *testing.T, b broker, address string) {
 	}
 	b.Start()
 	var points struct {
-		Points int64
-		Orders []json.RawMessage
+		Balance int64
+		Orders  []json.RawMessage
 	}
 	first := int64(0)
 	for _, token := range tokens {
-		blackbox.Eventually(t, "the order has earned its points", func() bool {
+		await.Until(t, "the order has earned its points", func() bool {
 			a := shop.Ask("GET", "/v1/points", token, "")
-			return a.Status == 200 && json.Unmarshal(a.Body, &points) == nil && points.Points > 0
+			return a.Status == 200 && json.Unmarshal(a.Body, &points) == nil && points.Balance > 0
 		})
 		if first == 0 {
-			first = points.Points
+			first = points.Balance
 		}
-		if points.Points != first || len(points.Orders) != 1 {
+		if points.Balance != first || len(points.Orders) != 1 {
 			t.Errorf("%+v, want %d points of one order", points, first)
 		}
 	}

@@ -12,8 +12,9 @@ import (
 	"testing"
 
 	"github.com/tidegate/tidegate/internal/account"
-	"github.com/tidegate/tidegate/internal/web/desk"
-	"github.com/tidegate/tidegate/internal/web/night"
+	"github.com/tidegate/tidegate/internal/await"
+	"github.com/tidegate/tidegate/internal/web/admin"
+	"github.com/tidegate/tidegate/internal/web/livesale"
 	"github.com/tidegate/tidegate/internal/web/site"
 	"github.com/tidegate/tidegate/test/blackbox"
 )
@@ -21,10 +22,10 @@ import (
 // acts says of everything that changes something in the console what role its key needs. Like routes it is written down a second
 // time on purpose.
 var acts = map[string]account.Role{
-	"/console/night/{id}/pause": "sales", "/console/night/{id}/resume": "sales", "/console/night/{id}/end": "sales",
-	"/console/night/{id}/limit": "sales", "/console/night/{id}/stock": "sales",
+	"/console/live-sales/{id}/pause": "sales", "/console/live-sales/{id}/resume": "sales", "/console/live-sales/{id}/end": "sales",
+	"/console/live-sales/{id}/limit": "sales", "/console/live-sales/{id}/stock": "sales",
 
-	"/console/sales": "sales", "/console/sales/{id}/terms": "sales", "/console/sales/{id}/schedule": "sales", "/console/sales/{id}/pause": "sales",
+	"/console/sales": "sales", "/console/sales/{id}/terms": "sales", "/console/sales/{id}/schedule": "sales", "/console/sales/{id}/stop-item": "sales", "/console/sales/{id}/pause": "sales",
 	"/console/sales/{id}/resume": "sales", "/console/sales/{id}/end": "sales", "/console/sales/{id}/limit": "sales", "/console/sales/{id}/allocation": "sales",
 
 	"/console/products": "catalog", "/console/products/{id}": "catalog", "/console/products/import": "catalog", "/console/stock/{id}": "catalog",
@@ -39,8 +40,8 @@ var acts = map[string]account.Role{
 	"/console/webhooks/{id}/deliveries/{number}/retry": "all",
 }
 
-// letters is asked for its methods when the desk is mounted; none is called.
-type letters = desk.Letters
+// letters is asked for its methods when the admin pages are mounted; none is called.
+type letters = admin.DeadLetters
 
 // screens collects what the console registers: the role that each pattern asks for.
 type screens map[string]account.Role
@@ -60,8 +61,8 @@ func (s screens) Stream(pattern string, role account.Role, _ func(*site.Visit, a
 func TestEveryScreenByEveryKey(t *testing.T) {
 	t.Parallel()
 	all := screens{}
-	night.Mount(night.Parts{Frame: all})
-	desk.Mount(desk.Parts{Frame: all, Letters: struct{ letters }{}})
+	livesale.Mount(livesale.Parts{Console: all})
+	admin.Mount(admin.Parts{Console: all, DeadLetters: struct{ letters }{}})
 	for pattern, role := range all {
 		if path, isAct := strings.CutPrefix(pattern, "POST "); isAct && acts[path] != role {
 			t.Errorf("%s asks for the role %q, and the matrix for %q", pattern, role, acts[path])
@@ -118,13 +119,13 @@ func newConsole(t *testing.T) *console {
 	var customers, products, sessions, keys struct{ Items []struct{ ID string } }
 	shop.Admin("GET", "/v1/admin/customers", nil, &customers)
 	shop.Admin("GET", "/v1/admin/products", nil, &products)
-	c.ids["sales"], c.ids["night"], c.ids["stock"], c.ids["orders"] = sale.ID, sale.ID, sku, strings.TrimPrefix(bought.Header.Get("Location"), "/orders/")
-	blackbox.Eventually(t, "the order is listed", func() bool { return len(shop.Orders(sale.ID, "")) == 1 })
+	c.ids["sales"], c.ids["live-sales"], c.ids["stock"], c.ids["orders"] = sale.ID, sale.ID, sku, strings.TrimPrefix(bought.Header.Get("Location"), "/orders/")
+	await.Until(t, "the order is listed", func() bool { return len(shop.Orders(sale.ID, "")) == 1 })
 	c.ids["customers"], c.ids["products"] = customers.Items[0].ID, products.Items[0].ID
 	shop.Admin("GET", "/v1/admin/customers/"+c.ids["customers"]+"/sessions", nil, &sessions)
 	c.session = sessions.Items[0].ID
 	var hook struct{ ID string }
-	shop.Admin("POST", "/v1/admin/webhooks", map[string]any{"url": "https://desk.example.test/hook", "types": []string{"order.paid.v1"}}, &hook)
+	shop.Admin("POST", "/v1/admin/webhooks", map[string]any{"url": "https://desk.example.test/hook", "event_types": []string{"order.paid.v1"}}, &hook)
 	shop.Admin("POST", "/v1/admin/webhooks/"+hook.ID+"/pause", nil, nil)
 	c.ids["webhooks"] = hook.ID
 	for _, role := range roles {

@@ -31,7 +31,7 @@ const (
 // routes says of every route of the contract who may call it. It is written down a second time on purpose: a route that is
 // added, and one whose security is changed, has to be said here too.
 var routes = map[string]may{
-	"GET /v1/products": anybody, "GET /v1/products/{id}": anybody, "GET /v1/products/by-sku/{code}": anybody,
+	"GET /v1/products": anybody, "GET /v1/products/{id}": anybody, "GET /v1/products/by-sku/{sku}": anybody,
 	"GET /v1/products/by-handle/{handle}": anybody, "GET /v1/categories": anybody, "GET /v1/brands": anybody,
 	"GET /v1/sales": anybody, "GET /v1/sales/{id}": anybody, "GET /openapi.yaml": anybody, "GET /docs": anybody,
 
@@ -49,7 +49,7 @@ var routes = map[string]may{
 	"POST /v1/admin/stock/{sku_id}/adjustments": "catalog", "GET /v1/admin/stock/{sku_id}/movements": "catalog",
 
 	"GET /v1/admin/sales": "sales", "POST /v1/admin/sales": "sales", "GET /v1/admin/sales/{id}": "sales", "PUT /v1/admin/sales/{id}": "sales",
-	"PATCH /v1/admin/sales/{id}": "sales", "POST /v1/admin/sales/{id}/schedule": "sales", "POST /v1/admin/sales/{id}/pause": "sales",
+	"PATCH /v1/admin/sales/{id}": "sales", "POST /v1/admin/sales/{id}/schedule": "sales", "POST /v1/admin/sales/{id}/items/{sku_id}/stop": "sales", "POST /v1/admin/sales/{id}/pause": "sales",
 	"POST /v1/admin/sales/{id}/resume": "sales", "POST /v1/admin/sales/{id}/end": "sales", "POST /v1/admin/sales/{id}/allocations": "sales",
 	"GET /v1/admin/rehearsals": "sales", "POST /v1/admin/rehearsals": "sales", "POST /v1/admin/rehearsals/{id}/tokens": "sales",
 	"GET /v1/admin/rehearsals/{id}/orders": "sales",
@@ -62,6 +62,7 @@ var routes = map[string]may{
 	"DELETE /v1/admin/customers/{id}/sessions": "orders", "DELETE /v1/admin/customers/{id}/sessions/{session_id}": "orders",
 
 	"GET /v1/admin/keys": "all", "POST /v1/admin/keys": "all", "DELETE /v1/admin/keys/{id}": "all",
+	"GET /v1/admin/settings": "all", "PATCH /v1/admin/settings": "all", "GET /v1/admin/settings/changes": "all", "POST /v1/admin/settings/undo": "all",
 	"POST /v1/admin/audit": "all", "POST /v1/admin/reconcile": "all",
 	"GET /v1/admin/dead-letters": "all", "GET /v1/admin/dead-letters/{number}": "all", "DELETE /v1/admin/dead-letters/{number}": "all",
 	"POST /v1/admin/dead-letters/{number}/replay": "all", "GET /v1/admin/audit-log": "all",

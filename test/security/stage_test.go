@@ -8,6 +8,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/test/blackbox"
 )
 
@@ -36,7 +37,7 @@ var attempts = []string{
 
 func open(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{T: t, shop: blackbox.New(t, attempts...), keys: map[string]string{}}
+	s := &stage{T: t, shop: blackbox.New(t, blackbox.ManyUnpaid(attempts...)...), keys: map[string]string{}}
 	s.shop.Start()
 	s.shop.Secret(password)
 	s.shop.Secret(email)
@@ -64,7 +65,7 @@ func open(t *testing.T) *stage {
 			s.shop.Admin("DELETE", "/v1/admin/keys/"+k.ID, nil, nil)
 		}
 	}
-	blackbox.Eventually(t, "what was revoked is refused", func() bool {
+	await.Until(t, "what was revoked is refused", func() bool {
 		return s.shop.Ask("GET", "/v1/orders", s.revoked, "").Status == 401 && s.shop.Ask("GET", "/v1/admin/keys", s.revokedKey, "").Status == 401
 	})
 	return s
@@ -101,7 +102,7 @@ func (s *stage) order() string {
 	s.T.Helper()
 	s.orders++
 	var o blackbox.Order
-	blackbox.Eventually(s.T, "an order is taken", func() bool {
+	await.Until(s.T, "an order is taken", func() bool {
 		a := s.shop.Buy(blackbox.Buying("", 1, 0, s.owner, fmt.Sprintf("order-%d", s.orders), s.sku))
 		return a.Status == 201 && json.Unmarshal(a.Body, &o) == nil
 	})

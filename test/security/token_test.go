@@ -9,13 +9,13 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/test/blackbox"
 )
 
@@ -24,7 +24,7 @@ func (s *stage) signingKey() []byte {
 	s.T.Helper()
 	var text []byte
 	err := filepath.WalkDir(filepath.Join(s.shop.Folder, "keys"), func(path string, d os.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && !strings.Contains(path, "sandbox") && text == nil {
+		if err == nil && !d.IsDir() && d.Name() == "signing.key" && text == nil {
 			text, err = os.ReadFile(path)
 		}
 		return err
@@ -143,34 +143,28 @@ func TestForgedTokensAreRefused(t *testing.T) {
 	}
 }
 
-// TestLoginTellsNothing: an unknown address and a wrong password are answered by the same bytes, and after the same work: the
-// median time of the one is not a fraction of the other's.
+// TestLoginTellsNothing: an unknown address and a wrong password are answered by the same bytes, and after the same work. The shortest
+// time of each says how much that is, whatever else the machine does: the one is not a fraction of the other's.
 func TestLoginTellsNothing(t *testing.T) {
 	t.Parallel()
-	const tries = 15
 	s := open(t)
-	var took [2][]time.Duration
+	took := [2]time.Duration{time.Hour, time.Hour}
 	var bodies [2]string
-	for range tries {
+	tries := 0
+	await.Until(t, "the shortest times are alike", func() bool {
 		for i, who := range []string{email, "nobody.at.all@example.test"} {
 			began := time.Now()
 			a := s.shop.Ask("POST", "/v1/sessions", "", `{"email":"`+who+`","password":"a wrong password 123"}`)
-			took[i] = append(took[i], time.Since(began))
+			took[i] = min(took[i], time.Since(began))
 			if a.Status != 401 {
 				t.Fatalf("log-in as %s: %s", who, a)
 			}
 			bodies[i], _, _ = strings.Cut(string(a.Body), `"request_id"`)
 		}
-	}
-	for i := range took {
-		slices.Sort(took[i])
-	}
+		tries++
+		return tries >= 15 && took[1] >= took[0]/3 && took[0] >= took[1]/3
+	}, func() any { return took })
 	if bodies[0] != bodies[1] {
 		t.Errorf("a wrong password is answered %s, an unknown address %s", bodies[0], bodies[1])
-	}
-	known, unknown := took[0][tries/2], took[1][tries/2]
-	t.Logf("median: known %v, unknown %v", known, unknown)
-	if unknown < known/3 || known < unknown/3 {
-		t.Errorf("a wrong password takes %v, an unknown address %v", known, unknown)
 	}
 }

@@ -210,7 +210,7 @@ func (w *world) operate() {
 	at, mint := w.clock.Now(), w.process.mint
 	ctx := context.Background()
 	var err error
-	switch w.random.IntN(7) {
+	switch w.random.IntN(8) {
 	case 0:
 		limit := int64(w.random.IntN(4))
 		if most := w.limits[w.sale]; limit == 0 || most != 0 && limit > most {
@@ -230,6 +230,10 @@ func (w *world) operate() {
 	case 6:
 		a := inventory.Adjustment{SKU: shoe, Kind: inventory.Adjust, Units: 1 - 2*w.random.Int64N(2), Reason: "counted", Key: fmt.Sprint("adjust", mint.Next())}
 		_, err = w.store.AdjustStock(ctx, a, id.New[id.Movement](mint), at)
+	case 7:
+		if w.chance(4) {
+			_, err = w.store.StopItem(ctx, sale.Stop{Sale: w.sale, SKU: shirt, Reason: "recalled", At: at, Mint: mint})
+		}
 	}
 	w.note("desk: %v", err)
 }
@@ -240,7 +244,7 @@ func (w *world) rebuild() {
 	if p.busy["gate"].Load() {
 		return
 	}
-	done := p.orders.WhileQuiet(func() bool {
+	done := p.orders.WithPlacementPaused(func() bool {
 		if p.intake.Depth() > 0 {
 			return false
 		}

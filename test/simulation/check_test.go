@@ -52,7 +52,7 @@ func (w *world) settle() {
 	for range 12 {
 		for before := -1; before != w.did; {
 			before = w.did
-			for _, name := range []string{"sale clock", "ask 1", "expiry", "refunds", "gate"} {
+			for _, name := range []string{"sale clock", "poll 1", "expiry", "refunds", "gate"} {
 				w.begin(name, w.process.steps()[name])
 				w.quiet()
 			}
@@ -164,11 +164,11 @@ func (w *world) checkGate() {
 		if sl, err := w.store.Sale(context.Background(), p.Sale); err == nil && sl.Status == sale.Ended {
 			continue
 		}
-		if level, held := w.process.gate.Level(p); held && level != st.Available() || !held && st.Available() != 0 {
+		if level, held := w.process.gate.Available(p); held && level != st.Available() || !held && st.Available() != 0 {
 			w.fail("I8: the gate has %d of pool %v (held %t), the database %d", level, p, held, st.Available())
 		}
 	}
-	w.process.gate.Levels(func(p inventory.Pool, level int64) {
+	w.process.gate.Availability(func(p inventory.Pool, level int64) {
 		if level != stock[p].Available() {
 			w.fail("I8: the gate has %d of pool %v, the database %d", level, p, stock[p].Available())
 		}

@@ -26,8 +26,8 @@ type process struct {
 	dead     atomic.Bool
 	apart    atomic.Bool // its calls do not park: it holds a lock of its own
 	mint     *id.Mint
-	gate     *inventory.Memory
-	book     *sale.Book
+	gate     *inventory.MemoryGate
+	book     *sale.Cache
 	sales    *sale.Service
 	follower *inventory.Follower
 	intake   *order.Committer
@@ -37,14 +37,14 @@ type process struct {
 }
 
 func newProcess(w *world) *process {
-	p := &process{w: w, gate: inventory.NewMemory(), busy: map[string]*atomic.Bool{}}
+	p := &process{w: w, gate: inventory.NewMemoryGate(), busy: map[string]*atomic.Bool{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	var err error
 	p.mint, err = id.NewMint(w.clock, 1)
 	w.must(err)
-	p.mint.After(w.minted)
+	p.mint.StartAfter(w.minted)
 	s, g := seamStore{w.store, p}, seamGate{p.gate, p}
-	p.book = sale.NewBook(w.store, w.clock) // it reads under a lock
+	p.book = sale.NewCache(w.store, w.clock) // it reads under a lock
 	p.sales = sale.NewService(s, p.book, products{}, w.clock, p.mint, currency)
 	p.follower = inventory.NewFollower(s, g, func(ctx context.Context, sl id.Sale) error {
 		_, err := p.book.Refresh(ctx, sl)
@@ -54,7 +54,7 @@ func newProcess(w *world) *process {
 	config.BatchOrdersMax = 4
 	p.intake = order.NewCommitter(s, g, p.mint, config, func(int, time.Duration, error) {})
 	p.orders = order.NewService(order.Parts{
-		Store: s, Gate: g, Intake: p.intake, Sales: seamSales{p}, Prices: seamSales{p}, Clock: w.clock, Mint: p.mint, Config: config,
+		Store: s, Gate: g, Intake: p.intake, Sales: seamSales{p}, Prices: seamSales{p}, Signer: unsigned{}, Clock: w.clock, Mint: p.mint, Config: config,
 	})
 	p.payments = payment.NewService(payment.Parts{
 		Store: s, Providers: []payment.Provider{seamProvider{w.provider, p}}, Clock: w.clock, Mint: p.mint, Log: slog.New(slog.DiscardHandler), Config: pace,
@@ -64,6 +64,12 @@ func newProcess(w *world) *process {
 	}
 	return p
 }
+
+// unsigned signs tickets, the same in every run.
+type unsigned struct{}
+
+func (unsigned) Sign([]byte) (mac [32]byte) { return mac }
+func (unsigned) Signed([]byte, []byte) bool { return true }
 
 // load rebuilds what is in memory, as before the doors open.
 func (p *process) load() {
@@ -87,7 +93,7 @@ func (p *process) die() {
 func (p *process) steps() map[string]func(context.Context) (int, error) {
 	return map[string]func(context.Context) (int, error){
 		"commit": p.intake.Step, "gate": p.follower.Step, "sale clock": p.sales.Step, "expiry": p.payments.ExpireStep,
-		"ask 1": p.payments.AskStep, "ask 2": p.payments.AskStep, "refunds": p.payments.RefundStep,
+		"poll 1": p.payments.PollStep, "poll 2": p.payments.PollStep, "refunds": p.payments.RefundStep,
 	}
 }
 
@@ -202,12 +208,16 @@ func (s seamStore) BeginAttempt(ctx context.Context, a payment.Attempt) (payment
 	return b.attempt, b.created, err
 }
 
-func (s seamStore) Settle(ctx context.Context, batch []payment.Settlement) ([]payment.Settled, error) {
-	return through(ctx, s.p, fmt.Sprintf("settle %d from %s", len(batch), batch[0].Report.Attempt), nil, func() ([]payment.Settled, error) { return s.Store.Settle(ctx, batch) })
+func (s seamStore) PayFree(ctx context.Context, a payment.Attempt, mint *id.Mint) (payment.Attempt, error) {
+	return through(ctx, s.p, "pay free "+a.Order.String(), nil, func() (payment.Attempt, error) { return s.Store.PayFree(ctx, a, mint) })
 }
 
-func (s seamStore) ClaimAttempts(ctx context.Context, now time.Time, limit int, next func(*payment.Attempt, bool) time.Time) ([]payment.Claimed, error) {
-	return through(ctx, s.p, "claim attempts", nil, func() ([]payment.Claimed, error) { return s.Store.ClaimAttempts(ctx, now, limit, next) })
+func (s seamStore) Settle(ctx context.Context, batch []payment.ReportEntry) ([]payment.RecordedReport, error) {
+	return through(ctx, s.p, fmt.Sprintf("settle %d from %s", len(batch), batch[0].Report.Attempt), nil, func() ([]payment.RecordedReport, error) { return s.Store.RecordReports(ctx, batch) })
+}
+
+func (s seamStore) ClaimAttempts(ctx context.Context, now time.Time, limit int, next func(*payment.Attempt, bool) time.Time) ([]payment.DueAttempt, error) {
+	return through(ctx, s.p, "claim attempts", nil, func() ([]payment.DueAttempt, error) { return s.Store.ClaimAttempts(ctx, now, limit, next) })
 }
 
 func (s seamStore) ExpireOrders(ctx context.Context, now time.Time, mint *id.Mint) (ended int, stuck []error, err error) {
@@ -235,38 +245,43 @@ func (s seamStore) RequestRefund(ctx context.Context, r payment.RefundRequest) (
 	return through(ctx, s.p, "request refund of "+r.Order.String(), nil, func() (payment.Refund, error) { return s.Store.RequestRefund(ctx, r) })
 }
 
-func (s seamStore) ClaimRefunds(ctx context.Context, now time.Time, limit int, next func(*payment.Refund) time.Time) ([]payment.ClaimedRefund, error) {
-	return through(ctx, s.p, "claim refunds", nil, func() ([]payment.ClaimedRefund, error) { return s.Store.ClaimRefunds(ctx, now, limit, next) })
+func (s seamStore) ClaimRefunds(ctx context.Context, now time.Time, limit int, next func(*payment.Refund) time.Time) ([]payment.DueRefund, error) {
+	return through(ctx, s.p, "claim refunds", nil, func() ([]payment.DueRefund, error) { return s.Store.ClaimRefunds(ctx, now, limit, next) })
 }
 
-func (s seamStore) SettleRefund(ctx context.Context, r id.Refund, to payment.RefundStatus, refusal string, at time.Time, mint *id.Mint) (payment.Refund, error) {
-	return through(ctx, s.p, "settle refund "+r.String(), nil, func() (payment.Refund, error) { return s.Store.SettleRefund(ctx, r, to, refusal, at, mint) })
+func (s seamStore) RecordRefund(ctx context.Context, r id.Refund, to payment.RefundStatus, refusal string, at time.Time, mint *id.Mint) (payment.Refund, error) {
+	return through(ctx, s.p, "settle refund "+r.String(), nil, func() (payment.Refund, error) { return s.Store.RecordRefund(ctx, r, to, refusal, at, mint) })
 }
 
 // seamGate is the gate with a turn before each call.
 type seamGate struct {
-	*inventory.Memory
+	*inventory.MemoryGate
 	p *process
 }
 
 func (g seamGate) Reserve(ctx context.Context, c *inventory.Claim) (inventory.Answer, error) {
 	g.p.turn(ctx, "reserve for "+c.Customer.String()+" "+c.Key+" "+c.Order.String())
-	return g.Memory.Reserve(ctx, c)
+	return g.MemoryGate.Reserve(ctx, c)
 }
 
 func (g seamGate) Find(ctx context.Context, c *inventory.Claim) (inventory.Answer, error) {
 	g.p.turn(ctx, "find "+c.Customer.String()+" "+c.Key+" "+c.Order.String())
-	return g.Memory.Find(ctx, c)
+	return g.MemoryGate.Find(ctx, c)
 }
 
-func (g seamGate) Settle(ctx context.Context, c *inventory.Claim, committed bool) error {
-	g.p.turn(ctx, fmt.Sprintf("settle reservation %s %t", c.Order, committed))
-	return g.Memory.Settle(ctx, c, committed)
+func (g seamGate) Confirm(ctx context.Context, c *inventory.Claim) error {
+	g.p.turn(ctx, "confirm reservation "+c.Order.String())
+	return g.MemoryGate.Confirm(ctx, c)
+}
+
+func (g seamGate) Release(ctx context.Context, c *inventory.Claim) error {
+	g.p.turn(ctx, "release reservation "+c.Order.String())
+	return g.MemoryGate.Release(ctx, c)
 }
 
 func (g seamGate) Apply(ctx context.Context, changes []inventory.Change) error {
 	g.p.turn(ctx, "apply changes")
-	return g.Memory.Apply(ctx, changes)
+	return g.MemoryGate.Apply(ctx, changes)
 }
 
 // seamSales tells terms and prices after a turn, so that those who wake together mint their ids one after the other.
@@ -283,6 +298,8 @@ func (s seamSales) Price(ctx context.Context, _ id.SKU) (money.Amount, error) {
 }
 
 type products struct{}
+
+func (products) OfRehearsal(context.Context, id.SKU) (bool, error) { return false, nil }
 
 func (products) Offer(context.Context, id.SKU) (id.Product, money.Amount, error) {
 	return 1, money.Of(price, currency), nil

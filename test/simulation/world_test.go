@@ -187,4 +187,8 @@ func (w *world) restart() {
 }
 
 // pace is the configuration of the payments: when a provider is asked again.
-var pace = payment.DefaultConfig()
+var pace = func() payment.Config {
+	c := payment.DefaultConfig()
+	c.Provider = payment.Sandbox
+	return c
+}()

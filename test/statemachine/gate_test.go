@@ -13,7 +13,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/redis"
 	"github.com/tidegate/tidegate/internal/redis/gate"
-	"github.com/tidegate/tidegate/internal/redis/gate/stand"
+	"github.com/tidegate/tidegate/internal/redis/gate/gatefixture"
 	"github.com/tidegate/tidegate/test/engine"
 )
 
@@ -32,7 +32,7 @@ var gates = []struct {
 
 func inMemory(*testing.T) func() (processes, load) {
 	return func() (processes, load) {
-		g := inventory.NewMemory()
+		g := inventory.NewMemoryGate()
 		return processes{g}, func(_ int, s inventory.Snapshot) error { return g.Load(context.Background(), s) }
 	}
 }
@@ -40,15 +40,15 @@ func inMemory(*testing.T) func() (processes, load) {
 // inRedis has two processes share a gate. What one of them is told by Redis of the other's changes comes a moment late, and is
 // left to the histories: these ask before they refuse.
 func inRedis(t *testing.T) func() (processes, load) {
-	client := stand.Connect(t, redis.Config{Addresses: []string{engine.Redis(t).Address}})
+	client := gatefixture.Connect(t, redis.Config{Addresses: []string{engine.Redis(t).Address}})
 	runs := 0
 	return func() (processes, load) {
 		runs++
-		book := &stand.Book{}
+		book := &gatefixture.FakeStore{}
 		prefix := fmt.Sprint("run", runs)
-		pair := []*gate.Gate{stand.OpenAsking(client, book, prefix), stand.OpenAsking(client, book, prefix)}
+		pair := []*gate.Gate{gatefixture.OpenUntracked(client, book, prefix), gatefixture.OpenUntracked(client, book, prefix)}
 		return processes{pair[0], pair[1]}, func(by int, s inventory.Snapshot) error {
-			return stand.Load(context.Background(), s, pair[by], pair[1-by])
+			return gatefixture.Load(context.Background(), s, pair[by], pair[1-by])
 		}
 	}
 }
@@ -121,11 +121,11 @@ func (m *gateModel) load(t *rapid.T) {
 			continue
 		}
 		kept = append(kept, r)
-		h := inventory.Holder{Order: r.claim.Order, Sale: drop, Customer: r.claim.Customer, Key: r.claim.Key, Body: r.claim.Body, Used: r.claim.Units()}
+		h := inventory.KeyedOrder{Order: r.claim.Order, Sale: drop, Customer: r.claim.Customer, Key: r.claim.Key, Body: r.claim.Body, Used: r.claim.Units()}
 		if r.released {
 			h.Used = 0
 		}
-		snap.Holders = append(snap.Holders, h)
+		snap.KeyedOrders = append(snap.KeyedOrders, h)
 	}
 	m.held = kept
 	snap.Stock = []inventory.Stock{{Pool: inventory.Pool{Sale: drop, SKU: mug}, OnHand: m.left}}
@@ -141,7 +141,7 @@ func (m *gateModel) reserve(t *rapid.T) {
 	got, err := m.asked(t).Reserve(context.Background(), &c)
 	must(t, err)
 	want := m.verdict(&c)
-	if got.Verdict != want.Verdict || want.Verdict == inventory.Same && got.Order != want.Order {
+	if got.Verdict != want.Verdict || want.Verdict == inventory.Replay && got.Order != want.Order {
 		t.Fatalf("%+v: the gate says %s of order %s, the model %s of order %s", c, got.Verdict, got.Order, want.Verdict, want.Order)
 	}
 	if want.Verdict == inventory.Reserved {
@@ -159,9 +159,9 @@ func (m *gateModel) verdict(c *inventory.Claim) inventory.Answer {
 		}
 		if r.claim.Key == c.Key {
 			if r.claim.Body != c.Body {
-				return inventory.Answer{Verdict: inventory.OtherBody}
+				return inventory.Answer{Verdict: inventory.KeyReused}
 			}
-			return inventory.Answer{Verdict: inventory.Same, Order: r.claim.Order}
+			return inventory.Answer{Verdict: inventory.Replay, Order: r.claim.Order}
 		}
 		if !r.released {
 			used += r.claim.Units()
@@ -186,7 +186,11 @@ func (m *gateModel) settle(t *rapid.T) {
 		}
 		committed := rapid.Bool().Draw(t, "committed")
 		for range rapid.IntRange(1, 2).Draw(t, "times") {
-			must(t, m.asked(t).Settle(context.Background(), &r.claim, committed))
+			decide := m.asked(t).Release
+			if committed {
+				decide = m.asked(t).Confirm
+			}
+			must(t, decide(context.Background(), &r.claim))
 		}
 		if committed {
 			r.settled = true
@@ -239,7 +243,7 @@ func (m *gateModel) repeat(t *rapid.T) {
 
 func (m *gateModel) check(t *rapid.T) {
 	for i, g := range m.gates {
-		if level, held := g.Level(inventory.Pool{Sale: drop, SKU: mug}); !held || level != m.left {
+		if level, held := g.Available(inventory.Pool{Sale: drop, SKU: mug}); !held || level != m.left {
 			t.Fatalf("process %d: the gate has %d (held %t), the model %d", i, level, held, m.left)
 		}
 	}

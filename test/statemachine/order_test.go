@@ -94,7 +94,7 @@ func (m *orderMachine) report(t *rapid.T) {
 	a := rapid.SampledFrom(m.tries).Draw(t, "attempt")
 	r := payment.Report{Attempt: a.ID, Order: a.Order, Amount: a.Amount, State: rapid.SampledFrom([]payment.State{payment.Waiting, payment.Paid, payment.Declined, payment.Ended}).Draw(t, "state")}
 	f := id.New[id.Refund](m.mint)
-	out, err := m.store.Settle(context.Background(), []payment.Settlement{{Report: r, Refund: f, At: m.clock.Now(), Mint: m.mint}})
+	out, err := m.store.RecordReports(context.Background(), []payment.ReportEntry{{Report: r, Refund: f, At: m.clock.Now(), Mint: m.mint}})
 	must(t, err)
 	must(t, out[0].Err)
 	if out[0].Changed && out[0].Attempt.Status == payment.Succeeded && !out[0].Attempt.Pays {
@@ -132,7 +132,7 @@ func (m *orderMachine) refunded(t *rapid.T) {
 		t.Skip("there is no refund")
 	}
 	to := rapid.SampledFrom([]payment.RefundStatus{payment.Refunded, payment.RefundFailed}).Draw(t, "to")
-	_, err := m.store.SettleRefund(context.Background(), rapid.SampledFrom(m.funds).Draw(t, "refund"), to, "no", m.clock.Now(), m.mint)
+	_, err := m.store.RecordRefund(context.Background(), rapid.SampledFrom(m.funds).Draw(t, "refund"), to, "no", m.clock.Now(), m.mint)
 	must(t, err)
 }
 
@@ -180,7 +180,7 @@ func TestSale(t *testing.T) {
 		mint, err := id.NewMint(c, 1)
 		must(rt, err)
 		s := model.New()
-		m := &saleMachine{store: s, clock: c, was: sale.Draft, sales: sale.NewService(s, sale.NewBook(s, c), goods{}, c, mint, "GBP")}
+		m := &saleMachine{store: s, clock: c, was: sale.Draft, sales: sale.NewService(s, sale.NewCache(s, c), goods{}, c, mint, "GBP")}
 		_, err = s.AdjustStock(context.Background(), inventory.Adjustment{SKU: mug, Kind: inventory.Receive, Units: 10, Reason: "first", Key: "first"}, id.New[id.Movement](mint), noon)
 		must(rt, err)
 		made, err := m.sales.Create(context.Background(), sale.Sale{
@@ -233,6 +233,8 @@ func (m *saleMachine) check(t *rapid.T) {
 }
 
 type goods struct{}
+
+func (goods) OfRehearsal(context.Context, id.SKU) (bool, error) { return false, nil }
 
 func (goods) Offer(context.Context, id.SKU) (id.Product, money.Amount, error) {
 	return 1, money.Of(100, "GBP"), nil

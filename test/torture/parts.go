@@ -12,12 +12,13 @@ var parts = []part{
 	{name: "planted", folder: "./test/planted", program: true, count: 1, units: "run, each bug caught"},
 	{name: "matrix", folder: "./test/matrix", run: "^TestMatrix$", parallel: 8, count: 220, units: "moments in each configuration"},
 	{name: "queue-database", folder: "./test/queue", run: "^TestTheDatabaseStops$", count: 30, units: "seconds without a database"},
+	{name: "vitess", folder: "./test/vitess", run: "^TestVitess$", count: 1, units: "run of conformance, a night, two processes and a kill"},
 
 	// Native fuzzing of what faces outside: 11 minutes in all.
 	{name: "fuzz-order", folder: "./internal/wire", run: "^FuzzDecodeOrder$", fuzz: 90 * time.Second},
 	{name: "fuzz-order-handler", folder: "./internal/httpapi", run: "^FuzzOrderBody$", fuzz: 90 * time.Second},
 	{name: "fuzz-notification", folder: "./internal/httpapi", run: "^FuzzNotification$", fuzz: time.Minute},
-	{name: "fuzz-cursor", folder: "./internal/httpapi", run: "^FuzzCursor$", fuzz: 30 * time.Second},
+	{name: "fuzz-cursor", folder: "./internal/kernel/cursor", run: "^FuzzCursor$", fuzz: 30 * time.Second},
 	{name: "fuzz-money", folder: "./internal/kernel/money", run: "^FuzzParse$", fuzz: 30 * time.Second},
 	{name: "fuzz-id", folder: "./internal/kernel/id", run: "^FuzzParse$", fuzz: 30 * time.Second},
 	{name: "fuzz-import", folder: "./internal/catalog/productcsv", run: "^FuzzImport$", fuzz: 90 * time.Second},

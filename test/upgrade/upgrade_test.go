@@ -16,6 +16,7 @@ import (
 
 	_ "modernc.org/sqlite"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/test/blackbox"
 	"github.com/tidegate/tidegate/test/engine"
 )
@@ -69,7 +70,7 @@ func TestAnEarlierFolderIsOpenedUnderLoad(t *testing.T) {
 				defer close(served)
 				blackbox.Each(32, buying, func(p blackbox.Purchase) {
 					a := shop.Buy(p)
-					for end := time.Now().Add(blackbox.Patience); a.Err != nil && time.Now().Before(end); a = shop.Buy(p) {
+					for end := time.Now().Add(await.Max); a.Err != nil && time.Now().Before(end); a = shop.Buy(p) {
 						time.Sleep(2 * time.Millisecond) // the doors are shut while the database is migrated
 					}
 					fresh.Note(p, a)
@@ -80,8 +81,8 @@ func TestAnEarlierFolderIsOpenedUnderLoad(t *testing.T) {
 			if len(fresh.Receipts) != customers {
 				t.Errorf("of %d new orders: %s", customers, fresh)
 			}
-			shop.Honour(book)
-			shop.Honour(fresh)
+			shop.VerifyOrders(book)
+			shop.VerifyOrders(fresh)
 			shop.Audit("I1", "I2", "I3", "I4", "I9")
 			shop.Reconciled()
 			shop.Stop()
@@ -193,7 +194,7 @@ func TestMake(t *testing.T) {
 		case n%3 == 0:
 			p, _ := shop.StartPayment(r)
 			shop.Pay(p.PayURL)
-			blackbox.Eventually(t, "it is paid", func() bool { return shop.Order(id).Status == "paid" })
+			await.Until(t, "it is paid", func() bool { return shop.Order(id).Status == "paid" })
 			if n%2 == 0 {
 				shop.Admin("POST", "/v1/admin/orders/"+id+"/refund", map[string]any{"reason": "asked for"}, nil)
 			}

@@ -1,7 +1,8 @@
-// Package settings loads one tree of configuration: defaults, a YAML file, the environment and flags, in that order.
+// Package settings loads one tree of configuration: defaults, a YAML file, the environment, flags and the live layer, in that order.
 //
 // A component owns its part of the tree as a plain struct whose fields carry `koanf:"snake_case"` and `help:"..."` tags
-// (and `secret:"true"`); the composition root nests those structs in one. Everything that is wrong is reported at once,
+// (and `secret:"true"`, or `live:"true"` where it can change while the process runs); the composition root nests those structs in one.
+// Above the layers a process is started with lies the live one, which the shop's database keeps. Everything that is wrong is reported at once,
 // each with the key's path, where it was written and what would be right. The package knows no setting by name.
 package settings
 
@@ -17,6 +18,7 @@ type leaf struct {
 	path   string // dotted, such as "http.address"
 	help   string
 	secret bool
+	live   bool // it can change while the process runs
 	typ    reflect.Type
 	index  []int // for reflect.Value.FieldByIndex
 }
@@ -63,8 +65,11 @@ func collect(t reflect.Type, prefix string, index []int) ([]leaf, error) {
 			return nil, fmt.Errorf("setting %s has the type %s, which cannot be written as text", path, f.Type)
 		}
 		leaves = append(leaves, leaf{
-			path: path, help: f.Tag.Get("help"), secret: f.Tag.Get("secret") == "true", typ: f.Type, index: at,
+			path: path, help: f.Tag.Get("help"), secret: f.Tag.Get("secret") == "true", live: f.Tag.Get("live") == "true", typ: f.Type, index: at,
 		})
+		if l := leaves[len(leaves)-1]; l.secret && l.live {
+			return nil, fmt.Errorf("setting %s is live and a secret: the history of live settings shows their values", path)
+		}
 	}
 	return leaves, nil
 }

@@ -29,6 +29,9 @@ type Sources struct {
 	EnvOthers []string
 	// Flags holds the flags that were given, by path.
 	Flags map[string]string
+	// Live holds the texts of settings that were changed while the shop ran, by path; LiveFrom says where, such as "live change 7".
+	Live     map[string]string
+	LiveFrom string
 }
 
 // Problem is one thing that is wrong with the configuration.
@@ -58,7 +61,7 @@ func (p Problems) Error() string {
 
 // origin is where the effective value of a leaf comes from.
 type origin struct {
-	layer string // default, file, env, flag
+	layer string // default, file, env, flag, live
 	where string // as in Problem
 }
 
@@ -86,7 +89,13 @@ func Load[T any](defaults T, from Sources) (T, *Tree, error) {
 		l.origins[one.path] = origin{"default", "default"}
 	}
 	k := koanf.New(".")
-	for _, layer := range []layer{l.defaults(defaults), l.file(from), l.env(from), l.flags(from)} {
+	below := map[string]Below{}
+	for _, layer := range []layer{l.defaults(defaults), l.file(from), l.env(from), l.flags(from), l.live(from)} {
+		if layer.name == "live" {
+			for path := range layer.values {
+				below[path] = l.byPath[path].below(k.Get(path), l.origins[path])
+			}
+		}
 		if err := k.Load(confmap.Provider(layer.values, "."), nil); err != nil {
 			return defaults, nil, fmt.Errorf("merge the settings of the %s: %w", layer.name, err)
 		}
@@ -104,7 +113,7 @@ func Load[T any](defaults T, from Sources) (T, *Tree, error) {
 		slices.SortStableFunc(l.problems, func(a, b Problem) int { return cmp.Compare(a.Path, b.Path) })
 		return defaults, nil, l.problems
 	}
-	return filled, &Tree{leaves: leaves, origins: l.origins, values: reflect.ValueOf(filled)}, nil
+	return filled, &Tree{leaves: leaves, origins: l.origins, below: below, values: reflect.ValueOf(filled)}, nil
 }
 
 type loader struct {
@@ -179,6 +188,34 @@ func (l *loader) flags(from Sources) layer {
 		l.refuse(path, "flag --"+path, "there is no such setting%s", didYouMean(near))
 	}
 	return out
+}
+
+// live reads the live layer, and refuses what cannot be in it.
+func (l *loader) live(from Sources) layer {
+	out := newLayer("live")
+	for path, text := range from.Live {
+		if why := notLive(l.byPath, path); why != "" {
+			l.refuse(path, from.LiveFrom, "%s", why)
+			continue
+		}
+		l.set(out, l.byPath[path], text, from.LiveFrom)
+	}
+	return out
+}
+
+// notLive returns why a path cannot be in the live layer, and what to do; empty: it can.
+func notLive(byPath map[string]leaf, path string) string {
+	one, known := byPath[path]
+	switch {
+	case !known:
+		near, _ := Nearest(path, keys(byPath))
+		return "there is no such setting" + didYouMean(near)
+	case one.secret:
+		return "it is a secret, and not live: write it into the file or the environment, and start the process again"
+	case !one.live:
+		return "it is not live: write it into the file, the environment or a flag, and start the process again"
+	}
+	return ""
 }
 
 // validator is what a component's Config may implement: its own rules, reported as faults whose Field is the key relative

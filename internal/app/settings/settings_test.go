@@ -15,7 +15,7 @@ import (
 
 type listener struct {
 	Address      string        `koanf:"address" help:"where to listen"`
-	ReadTimeout  time.Duration `koanf:"read_timeout" help:"how long a request may take to arrive"`
+	ReadTimeout  time.Duration `koanf:"read_timeout" help:"how long a request may take to arrive" live:"true"`
 	BodyBytesMax int64         `koanf:"body_bytes_max" help:"largest body"`
 	Origins      []string      `koanf:"origins" help:"who may ask from a browser"`
 }
@@ -32,7 +32,7 @@ func (l listener) Validate() error {
 }
 
 type gate struct {
-	Pools  int     `koanf:"pools" help:"how many"`
+	Pools  int     `koanf:"pools" help:"how many" live:"true"`
 	Jitter float64 `koanf:"jitter" help:"share"`
 	On     bool    `koanf:"on" help:"whether"`
 }
@@ -62,6 +62,7 @@ func TestLayersWinInOrder(t *testing.T) {
 		Env:       []string{"TIDEGATE_HTTP_ADDRESS=:2", "TIDEGATE_HTTP_BODY_BYTES_MAX=1MB", "HOME=/x", "TIDEGATE_CONFIG=x", "TIDEGATE_SIGNING_SECRET=hush"},
 		EnvOthers: []string{"TIDEGATE_CONFIG"},
 		Flags:     map[string]string{"http.address": ":3", "orders.gate.jitter": "0.25"},
+		Live:      map[string]string{"orders.gate.pools": "12"}, LiveFrom: "live change 3",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +70,7 @@ func TestLayersWinInOrder(t *testing.T) {
 	want := defaults()
 	want.Secret = "hush"
 	want.HTTP = listener{Address: ":3", ReadTimeout: 15 * time.Minute, BodyBytesMax: 1_000_000, Origins: []string{"a", "b"}}
-	want.Orders.Gate = gate{Pools: 9, Jitter: 0.25, On: false}
+	want.Orders.Gate = gate{Pools: 12, Jitter: 0.25, On: false}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -78,16 +79,16 @@ func TestLayersWinInOrder(t *testing.T) {
 	if err := all.WriteText(&text); err != nil {
 		t.Fatal(err)
 	}
-	wantText := `KEY                  VALUE    FROM
-data                 ./data   default
-signing_secret       ***      environment TIDEGATE_SIGNING_SECRET
-http.address         :3       flag --http.address
-http.read_timeout    15m      shop.yaml line 3
-http.body_bytes_max  1000000  environment TIDEGATE_HTTP_BODY_BYTES_MAX
-http.origins         a,b      shop.yaml line 4
-orders.gate.pools    9        shop.yaml line 6
-orders.gate.jitter   0.25     flag --orders.gate.jitter
-orders.gate.on       false    shop.yaml line 6
+	wantText := `KEY                  VALUE    LIVE  FROM
+data                 ./data   no    default
+signing_secret       ***      no    environment TIDEGATE_SIGNING_SECRET
+http.address         :3       no    flag --http.address
+http.read_timeout    15m      yes   shop.yaml line 3
+http.body_bytes_max  1000000  no    environment TIDEGATE_HTTP_BODY_BYTES_MAX
+http.origins         a,b      no    shop.yaml line 4
+orders.gate.pools    12       yes   live change 3, over shop.yaml line 6
+orders.gate.jitter   0.25     no    flag --orders.gate.jitter
+orders.gate.on       false    no    shop.yaml line 6
 `
 	if diff := cmp.Diff(wantText, text.String()); diff != "" {
 		t.Error(diff)
@@ -99,6 +100,10 @@ orders.gate.on       false    shop.yaml line 6
 	var list []map[string]any
 	if err := json.Unmarshal(js.Bytes(), &list); err != nil {
 		t.Fatal(err)
+	}
+	below := map[string]any{"value": 9.0, "origin": "file", "where": "shop.yaml line 6"}
+	if diff := cmp.Diff(below, list[6]["below"]); diff != "" || list[6]["live"] != true || list[6]["origin"] != "live" || list[0]["live"] != false || list[0]["below"] != nil {
+		t.Errorf("JSON of a live setting: %v", list[6])
 	}
 	if list[1]["value"] != "***" || list[3]["value"] != "15m" || list[8]["value"] != false || strings.Contains(js.String(), "hush") {
 		t.Errorf("JSON: %s", js.String())
@@ -134,6 +139,16 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 			[]string{
 				"http.body_bytes_max (flag --http.body_bytes_max): it must be at most 1GiB",
 				"http.read_timeout (environment TIDEGATE_HTTP_READ_TIMEOUT): it must be above 0s",
+			}},
+		{"a live layer that cannot be, all of it", Sources{LiveFrom: "live", Live: map[string]string{
+			"orders.gate.pool": "1", "data": "x", "signing_secret": "x", "orders.gate.pools": "many", "http.read_timeout": "0s",
+		}},
+			[]string{
+				"data (live): it is not live: write it into the file, the environment or a flag, and start the process again",
+				"http.read_timeout (live): it must be above 0s",
+				"orders.gate.pool (live): there is no such setting; did you mean orders.gate.pools?",
+				`orders.gate.pools (live): "many" is not a whole number: write it as 500`,
+				"signing_secret (live): it is a secret, and not live: write it into the file or the environment, and start the process again",
 			}},
 		{"written twice", Sources{File: "f", Text: []byte("data: a\ndata: b\n")},
 			[]string{"data (f line 2): it is written twice, first on line 1"}},
@@ -185,6 +200,9 @@ func TestATypeThatIsNoTreeIsRefused(t *testing.T) {
 	type unwritable struct {
 		A map[string]string `koanf:"a"`
 	}
+	type liveSecret struct {
+		A string `koanf:"a" secret:"true" live:"true"`
+	}
 	type ambiguous struct {
 		A struct {
 			B string `koanf:"b"`
@@ -194,6 +212,7 @@ func TestATypeThatIsNoTreeIsRefused(t *testing.T) {
 	for name, load := range map[string]func() error{
 		"untagged":   func() error { _, _, err := Load(untagged{}, Sources{}); return err },
 		"unwritable": func() error { _, _, err := Load(unwritable{}, Sources{}); return err },
+		"liveSecret": func() error { _, _, err := Load(liveSecret{}, Sources{}); return err },
 		"ambiguous":  func() error { _, _, err := Load(ambiguous{}, Sources{}); return err },
 	} {
 		if err := load(); err == nil {

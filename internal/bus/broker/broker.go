@@ -12,8 +12,8 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 )
 
-// Taken is a message that this process has, and has not settled.
-type Taken struct {
+// Received is a message that this process has, and has not settled.
+type Received struct {
 	bus.Delivery
 	// Token is the adapter's own.
 	Token any
@@ -25,25 +25,25 @@ type Taken struct {
 
 // Source is a group's place at a broker. Its methods are called by one goroutine, but for Hold.
 type Source interface {
-	// Take waits for messages and returns those at hand, 1 to limit, in their order. It returns an error where the place is
+	// Receive waits for messages and returns those at hand, 1 to limit, in their order. It returns an error where the place is
 	// lost, or ctx has ended.
-	Take(ctx context.Context, limit int) ([]Taken, error)
-	// Settle carries out what became of a batch. Where it returns an error the place is lost: what was not settled is delivered
+	Receive(ctx context.Context, limit int) ([]Received, error)
+	// Ack carries out what became of a batch. Where it returns an error the place is lost: what was not settled is delivered
 	// again.
-	Settle(ctx context.Context, batch []Taken, verdicts []bus.Verdict) error
-	// Hold tells the broker that a batch is still worked on.
-	Hold(batch []Taken)
+	Ack(ctx context.Context, batch []Received, verdicts []bus.Verdict) error
+	// ExtendLease tells the broker that a batch is still worked on.
+	ExtendLease(batch []Received)
 	// Close gives back what was taken and not settled. It is called once.
 	Close()
 }
 
 // Pump hands the messages of a group to its handler.
 type Pump struct {
-	Topic   string
-	Group   bus.Group
-	Handle  bus.Handler
-	Letters bus.DeadLetters
-	Log     *slog.Logger
+	Topic       string
+	Group       bus.Group
+	Handle      bus.Handler
+	DeadLetters bus.DeadLetters
+	Log         *slog.Logger
 	// HoldEvery is how often a batch that is worked on is held.
 	HoldEvery time.Duration
 }
@@ -75,17 +75,17 @@ func (p *Pump) Run(ctx context.Context, open func(context.Context) (Source, erro
 		if ctx.Err() != nil {
 			return
 		}
-		if failures++; err != nil && failures&(failures-1) == 0 { // the 1st, 2nd, 4th, ...: a trouble that stays is told, not shouted
+		if failures++; err != nil && failures&(failures-1) == 0 { // the 1st, 2nd, 4th, ...: log less and less often
 			p.Log.WarnContext(ctx, "a subscription is opened again", "topic", p.Topic, "group", p.Group.Name, "retry_in", pause.String(), "error", err)
 		}
-		Rest(ctx, pause)
+		Sleep(ctx, pause)
 	}
 }
 
 // drain pumps until the place is lost or ctx ends.
 func (p *Pump) drain(ctx, work context.Context, source Source) error {
 	for ctx.Err() == nil {
-		batch, err := source.Take(ctx, p.Group.BatchMax)
+		batch, err := source.Receive(ctx, p.Group.BatchMax)
 		if err != nil {
 			return err
 		}
@@ -105,13 +105,13 @@ func (p *Pump) drain(ctx, work context.Context, source Source) error {
 	return ctx.Err()
 }
 
-func settle(work context.Context, source Source, batch []Taken, verdicts []bus.Verdict) error {
+func settle(work context.Context, source Source, batch []Received, verdicts []bus.Verdict) error {
 	if err := crashpoint.Fail(crashpoint.DeliverRecorded); err != nil {
 		return err
 	}
 	bounded, cancel := context.WithTimeout(work, settleMax)
 	defer cancel()
-	if err := source.Settle(bounded, batch, verdicts); err != nil {
+	if err := source.Ack(bounded, batch, verdicts); err != nil {
 		return err
 	}
 	crashpoint.Pass(crashpoint.DeliverSettled)
@@ -119,7 +119,7 @@ func settle(work context.Context, source Source, batch []Taken, verdicts []bus.V
 }
 
 // hold holds a batch until release is called.
-func (p *Pump) hold(source Source, batch []Taken) (release func()) {
+func (p *Pump) hold(source Source, batch []Received) (release func()) {
 	if p.HoldEvery == 0 {
 		return func() {}
 	}
@@ -129,7 +129,7 @@ func (p *Pump) hold(source Source, batch []Taken) (release func()) {
 		for {
 			select {
 			case <-ticker.C:
-				source.Hold(batch)
+				source.ExtendLease(batch)
 			case <-done:
 				return
 			}
@@ -144,7 +144,7 @@ func (p *Pump) hold(source Source, batch []Taken) (release func()) {
 
 // deliver returns what became of a batch. A handler whose database is away is asked again, with growing pauses and the same
 // batch, until ctx ends; then the error says that nothing is to be settled.
-func (p *Pump) deliver(ctx, work context.Context, batch []Taken) ([]bus.Verdict, error) {
+func (p *Pump) deliver(ctx, work context.Context, batch []Received) ([]bus.Verdict, error) {
 	if err := crashpoint.Fail(crashpoint.DeliverBefore); err != nil {
 		return nil, err
 	}
@@ -167,18 +167,18 @@ func (p *Pump) deliver(ctx, work context.Context, batch []Taken) ([]bus.Verdict,
 			}
 			break
 		}
-		if !Rest(ctx, pause) {
+		if !Sleep(ctx, pause) {
 			return nil, err
 		}
 	}
 	if err := crashpoint.Fail(crashpoint.DeliverAfter); err != nil {
 		return nil, err
 	}
-	return verdicts, p.bury(ctx, work, batch, verdicts)
+	return verdicts, p.deadLetter(ctx, work, batch, verdicts)
 }
 
-// bury keeps the dead of a batch. It does not give up while ctx lasts: an unkept letter would be a lost message.
-func (p *Pump) bury(ctx, work context.Context, batch []Taken, verdicts []bus.Verdict) error {
+// deadLetter keeps the dead of a batch. It does not give up while ctx lasts: an unkept letter would be a lost message.
+func (p *Pump) deadLetter(ctx, work context.Context, batch []Received, verdicts []bus.Verdict) error {
 	var letters []bus.DeadLetter
 	for i, v := range verdicts {
 		if v.Outcome == bus.Dead {
@@ -188,20 +188,20 @@ func (p *Pump) bury(ctx, work context.Context, batch []Taken, verdicts []bus.Ver
 		}
 	}
 	for pause := retryMin; len(letters) > 0; pause = min(2*pause, retryMax) {
-		err := p.Letters.Bury(work, letters)
+		err := p.DeadLetters.Add(work, letters)
 		if err == nil {
 			return nil
 		}
 		p.Log.WarnContext(ctx, "dead letters cannot be kept yet", "topic", p.Topic, "group", p.Group.Name, "letters", len(letters), "error", err)
-		if !Rest(ctx, pause) {
+		if !Sleep(ctx, pause) {
 			return err
 		}
 	}
 	return nil
 }
 
-// Rest waits, and reports whether ctx lets it go on.
-func Rest(ctx context.Context, pause time.Duration) bool {
+// Sleep waits, and reports whether ctx lets it go on.
+func Sleep(ctx context.Context, pause time.Duration) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/internal/bus"
 )
 
@@ -49,19 +50,16 @@ func Suite(t *testing.T, start func(t *testing.T) Engine) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			c.check(&stage{t: t, engine: start(t), letters: &Letters{}})
+			c.check(&stage{t: t, engine: start(t), letters: &DeadLetters{}})
 		})
 	}
 }
-
-// patience bounds every wait for something that must come: the machine may be busy with much else.
-const patience = 90 * time.Second
 
 // stage is a broker and what a case has on it.
 type stage struct {
 	t       *testing.T
 	engine  Engine
-	letters *Letters
+	letters *DeadLetters
 }
 
 const topic = bus.Events
@@ -105,7 +103,7 @@ func messages(keys, perKey int) []bus.Message {
 // publish publishes in batches, each until it is taken.
 func (s *stage) publish(b bus.Bus, all []bus.Message) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(s.t.Context(), await.Max)
 	defer cancel()
 	for len(all) > 0 {
 		n := min(500, len(all))
@@ -137,7 +135,7 @@ func (s *stage) subscribe(b bus.Bus, group string, handle bus.Handler) (stop fun
 				if err != nil {
 					s.t.Errorf("the subscription of %s ended with: %v", group, err)
 				}
-			case <-time.After(patience):
+			case <-time.After(await.Max):
 				s.t.Errorf("the subscription of %s does not end", group)
 			}
 		})
@@ -146,40 +144,24 @@ func (s *stage) subscribe(b bus.Bus, group string, handle bus.Handler) (stop fun
 	return stop
 }
 
-// until waits for a condition.
-func (s *stage) until(what string, holds func() bool) {
-	s.t.Helper()
-	for end := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			s.t.Fatalf("not within %s: %s", patience, what)
-		}
-	}
-}
-
 // settled waits until a group has nothing left.
 func (s *stage) settled(b bus.Bus, group string) {
 	s.t.Helper()
-	var last string
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	await.Equal(s.t, "nothing is left of "+group, "0 messages, error <nil>", func() string {
 		left, err := b.Backlog(s.t.Context(), topic, group)
-		if err == nil && left.Messages == 0 {
-			return
-		}
-		if last = fmt.Sprintf("%d messages, error %v", left.Messages, err); time.Now().After(end) {
-			s.t.Fatalf("the backlog of %s does not end: %s", group, last)
-		}
-	}
+		return fmt.Sprintf("%d messages, error %v", left.Messages, err)
+	})
 }
 
-// Letters keeps dead letters in memory. Safe for concurrent use.
-type Letters struct {
+// DeadLetters keeps dead letters in memory. Safe for concurrent use.
+type DeadLetters struct {
 	mu   sync.Mutex
 	kept map[string]bus.DeadLetter
 	away bool
 }
 
-// Bury implements bus.DeadLetters.
-func (l *Letters) Bury(_ context.Context, letters []bus.DeadLetter) error {
+// Add implements bus.DeadLetters.
+func (l *DeadLetters) Add(_ context.Context, letters []bus.DeadLetter) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.away {
@@ -194,7 +176,7 @@ func (l *Letters) Bury(_ context.Context, letters []bus.DeadLetter) error {
 	return nil
 }
 
-func (l *Letters) all() []bus.DeadLetter {
+func (l *DeadLetters) all() []bus.DeadLetter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var all []bus.DeadLetter
@@ -204,7 +186,7 @@ func (l *Letters) all() []bus.DeadLetter {
 	return all
 }
 
-func (l *Letters) setAway(away bool) {
+func (l *DeadLetters) setAway(away bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.away = away

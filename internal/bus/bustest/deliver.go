@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/internal/bus"
 )
 
@@ -101,7 +102,7 @@ func shared(s *stage) {
 	s.subscribe(second, "one", in.batch)
 	all := messages(40, 50)
 	s.publish(first, all[:1000])
-	s.until("the first hundred", func() bool { n, _ := in.count(); return n >= 100 })
+	await.Until(s.t, "the first hundred", func() bool { n, _ := in.count(); return n >= 100 })
 	stop() // the other one goes on alone
 	s.publish(second, all[1000:])
 	s.gets(in, 2000)
@@ -229,7 +230,7 @@ func away(s *stage) {
 	s.subscribe(b, "one", in.batch)
 	all := messages(20, 50)
 	s.publish(b, all[:200])
-	s.until("the first hundred", func() bool { n, _ := in.count(); return n >= 100 })
+	await.Until(s.t, "the first hundred", func() bool { n, _ := in.count(); return n >= 100 })
 	published := make(chan struct{})
 	go func() {
 		defer close(published)
@@ -238,7 +239,7 @@ func away(s *stage) {
 	s.bounce(s.t, 10*time.Second)
 	select {
 	case <-published:
-	case <-time.After(patience):
+	case <-time.After(await.Max):
 		s.t.Fatal("nothing can be published after the broker is back")
 	}
 	s.gets(in, 1000)

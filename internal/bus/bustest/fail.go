@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/internal/bus"
 )
 
@@ -32,7 +33,7 @@ func retries(s *stage) {
 	}
 	s.subscribe(b, "one", in.batch)
 	s.publish(b, messages(5, 10))
-	s.until("every message", func() bool { n, _ := in.count(); return n == 50 })
+	await.Until(s.t, "every message", func() bool { n, _ := in.count(); return n == 50 })
 	s.settled(b, "one")
 	if len(s.letters.all()) > 0 {
 		s.t.Errorf("dead letters: %s", describe(s.letters.all()))
@@ -61,9 +62,9 @@ func dies(s *stage) {
 	s.subscribe(b, "two", two.batch)
 	all := messages(4, 10)
 	s.publish(b, all)
-	s.until("39 messages", func() bool { n, _ := in.count(); return n == 39 })
+	await.Until(s.t, "39 messages", func() bool { n, _ := in.count(); return n == 39 })
 	s.gets(two, 40)
-	s.until("the dead letter", func() bool { return len(s.letters.all()) == 1 })
+	await.Until(s.t, "the dead letter", func() bool { return len(s.letters.all()) == 1 })
 	d := s.letters.all()[0]
 	if d.Topic != topic || d.Group != "one" || d.Tries != 3 || !strings.Contains(d.Reason, errRefused.Error()) || d.DiedAt.IsZero() {
 		s.t.Errorf("the dead letter says %+v", d)
@@ -83,14 +84,14 @@ func poisoned(s *stage) {
 	in := newInbox()
 	in.fail = func(_ bus.Delivery, m said) error {
 		if m.N == 4 {
-			return bus.Poison(errRefused)
+			return bus.Permanent(errRefused)
 		}
 		return nil
 	}
 	s.subscribe(b, "one", in.batch)
 	s.publish(b, messages(3, 10))
 	s.gets(in, 27)
-	s.until("the dead letters", func() bool { return len(s.letters.all()) == 3 })
+	await.Until(s.t, "the dead letters", func() bool { return len(s.letters.all()) == 3 })
 	for _, d := range s.letters.all() {
 		if d.Tries != 1 {
 			s.t.Errorf("poison was tried %d times", d.Tries)
@@ -111,8 +112,8 @@ func panics(s *stage) {
 	}
 	s.subscribe(b, "one", in.batch)
 	s.publish(b, messages(5, 20))
-	s.until("all the others", func() bool { n, _ := in.count(); return n == 99 })
-	s.until("the dead letter", func() bool { return len(s.letters.all()) == 1 })
+	await.Until(s.t, "all the others", func() bool { n, _ := in.count(); return n == 99 })
+	await.Until(s.t, "the dead letter", func() bool { return len(s.letters.all()) == 1 })
 	if d := s.letters.all()[0]; !strings.Contains(d.Reason, "this one is too much") || d.Tries != 3 {
 		s.t.Errorf("the dead letter says %+v", d)
 	}
@@ -140,9 +141,9 @@ func holdsUp(s *stage) {
 	others := func() bool {
 		return len(in.order("1000")) == 20 && len(in.order("1002")) == 20 && len(in.order("1003")) == 20
 	}
-	s.until("the other keys", others)
+	await.Until(s.t, "the other keys", others)
 	s.publish(b, all[80:]) // what comes later waits too
-	s.until("the other keys' later messages", func() bool { return len(in.order("1000")) == 40 && len(in.order("1003")) == 40 })
+	await.Until(s.t, "the other keys' later messages", func() bool { return len(in.order("1000")) == 40 && len(in.order("1003")) == 40 })
 	holds := b.Features().HoldsKey
 	if got := in.order("1001"); holds && len(got) != 3 {
 		s.t.Errorf("of the key that waits %v were applied, want 0, 1, 2", got)
@@ -150,7 +151,7 @@ func holdsUp(s *stage) {
 	mu.Lock()
 	refuse = false
 	mu.Unlock()
-	s.until("every message", func() bool { n, _ := in.count(); return n == 160 })
+	await.Until(s.t, "every message", func() bool { n, _ := in.count(); return n == 160 })
 	if holds {
 		s.inOrder(in)
 	}
@@ -163,17 +164,17 @@ func lettersAway(s *stage) {
 	in := newInbox()
 	in.fail = func(_ bus.Delivery, m said) error {
 		if m.Key == "1001" && m.N == 1 {
-			return bus.Poison(errRefused)
+			return bus.Permanent(errRefused)
 		}
 		return nil
 	}
 	s.subscribe(b, "one", bus.Each(in.one))
 	s.publish(b, messages(3, 3))
-	s.until("the first messages", func() bool { return in.has("1001", 0) })
+	await.Until(s.t, "the first messages", func() bool { return in.has("1001", 0) })
 	time.Sleep(300 * time.Millisecond)
 	s.letters.setAway(false)
-	s.until("the dead letter", func() bool { return len(s.letters.all()) == 1 })
-	s.until("all the others", func() bool { n, _ := in.count(); return n == 8 })
+	await.Until(s.t, "the dead letter", func() bool { return len(s.letters.all()) == 1 })
+	await.Until(s.t, "all the others", func() bool { n, _ := in.count(); return n == 8 })
 	s.settled(b, "one")
 }
 
@@ -190,7 +191,7 @@ func notNow(s *stage) {
 		}
 		if refused < 6 { // more often than a message may fail
 			refused++
-			return bus.NotNow(errRefused)
+			return bus.RetryLater(errRefused)
 		}
 		return nil
 	}
@@ -221,6 +222,6 @@ func tooLong(s *stage) {
 		return in.batch(ctx, batch)
 	})
 	s.publish(b, messages(5, 10))
-	s.until("every message", func() bool { n, _ := in.count(); return n == 50 })
+	await.Until(s.t, "every message", func() bool { n, _ := in.count(); return n == 50 })
 	s.settled(b, "one")
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/internal/bus"
 )
 
@@ -121,7 +122,7 @@ func (i *inbox) order(key string) []int {
 // gets waits until n different messages were applied, and checks their order.
 func (s *stage) gets(i *inbox, n int) {
 	s.t.Helper()
-	s.until(fmt.Sprintf("%d different messages", n), func() bool { different, _ := i.count(); return different >= n })
+	await.Until(s.t, fmt.Sprintf("%d different messages", n), func() bool { different, _ := i.count(); return different >= n })
 	if different, _ := i.count(); different != n {
 		s.t.Errorf("%d different messages, want %d", different, n)
 	}

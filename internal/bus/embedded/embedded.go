@@ -19,12 +19,12 @@ import (
 
 // Parts is what a Bus is made of.
 type Parts struct {
-	Store   Store
-	Letters bus.DeadLetters
+	Store       Store
+	DeadLetters bus.DeadLetters
 	// Topics must hold bus.Events alone: the outbox is one log.
 	Topics []bus.Topic
 	// Holder names this process among those that share the database. A process that is started again on the same data may
-	// have the name it had: it then goes on at once.
+	// have the name it had: it then continues without a wait.
 	Holder string
 	Clock  clock.Clock
 	Log    *slog.Logger
@@ -36,13 +36,13 @@ type Parts struct {
 }
 
 const (
-	// leaseTTL is how long a group stands still when its process was killed.
+	// leaseTTL is how long a group is not consumed after its process was killed.
 	leaseTTL = 10 * time.Second
-	// idle is the pause after a look that found nothing.
+	// idle is the pause after a read that found no events.
 	idle = 50 * time.Millisecond
 	// pauseMax bounds the pause after an error: a database that is back is used again within seconds.
 	pauseMax = 5 * time.Second
-	// grace is how long the batch under way may take when its subscription is told to stop.
+	// grace is how long a running batch may take after its subscription was stopped.
 	grace = 15 * time.Second
 )
 
@@ -53,11 +53,11 @@ type Bus struct{ parts Parts }
 // themselves.
 func Open(ctx context.Context, p Parts) (*Bus, error) {
 	var err error
-	if p.Topics, err = bus.Check(p.Topics); err != nil {
+	if p.Topics, err = bus.CheckTopics(p.Topics); err != nil {
 		return nil, err
 	}
 	if len(p.Topics) != 1 || p.Topics[0].Name != bus.Events {
-		return nil, fmt.Errorf("the outbox is the topic %q and no other", bus.Events)
+		return nil, fmt.Errorf("the embedded bus has one topic, %q", bus.Events)
 	}
 	if p.LeaseTTL == 0 {
 		p.LeaseTTL = leaseTTL
@@ -97,12 +97,12 @@ func (b *Bus) Publish(ctx context.Context, topic string, batch []bus.Message) er
 
 // Redeliver implements bus.Bus.
 func (b *Bus) Redeliver(ctx context.Context, topic, group string, batch []bus.Message) error {
-	if _, err := bus.Find(b.parts.Topics, topic, group); err != nil {
+	if _, err := bus.FindGroup(b.parts.Topics, topic, group); err != nil {
 		return err
 	}
-	parked := make([]delivery.Parked, len(batch))
+	parked := make([]delivery.RetryMessage, len(batch))
 	for i, m := range batch {
-		parked[i] = delivery.Parked{Message: delivery.Message(m), Try: 1, DueAt: b.parts.Clock.Now()}
+		parked[i] = delivery.RetryMessage{Message: delivery.Message(m), Try: 1, DueAt: b.parts.Clock.Now()}
 	}
 	if err := b.parts.Store.Park(ctx, group, parked); err != nil {
 		return fmt.Errorf("%w: %w", bus.ErrUnavailable, err)
@@ -112,7 +112,7 @@ func (b *Bus) Redeliver(ctx context.Context, topic, group string, batch []bus.Me
 
 // Backlog implements bus.Bus.
 func (b *Bus) Backlog(ctx context.Context, topic, group string) (bus.Backlog, error) {
-	if _, err := bus.Find(b.parts.Topics, topic, group); err != nil {
+	if _, err := bus.FindGroup(b.parts.Topics, topic, group); err != nil {
 		return bus.Backlog{}, err
 	}
 	// The cursor first: it may pass the newest event that was read before it.
@@ -144,7 +144,7 @@ func (b *Bus) Close() error { return nil }
 func deliveries(events []event.Event) []bus.Delivery {
 	batch := make([]bus.Delivery, len(events))
 	for i, e := range events {
-		batch[i] = bus.Delivery{Message: bus.Message(delivery.Of(e)), Try: 1}
+		batch[i] = bus.Delivery{Message: bus.Message(delivery.MessageOf(e)), Try: 1}
 	}
 	return batch
 }

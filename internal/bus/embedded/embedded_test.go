@@ -27,10 +27,15 @@ func TestBus(t *testing.T) {
 	suite(t, func(t *testing.T, c *store.Config) { c.Path = filepath.Join(t.TempDir(), "tidegate.db") })
 }
 
-// TestBusMySQL runs it on MySQL.
-func TestBusMySQL(t *testing.T) {
+// TestBusOnServers runs it on each database that can be shared.
+func TestBusOnServers(t *testing.T) {
 	t.Parallel()
-	suite(t, func(t *testing.T, c *store.Config) { c.Primary = engine.MySQL(t) })
+	for _, d := range engine.Databases {
+		t.Run(d.Name, func(t *testing.T) {
+			t.Parallel()
+			suite(t, func(t *testing.T, c *store.Config) { c.Primary = d.Make(t) })
+		})
+	}
 }
 
 func suite(t *testing.T, where func(*testing.T, *store.Config)) {
@@ -43,7 +48,7 @@ func suite(t *testing.T, where func(*testing.T, *store.Config)) {
 		return bustest.Engine{
 			Open: func(t *testing.T, topics []bus.Topic, letters bus.DeadLetters) bus.Bus {
 				b, err := embedded.Open(t.Context(), embedded.Parts{
-					Store: db, Letters: letters, Topics: topics, Holder: fmt.Sprint("process ", process.Add(1)), Clock: clock.System{}, LeaseTTL: 2 * time.Second,
+					Store: db, DeadLetters: letters, Topics: topics, Holder: fmt.Sprint("process ", process.Add(1)), Clock: clock.System{}, LeaseTTL: 2 * time.Second,
 				})
 				if err != nil {
 					t.Fatal(err)
@@ -175,18 +180,18 @@ func (d *database) Cursor(ctx context.Context, group string) (delivery.Cursor, e
 	return with(d, func(s *store.Store) (delivery.Cursor, error) { return s.Cursor(ctx, group) })
 }
 
-func (d *database) ParkedDue(ctx context.Context, group string, now time.Time, limit int) ([]delivery.Parked, error) {
-	return with(d, func(s *store.Store) ([]delivery.Parked, error) { return s.ParkedDue(ctx, group, now, limit) })
+func (d *database) ParkedDue(ctx context.Context, group string, now time.Time, limit int) ([]delivery.RetryMessage, error) {
+	return with(d, func(s *store.Store) ([]delivery.RetryMessage, error) { return s.ParkedDue(ctx, group, now, limit) })
 }
 
 func (d *database) ParkedKeys(ctx context.Context, group string) ([]string, error) {
 	return with(d, func(s *store.Store) ([]string, error) { return s.ParkedKeys(ctx, group) })
 }
 
-func (d *database) SettleDelivery(ctx context.Context, settled delivery.Settlement) error {
+func (d *database) SettleDelivery(ctx context.Context, settled delivery.Progress) error {
 	return do(d, func(s *store.Store) error { return s.SettleDelivery(ctx, settled) })
 }
 
-func (d *database) Park(ctx context.Context, group string, all []delivery.Parked) error {
+func (d *database) Park(ctx context.Context, group string, all []delivery.RetryMessage) error {
 	return do(d, func(s *store.Store) error { return s.Park(ctx, group, all) })
 }

@@ -30,7 +30,7 @@ func BenchmarkFollow(b *testing.B) {
 			s := openStore(b)
 			tr := storetest.NewTrade(b, s)
 			tr.Receive(1, int64(b.N)+1000)
-			parts := embedded.Parts{Store: s, Letters: &bustest.Letters{}, Topics: []bus.Topic{{Name: bus.Events, Groups: []bus.Group{{Name: "g", Types: []string{order.EventPlaced}}}}}, Holder: "b", Clock: clock.System{}}
+			parts := embedded.Parts{Store: s, DeadLetters: &bustest.DeadLetters{}, Topics: []bus.Topic{{Name: bus.Events, Groups: []bus.Group{{Name: "g", Types: []string{order.EventPlaced}}}}}, Holder: "b", Clock: clock.System{}}
 			follow, err := embedded.Open(b.Context(), parts)
 			if err != nil {
 				b.Fatal(err)

@@ -14,14 +14,14 @@ import (
 
 // Subscribe implements bus.Bus. Processes of one group take turns: the one with the lease reads, the others wait for it.
 func (b *Bus) Subscribe(ctx context.Context, topic, group string, handle bus.Handler) error {
-	g, err := bus.Find(b.parts.Topics, topic, group)
+	g, err := bus.FindGroup(b.parts.Topics, topic, group)
 	if err != nil {
 		return err
 	}
 	r := &reader{Parts: b.parts, group: g, topic: topic, handle: handle}
 	r.turn = lease.NewKeeper(r.Store, "bus/"+group, r.Holder, r.LeaseTTL)
 
-	// What has begun is finished when the subscription is told to stop, and no longer than the grace.
+	// A running batch may finish after the subscription stops, within the grace period.
 	working, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })()
@@ -35,7 +35,7 @@ func (b *Bus) Subscribe(ctx context.Context, topic, group string, handle bus.Han
 		switch {
 		case err != nil:
 			failures++
-			if failures&(failures-1) == 0 { // the 1st, 2nd, 4th, ...: a trouble that stays is told, not shouted
+			if failures&(failures-1) == 0 { // the 1st, 2nd, 4th, ...: log less and less often
 				r.Log.ErrorContext(ctx, "a group of consumers stands still", "group", group, "failures", failures, "error", err)
 			}
 			pause(ctx, min(pauseMax, idle<<min(failures, 10)))
@@ -89,9 +89,9 @@ func (r *reader) keepTurn(ctx context.Context) {
 		if _, err := r.turn.Step(ctx); err != nil && ctx.Err() == nil {
 			r.Log.WarnContext(ctx, "the lease of a group was not prolonged", "group", r.group.Name, "error", err)
 		}
-		every := r.turn.Every()
+		every := r.turn.RenewEvery()
 		if _, held := r.turn.Held(); !held {
-			every = min(every, time.Second) // whoever has it may give it free
+			every = min(every, time.Second) // the holder may release it early
 		}
 		pause(ctx, every)
 	}
@@ -227,7 +227,7 @@ func (r *reader) types(ctx context.Context) ([]string, error) {
 }
 
 // pass moves the cursor over what the group does not want, and records it from time to time.
-func (r *reader) pass(ctx context.Context, s delivery.Settlement) (int, error) {
+func (r *reader) pass(ctx context.Context, s delivery.Progress) (int, error) {
 	passed := s.Position - r.position
 	r.position = s.Position
 	if r.position == r.recorded || time.Since(r.recordedAt) < recordEvery {
@@ -236,18 +236,18 @@ func (r *reader) pass(ctx context.Context, s delivery.Settlement) (int, error) {
 	return int(passed), r.settle(ctx, s)
 }
 
-func (r *reader) settlement() delivery.Settlement {
-	return delivery.Settlement{Group: r.group.Name, Fence: r.fence, Position: r.position}
+func (r *reader) settlement() delivery.Progress {
+	return delivery.Progress{Group: r.group.Name, Fence: r.fence, Position: r.position}
 }
 
 // behind parks a message behind an earlier one of its key: it is due as soon as that one is gone.
-func (r *reader) behind(d bus.Delivery) delivery.Parked {
-	return delivery.Parked{Message: delivery.Message(d.Message), Try: d.Try, DueAt: r.Clock.Now()}
+func (r *reader) behind(d bus.Delivery) delivery.RetryMessage {
+	return delivery.RetryMessage{Message: delivery.Message(d.Message), Try: d.Try, DueAt: r.Clock.Now()}
 }
 
 // deliver hands a batch to the handler and records what became of it. Dead letters are kept before the messages are settled:
 // where the process dies in between, they are delivered and given up once more.
-func (r *reader) deliver(ctx context.Context, batch []bus.Delivery, s delivery.Settlement, parked bool) error {
+func (r *reader) deliver(ctx context.Context, batch []bus.Delivery, s delivery.Progress, parked bool) error {
 	if err := crashpoint.Fail(crashpoint.DeliverBefore); err != nil {
 		return err
 	}
@@ -264,7 +264,7 @@ func (r *reader) deliver(ctx context.Context, batch []bus.Delivery, s delivery.S
 		d := batch[i]
 		switch v.Outcome {
 		case bus.Again:
-			s.Park = append(s.Park, delivery.Parked{Message: delivery.Message(d.Message), Try: d.Try + 1, Reason: v.Reason, DueAt: now.Add(r.group.Delay(d.Try))})
+			s.Park = append(s.Park, delivery.RetryMessage{Message: delivery.Message(d.Message), Try: d.Try + 1, Reason: v.Reason, DueAt: now.Add(r.group.Delay(d.Try))})
 			continue
 		case bus.Held:
 			s.Park = append(s.Park, r.behind(d))
@@ -278,7 +278,7 @@ func (r *reader) deliver(ctx context.Context, batch []bus.Delivery, s delivery.S
 		}
 	}
 	if len(letters) > 0 {
-		if err := r.Letters.Bury(ctx, letters); err != nil {
+		if err := r.DeadLetters.Add(ctx, letters); err != nil {
 			return err
 		}
 	}
@@ -293,7 +293,7 @@ func (r *reader) deliver(ctx context.Context, batch []bus.Delivery, s delivery.S
 }
 
 // settle records a settlement and remembers what it says.
-func (r *reader) settle(ctx context.Context, s delivery.Settlement) error {
+func (r *reader) settle(ctx context.Context, s delivery.Progress) error {
 	if err := r.Store.SettleDelivery(ctx, s); err != nil {
 		return err
 	}

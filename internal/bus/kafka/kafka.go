@@ -61,7 +61,7 @@ const (
 
 // Open connects, and makes the topics that are missing. It returns an error where no broker answers.
 func Open(ctx context.Context, c Config, topics []bus.Topic, letters bus.DeadLetters, log *slog.Logger) (*Bus, error) {
-	topics, err := bus.Check(topics)
+	topics, err := bus.CheckTopics(topics)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (b *Bus) options(more ...kgo.Opt) []kgo.Opt {
 func (b *Bus) name(topic string) string         { return b.config.Prefix + "." + topic }
 func (b *Bus) groupName(topic, g string) string { return b.name(topic) + "." + g }
 
-// waiting is the topic of those messages of a group that wait for so long.
+// waiting names the topic of a group's messages that are retried after the pause.
 func (b *Bus) waiting(topic, group string, pause time.Duration) string {
 	return b.groupName(topic, group) + ".retry." + strconv.FormatInt(pause.Milliseconds(), 10)
 }
@@ -178,7 +178,7 @@ func (b *Bus) Close() error {
 	return nil
 }
 
-// sender returns the client that publishes, making one where there is none. It is idempotent and waits for all replicas in
+// sender returns the client that publishes, and makes it if it does not exist. It is idempotent and waits for all replicas in
 // sync: both are the library's defaults, said here because the shop relies on them.
 func (b *Bus) sender() (*kgo.Client, error) {
 	b.mu.Lock()
@@ -244,7 +244,7 @@ func (b *Bus) Publish(ctx context.Context, topic string, batch []bus.Message) er
 
 // Redeliver implements bus.Bus.
 func (b *Bus) Redeliver(ctx context.Context, topic, group string, batch []bus.Message) error {
-	g, err := bus.Find(b.topics, topic, group)
+	g, err := bus.FindGroup(b.topics, topic, group)
 	if err != nil {
 		return err
 	}
@@ -274,7 +274,7 @@ func (b *Bus) produce(ctx context.Context, records []*kgo.Record) error {
 
 // Backlog implements bus.Bus.
 func (b *Bus) Backlog(ctx context.Context, topic, group string) (bus.Backlog, error) {
-	g, err := bus.Find(b.topics, topic, group)
+	g, err := bus.FindGroup(b.topics, topic, group)
 	if err != nil {
 		return bus.Backlog{}, err
 	}

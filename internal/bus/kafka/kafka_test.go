@@ -64,7 +64,7 @@ func BenchmarkPublish(b *testing.B) {
 	b.ResetTimer()
 	for i := range b.N {
 		for k := range batch {
-			batch[k] = bus.Message{ID: int64(i*size + k + 1), Key: fmt.Sprint(k), Type: "order.placed.v1", Payload: []byte(`{"id":"7240126464000107","status":"pending","units":1}`), At: time.Now()}
+			batch[k] = bus.Message{ID: int64(i*size + k + 1), Key: fmt.Sprint(k), Type: "order.placed.v1", Payload: []byte(`{"id":"7240126464000107","status":"pending","quantity":1}`), At: time.Now()}
 		}
 		if err := conn.Publish(b.Context(), bus.Events, batch); err != nil {
 			b.Fatal(err)

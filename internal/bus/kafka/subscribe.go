@@ -16,11 +16,11 @@ import (
 
 // Subscribe implements bus.Bus.
 func (b *Bus) Subscribe(ctx context.Context, topic, group string, handle bus.Handler) error {
-	g, err := bus.Find(b.topics, topic, group)
+	g, err := bus.FindGroup(b.topics, topic, group)
 	if err != nil {
 		return err
 	}
-	p := broker.Pump{Topic: topic, Group: g, Handle: handle, Letters: b.letters, Log: b.log}
+	p := broker.Pump{Topic: topic, Group: g, Handle: handle, DeadLetters: b.letters, Log: b.log}
 	p.Run(ctx, func(context.Context) (broker.Source, error) { return b.place(topic, g) })
 	return nil
 }
@@ -82,8 +82,8 @@ func (p *place) forget(c *kgo.Client, gone map[string][]int32) {
 	c.ResumeFetchPartitions(gone)
 }
 
-// Take implements broker.Source: what is due of those that waited, and what has come.
-func (p *place) Take(ctx context.Context, limit int) ([]broker.Taken, error) {
+// Receive implements broker.Source: what is due of those that waited, and what has come.
+func (p *place) Receive(ctx context.Context, limit int) ([]broker.Received, error) {
 	p.client.AllowRebalance()
 	wait := pollMax
 	if next := p.nextDue(); !next.IsZero() {
@@ -118,11 +118,11 @@ func (p *place) nextDue() (next time.Time) {
 }
 
 // sort returns what is due, and keeps the rest until it is.
-func (p *place) sort(fetched []*kgo.Record) []broker.Taken {
+func (p *place) sort(fetched []*kgo.Record) []broker.Received {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	var batch []broker.Taken
+	var batch []broker.Received
 	for at, waiting := range p.early {
 		n := 0
 		for n < len(waiting) && !dueOf(waiting[n]).After(now) {
@@ -164,8 +164,8 @@ func dueOf(r *kgo.Record) time.Time {
 	return time.UnixMilli(due)
 }
 
-func taken(r *kgo.Record) broker.Taken {
-	t := broker.Taken{Token: r}
+func taken(r *kgo.Record) broker.Received {
+	t := broker.Received{Token: r}
 	t.Message = bus.Message{Key: string(r.Key), Payload: r.Value}
 	for _, h := range r.Headers {
 		if h.Key == headerType {
@@ -185,8 +185,8 @@ func taken(r *kgo.Record) broker.Taken {
 	return t
 }
 
-// Settle implements broker.Source. What is to be tried again is in the topic of its pause before the offsets are kept.
-func (p *place) Settle(ctx context.Context, batch []broker.Taken, verdicts []bus.Verdict) error {
+// Ack implements broker.Source. What is to be tried again is in the topic of its pause before the offsets are kept.
+func (p *place) Ack(ctx context.Context, batch []broker.Received, verdicts []bus.Verdict) error {
 	var again []*kgo.Record
 	last := map[partition]*kgo.Record{}
 	for i, v := range verdicts {
@@ -217,8 +217,8 @@ func (p *place) Settle(ctx context.Context, batch []broker.Taken, verdicts []bus
 	return p.client.CommitRecords(ctx, keep...)
 }
 
-// Hold implements broker.Source: the library's heartbeats do that.
-func (p *place) Hold([]broker.Taken) {}
+// ExtendLease implements broker.Source: the library's heartbeats do that.
+func (p *place) ExtendLease([]broker.Received) {}
 
 // Close implements broker.Source.
 func (p *place) Close() { p.client.CloseAllowingRebalance() }

@@ -3,6 +3,7 @@
 package nats
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,8 @@ type Config struct {
 	Replicas int
 	// dial replaces how connections are made: tests cut them.
 	dial func(network, address string) (net.Conn, error)
+	// ackWait replaces the constant, of tests alone.
+	ackWait time.Duration
 }
 
 var _ bus.Bus = (*Bus)(nil)
@@ -59,7 +62,7 @@ const (
 	// reconnectEvery is the pause between tries to reach a server that went away.
 	reconnectEvery = 250 * time.Millisecond
 	// ackWait is how long the server waits for a process that has a message and says nothing, before another gets it: so long
-	// may a message rest after a crash. holdEvery keeps a batch that is worked on.
+	// may a message rest after a crash, where nobody reclaims it. holdEvery keeps a batch that is worked on.
 	ackWait   = 10 * time.Second
 	holdEvery = 3 * time.Second
 	// publishMax bounds a publish whose context does not.
@@ -78,14 +81,14 @@ const (
 // Open connects, and makes what is missing of streams and consumers. It returns an error where no server answers, or a
 // stream is there with settings that could lose messages.
 func Open(ctx context.Context, c Config, topics []bus.Topic, letters bus.DeadLetters, log *slog.Logger) (*Bus, error) {
-	topics, err := bus.Check(topics)
+	topics, err := bus.CheckTopics(topics)
 	if err != nil {
 		return nil, err
 	}
 	b := &Bus{config: c, topics: topics, letters: letters, log: log, uncounted: map[tried]int{}}
 	options := []nats.Option{
 		nats.Name("tidegate"), nats.Timeout(connectMax), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectEvery),
-		nats.ReconnectBufSize(-1), // what cannot be sent is refused at once, and not kept in memory
+		nats.ReconnectBufSize(-1), // refuse what cannot be sent; do not buffer it in memory
 		nats.PingInterval(5 * time.Second), nats.MaxPingsOutstanding(2),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { log.Warn("the connection to NATS is lost", "error", err) }),
 		nats.ReconnectHandler(func(*nats.Conn) { log.Info("connected to NATS again") }),
@@ -146,16 +149,51 @@ func (b *Bus) make(ctx context.Context) error {
 			return fmt.Errorf("the NATS stream %s is in memory, which would lose orders: delete it, so that it is made in files", got.Name)
 		}
 		for _, g := range t.Groups {
-			_, err := s.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
-				Durable: g.Name, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxDeliver: -1, MaxAckPending: g.InFlightMax,
-			})
-			if err != nil {
-				return fmt.Errorf("the NATS consumer %s of %s cannot be made: %w", g.Name, b.stream(t.Name), err)
+			if err := b.makeConsumer(ctx, t.Name, g, b.ackWait()); err != nil {
+				return err
 			}
 		}
 	}
 	_, err := b.holders(ctx)
 	return err
+}
+
+func (b *Bus) ackWait() time.Duration { return cmp.Or(b.config.ackWait, ackWait) }
+
+func (b *Bus) makeConsumer(ctx context.Context, topic string, g bus.Group, wait time.Duration) error {
+	_, err := b.js.CreateOrUpdateConsumer(ctx, b.stream(topic), jetstream.ConsumerConfig{
+		Durable: g.Name, AckPolicy: jetstream.AckExplicitPolicy, AckWait: wait, MaxDeliver: -1, MaxAckPending: g.InFlightMax,
+	})
+	if err != nil {
+		return fmt.Errorf("the NATS consumer %s of %s cannot be made: %w", g.Name, b.stream(topic), err)
+	}
+	return nil
+}
+
+// How Reclaim has the server look at what is in hand: a server looks 100 ms after its ackWait was changed.
+const (
+	reclaimWait  = 100 * time.Millisecond
+	reclaimPause = 400 * time.Millisecond
+)
+
+// Reclaim makes NATS redeliver unacknowledged messages now, instead of after ackWait. It is for
+// a process that starts and knows that it is alone: what is in hand, a process has that died. From one that lives after all, a
+// message is only delivered twice.
+func (b *Bus) Reclaim(ctx context.Context, topic, group string) error {
+	g, err := bus.FindGroup(b.topics, topic, group)
+	if err != nil {
+		return err
+	}
+	if err := b.makeConsumer(ctx, topic, g, reclaimWait); err != nil {
+		return err
+	}
+	pause := time.NewTimer(reclaimPause)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-ctx.Done():
+	}
+	return b.makeConsumer(context.WithoutCancel(ctx), topic, g, b.ackWait())
 }
 
 // Durability says in one sentence what the server's promise is worth, and whether an acknowledged message survives the
@@ -199,7 +237,7 @@ func (b *Bus) Publish(ctx context.Context, topic string, batch []bus.Message) er
 
 // Redeliver implements bus.Bus.
 func (b *Bus) Redeliver(ctx context.Context, topic, group string, batch []bus.Message) error {
-	if _, err := bus.Find(b.topics, topic, group); err != nil {
+	if _, err := bus.FindGroup(b.topics, topic, group); err != nil {
 		return err
 	}
 	return b.send(ctx, b.to(topic, group), batch, false)
@@ -257,7 +295,7 @@ func sentAnyway(err error) bool {
 
 // Backlog implements bus.Bus. It counts what the group has not settled, messages for other groups included.
 func (b *Bus) Backlog(ctx context.Context, topic, group string) (bus.Backlog, error) {
-	if _, err := bus.Find(b.topics, topic, group); err != nil {
+	if _, err := bus.FindGroup(b.topics, topic, group); err != nil {
 		return bus.Backlog{}, err
 	}
 	c, err := b.js.Consumer(ctx, b.stream(topic), group)

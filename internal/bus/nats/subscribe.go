@@ -15,11 +15,11 @@ import (
 
 // Subscribe implements bus.Bus.
 func (b *Bus) Subscribe(ctx context.Context, topic, group string, handle bus.Handler) error {
-	g, err := bus.Find(b.topics, topic, group)
+	g, err := bus.FindGroup(b.topics, topic, group)
 	if err != nil {
 		return err
 	}
-	p := broker.Pump{Topic: topic, Group: g, Handle: handle, Letters: b.letters, Log: b.log, HoldEvery: holdEvery}
+	p := broker.Pump{Topic: topic, Group: g, Handle: handle, DeadLetters: b.letters, Log: b.log, HoldEvery: holdEvery}
 	p.Run(ctx, func(ctx context.Context) (broker.Source, error) { return b.place(ctx, topic, g) })
 	return nil
 }
@@ -55,8 +55,8 @@ func (b *Bus) place(ctx context.Context, topic string, g bus.Group) (broker.Sour
 // fetchWait is how long one question for messages waits at the server.
 const fetchWait = 2 * time.Second
 
-// Take implements broker.Source: first what is at hand, else the first that comes.
-func (p *place) Take(ctx context.Context, limit int) ([]broker.Taken, error) {
+// Receive implements broker.Source: first what is at hand, else the first that comes.
+func (p *place) Receive(ctx context.Context, limit int) ([]broker.Received, error) {
 	if p.held != nil && !p.held.holds() {
 		return nil, errHoldLost
 	}
@@ -75,11 +75,11 @@ func (p *place) Take(ctx context.Context, limit int) ([]broker.Taken, error) {
 	return taken, err
 }
 
-func (p *place) read(batch jetstream.MessageBatch, err error) ([]broker.Taken, error) {
+func (p *place) read(batch jetstream.MessageBatch, err error) ([]broker.Received, error) {
 	if err != nil {
 		return nil, err
 	}
-	var taken []broker.Taken
+	var taken []broker.Received
 	for m := range batch.Messages() {
 		t, err := p.taken(m)
 		if err != nil {
@@ -93,13 +93,13 @@ func (p *place) read(batch jetstream.MessageBatch, err error) ([]broker.Taken, e
 	return taken, nil
 }
 
-func (p *place) taken(m jetstream.Msg) (broker.Taken, error) {
+func (p *place) taken(m jetstream.Msg) (broker.Received, error) {
 	meta, err := m.Metadata()
 	if err != nil {
-		return broker.Taken{}, err
+		return broker.Received{}, err
 	}
 	h := m.Headers()
-	t := broker.Taken{Token: m}
+	t := broker.Received{Token: m}
 	t.Message = bus.Message{Key: h.Get(headerKey), Type: h.Get(headerType), Payload: m.Data()}
 	t.NotOurs = m.Subject() != p.bus.subject(p.topic) && m.Subject() != p.bus.to(p.topic, p.group.Name)
 	at := int64(0)
@@ -135,9 +135,9 @@ func (b *Bus) note(group string, m jetstream.Msg, settled bool) {
 	b.uncounted[tried{group, meta.Sequence.Stream}]++
 }
 
-// Settle implements broker.Source. The server carries out what one connection says in its order, so the answer to the last
-// acknowledgement stands for all.
-func (p *place) Settle(ctx context.Context, batch []broker.Taken, verdicts []bus.Verdict) error {
+// Ack implements broker.Source. The server carries out what one connection says in its order, so the answer to the last
+// acknowledgement covers all.
+func (p *place) Ack(ctx context.Context, batch []broker.Received, verdicts []bus.Verdict) error {
 	var last jetstream.Msg
 	for i, t := range batch {
 		m := t.Token.(jetstream.Msg)
@@ -165,8 +165,8 @@ func (p *place) Settle(ctx context.Context, batch []broker.Taken, verdicts []bus
 	return last.DoubleAck(ctx)
 }
 
-// Hold implements broker.Source.
-func (p *place) Hold(batch []broker.Taken) {
+// ExtendLease implements broker.Source.
+func (p *place) ExtendLease(batch []broker.Received) {
 	for _, t := range batch {
 		_ = t.Token.(jetstream.Msg).InProgress() // a connection that is away says so elsewhere
 	}

@@ -20,8 +20,8 @@ type publisher struct {
 	returned chan amqp.Return
 }
 
-// letter is a message on its way to an exchange, by a routing key.
-type letter struct {
+// outgoing is a message on its way to an exchange, by a routing key.
+type outgoing struct {
 	exchange, key string
 	message       amqp.Publishing
 }
@@ -52,10 +52,10 @@ func (b *Bus) Publish(ctx context.Context, topic string, batch []bus.Message) er
 	if at < 0 {
 		return fmt.Errorf("the bus was not opened with a topic %q", topic)
 	}
-	letters := make([]letter, 0, len(batch))
+	letters := make([]outgoing, 0, len(batch))
 	for i := range batch {
 		if slices.ContainsFunc(b.topics[at].Groups, func(g bus.Group) bool { return g.Wants(batch[i].Type) }) {
-			letters = append(letters, letter{b.exchange(topic), batch[i].Type, publishing(&batch[i], 1)})
+			letters = append(letters, outgoing{b.exchange(topic), batch[i].Type, publishing(&batch[i], 1)})
 		}
 	}
 	return b.send(ctx, letters)
@@ -63,18 +63,18 @@ func (b *Bus) Publish(ctx context.Context, topic string, batch []bus.Message) er
 
 // Redeliver implements bus.Bus.
 func (b *Bus) Redeliver(ctx context.Context, topic, group string, batch []bus.Message) error {
-	if _, err := bus.Find(b.topics, topic, group); err != nil {
+	if _, err := bus.FindGroup(b.topics, topic, group); err != nil {
 		return err
 	}
-	letters := make([]letter, len(batch))
+	letters := make([]outgoing, len(batch))
 	for i := range batch {
-		letters[i] = letter{"", b.queue(topic, group), publishing(&batch[i], 1)}
+		letters[i] = outgoing{"", b.queue(topic, group), publishing(&batch[i], 1)}
 	}
 	return b.send(ctx, letters)
 }
 
 // send publishes letters and returns when all are confirmed.
-func (b *Bus) send(ctx context.Context, letters []letter) error {
+func (b *Bus) send(ctx context.Context, letters []outgoing) error {
 	ctx, cancel := context.WithTimeout(ctx, publishMax)
 	defer cancel()
 	for sent := false; len(letters) > 0; sent = true {
@@ -96,7 +96,7 @@ func (b *Bus) send(ctx context.Context, letters []letter) error {
 	return nil
 }
 
-var errUnroutable = errors.New("no queue takes what is published to an exchange: somebody has deleted it")
+var errUnroutable = errors.New("no queue is bound to the exchange: it was deleted")
 
 // makeAgain makes the queues that are missing, so that the next publish finds them.
 func (b *Bus) makeAgain(ctx context.Context) error {
@@ -110,7 +110,7 @@ func (b *Bus) makeAgain(ctx context.Context) error {
 }
 
 // send publishes letters and waits for their confirms. began reports whether the broker may have one of them.
-func (p *publisher) send(ctx context.Context, letters []letter) (began bool, err error) {
+func (p *publisher) send(ctx context.Context, letters []outgoing) (began bool, err error) {
 	confirms := make([]*amqp.DeferredConfirmation, len(letters))
 	for i, l := range letters {
 		// Mandatory: what no queue takes comes back.
@@ -171,7 +171,7 @@ func (b *Bus) done(p *publisher, err error) {
 }
 
 // take reads a message as it came. The error says what is missing of one of ours.
-func take(d *amqp.Delivery) (t broker.Taken, err error) {
+func take(d *amqp.Delivery) (t broker.Received, err error) {
 	t.Token = d.DeliveryTag
 	t.Message = bus.Message{Type: d.Type, Payload: d.Body}
 	t.Key, _ = d.Headers[headerKey].(string)

@@ -61,7 +61,7 @@ const (
 // Open connects, and makes what is missing of exchanges and queues. It returns an error where no broker answers, it is too
 // old, or a queue is there with other settings.
 func Open(ctx context.Context, c Config, topics []bus.Topic, letters bus.DeadLetters, log *slog.Logger) (*Bus, error) {
-	topics, err := bus.Check(topics)
+	topics, err := bus.CheckTopics(topics)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func nameless(url string) string {
 	return "the configured address"
 }
 
-// connection returns the living connection, making it where there is none.
+// connection returns the open connection, and opens it if there is none.
 func (b *Bus) connection(context.Context) (*amqp.Connection, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -99,7 +99,7 @@ func (b *Bus) connection(context.Context) (*amqp.Connection, error) {
 		Heartbeat: heartbeat, Dial: dial, Properties: amqp.Table{"connection_name": "tidegate", "product": "tidegate"},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("no RabbitMQ answers at %s, or it does not let us in: %w", nameless(b.config.URL), err)
+		return nil, fmt.Errorf("RabbitMQ at %s does not answer, or refuses the login: %w", nameless(b.config.URL), err)
 	}
 	b.version, _ = conn.Properties["version"].(string)
 	if err := b.make(conn); err != nil {

@@ -15,11 +15,11 @@ import (
 
 // Subscribe implements bus.Bus.
 func (b *Bus) Subscribe(ctx context.Context, topic, group string, handle bus.Handler) error {
-	g, err := bus.Find(b.topics, topic, group)
+	g, err := bus.FindGroup(b.topics, topic, group)
 	if err != nil {
 		return err
 	}
-	p := broker.Pump{Topic: topic, Group: g, Handle: handle, Letters: b.letters, Log: b.log}
+	p := broker.Pump{Topic: topic, Group: g, Handle: handle, DeadLetters: b.letters, Log: b.log}
 	p.Run(ctx, func(ctx context.Context) (broker.Source, error) { return b.place(ctx, topic, g) })
 	return nil
 }
@@ -57,7 +57,7 @@ func (b *Bus) place(ctx context.Context, topic string, g bus.Group) (broker.Sour
 		return nil, errors.Join(err, ch.Close())
 	}
 	if err := p.answerAsked(); err != nil {
-		return nil, errors.Join(fmt.Errorf("say what of %s is in hand: %w", name, err), ch.Close())
+		return nil, errors.Join(fmt.Errorf("report the unacknowledged messages of %s: %w", name, err), ch.Close())
 	}
 	from, err := ch.Consume(name, "", false, false, false, false, nil)
 	if err != nil {
@@ -77,9 +77,9 @@ func (b *Bus) place(ctx context.Context, topic string, g bus.Group) (broker.Sour
 // gather is how long a batch waits for more once its first message is there.
 const gather = time.Millisecond
 
-// Take implements broker.Source.
-func (p *place) Take(ctx context.Context, limit int) ([]broker.Taken, error) {
-	var batch []broker.Taken
+// Receive implements broker.Source.
+func (p *place) Receive(ctx context.Context, limit int) ([]broker.Received, error) {
+	var batch []broker.Received
 	for wait := (<-chan time.Time)(nil); len(batch) < limit; {
 		select {
 		case d, ok := <-p.in:
@@ -102,18 +102,18 @@ func (p *place) Take(ctx context.Context, limit int) ([]broker.Taken, error) {
 	return batch, nil
 }
 
-// Settle implements broker.Source. What is to be tried again is published into the queue of its pause first; then one
-// acknowledgement stands for the whole batch.
-func (p *place) Settle(ctx context.Context, batch []broker.Taken, verdicts []bus.Verdict) error {
-	var again []letter
+// Ack implements broker.Source. What is to be tried again is published into the queue of its pause first; then one
+// acknowledgement covers the whole batch.
+func (p *place) Ack(ctx context.Context, batch []broker.Received, verdicts []bus.Verdict) error {
+	var again []outgoing
 	for i, v := range verdicts {
 		t := &batch[i]
 		pause := p.bus.waiting(p.topic, p.group.Name, p.group.Delay(min(t.Try, max(p.group.TriesMax-1, 1))))
 		switch v.Outcome {
 		case bus.Again:
-			again = append(again, letter{"", pause, publishing(&t.Message, t.Try+1)})
+			again = append(again, outgoing{"", pause, publishing(&t.Message, t.Try+1)})
 		case bus.Held:
-			again = append(again, letter{"", pause, publishing(&t.Message, t.Try)})
+			again = append(again, outgoing{"", pause, publishing(&t.Message, t.Try)})
 		}
 	}
 	if err := p.bus.send(ctx, again); err != nil {
@@ -127,8 +127,8 @@ func (p *place) Settle(ctx context.Context, batch []broker.Taken, verdicts []bus
 	return nil
 }
 
-// Hold implements broker.Source: RabbitMQ waits for half an hour.
-func (p *place) Hold([]broker.Taken) {}
+// ExtendLease implements broker.Source: RabbitMQ waits for half an hour.
+func (p *place) ExtendLease([]broker.Received) {}
 
 // Close implements broker.Source.
 func (p *place) Close() {

@@ -18,7 +18,7 @@ func FuzzImport(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		r, err := productcsv.Open(bytes.NewReader(text), "GBP")
+		r, err := productcsv.Open(t.Context(), bytes.NewReader(text), productcsv.Options{Currency: "GBP"})
 		if err != nil {
 			return
 		}

@@ -2,6 +2,7 @@ package productcsv
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -12,8 +13,8 @@ import (
 
 // ownNames are the shop's own columns, in the order of an export.
 //
-//	handle          names the product in addresses; the rows of one product share it and follow each other. Required.
-//	title           required on the product's first row
+//	handle          names the product in addresses; the rows of one product share it. Required.
+//	title           required on one of the product's rows
 //	description     text or HTML
 //	status          draft or published; empty is draft
 //	brand           title of the brand; made where it does not exist
@@ -28,9 +29,9 @@ import (
 //	price           digits with a decimal point, such as 12.50. Required.
 //	currency        where given, the shop's
 //
-// Each row is a variant. What concerns the whole product stands on its first row; the others repeat it or leave it empty.
-// In lists | separates, in attributes = does; a backslash takes their meaning away: \|, \=, \\. A column that the file does
-// not have leaves what the product has as it is.
+// Each row is a variant. What concerns the whole product stands on one of its rows; the others repeat it or leave it empty.
+// In lists | separates, in attributes the first = does; a backslash takes their meaning away: \|, \=, \\. A ' before a cell that a
+// spreadsheet would calculate is no part of it. A column that the file does not have leaves what the product has as it is.
 var ownNames = []string{
 	"handle", "title", "description", "status", "brand", "categories", "attributes", "pictures", "picture_alts",
 	"option1_name", "option1_value", "option2_name", "option2_value", "option3_name", "option3_value", "sku", "price", "currency",
@@ -43,189 +44,170 @@ var ownWhole = []string{
 	"title", "description", "status", "brand", "categories", "attributes", "pictures", "picture_alts", "option1_name", "option2_name", "option3_name",
 }
 
-type own struct {
-	index map[string]int
-	keep  catalog.Fields
+// ownKept are the columns without which a field stays as it is.
+var ownKept = map[catalog.Fields][]string{
+	catalog.FieldDescription: {"description"}, catalog.FieldStatus: {"status"}, catalog.FieldBrand: {"brand"},
+	catalog.FieldCategories: {"categories"}, catalog.FieldAttributes: {"attributes"}, catalog.FieldPictures: {"pictures"},
 }
 
-// ownColumns returns the columns, what is required and not there, and what is there and not known.
-func ownColumns(index map[string]int) (o *own, missing, others []string) {
-	o = &own{index: map[string]int{}}
-	for name, i := range index {
-		if name == "" {
-			continue
+// ownKind names files in the shop's own columns.
+const ownKind = "Tidegate"
+
+type own struct {
+	columnsOf columns
+	name      string
+}
+
+// ownColumns returns nil where the header is not the shop's own.
+func ownColumns(h *header, _ money.Currency) (format, error) {
+	if missing, others := ownDifference(h); len(missing) > 0 || len(others) > 0 {
+		return nil, nil
+	}
+	o := &own{columns{header: h, at: map[string]int{}, unescape: true}, ownKind}
+	for _, name := range ownNames {
+		o.columnsOf.find(name, name)
+	}
+	return o, nil
+}
+
+// ownDifference returns which of the shop's own columns are required and not there, and which are there and not known.
+func ownDifference(h *header) (missing, others []string) {
+	known := map[string]bool{"": true, key(refusedLine): true, key(refusedReason): true, key(refusedText): true}
+	for _, name := range ownNames {
+		known[key(name)] = true
+	}
+	for _, k := range slices.Sorted(maps.Keys(h.at)) {
+		if !known[k] {
+			others = append(others, h.names[h.at[k]])
 		}
-		if !slices.Contains(ownNames, name) {
-			others = append(others, name)
-			continue
-		}
-		o.index[name] = i
 	}
 	for _, name := range ownRequired {
-		if _, ok := o.index[name]; !ok {
+		if !h.has(name) {
 			missing = append(missing, name)
 		}
 	}
-	slices.Sort(others)
-	for name, field := range map[string]catalog.Fields{
-		"description": catalog.FieldDescription, "status": catalog.FieldStatus, "brand": catalog.FieldBrand,
-		"categories": catalog.FieldCategories, "attributes": catalog.FieldAttributes, "pictures": catalog.FieldPictures,
-	} {
-		if _, ok := o.index[name]; !ok {
-			o.keep |= field
+	return missing, others
+}
+
+// mapped returns a file of which the maps say which column is what. Columns with the names of the shop's own are those; others are
+// left out.
+func mapped(h *header, list []string) (format, error) {
+	o := &own{columns{header: h, at: map[string]int{}, unescape: h.isRefused()}, "as mapped"}
+	for _, name := range ownNames {
+		o.columnsOf.find(name, name)
+	}
+	given := map[string]string{}
+	for _, m := range list {
+		at := strings.LastIndexByte(m, '=') // a column's name may have one
+		if at < 0 {
+			return nil, fault.Bad("map", "%.80q is not column=field.", m)
+		}
+		column, field := m[:at], strings.ReplaceAll(key(m[at+1:]), " ", "_")
+		i, ok := h.at[key(column)]
+		switch {
+		case !ok:
+			return nil, fault.Bad("map", "The file has no column %.80q.", column)
+		case h.twice[key(column)]:
+			return nil, fault.Bad("map", "The file has the column %.80q twice.", column)
+		case field != "" && !slices.Contains(ownNames, field):
+			return nil, fault.Bad("map", "%.80q is not a field: %s.", field, strings.Join(ownNames, ", "))
+		case field != "" && given[field] != "":
+			return nil, fault.Bad("map", "Both %.80q and %.80q are mapped to %s.", given[field], column, field)
+		}
+		maps.DeleteFunc(o.columnsOf.at, func(f string, at int) bool { return at == i && given[f] == "" })
+		if field != "" {
+			o.columnsOf.at[field], given[field] = i, column
 		}
 	}
-	return o, missing, others
-}
-
-func (o *own) handle() int     { return o.index["handle"] }
-func (o *own) notes() []string { return nil }
-
-// cell returns a column's cell, empty where the file has no such column.
-func (o *own) cell(row catalog.Row, column string) string {
-	if i, ok := o.index[column]; ok {
-		return row.Fields[i]
+	for _, name := range []string{"title", "price"} {
+		if !o.columnsOf.has(name) {
+			return nil, fault.Bad("map", "No column is the %s, which is required.", name)
+		}
 	}
-	return ""
+	return o, nil
 }
 
-func (o *own) build(rows []catalog.Row, shop money.Currency) (put catalog.Put, variantRows []int, at int, refusal *fault.Error) {
-	for i, row := range rows[1:] {
-		for _, column := range ownWhole {
-			if c := o.cell(row, column); c != "" && c != o.cell(rows[0], column) {
-				return put, nil, i + 1, fault.Bad(column, "It is not what line %d says; leave it empty, or repeat that.", rows[0].Line)
+func (o *own) kind() string      { return o.name }
+func (o *own) columns() *columns { return &o.columnsOf }
+
+// product implements format. A file that is mapped may have no handles, or another shop's: they are made, of the titles where there
+// are none.
+func (o *own) product(row catalog.Row) (source, handle, why string) {
+	c := &o.columnsOf
+	if !c.has("handle") {
+		if title := c.trimmed(row, "title"); title != "" {
+			return title, madeHandle(title), ""
+		}
+		return "", "", "it has no title to make a handle of"
+	}
+	source = c.trimmed(row, "handle")
+	switch {
+	case source == "":
+		return "", "", "it has no handle"
+	case o.name == ownKind || catalog.IsHandle(source):
+		return source, source, ""
+	}
+	return source, madeHandle(source), ""
+}
+
+func (o *own) build(handle string, rows []catalog.Row, shop money.Currency) (b built) {
+	c := &o.columnsOf
+	whole := map[string]string{}
+	for _, column := range ownWhole {
+		from := 0
+		for i, row := range rows {
+			cell := c.cell(row, column)
+			switch {
+			case blank(cell):
+			case whole[column] == "":
+				whole[column], from = cell, i
+			case cell != whole[column]:
+				return b.refuse(i, fault.Bad(column, "It is not what line %d says; leave it empty, or repeat that.", rows[from].Line))
 			}
 		}
 	}
-	first := func(column string) string { return o.cell(rows[0], column) }
-	put.Keep = o.keep
-	p := &put.Product
-	p.Handle, p.Title, p.Description = strings.TrimSpace(first("handle")), first("title"), first("description")
-	p.Status = catalog.Status(strings.ToLower(strings.TrimSpace(first("status"))))
-	put.BrandTitle = strings.TrimSpace(first("brand"))
-	put.CategoryPaths = paths(first("categories"), "|", ">")
-	if p.Attributes, refusal = attributes(first("attributes")); refusal != nil {
-		return put, nil, 0, refusal
+	b.put.Keep = c.keep(ownKept)
+	p := &b.put.Product
+	p.Handle, p.Title, p.Description = handle, whole["title"], whole["description"]
+	p.Status = catalog.Status(strings.ToLower(strings.TrimSpace(whole["status"])))
+	b.put.BrandTitle = strings.TrimSpace(whole["brand"])
+	b.put.CategoryPaths = paths(whole["categories"], "|", ">")
+	var refusal *fault.Error
+	if p.Attributes, refusal = attributes(whole["attributes"]); refusal != nil {
+		return b.refuse(0, refusal)
 	}
-	if p.Pictures, refusal = pictures(first("pictures"), first("picture_alts")); refusal != nil {
-		return put, nil, 0, refusal
+	if p.Pictures, refusal = pictures(whole["pictures"], whole["picture_alts"]); refusal != nil {
+		return b.refuse(0, refusal)
 	}
-	options := 0
 	for n := 1; n <= catalog.OptionsMax; n++ {
-		if name := first(fmt.Sprintf("option%d_name", n)); strings.TrimSpace(name) != "" {
-			if options != n-1 {
-				return put, nil, 0, fault.Bad(fmt.Sprintf("option%d_name", n-1), "It is required where a later one is given.")
+		if name := whole[fmt.Sprintf("option%d_name", n)]; name != "" {
+			if len(p.Options) != n-1 {
+				return b.refuse(0, fault.Bad(fmt.Sprintf("option%d_name", n-1), "It is required where a later one is given."))
 			}
-			p.Options, options = append(p.Options, name), n
+			p.Options = append(p.Options, name)
 		}
 	}
+	return o.variants(b, rows, shop)
+}
+
+func (o *own) variants(b built, rows []catalog.Row, shop money.Currency) built {
+	c := &o.columnsOf
 	for i, row := range rows {
-		v := catalog.Variant{Code: o.cell(row, "sku")}
-		if v.Price, refusal = price(o.cell(row, "price"), o.cell(row, "currency"), shop); refusal != nil {
-			return put, nil, i, refusal
+		amount, refusal := price(c.cell(row, "price"), c.cell(row, "currency"), shop)
+		if refusal != nil {
+			return b.refuse(i, refusal)
 		}
+		v := catalog.Variant{Code: c.cell(row, "sku"), Price: amount}
 		for n := 1; n <= catalog.OptionsMax; n++ {
 			column := fmt.Sprintf("option%d_value", n)
-			value := o.cell(row, column)
-			if n <= options {
+			value := c.cell(row, column)
+			if n <= len(b.put.Product.Options) {
 				v.Options = append(v.Options, value)
-			} else if strings.TrimSpace(value) != "" {
-				return put, nil, i, fault.Bad(column, "There is a value, and no option%d_name.", n)
+			} else if !blank(value) {
+				return b.refuse(i, fault.Bad(column, "There is a value, and no option%d_name.", n))
 			}
 		}
-		p.Variants, variantRows = append(p.Variants, v), append(variantRows, i)
+		b.add(i, v, o.name != ownKind)
 	}
-	return put, variantRows, 0, nil
+	return b
 }
-
-// price reads a price in the shop's currency.
-func price(text, currency string, shop money.Currency) (money.Amount, *fault.Error) {
-	if c := strings.TrimSpace(currency); c != "" && c != string(shop) {
-		return money.Amount{}, fault.Bad("currency", "It is %q; the shop's currency is %s.", c, shop)
-	}
-	text = strings.TrimSpace(text)
-	if text == "" {
-		return money.Amount{}, fault.Bad("price", "It is required.")
-	}
-	a, err := money.Parse(text, shop)
-	if err != nil {
-		return a, fault.Bad("price", "%.40q is not a price: digits with a decimal point and at most %d decimals, such as %s.", text, shop.Digits(), money.Of(1250, shop).Decimal())
-	}
-	return a, nil
-}
-
-// paths reads lists of paths: a > b | c.
-func paths(text, between, inside string) (all [][]string) {
-	for path := range strings.SplitSeq(text, between) {
-		var titles []string
-		for title := range strings.SplitSeq(path, inside) {
-			titles = append(titles, strings.TrimSpace(title))
-		}
-		if len(titles) > 1 || titles[0] != "" {
-			all = append(all, titles)
-		}
-	}
-	return all
-}
-
-func attributes(text string) (all []catalog.Attribute, refusal *fault.Error) {
-	for _, part := range cut(text, '|') {
-		pair := cut(part, '=')
-		if len(pair) != 2 {
-			return nil, fault.Bad("attributes", "%.60q is not name=value; a = inside either is written \\=.", part)
-		}
-		all = append(all, catalog.Attribute{Name: plain(pair[0]), Value: plain(pair[1])})
-	}
-	return all, nil
-}
-
-func pictures(urls, alts string) (all []catalog.Picture, refusal *fault.Error) {
-	for _, url := range cut(urls, '|') {
-		all = append(all, catalog.Picture{URL: plain(url)})
-	}
-	words := cut(alts, '|')
-	if len(words) > len(all) {
-		return nil, fault.Bad("picture_alts", "There are %d for %d pictures.", len(words), len(all))
-	}
-	for i, alt := range words {
-		all[i].Alt = plain(alt)
-	}
-	return all, nil
-}
-
-// cut cuts text at the separators that no backslash stands before. Blank text has no parts.
-func cut(text string, separator byte) (parts []string) {
-	if strings.TrimSpace(text) == "" {
-		return nil
-	}
-	from := 0
-	for i := 0; i < len(text); i++ {
-		switch text[i] {
-		case '\\':
-			i++
-		case separator:
-			parts = append(parts, text[from:i])
-			from = i + 1
-		}
-	}
-	return append(parts, text[from:])
-}
-
-// plain takes the backslashes off, and the space around.
-func plain(part string) string {
-	part = strings.TrimSpace(part)
-	if strings.IndexByte(part, '\\') < 0 {
-		return part
-	}
-	var b strings.Builder
-	for i := 0; i < len(part); i++ {
-		if part[i] == '\\' && i+1 < len(part) {
-			i++
-		}
-		b.WriteByte(part[i])
-	}
-	return b.String()
-}
-
-// escaped is what plain reads.
-var escaped = strings.NewReplacer(`\`, `\\`, `|`, `\|`, `=`, `\=`)

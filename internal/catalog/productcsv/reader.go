@@ -1,21 +1,20 @@
-// Package productcsv reads and writes products as CSV: the shop's own columns (own.go) and Shopify's product export
-// (shopify.go), told apart by their headers.
+// Package productcsv reads and writes products as CSV: the shop's own columns (own.go), the product exports of Shopify, WooCommerce
+// and Medusa, told apart by their headers (header.go), and any other file of which is said what its columns are.
 //
-// A file is UTF-8, separated by commas, quoted as in RFC 4180, with or without a byte order mark, with either line break,
-// plain or gzipped. The rows of one product follow each other and share its handle; a product and a stock code come once.
+// A file is separated by commas, semicolons or tabs, quoted as in RFC 4180, with or without a byte order mark, with any line break,
+// plain or gzipped. Its encoding is decided once for the whole file (encoding.go). Before its first product is given out the whole of
+// it was read, and what two of its products would both be stored as was found: what a file cannot say in one way is refused in
+// another order of its rows too.
 package productcsv
 
 import (
-	"bufio"
-	"bytes"
-	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"io"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -39,310 +38,400 @@ const (
 
 // format is one of the kinds of file.
 type format interface {
-	// handle is the index of the column that groups the rows.
-	handle() int
-	// build makes a product of its rows. A refusal names the row at fault by its index.
-	build(rows []catalog.Row, shop money.Currency) (put catalog.Put, variantRows []int, at int, refusal *fault.Error)
-	// notes says what of the file is not imported.
-	notes() []string
+	kind() string
+	columns() *columns
+	// product names the product that a row is of, as the file does and as it is stored: the same of the same text, always. Both are
+	// empty where it cannot be told, and why says why.
+	product(row catalog.Row) (source, handle, why string)
+	// build makes the product of a handle of its rows.
+	build(handle string, rows []catalog.Row, shop money.Currency) built
 }
 
-// Reader is a catalog.Source over a file.
+// preparer is a format that has to see every row before it can tell of one which product it is of.
+type preparer interface{ prepare(catalog.Row) }
+
+// built is a product made of its rows, or why it cannot be. rows tells for each variant which row it comes from, made whether its code
+// has to be made.
+type built struct {
+	put     catalog.Put
+	rows    []int
+	at      int
+	refusal *fault.Error
+}
+
+func (b built) refuse(at int, why *fault.Error) built {
+	b.at, b.refusal = at, why
+	return b
+}
+
+// add adds the variant of a row. A code that is empty is made, where the format may.
+func (b *built) add(row int, v catalog.Variant, make bool) {
+	made := make && blank(v.Code)
+	if made {
+		v.Code = madeCode(b.put.Product.Handle, v.Options, false)
+	}
+	b.put.Product.Variants = append(b.put.Product.Variants, v)
+	b.put.MadeCodes = append(b.put.MadeCodes, made)
+	b.rows = append(b.rows, row)
+}
+
+// Options says how to read a file.
+type Options struct {
+	// Currency is what prices are in.
+	Currency money.Currency
+	// Encoding is what the file is in; empty has it told by the file.
+	Encoding string
+	// Map says which column is which field, column=field each.
+	Map []string
+}
+
+// Reader is a catalog.Source over a file. Close it.
 type Reader struct {
-	counted *counter
-	records *records
-	format  format
-	name    string
-	header  []string
-	shop    money.Currency
+	text   *text
+	format format
+	shop   money.Currency
+	comma  byte
+	header []string
+	from   int64 // where the rows begin
+	line   int64 // the line before them
+	sent   int64 // bytes
+	notes  []string
 
-	rows    int64
-	waiting *record // the first row of the next product, read already
-	// suspect is the line of a row that cannot be read and may belong to the product that follows it.
-	suspect int64
-	seed    maphash.Seed
-	handles map[uint64]int64 // hash to line
-	codes   map[uint64]int64
+	rows     []rowAt // in the order of their products
+	products []productRows
+	next     int
+	done     int // rows given out
+	filled   []int64
+	loose    int64 // the first line that cannot be told to be a product's
+	repeated int64 // headers among the rows
+	lost     int64 // rows with a sign that stands for a letter that was lost
+	again    *records
+	seed     maphash.Seed
+	codes    map[uint64]codeUse
 }
 
-type counter struct {
-	in io.Reader
-	n  int64
+// rowAt is where a row stands.
+type rowAt struct {
+	at      int64
+	size    int32
+	line    int32
+	product int32
 }
 
-func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.in.Read(p)
-	c.n += int64(n)
-	return n, err
+// productRows are the rows of a product: rows[from:to].
+type productRows struct {
+	from, to int32
+	// before is a line before the product that cannot be read, and may belong to it.
+	before int32
+	bytes  int64
 }
 
-// Open reads the header and tells which kind of file it is. Prices are in the shop's currency. It returns fault.Invalid with
-// what the file looks like and what is expected.
-func Open(in io.Reader, shop money.Currency) (*Reader, error) {
-	r := &Reader{counted: &counter{in: in}, shop: shop, seed: maphash.MakeSeed(), handles: map[uint64]int64{}, codes: map[uint64]int64{}}
-	plain, err := text(r.counted)
+// Open reads a whole file, and tells what kind it is. It returns fault.Invalid with what the file looks like and what is expected,
+// and fault.BadRequest where it cannot be read to its end. It ends with ctx.
+func Open(ctx context.Context, in io.Reader, o Options) (*Reader, error) {
+	s, sent, err := receive(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	r.records = newRecords(plain)
-	head, err := r.records.next()
-	switch {
-	case errors.Is(err, io.EOF):
-		return nil, unknown("The file is empty.")
-	case err != nil:
-		return nil, unreadable(err)
-	case head.wrong != "":
-		return nil, unknown("The header cannot be read: %s.", head.wrong)
+	r := &Reader{shop: o.Currency, sent: sent, seed: maphash.MakeSeed(), codes: map[uint64]codeUse{}}
+	if s.size == 0 {
+		return nil, errors.Join(unknown("The file is empty."), s.Close())
 	}
-	r.header = head.fields
-	if r.name, r.format, err = recognise(head.fields); err != nil {
-		return nil, err
+	if r.text, err = toText(ctx, s, o.Encoding); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	for _, step := range []func() error{
+		func() error { return r.readHeader(ctx, o.Map) }, func() error { return r.prepare(ctx) }, func() error { return r.index(ctx) },
+		func() error { return r.findCodes(ctx) },
+	} {
+		if err := step(); err != nil {
+			return nil, errors.Join(unreadable(err), r.Close())
+		}
 	}
 	return r, nil
 }
 
-// text unpacks a gzipped file, and takes off the byte order mark. It refuses what is not text in UTF-8.
-func text(in io.Reader) (io.Reader, error) {
-	b := bufio.NewReaderSize(in, 64<<10)
-	if magic, _ := b.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		unpacked, err := gzip.NewReader(b)
-		if err != nil {
-			return nil, unknown("The file is gzipped and damaged.")
-		}
-		b = bufio.NewReaderSize(unpacked, 64<<10)
-	}
-	head, err := b.Peek(4)
-	switch {
-	case err != nil && !errors.Is(err, io.EOF):
-		return nil, unreadable(readFailed(err))
-	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
-		return nil, unknown("The file is UTF-16. Save it as CSV UTF-8.")
-	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
-		return nil, unknown("The file is a workbook or a zip archive. Save it as CSV UTF-8.")
-	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
-		_, _ = b.Discard(3) // they were peeked
-	}
-	return b, nil
-}
+// Close gives back what the file took.
+func (r *Reader) Close() error { return r.text.Close() }
 
 func unknown(formatText string, args ...any) *fault.Error {
 	return fault.Bad("file", formatText, args...)
 }
 
-func unreadable(err error) *fault.Error {
+func unreadable(err error) error {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f
 	}
-	return fault.Wrap(fault.BadRequest, err, "The file cannot be imported further: %s.", err)
+	return fault.Wrap(fault.BadRequest, err, "The file cannot be read, and nothing of it was taken: %s.", err)
 }
 
-// recognise tells the kind of file by its header.
-func recognise(header []string) (string, format, error) {
-	if slices.ContainsFunc(header, func(h string) bool { return !utf8.ValidString(h) }) {
-		return "", nil, unknown("The header is not UTF-8. Save the file as CSV UTF-8.")
+// readHeader reads the header, after Excel's "sep=;" where that is there.
+func (r *Reader) readHeader(ctx context.Context, maps []string) error {
+	in := newRecords(r.text.reader(ctx, r.text.from), ',')
+	if err := in.appendLine(); err != nil {
+		return headerless(err)
 	}
-	index := map[string]int{}
-	for i, h := range header {
-		name := strings.ToLower(strings.TrimSpace(h))
-		if _, twice := index[name]; twice && name != "" {
-			return "", nil, unknown("The column %q is there twice.", h)
-		}
-		index[name] = i
+	r.comma = separator(in.buf)
+	if sep, ok := strings.CutPrefix(strings.TrimRight(string(in.buf), "\r\n"), "sep="); ok && len(sep) == 1 && strings.Contains(separators, sep) {
+		r.comma = sep[0]
+	} else {
+		in = newRecords(r.text.reader(ctx, r.text.from), r.comma)
 	}
-	for _, own := range []string{refusedLine, refusedReason, refusedText} {
-		delete(index, own)
-	}
-	if columns := shopifyColumns(index); columns != nil {
-		return "Shopify", columns, nil
-	}
-	columns, missing, others := ownColumns(index)
+	in.comma = r.comma
+	head, err := in.next()
 	switch {
-	case len(missing) == 0 && len(others) == 0:
-		return "Tidegate", columns, nil
-	case len(missing) <= 2:
-		var wrong []string
-		if len(missing) > 0 {
-			wrong = append(wrong, "it lacks "+strings.Join(missing, ", "))
-		}
-		if len(others) > 0 {
-			wrong = append(wrong, "it has columns that are not known: "+strings.Join(others, ", "))
-		}
-		return "", nil, unknown("The header is nearly the shop's own, but %s. The columns are %s.", strings.Join(wrong, ", and "), strings.Join(ownNames, ", "))
+	case err != nil:
+		return headerless(err)
+	case head.wrong != "":
+		return unknown("The header cannot be read: %s.", head.wrong)
 	}
-	return "", nil, unknown("%s Expected are the shop's own columns, at least handle, title, sku and price, "+
-		"or Shopify's product export, which begins with Handle, Title.", looksLike(header, index))
+	r.header, r.from, r.line = head.fields, r.text.from+in.at, in.line
+	r.filled = make([]int64, len(r.header))
+	r.format, r.notes, err = recognise(r.header, maps, r.shop)
+	return err
 }
 
-// looksLike says what a file with an unknown header seems to be.
-func looksLike(header []string, index map[string]int) string {
-	has := func(names ...string) bool {
-		return !slices.ContainsFunc(names, func(n string) bool { _, ok := index[n]; return !ok })
-	}
-	shown := strings.Join(header[:min(len(header), 12)], ", ")
-	if len(shown) > 300 {
-		shown = strings.ToValidUTF8(shown[:300], "") + "..."
-	}
-	about := "This is no product file"
+func headerless(err error) error {
 	switch {
-	case has("invoiceno", "stockcode", "quantity"), has("lineitem name", "lineitem quantity"), has("order_id"):
-		about = "This looks like a list of orders, one row an order line, not of products"
-	case len(header) == 1 && strings.Count(header[0], ";") > 1:
-		about = "This is separated by semicolons, not commas"
-	case len(header) == 1 && strings.Count(header[0], "\t") > 1:
-		about = "This is separated by tabs, not commas"
+	case errors.Is(err, io.EOF):
+		return unknown("The file is empty.")
+	case errors.Is(err, errTooLong):
+		return unknown("The header cannot be read: its line is longer than %d bytes.", RecordBytesMax)
 	}
-	return fmt.Sprintf("%s: its columns are %s.", about, shown)
+	return err
 }
 
-// Format names the kind of file: Tidegate or Shopify.
-func (r *Reader) Format() string { return r.name }
+// each calls fn for every row but blank ones and repeated headers, which it counts.
+func (r *Reader) each(ctx context.Context, fn func(rec *record) error) error {
+	in := newRecords(r.text.reader(ctx, r.from), r.comma)
+	in.line, in.at = r.line, r.from
+	r.repeated = 0
+	for {
+		rec, err := in.next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case r.isHeader(rec.fields):
+			r.repeated++
+			continue
+		}
+		r.clean(&rec)
+		if err := fn(&rec); err != nil {
+			return err
+		}
+	}
+}
 
-// Header returns the names of the columns as they stand in the file.
-func (r *Reader) Header() []string { return r.header }
+// isHeader reports the header again, as it stands where files were put one behind the other.
+func (r *Reader) isHeader(fields []string) bool {
+	return len(fields) == len(r.header) && strings.TrimPrefix(fields[0], "\ufeff") == r.header[0] && slices.Equal(fields[1:], r.header[1:])
+}
 
-// Progress implements catalog.Source. The bytes are those of the file as it was given, packed or not.
-func (r *Reader) Progress() (rows, bytes int64) { return r.rows, r.counted.n }
+func (r *Reader) prepare(ctx context.Context) error {
+	p, ok := r.format.(preparer)
+	if !ok {
+		return nil
+	}
+	return r.each(ctx, func(rec *record) error {
+		if rec.wrong == "" && len(rec.fields) == len(r.header) {
+			p.prepare(catalog.Row{Line: rec.line, Fields: rec.fields})
+		}
+		return nil
+	})
+}
 
-// Notes implements catalog.Source.
-func (r *Reader) Notes() []string { return r.format.notes() }
+// index finds which rows are of which product.
+func (r *Reader) index(ctx context.Context) error {
+	byHandle := map[uint64]int32{}
+	last, suspect := int32(-1), int32(0) // the product of the row before; a line that cannot be read since
+	if err := r.each(ctx, func(rec *record) error {
+		if len(r.rows) == RowsMax {
+			return fmt.Errorf("it has more than %d rows: divide it", RowsMax)
+		}
+		for i, f := range rec.fields[:min(len(rec.fields), len(r.header))] {
+			if !blank(f) {
+				r.filled[i]++
+			}
+		}
+		if slices.ContainsFunc(rec.fields, func(f string) bool { return strings.Contains(f, "\uFFFD") }) {
+			r.lost++
+		}
+		_, handle, _ := r.productOf(rec)
+		if handle == "" {
+			if r.loose == 0 {
+				r.loose = rec.line
+			}
+			if last < 0 { // nothing before it to belong to
+				r.products = append(r.products, productRows{})
+				r.addRow(rec, int32(len(r.products)-1))
+			} else {
+				r.addRow(rec, last)
+			}
+			suspect = int32(rec.line)
+			return nil
+		}
+		sum := maphash.String(r.seed, handle)
+		n, ok := byHandle[sum]
+		if !ok {
+			n = int32(len(r.products))
+			byHandle[sum] = n
+			r.products = append(r.products, productRows{})
+		}
+		if n != last && suspect != 0 && r.products[n].before == 0 {
+			r.products[n].before = suspect
+		}
+		r.addRow(rec, n)
+		last, suspect = n, 0
+		return nil
+	}); err != nil {
+		return err
+	}
+	r.sortRows()
+	r.again = newRecords(nil, r.comma)
+	return nil
+}
+
+func (r *Reader) addRow(rec *record, product int32) {
+	r.rows = append(r.rows, rowAt{at: rec.at, size: int32(rec.size), line: int32(rec.line), product: product})
+	p := &r.products[product]
+	p.to++ // how many, until they are sorted
+	p.bytes += int64(rec.size)
+}
+
+// sortRows puts the rows of each product together, in their order.
+func (r *Reader) sortRows() {
+	from := int32(0)
+	for i := range r.products {
+		p := &r.products[i]
+		p.from, p.to, from = from, from, from+p.to
+	}
+	sorted := make([]rowAt, len(r.rows))
+	for _, row := range r.rows {
+		p := &r.products[row.product]
+		sorted[p.to] = row
+		p.to++
+	}
+	r.rows = sorted
+}
+
+// productOf tells which product a row is of, and why the row cannot be read otherwise, where it cannot.
+func (r *Reader) productOf(rec *record) (source, handle, why string) {
+	if rec.wrong != "" {
+		return "", "", rec.wrong
+	}
+	row := catalog.Row{Line: rec.line, Fields: rec.fields}
+	if len(rec.fields) == len(r.header) {
+		source, handle, why = r.format.product(row)
+		return source, handle, why
+	}
+	why = fmt.Sprintf("it has %d fields and the header has %d", len(rec.fields), len(r.header))
+	if at, ok := r.format.columns().at["handle"]; ok && at == 0 { // what stands in another place may be another column's
+		source, handle, _ = r.format.product(row)
+	}
+	return source, handle, why
+}
 
 // Next implements catalog.Source. A row that cannot be read refuses the product that it stands in, and where it stands
 // between two, both: it may be a variant of either, and a product that is written without a variant takes it out of sale.
 func (r *Reader) Next() (catalog.Entry, error) {
-	var g group
-	for {
-		rec, err := r.record()
-		if errors.Is(err, io.EOF) {
-			if len(g.rows) == 0 {
-				return catalog.Entry{}, io.EOF
-			}
-			return r.entry(&g), nil
-		}
-		if err != nil {
-			return catalog.Entry{}, unreadable(err)
-		}
-		handle, why := r.handleOf(&rec)
-		if handle == "" {
-			g.add(&rec)
-			g.refuse(len(g.rows)-1, fault.New(fault.Invalid, "The row cannot be read: %s.", why))
-			r.suspect = rec.line
-			if g.handle == "" { // nothing before it to belong to
-				return r.entry(&g), nil
-			}
-			continue
-		}
-		if g.handle != "" && g.handle != handle {
-			r.waiting = &rec
-			return r.entry(&g), nil
-		}
-		if g.handle == "" && r.suspect != 0 {
-			g.refuse(0, fault.New(fault.Invalid, "Line %d, before the product, cannot be read and may belong to it.", r.suspect))
-		}
-		g.handle, r.suspect = handle, 0
-		g.add(&rec)
-		if why != "" {
-			g.refuse(len(g.rows)-1, fault.New(fault.Invalid, "The row cannot be read: %s.", why))
-		}
-		if len(g.rows) > groupRowsMax || g.bytes > groupBytesMax {
-			g.refuse(0, fault.New(fault.Invalid, "A product has at most %d rows, and %d bytes in them.", groupRowsMax, groupBytesMax))
-			return r.entry(&g), nil
-		}
+	if r.next == len(r.products) {
+		return catalog.Entry{}, io.EOF
 	}
-}
-
-// record returns the next row.
-func (r *Reader) record() (record, error) {
-	if r.waiting != nil {
-		rec := *r.waiting
-		r.waiting = nil
-		return rec, nil
-	}
-	rec, err := r.records.next()
+	e, err := r.entry(r.next)
 	if err != nil {
-		return rec, err
+		return e, unreadable(err)
 	}
-	if r.rows++; r.rows > RowsMax {
-		return rec, fmt.Errorf("the file has more than %d rows: divide it", RowsMax)
+	r.next++
+	r.done += len(e.Rows)
+	if e.Refusal == nil {
+		r.settleCodes(&e)
 	}
-	return rec, nil
-}
-
-// handleOf returns the row's handle, where it can be told, and why the row cannot be read otherwise, where it cannot.
-func (r *Reader) handleOf(rec *record) (handle, why string) {
-	if rec.wrong != "" {
-		return "", rec.wrong
-	}
-	at := r.format.handle()
-	if len(rec.fields) != len(r.header) {
-		why = fmt.Sprintf("it has %d fields and the header has %d", len(rec.fields), len(r.header))
-		if at > 0 { // what stands in the handle's place may be another column's
-			return "", why
-		}
-	}
-	if handle = strings.TrimSpace(rec.fields[at]); handle == "" && why == "" {
-		why = "it has no handle"
-	}
-	return handle, why
-}
-
-// group is the rows of one product.
-type group struct {
-	handle  string
-	rows    []catalog.Row
-	bytes   int
-	at      int
-	refusal *fault.Error
-}
-
-func (g *group) add(rec *record) {
-	fields := rec.fields
-	if rec.wrong != "" {
-		fields = []string{rec.raw}
-	}
-	g.rows = append(g.rows, catalog.Row{Line: rec.line, Fields: fields})
-	g.bytes += rec.bytes
-}
-
-// refuse keeps the first refusal.
-func (g *group) refuse(at int, why *fault.Error) {
-	if g.refusal == nil {
-		g.at, g.refusal = at, why
-	}
+	return e, nil
 }
 
 // entry makes an entry of a product's rows.
-func (r *Reader) entry(g *group) catalog.Entry {
-	e := catalog.Entry{Rows: g.rows, Bytes: g.bytes, Refusal: g.refusal, RefusedRow: g.at}
-	if g.handle == "" {
-		return e
-	}
-	if before := r.first(r.handles, g.handle, g.rows[0].Line); before != 0 && e.Refusal == nil {
-		e.RefusedRow, e.Refusal = 0, fault.Bad("handle", "The handle %q was used in line %d already: the rows of a product follow each other.", g.handle, before)
-	}
-	if e.Refusal != nil {
-		return e
-	}
-	if e.Put, e.VariantRows, e.RefusedRow, e.Refusal = r.format.build(g.rows, r.shop); e.Refusal != nil {
-		return e
-	}
-	e.Put.Mode = catalog.PutByHandle
-	for i := range e.Put.Product.Variants {
-		code := e.Put.Product.Variants[i].Code
-		line := g.rows[e.VariantRows[i]].Line
-		if before := r.first(r.codes, code, line); before != 0 && e.Refusal == nil {
-			e.RefusedRow, e.Refusal = e.VariantRows[i], fault.Bad("sku", "The code %q was used in line %d already.", code, before)
+func (r *Reader) entry(i int) (e catalog.Entry, err error) {
+	p := &r.products[i]
+	e.Bytes = int(p.bytes)
+	refuse := func(at int, why *fault.Error) {
+		if e.Refusal == nil {
+			e.RefusedRow, e.Refusal = at, why
 		}
 	}
-	return e
+	if p.before != 0 {
+		refuse(0, fault.New(fault.Invalid, "Line %d, before the product, cannot be read and may belong to it.", p.before))
+	}
+	large := p.to-p.from > groupRowsMax || p.bytes > groupBytesMax
+	handle, first := "", ""
+	for n, at := range r.rows[p.from:p.to] {
+		rec, err := r.read(at)
+		if err != nil {
+			return e, err
+		}
+		source, h, why := r.productOf(&rec)
+		if handle == "" {
+			handle, first = h, source
+		}
+		row := catalog.Row{Line: rec.line, Fields: rec.fields}
+		if rec.wrong != "" {
+			row.Fields = []string{rec.raw}
+		}
+		e.Rows = append(e.Rows, row)
+		switch {
+		case why != "":
+			refuse(n, fault.New(fault.Invalid, "The row cannot be read: %s.", why))
+		case source != first:
+			refuse(n, fault.Bad("handle", "%.80q here and %.80q in line %d are two products, and both would be stored under the handle %q.",
+				shownName(source), shownName(first), r.rows[p.from].line, handle))
+		}
+	}
+	if large {
+		refuse(0, fault.New(fault.Invalid, "A product has at most %d rows, and %d bytes in them.", groupRowsMax, groupBytesMax))
+	}
+	if e.Refusal != nil {
+		return e, nil
+	}
+	b := r.format.build(handle, e.Rows, r.shop)
+	e.Put, e.VariantRows, e.RefusedRow, e.Refusal = b.put, b.rows, b.at, b.refusal
+	e.Put.Mode = catalog.PutByHandle
+	e.Put.Unread = r.loose
+	return e, nil
 }
 
-// first returns the line in which the text was first seen, zero where it is seen for the first time. It keeps 64-bit hashes:
-// two texts of a file of a million rows share one with a probability of one in 37 million.
-func (r *Reader) first(seen map[uint64]int64, text string, line int64) int64 {
-	h := maphash.String(r.seed, text)
-	if before, ok := seen[h]; ok {
-		return before
+// shownName is what a source is called in a message.
+func shownName(source string) string {
+	if i := strings.IndexByte(source, 0); i >= 0 {
+		return source[i+1:]
 	}
-	seen[h] = line
-	return 0
+	return source
+}
+
+// read reads a row again.
+func (r *Reader) read(at rowAt) (record, error) {
+	r.again.reset(io.NewSectionReader(r.text, at.at, int64(at.size)), int64(at.line)-1)
+	rec, err := r.again.row()
+	r.clean(&rec)
+	return rec, err
+}
+
+// clean takes empty fields behind the last column off a row, and what keeps a spreadsheet from calculating a cell.
+func (r *Reader) clean(rec *record) {
+	for len(rec.fields) > len(r.header) && blank(rec.fields[len(rec.fields)-1]) {
+		rec.fields = rec.fields[:len(rec.fields)-1]
+	}
+	if r.format.columns().unescape {
+		for i, f := range rec.fields {
+			rec.fields[i] = alive(f)
+		}
+	}
+}
+
+// Progress implements catalog.Source. The bytes are those of the file as it was given, packed or not.
+func (r *Reader) Progress() (rows, bytes int64) {
+	if len(r.rows) == 0 {
+		return 0, r.sent
+	}
+	return int64(r.done), r.sent * int64(r.done) / int64(len(r.rows))
 }

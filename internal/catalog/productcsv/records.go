@@ -7,47 +7,58 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"unicode/utf8"
+	"strings"
+	"unicode"
 )
 
-// Limits of a file. With them an import's memory does not grow with the file, but for the hashes of handles and codes.
+// Limits of a file. With them an import's memory grows by some 150 bytes a row, for finding what comes twice, and no more.
 const (
 	// RecordBytesMax bounds a row: a description of 50,000 characters of four bytes fits five times.
 	RecordBytesMax = 1 << 20
-	// FileBytesMax bounds what comes out of a file, so that a small compressed one cannot keep an import busy for hours.
-	FileBytesMax = 1 << 30
-	// RowsMax bounds the rows of a file, and so the memory for finding duplicates: some 60 MiB.
+	// RowsMax bounds the rows of a file.
 	RowsMax = 1_000_000
+	// linesMax bounds its lines, of which blank ones and those inside a text are no rows.
+	linesMax = 10 * RowsMax
+	// fieldsMax bounds the fields of a row: files of shops have up to some 300 columns.
+	fieldsMax = 1000
 )
 
 // record is a row of the file.
 type record struct {
 	line   int64    // its first line, from 1
+	at     int64    // its first byte
+	size   int      // in bytes, its line break included
 	fields []string // nil where the row cannot be read
 	raw    string   // the row as it stands, where it cannot be read
 	wrong  string   // why it cannot be read
-	bytes  int
 }
 
-// records reads rows as RFC 4180 has them, line breaks of either kind. It tells where a row stands and goes on after one that
-// cannot be read, which encoding/csv does not; and it bounds a row.
+// records reads rows as RFC 4180 has them, line breaks of either kind, separated by comma or what stands in its place. It tells
+// where a row stands and goes on after one that cannot be read, which encoding/csv does not; and it bounds a row.
 type records struct {
-	in   *bufio.Reader
-	line int64 // lines read
-	read int64 // bytes read
-	most int64 // bytes, FileBytesMax
-	buf  []byte
+	in    *bufio.Reader
+	comma byte
+	line  int64 // lines read
+	at    int64 // bytes read
+	buf   []byte
 }
 
-func newRecords(in io.Reader) *records {
-	return &records{in: bufio.NewReaderSize(in, 64<<10), most: FileBytesMax}
+func newRecords(in io.Reader, comma byte) *records {
+	return &records{in: bufio.NewReaderSize(in, chunkBytes), comma: comma}
 }
 
-// next returns the next row that has anything in it: spreadsheets end in rows of nothing but commas. It returns io.EOF at the end, and any other error where it cannot go on.
+// reset has the rows of in read, of which the first follows a line.
+func (r *records) reset(in io.Reader, line int64) {
+	r.in.Reset(in)
+	r.line, r.at = line, 0
+}
+
+// next returns the next row that has anything in it: spreadsheets end in rows of nothing but commas and blanks. It returns io.EOF at
+// the end, and any other error where it cannot go on.
 func (r *records) next() (record, error) {
 	for {
 		rec, err := r.row()
-		if err != nil || rec.wrong != "" || slices.ContainsFunc(rec.fields, func(f string) bool { return f != "" }) {
+		if err != nil || rec.wrong != "" || slices.ContainsFunc(rec.fields, func(f string) bool { return !blank(f) }) {
 			return rec, err
 		}
 	}
@@ -58,26 +69,24 @@ var errTooLong = errors.New("too long")
 
 func (r *records) row() (record, error) {
 	r.buf = r.buf[:0]
-	rec := record{line: r.line + 1}
+	rec := record{line: r.line + 1, at: r.at}
 	if err := r.appendLine(); err != nil {
 		if errors.Is(err, errTooLong) {
-			rec.wrong, rec.raw = fmt.Sprintf("the line is longer than %d bytes", RecordBytesMax), string(r.buf[:200])
+			rec.wrong, rec.raw = fmt.Sprintf("the line is longer than %d bytes", RecordBytesMax), shortened(r.buf[:min(len(r.buf), 200)])
+			rec.size = int(r.at - rec.at)
 			return rec, nil
 		}
 		return rec, err
 	}
 	for {
-		fields, open, wrong := split(r.buf)
+		fields, open, wrong := split(r.buf, r.comma)
 		if !open {
-			rec.bytes = len(r.buf)
-			switch {
-			case wrong != "":
+			rec.size = len(r.buf)
+			if wrong != "" {
 				rec.wrong, rec.raw = wrong, shortened(r.buf)
-			case !utf8.Valid(r.buf):
-				rec.wrong, rec.raw = "the row is not UTF-8: save the file as CSV UTF-8", shortened(bytes.ToValidUTF8(r.buf, []byte("\uFFFD")))
-			default:
-				rec.fields = fields
+				return rec, nil
 			}
+			rec.fields = fields
 			return rec, nil
 		}
 		// The field in quotes goes on until the row's quotes are even. Only then it is split again, so that a long text of
@@ -91,7 +100,7 @@ func (r *records) row() (record, error) {
 		}
 		switch {
 		case errors.Is(err, io.EOF):
-			rec.wrong, rec.raw = "a quote is opened and not closed until the end of the file", shortened(r.buf)
+			rec.wrong, rec.raw, rec.size = "a quote is opened and not closed until the end of the file", shortened(r.buf), len(r.buf)
 			return rec, nil
 		case errors.Is(err, errTooLong):
 			return rec, fmt.Errorf("line %d: a quote is opened and not closed within %d bytes; what follows cannot be told apart", rec.line, RecordBytesMax)
@@ -106,9 +115,9 @@ func (r *records) appendLine() error {
 	from := len(r.buf)
 	for {
 		part, err := r.in.ReadSlice('\n')
-		r.read += int64(len(part))
-		if r.read > r.most {
-			return fmt.Errorf("the file has more than %d bytes, unpacked", r.most)
+		r.at += int64(len(part))
+		if r.line >= linesMax {
+			return fmt.Errorf("the file has more than %d lines: divide it", linesMax)
 		}
 		if len(r.buf)+len(part) > RecordBytesMax {
 			return r.skipLine(err)
@@ -125,7 +134,7 @@ func (r *records) appendLine() error {
 			r.line++
 			return nil
 		case !errors.Is(err, bufio.ErrBufferFull):
-			return readFailed(err)
+			return err
 		}
 	}
 }
@@ -135,18 +144,14 @@ func (r *records) skipLine(err error) error {
 	for errors.Is(err, bufio.ErrBufferFull) {
 		var part []byte
 		part, err = r.in.ReadSlice('\n')
-		if r.read += int64(len(part)); r.read > r.most {
-			return fmt.Errorf("the file has more than %d bytes, unpacked", r.most)
-		}
+		r.at += int64(len(part))
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		return readFailed(err)
+		return err
 	}
 	r.line++
 	return errTooLong
 }
-
-func readFailed(err error) error { return fmt.Errorf("the file cannot be read to its end: %w", err) }
 
 // shortened is enough of a row to find it by.
 func shortened(row []byte) string {
@@ -159,14 +164,17 @@ func shortened(row []byte) string {
 }
 
 // split takes a row apart. open says that it ends inside a field in quotes.
-func split(row []byte) (fields []string, open bool, wrong string) {
+func split(row []byte, comma byte) (fields []string, open bool, wrong string) {
 	row = bytes.TrimSuffix(row, []byte("\n"))
 	if !insideQuotes(row) {
 		row = bytes.TrimSuffix(row, []byte("\r"))
 	}
 	for {
+		if len(fields) == fieldsMax {
+			return nil, false, fmt.Sprintf("it has more than %d fields", fieldsMax)
+		}
 		if len(row) == 0 || row[0] != '"' {
-			end := bytes.IndexByte(row, ',')
+			end := bytes.IndexByte(row, comma)
 			field := row
 			if end >= 0 {
 				field = row[:end]
@@ -189,7 +197,7 @@ func split(row []byte) (fields []string, open bool, wrong string) {
 		if len(rest) == 0 {
 			return fields, false, ""
 		}
-		if rest[0] != ',' {
+		if rest[0] != comma {
 			return nil, false, fmt.Sprintf("field %d goes on after its closing quote: double the quotes inside a field", len(fields))
 		}
 		row = rest[1:]
@@ -215,3 +223,8 @@ func quoted(in []byte) (field string, rest []byte, closed bool) {
 
 // insideQuotes reports whether a row that was begun ends inside a field in quotes, as far as its quotes tell.
 func insideQuotes(row []byte) bool { return bytes.Count(row, []byte{'"'})%2 == 1 }
+
+// blank reports a cell in which nothing can be seen.
+func blank(cell string) bool {
+	return strings.TrimFunc(cell, func(r rune) bool { return unicode.IsSpace(r) || r == '\uFEFF' || r == '\u200B' }) == ""
+}

@@ -1,9 +1,9 @@
 package productcsv
 
 import (
-	"encoding/hex"
-	"hash/fnv"
+	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tidegate/tidegate/internal/catalog"
@@ -17,15 +17,15 @@ import (
 //	Handle                      handle; rows that share it are one product
 //	Title, Body (HTML)          title, description
 //	Vendor                      brand
-//	Type, or Product Category   category: the type's name, or the category's path
+//	Type, Product Category      categories: the type's name, and the category's path
 //	Tags                        the attribute Tags
 //	Status, Published           published where the status is active (or missing) and Published is not FALSE; else draft
 //	Option1 Name and Value ...  options; Title with Default Title is none
-//	Variant SKU                 stock code; where it is empty, made of the handle and the options
+//	Variant SKU                 stock code; where it is empty, the variant's own, or made of the handle and the options
 //	Variant Price               price, in the shop's currency
-//	Image Src, Image Alt Text   pictures, also from rows that have nothing else
+//	Image Src, Image Alt Text   pictures, also from rows that have nothing else, in the order of Image Position
 //
-// Every other column is passed over. Stock is not imported: it has a ledger of its own.
+// Every other column is left out, and named. Stock is not imported: it has a ledger of its own.
 var shopifyNames = map[string][]string{
 	"handle":        {"handle", "url handle"},
 	"title":         {"title"},
@@ -46,115 +46,118 @@ var shopifyNames = map[string][]string{
 	"price":         {"variant price", "price"},
 	"picture":       {"image src", "product image url"},
 	"alt":           {"image alt text"},
-	"stock":         {"variant inventory qty", "inventory quantity"},
+	"position":      {"image position"},
 }
 
 // shopifyMarks are columns of which Shopify's files have at least one, and no others.
 var shopifyMarks = []string{"variant price", "body (html)", "option1 name", "option1 value", "url handle", "variant sku"}
 
-type shopify struct {
-	index map[string]int
-	keep  catalog.Fields
+var shopifyKept = map[catalog.Fields][]string{
+	catalog.FieldDescription: {"description"}, catalog.FieldStatus: {"status", "published"}, catalog.FieldBrand: {"brand"},
+	catalog.FieldCategories: {"type", "category"}, catalog.FieldAttributes: {"tags"}, catalog.FieldPictures: {"picture"},
 }
 
+type shopify struct{ columnsOf columns }
+
 // shopifyColumns returns nil where the header is not Shopify's.
-func shopifyColumns(index map[string]int) format {
-	marked := false
-	for _, mark := range shopifyMarks {
-		_, ok := index[mark]
-		marked = marked || ok
+func shopifyColumns(h *header, _ money.Currency) (format, error) {
+	s := &shopify{columns{header: h, at: map[string]int{}, unescape: h.isRefused()}}
+	for field, names := range shopifyNames {
+		s.columnsOf.find(field, names...)
 	}
-	s := &shopify{index: map[string]int{}}
-	for name, columns := range shopifyNames {
-		for _, column := range columns {
-			if i, ok := index[column]; ok {
-				s.index[name] = i
-				break
+	if !h.hasAny(shopifyMarks...) || !s.columnsOf.has("handle") || !s.columnsOf.has("title") || !s.columnsOf.has("price") {
+		return nil, nil
+	}
+	return s, nil
+}
+
+func (s *shopify) kind() string      { return "Shopify" }
+func (s *shopify) columns() *columns { return &s.columnsOf }
+
+// product implements format. Shopify's handles may be in any script.
+func (s *shopify) product(row catalog.Row) (source, handle, why string) {
+	source = s.columnsOf.trimmed(row, "handle")
+	switch {
+	case source == "":
+		return "", "", "it has no handle"
+	case catalog.IsHandle(source):
+		return source, source, ""
+	}
+	return source, madeHandle(source), ""
+}
+
+func (s *shopify) build(handle string, rows []catalog.Row, shop money.Currency) (b built) {
+	c := &s.columnsOf
+	if refusal, at := s.disagree(rows); refusal != nil {
+		return b.refuse(at, refusal)
+	}
+	b.put.Keep = c.keep(shopifyKept)
+	p := &b.put.Product
+	p.Handle, p.Title, p.Description = handle, c.first(rows, "title"), c.first(rows, "description")
+	var refusal *fault.Error
+	if p.Status, refusal = s.status(rows); refusal != nil {
+		return b.refuse(0, refusal)
+	}
+	b.put.BrandTitle = c.first(rows, "brand")
+	if kind := c.first(rows, "type"); kind != "" {
+		b.put.CategoryPaths = [][]string{{strings.NewReplacer(">", "/", "|", "/").Replace(kind)}}
+	}
+	b.put.CategoryPaths = append(b.put.CategoryPaths, paths(c.first(rows, "category"), "|", ">")...)
+	if tags := c.first(rows, "tags"); tags != "" {
+		p.Attributes = []catalog.Attribute{{Name: "Tags", Value: tags}}
+	}
+	p.Options = s.options(rows)
+	p.Pictures = s.pictures(rows)
+	for i, row := range rows {
+		if len(rows) > 1 && s.onlyPicture(row) {
+			continue
+		}
+		amount, refusal := price(c.cell(row, "price"), "", shop)
+		if refusal != nil {
+			return b.refuse(i, refusal)
+		}
+		v := catalog.Variant{Code: c.trimmed(row, "sku"), Price: amount}
+		for n := range p.Options {
+			v.Options = append(v.Options, c.trimmed(row, optionNames[n].value))
+		}
+		b.add(i, v, true)
+	}
+	if len(p.Variants) == 0 {
+		return b.refuse(0, fault.Bad("price", "No row of the product has a price."))
+	}
+	return b
+}
+
+// disagree finds a row that says something else of the whole product than one before: two products under one handle.
+func (s *shopify) disagree(rows []catalog.Row) (*fault.Error, int) {
+	c := &s.columnsOf
+	for _, field := range []string{"title", "brand", "type", "category"} {
+		said, from := "", 0
+		for i, row := range rows {
+			switch cell := c.trimmed(row, field); {
+			case cell == "":
+			case said == "":
+				said, from = cell, i
+			case cell != said:
+				return fault.Bad(field, "It is not what line %d says; leave it empty, or repeat that.", rows[from].Line), i
 			}
 		}
 	}
-	for _, name := range []string{"handle", "title", "price"} {
-		if _, ok := s.index[name]; !ok {
-			return nil
-		}
-	}
-	if !marked {
-		return nil
-	}
-	for field, names := range map[catalog.Fields][]string{
-		catalog.FieldDescription: {"description"}, catalog.FieldStatus: {"status", "published"}, catalog.FieldBrand: {"brand"},
-		catalog.FieldCategories: {"type", "category"}, catalog.FieldAttributes: {"tags"}, catalog.FieldPictures: {"picture"},
-	} {
-		if !s.hasAny(names) {
-			s.keep |= field
-		}
-	}
-	return s
+	return nil, 0
 }
 
-func (s *shopify) hasAny(names []string) bool {
-	return slices.ContainsFunc(names, func(name string) bool {
-		_, ok := s.index[name]
-		return ok
-	})
-}
-
-func (s *shopify) handle() int { return s.index["handle"] }
-
-func (s *shopify) notes() []string {
-	if _, ok := s.index["stock"]; ok {
-		return []string{"The column Variant Inventory Qty is not imported: stock has a ledger of its own; receive it with an adjustment of the SKU's stock."}
-	}
-	return nil
-}
-
-func (s *shopify) cell(row catalog.Row, name string) string {
-	if i, ok := s.index[name]; ok {
-		return strings.TrimSpace(row.Fields[i])
-	}
-	return ""
-}
-
-func (s *shopify) build(rows []catalog.Row, shop money.Currency) (put catalog.Put, variantRows []int, at int, refusal *fault.Error) {
-	first := func(name string) string { return s.cell(rows[0], name) }
-	put.Keep = s.keep
-	p := &put.Product
-	p.Handle, p.Title, p.Description = shopifyHandle(first("handle")), first("title"), first("description")
-	p.Status = catalog.Draft
-	if status := strings.ToLower(first("status")); (status == "" || status == "active") && !strings.EqualFold(first("published"), "false") {
-		p.Status = catalog.Published
-	}
-	put.BrandTitle = first("brand")
+func (s *shopify) status(rows []catalog.Row) (catalog.Status, *fault.Error) {
+	c := &s.columnsOf
+	status, published := strings.ToLower(c.first(rows, "status")), strings.ToLower(c.first(rows, "published"))
 	switch {
-	case first("type") != "":
-		put.CategoryPaths = [][]string{{strings.NewReplacer(">", "/", "|", "/").Replace(first("type"))}}
-	case first("category") != "":
-		put.CategoryPaths = paths(first("category"), "|", ">")
+	case !slices.Contains([]string{"", "active", "draft", "archived", "unlisted"}, status):
+		return "", fault.Bad("status", "%.40q is not a status of Shopify's: active, draft, archived or unlisted.", status)
+	case !slices.Contains([]string{"", "true", "false"}, published):
+		return "", fault.Bad("published", "%.40q is neither TRUE nor FALSE.", published)
+	case (status == "" || status == "active") && published != "false":
+		return catalog.Published, nil
 	}
-	if tags := first("tags"); tags != "" {
-		p.Attributes = []catalog.Attribute{{Name: "Tags", Value: tags}}
-	}
-	p.Options = s.options(rows[0])
-	for i, row := range rows {
-		if url := s.cell(row, "picture"); url != "" {
-			p.Pictures = addPicture(p.Pictures, catalog.Picture{URL: url, Alt: s.cell(row, "alt")})
-		}
-		if i > 0 && s.onlyPicture(row) {
-			continue
-		}
-		v := catalog.Variant{Code: s.cell(row, "sku")}
-		if v.Price, refusal = price(s.cell(row, "price"), "", shop); refusal != nil {
-			return put, nil, i, refusal
-		}
-		for n := range p.Options {
-			v.Options = append(v.Options, s.cell(row, optionNames[n].value))
-		}
-		if v.Code == "" {
-			v.Code = strings.Trim(p.Handle+"-"+catalog.Slug(strings.Join(v.Options, " ")), "-")
-		}
-		p.Variants, variantRows = append(p.Variants, v), append(variantRows, i)
-	}
-	return put, variantRows, 0, nil
+	return catalog.Draft, nil
 }
 
 var optionNames = [catalog.OptionsMax]struct{ name, value string }{
@@ -162,10 +165,11 @@ var optionNames = [catalog.OptionsMax]struct{ name, value string }{
 }
 
 // options returns the options' names. Shopify writes a product without options as Title with Default Title.
-func (s *shopify) options(row catalog.Row) (names []string) {
+func (s *shopify) options(rows []catalog.Row) (names []string) {
+	c := &s.columnsOf
 	for _, o := range optionNames {
-		name := s.cell(row, o.name)
-		if name == "" || strings.EqualFold(name, "Title") && strings.EqualFold(s.cell(row, o.value), "Default Title") {
+		name := c.first(rows, o.name)
+		if name == "" || strings.EqualFold(name, "Title") && strings.EqualFold(c.first(rows, o.value), "Default Title") {
 			break
 		}
 		names = append(names, name)
@@ -175,25 +179,32 @@ func (s *shopify) options(row catalog.Row) (names []string) {
 
 // onlyPicture reports a row that has a picture and no variant.
 func (s *shopify) onlyPicture(row catalog.Row) bool {
-	return s.cell(row, "price") == "" && s.cell(row, "sku") == "" && s.cell(row, "option1_value") == ""
+	c := &s.columnsOf
+	return c.trimmed(row, "picture") != "" && c.trimmed(row, "price") == "" && c.trimmed(row, "sku") == "" && c.trimmed(row, "option1_value") == ""
 }
 
-func addPicture(all []catalog.Picture, p catalog.Picture) []catalog.Picture {
-	for _, q := range all {
-		if q.URL == p.URL {
-			return all
+// pictures returns the pictures of all rows, each once, in the order of their positions: rows that were sorted keep it.
+func (s *shopify) pictures(rows []catalog.Row) (all []catalog.Picture) {
+	c := &s.columnsOf
+	type placed struct {
+		catalog.Picture
+		position int
+	}
+	var list []placed
+	for i, row := range rows {
+		url := c.trimmed(row, "picture")
+		if url == "" || slices.ContainsFunc(list, func(p placed) bool { return p.URL == url }) {
+			continue
 		}
+		position, err := strconv.Atoi(c.trimmed(row, "position"))
+		if err != nil || position < 1 {
+			position = i + 1
+		}
+		list = append(list, placed{catalog.Picture{URL: url, Alt: c.trimmed(row, "alt")}, position})
 	}
-	return append(all, p)
-}
-
-// shopifyHandle makes a handle of Shopify's, which may be in any script: one without Latin letters gets a name that is the
-// same in every import.
-func shopifyHandle(handle string) string {
-	if slug := catalog.Slug(handle); slug != "" {
-		return slug
+	slices.SortStableFunc(list, func(a, b placed) int { return cmp.Compare(a.position, b.position) })
+	for _, p := range list {
+		all = append(all, p.Picture)
 	}
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(handle)) // never fails
-	return "product-" + hex.EncodeToString(h.Sum(nil))
+	return all
 }

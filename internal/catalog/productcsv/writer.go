@@ -10,14 +10,23 @@ import (
 	"github.com/tidegate/tidegate/internal/catalog"
 )
 
-// Writer writes products in the shop's own columns. What it writes, the import reads and finds unchanged.
+// Writer writes products in the shop's own columns. What it writes, the import reads and finds unchanged. Cells that a spreadsheet would
+// calculate are written as text: with a ' before them, which the import takes off.
 type Writer struct {
 	out *csv.Writer
 	row []string
 }
 
-// NewWriter returns a Writer that has written the header.
-func NewWriter(out io.Writer) (*Writer, error) {
+// excelMark has Excel read a file as UTF-8: the byte order mark.
+const excelMark = "\ufeff"
+
+// NewWriter returns a Writer that has written the header. With excel the file begins with the mark by which Excel takes it for UTF-8.
+func NewWriter(out io.Writer, excel bool) (*Writer, error) {
+	if excel {
+		if _, err := io.WriteString(out, excelMark); err != nil {
+			return nil, err
+		}
+	}
 	w := &Writer{out: csv.NewWriter(out), row: make([]string, len(ownNames))}
 	return w, w.out.Write(ownNames)
 }
@@ -55,7 +64,7 @@ func (w *Writer) whole(p *catalog.Product, brand string, categories [][]string) 
 		paths = append(paths, strings.Join(path, " > "))
 	}
 	for _, a := range p.Attributes {
-		attributes = append(attributes, escaped.Replace(a.Name)+"="+escaped.Replace(a.Value))
+		attributes = append(attributes, escapedName.Replace(a.Name)+"="+escaped.Replace(a.Value))
 	}
 	for _, picture := range p.Pictures {
 		urls, alts = append(urls, escaped.Replace(picture.URL)), append(alts, escaped.Replace(picture.Alt))
@@ -74,7 +83,7 @@ func (w *Writer) whole(p *catalog.Product, brand string, categories [][]string) 
 func (w *Writer) set(column, value string) {
 	for i, name := range ownNames {
 		if name == column {
-			w.row[i] = value
+			w.row[i] = inert(value)
 			return
 		}
 	}
@@ -97,7 +106,7 @@ type Refusals struct {
 func NewRefusals(out io.Writer, header []string) (*Refusals, error) {
 	r := &Refusals{out: csv.NewWriter(out)}
 	for _, name := range header {
-		if name == refusedLine || name == refusedReason || name == refusedText { // a refused file was imported again
+		if ownOfRefused(name) { // a refused file was imported again
 			continue
 		}
 		r.columns++
@@ -105,7 +114,7 @@ func NewRefusals(out io.Writer, header []string) (*Refusals, error) {
 	return r, r.out.Write(append([]string{refusedLine, refusedReason, refusedText}, header[len(header)-r.columns:]...))
 }
 
-// Write writes a row. One that could not be taken apart is written whole, as refused_text.
+// Write writes a row; what a spreadsheet would calculate is written as text. One that could not be taken apart is written whole, as refused_text.
 func (r *Refusals) Write(row catalog.RefusedRow) error {
 	out := make([]string, 3, 3+r.columns)
 	out[0], out[1] = strconv.FormatInt(row.Line, 10), row.Reason
@@ -116,6 +125,9 @@ func (r *Refusals) Write(row catalog.RefusedRow) error {
 	default:
 		out[2] = strings.Join(fields, ",")
 		out = append(out, make([]string, r.columns)...)
+	}
+	for i := range out {
+		out[i] = inert(out[i])
 	}
 	return r.out.Write(out)
 }

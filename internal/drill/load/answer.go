@@ -152,7 +152,7 @@ func fold(b []byte, lower string) bool {
 	return true
 }
 
-// number reads a decimal number, -1 where it is none.
+// number reads a decimal number; -1 if it is not one.
 func number(b []byte) int {
 	if len(b) == 0 || len(b) > 9 {
 		return -1

@@ -41,15 +41,15 @@ type Target struct {
 	dials   int
 }
 
-// Also adds a base address of another process of the same shop, with the same scheme: connections are made to one after the
+// AddAddress adds a base address of another process of the same shop, with the same scheme: connections are made to one after the
 // other. It returns an error for what is no such address.
-func (t *Target) Also(base string) error {
+func (t *Target) AddAddress(base string) error {
 	other, err := NewTarget(base)
 	if err != nil {
 		return err
 	}
 	if t.plain() != other.plain() {
-		return fmt.Errorf("%s and %s do not speak the same: http, or https", t.Host(), base)
+		return fmt.Errorf("%s and %s must both be http or both https", t.Host(), base)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -60,11 +60,11 @@ func (t *Target) Also(base string) error {
 // NewTarget returns the target of a base address such as http://127.0.0.1:8080.
 func NewTarget(base string) (*Target, error) {
 	t := &Target{}
-	return t, t.Move(base)
+	return t, t.SetAddress(base)
 }
 
-// Move changes the address: a shop that was started again listens elsewhere.
-func (t *Target) Move(base string) error {
+// SetAddress changes the address: a shop that was started again listens elsewhere.
+func (t *Target) SetAddress(base string) error {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return fmt.Errorf("%q is not the address of a shop, such as http://127.0.0.1:8080", base)
@@ -266,7 +266,7 @@ func (l *Loop) Run(ctx context.Context, began time.Time) error {
 			l.sweep(now)
 		}
 	}
-	l.giveUp()
+	l.abortAll()
 	return nil
 }
 
@@ -298,7 +298,7 @@ func (l *Loop) put(slot int, t Ticket, due time.Duration) {
 	}
 }
 
-// receive reads a connection, gives the script its answer, and sends the next request at once where there is one.
+// receive reads a connection, gives the script its answer, and sends the next request if there is one.
 func (l *Loop) receive(slot int) {
 	c := &l.conns[slot]
 	if c.state == down {
@@ -433,7 +433,7 @@ func (l *Loop) sweep(now time.Duration) {
 	}
 }
 
-func (l *Loop) giveUp() {
+func (l *Loop) abortAll() {
 	for slot := range l.conns {
 		if l.conns[slot].state == waiting {
 			l.fail(slot, errOverdue)

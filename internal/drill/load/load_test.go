@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/tidegate/tidegate/internal/await"
 )
 
 func TestParseAnswer(t *testing.T) {
@@ -148,7 +150,7 @@ func TestEveryRequestIsAnsweredOnce(t *testing.T) {
 	plain := httptest.NewServer(h)
 	defer plain.Close()
 	c := &counter{request: post, n: 2000}
-	run(t, plain.URL, c, Options{Connections: 16, AnswerTimeout: 10 * time.Second, Drain: 10 * time.Second})
+	run(t, plain.URL, c, Options{Connections: 16, AnswerTimeout: await.Max, Drain: await.Max})
 	if c.ok != c.n || c.lost != 0 || seen.Load() != int64(c.n) {
 		t.Errorf("%d of %d answered, %d lost, %d seen", c.ok, c.n, c.lost, seen.Load())
 	}
@@ -163,7 +165,7 @@ func TestTheOtherPoller(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &counter{request: post, n: 2000}
-	l, err := Open(t.Context(), target, c, Options{Connections: 16, AnswerTimeout: 10 * time.Second, Drain: 10 * time.Second})
+	l, err := Open(t.Context(), target, c, Options{Connections: 16, AnswerTimeout: await.Max, Drain: await.Max})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +206,7 @@ func TestWhatIsNotAnsweredIsLost(t *testing.T) {
 	}))
 	defer s.Close()
 	c := &counter{request: post, n: 30}
-	run(t, s.URL, c, Options{Connections: 10, AnswerTimeout: 150 * time.Millisecond, Drain: 10 * time.Second})
+	run(t, s.URL, c, Options{Connections: 10, AnswerTimeout: 300 * time.Millisecond, Drain: await.Max})
 	if c.answered+c.lost != c.n || c.lost < c.n/3 || c.answered == 0 {
 		t.Errorf("%d answered and %d lost of %d", c.answered, c.lost, c.n)
 	}
@@ -219,7 +221,7 @@ func TestAnEndedContextStillTakesTheAnswersUnderWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &counter{request: post, n: 1 << 30}
-	l, err := Open(t.Context(), target, c, Options{Connections: 8, AnswerTimeout: time.Second, Drain: time.Second})
+	l, err := Open(t.Context(), target, c, Options{Connections: 8, AnswerTimeout: await.Max, Drain: await.Max})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +264,7 @@ func BenchmarkRequest(b *testing.B) {
 		b.Fatal(err)
 	}
 	c := &counter{request: post, n: b.N}
-	l, err := Open(b.Context(), target, c, Options{Connections: 64, AnswerTimeout: time.Second, Drain: time.Second})
+	l, err := Open(b.Context(), target, c, Options{Connections: 64, AnswerTimeout: await.Max, Drain: await.Max})
 	if err != nil {
 		b.Fatal(err)
 	}

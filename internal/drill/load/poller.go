@@ -25,7 +25,7 @@ type poller interface {
 
 var (
 	errAgain = errors.New("nothing to read")
-	errShort = errors.New("the connection takes nothing more")
+	errShort = errors.New("the connection's send buffer is full")
 )
 
 // goPoller is a poller of any net.Conn: a goroutine a connection. It serves TLS, and systems without epoll.

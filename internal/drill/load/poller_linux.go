@@ -15,7 +15,7 @@ import (
 // one read; waiting is shared by all that are ready.
 type epoll struct {
 	fd     int
-	conns  []int // file descriptors, -1 where there is none
+	conns  []int // file descriptors; -1: not connected
 	events []unix.EpollEvent
 	list   []int
 	coarse bool // the kernel has no epoll_pwait2 (before 5.11): milliseconds
@@ -41,7 +41,7 @@ func (p *epoll) add(slot int, c net.Conn) error {
 	defer func() { _ = c.Close() }()
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {
-		return fmt.Errorf("epoll does not take a %T", c)
+		return fmt.Errorf("epoll cannot watch a %T", c)
 	}
 	raw, err := tcp.SyscallConn()
 	if err != nil {

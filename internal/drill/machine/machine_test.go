@@ -26,11 +26,11 @@ func TestUsed(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("there is no /proc")
 	}
-	cpu, rss, most, ok := Used(os.Getpid())
+	cpu, rss, most, ok := ProcessUsage(os.Getpid())
 	if !ok || cpu < 0 || rss < 1<<20 || most < rss {
 		t.Errorf("%v, %d of at most %d, %v", cpu, rss, most, ok)
 	}
-	if _, _, _, ok := Used(1 << 30); ok {
+	if _, _, _, ok := ProcessUsage(1 << 30); ok {
 		t.Error("a process that is not there")
 	}
 	if OwnCPU() <= 0 {

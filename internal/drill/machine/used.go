@@ -10,9 +10,9 @@ import (
 // ticksPerSecond is USER_HZ, which is 100 on every Linux.
 const ticksPerSecond = 100
 
-// Used returns what a process has used so far: CPU time, and memory in bytes, now and at most. It is read from /proc
-// (proc(5)); ok is false where there is none, or no such process.
-func Used(pid int) (cpu time.Duration, rss, rssMax int64, ok bool) {
+// ProcessUsage returns what a process has used so far: CPU time, and memory in bytes, now and at most. It is read from /proc
+// (proc(5)); ok is false if there is no such file or process.
+func ProcessUsage(pid int) (cpu time.Duration, rss, rssMax int64, ok bool) {
 	folder := "/proc/" + strconv.Itoa(pid)
 	status, err := os.ReadFile(folder + "/status")
 	if err != nil {

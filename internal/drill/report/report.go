@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/drill"
-	"github.com/tidegate/tidegate/internal/drill/night"
+	"github.com/tidegate/tidegate/internal/drill/profile"
 )
 
 //go:embed page.html
@@ -68,10 +68,10 @@ func (l lane) Verdict() string {
 func (l lane) Buyers() string {
 	n := &l.Result.Night
 	how := "as fast as " + whole(n.Connections) + " connections go"
-	if n.Load == night.Open {
+	if n.Load == profile.Open {
 		how = map[string]string{
-			night.Spike: "most of them in the first moments", night.Ramp: "ever more of them", night.Steps: "in waves, each larger than the last",
-			night.Constant: "evenly", night.CSV: "in the rhythm of a real shop's orders",
+			profile.Spike: "most of them in the first moments", profile.Ramp: "ever more of them", profile.Steps: "in waves, each larger than the last",
+			profile.Constant: "evenly", profile.CSV: "in the rhythm of a real shop's orders",
 		}[n.Arrivals.Shape]
 	}
 	limit := "as many as they liked"
@@ -106,9 +106,9 @@ func figures(r *drill.Result) []figure {
 
 func waited(r *drill.Result) string {
 	switch {
-	case r.Load == night.Open && r.DurableOrdersPerSecond != nil: // the last phase is what the answer's time is of
+	case r.Load == profile.Open && r.DurableOrdersPerSecond != nil: // the last phase is what the answer's time is of
 		return "at half of the shop's full speed, counted from when the shopper pressed the button"
-	case r.Load == night.Open:
+	case r.Load == profile.Open:
 		return "counted from when the shopper pressed the button"
 	}
 	return "each connection waiting for its answer before it asks again"

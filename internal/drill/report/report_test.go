@@ -14,24 +14,24 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tidegate/tidegate/internal/drill"
-	"github.com/tidegate/tidegate/internal/drill/night"
+	"github.com/tidegate/tidegate/internal/drill/profile"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
 
 func result() *drill.Result {
 	f := func(v float64) *float64 { return &v }
-	n := night.Default()
+	n := profile.Default()
 	return &drill.Result{
-		Lane: drill.Main, Load: night.Open, Shoppers: 20_000, Units: 5000, Accepted: 5061, InDatabase: 5061, SoldOut: 15_212, LimitReached: 725, Replayed: 507,
+		Lane: drill.Main, Load: profile.Open, Shoppers: 20_000, Units: 5000, Accepted: 5061, InDatabase: 5061, SoldOut: 15_212, LimitReached: 725, Replayed: 507,
 		DurableOrdersPerSecond: f(41_234.5), P50: 1.234, P99: 12.5, P999: 31, CeilingPerSecond: f(82_469), Ratio: f(0.5), ServerRSSMaxMiB: f(181.4), ServerCPU: f(15.84), GeneratorCPU: 4.7,
 		OK: true, Audit: drill.AuditVerdict{Ran: true, OK: true}, Paid: 3057, Cancelled: 495, Target: "a private shop", Version: "devel",
 		StartedAt: time.Date(2026, 11, 27, 20, 0, 0, 0, time.UTC), Seconds: 30.2, Night: n,
 		Phases: []drill.Phase{
-			{Name: "night", Load: night.Open, Connections: 256, Answers: 21_658, PerSecond: 2710, Latency: drill.Latency{P50: 1.2, P99: 12.5, P999: 31}, Points: []drill.Point{
+			{Name: "night", Load: profile.Open, Connections: 256, Answers: 21_658, PerSecond: 2710, Latency: drill.Latency{P50: 1.2, P99: 12.5, P999: 31}, Points: []drill.Point{
 				{Seconds: 0.25, Answers: 900, Accepted: 800, P50: 1, P99: 9, Left: 4200}, {Seconds: 0.5, Left: -1}, {Seconds: 0.75, Answers: 700, SoldOut: 700, P50: 1, P99: 2, Left: 0},
 			}},
-			{Name: "durable orders", Load: night.Closed, Connections: 256, Answers: 123_000, PerSecond: 41_234.5, CeilingPerSecond: 82_469},
+			{Name: "durable orders", Load: profile.Closed, Connections: 256, Answers: 123_000, PerSecond: 41_234.5, CeilingPerSecond: 82_469},
 		},
 	}
 }

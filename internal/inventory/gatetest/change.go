@@ -74,8 +74,8 @@ func saleComesAndGoes(g *gate) {
 	for _, c := range []struct {
 		verdict inventory.Verdict
 		key     string
-	}{{inventory.Same, "a"}, {inventory.Closed, "b"}} {
-		// A gate may have let go of a sale that has ended: then the database is asked.
+	}{{inventory.Replay, "a"}, {inventory.Closed, "b"}} {
+		// The gate may have dropped an ended sale. The database is asked then.
 		if a := g.reserve(g.claim(drop, 1, c.key, line(shoe, 1))); a.Verdict != c.verdict && (a.Verdict != inventory.NotLoaded || g.holds(drop)) {
 			g.t.Errorf("after the end, key %q: %s, want %s", c.key, a.Verdict, c.verdict)
 		}
@@ -83,8 +83,8 @@ func saleComesAndGoes(g *gate) {
 	g.level(0, shoe, 7)
 }
 
-// A sale that ended before the gate was loaded: its keys are not known, so the gate must not say that it holds it when one
-// of its orders expires, or is paid late.
+// A sale that ended before the gate was loaded: the gate does not know its keys, so it must not answer for it when an
+// order expires or is paid late.
 func staysNotLoaded(g *gate) {
 	g.load(inventory.Snapshot{Position: 10, Stock: []inventory.Stock{stock(0, shoe, 5)}})
 	g.apply(
@@ -120,7 +120,7 @@ func loads(g *gate) {
 		Position: 20,
 		Stock:    []inventory.Stock{stock(8, hat, 6)},
 		Terms:    []inventory.Terms{{Sale: 8, Limit: 3, Open: true}, {Sale: 9, Limit: 3}},
-		Holders: []inventory.Holder{
+		KeyedOrders: []inventory.KeyedOrder{
 			{Order: 50, Sale: 8, Customer: 1, Key: "a", Body: body, Used: 1},
 			{Order: 51, Sale: 8, Customer: 1, Key: "b", Body: body}, // expired
 			{Order: 52, Sale: 8, Customer: 1, Key: "c", Body: body, Used: 1},

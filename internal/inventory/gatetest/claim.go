@@ -60,10 +60,10 @@ func keyBeforeSoldOut(g *gate) {
 	g.same(first.Order, g.claim(drop, 1, "a", line(shoe, 1)))
 	g.settle(first, true)
 	g.same(first.Order, g.claim(drop, 1, "a", line(shoe, 1)))
-	if a := g.want(inventory.OtherBody, g.claim(drop, 1, "a", line(shoe, 2))); a.Order != first.Order {
+	if a := g.want(inventory.KeyReused, g.claim(drop, 1, "a", line(shoe, 2))); a.Order != first.Order {
 		g.t.Errorf("the key belongs to order %s", a.Order)
 	}
-	if a := g.find(g.claim(drop, 1, "a", line(shoe, 2))); a.Verdict != inventory.OtherBody {
+	if a := g.find(g.claim(drop, 1, "a", line(shoe, 2))); a.Verdict != inventory.KeyReused {
 		g.t.Errorf("Find: %s", a.Verdict)
 	}
 }
@@ -89,9 +89,9 @@ func keyBeforeClosed(g *gate) {
 
 func keyBeforeNotLoaded(g *gate) {
 	g.load(inventory.Snapshot{
-		Stock:   []inventory.Stock{stock(drop, shoe, 1)},
-		Terms:   []inventory.Terms{{Sale: drop, Open: true}},
-		Holders: []inventory.Holder{{Order: 5, Sale: drop, Customer: 1, Key: "a", Body: newClaim(0, drop, 1, "a", line(absent, 1)).Body}},
+		Stock:       []inventory.Stock{stock(drop, shoe, 1)},
+		Terms:       []inventory.Terms{{Sale: drop, Open: true}},
+		KeyedOrders: []inventory.KeyedOrder{{Order: 5, Sale: drop, Customer: 1, Key: "a", Body: newClaim(0, drop, 1, "a", line(absent, 1)).Body}},
 	})
 	g.same(5, g.claim(drop, 1, "a", line(absent, 1)))
 }
@@ -141,18 +141,18 @@ func generalPools(g *gate) {
 }
 
 func ordersMax(g *gate) {
-	var holders []inventory.Holder
+	var holders []inventory.KeyedOrder
 	for i := range inventory.OrdersMax - 1 {
-		holders = append(holders, inventory.Holder{Order: id.Order(i + 1), Sale: drop, Customer: 1, Key: fmt.Sprint("cancelled-", i)})
+		holders = append(holders, inventory.KeyedOrder{Order: id.Order(i + 1), Sale: drop, Customer: 1, Key: fmt.Sprint("cancelled-", i)})
 	}
 	g.load(inventory.Snapshot{
-		Stock:   []inventory.Stock{stock(drop, shoe, 9), stock(0, shoe, 9)},
-		Terms:   []inventory.Terms{{Sale: drop, Open: true}},
-		Holders: holders,
+		Stock:       []inventory.Stock{stock(drop, shoe, 9), stock(0, shoe, 9)},
+		Terms:       []inventory.Terms{{Sale: drop, Open: true}},
+		KeyedOrders: holders,
 	})
 	last := g.claim(drop, 1, "a", line(shoe, 1))
 	g.want(inventory.Reserved, last)
-	g.want(inventory.LimitReached, g.claim(drop, 1, "b", line(shoe, 1)))
+	g.want(inventory.TooManyOrders, g.claim(drop, 1, "b", line(shoe, 1)))
 	g.same(last.Order, g.claim(drop, 1, "a", line(shoe, 1)))
 	g.want(inventory.Reserved, g.claim(drop, 2, "b", line(shoe, 1)))
 	g.want(inventory.Reserved, g.claim(0, 1, "b", line(shoe, 1)))
@@ -167,7 +167,7 @@ func givesBack(g *gate) {
 		g.want(inventory.Reserved, c)
 		g.settle(c, false)
 		g.level(s, shoe, 2)
-		if a := g.find(c); a.Verdict == inventory.Same || a.Verdict == inventory.OtherBody {
+		if a := g.find(c); a.Verdict == inventory.Replay || a.Verdict == inventory.KeyReused {
 			g.t.Errorf("the key of a refused order is bound: %s", a.Verdict)
 		}
 		g.want(inventory.Reserved, g.claim(s, 1, "a", line(shoe, 1))) // another body: the key is free

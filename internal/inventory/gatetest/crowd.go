@@ -9,7 +9,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// all runs fn n times at once and counts the verdicts.
+// all runs fn n times concurrently and counts the verdicts.
 func (g *gate) all(n int, fn func(i int) *inventory.Claim) *[8]atomic.Int64 {
 	var counts [8]atomic.Int64
 	var ready, done sync.WaitGroup
@@ -87,13 +87,13 @@ func crowdOfOneKey(g *gate) {
 		g.stage(1000, 0)
 		counts := g.all(50, func(i int) *inventory.Claim { return newClaim(id.Order(i+1), s, 1, "a", line(shoe, 2)) })
 		g.counted(counts, inventory.Reserved, 1)
-		g.counted(counts, inventory.Same, 49)
+		g.counted(counts, inventory.Replay, 49)
 		g.level(s, shoe, 998)
 	}
 }
 
-// crowdOfEverything lets shoppers reserve and settle while the outbox moves stock back and forth. In the end the level is
-// what was loaded, less what was committed.
+// crowdOfEverything reserves and settles claims while the outbox moves stock. In the end the availability must be the
+// loaded units less the committed ones.
 func crowdOfEverything(g *gate) {
 	g.stage(50, 2)
 	var committed atomic.Int64
@@ -105,11 +105,12 @@ func crowdOfEverything(g *gate) {
 			if err != nil || a.Verdict != inventory.Reserved {
 				return
 			}
-			keep := i%3 == 0
-			if keep {
+			decide := g.gate.Release
+			if i%3 == 0 {
 				committed.Add(1)
+				decide = g.gate.Confirm
 			}
-			if err := g.gate.Settle(g.t.Context(), c, keep); err != nil {
+			if err := decide(g.t.Context(), c); err != nil {
 				g.t.Error(err)
 			}
 		})

@@ -1,4 +1,4 @@
-// Package gatetest is what every gate must do, whatever engine it is made of.
+// Package gatetest is the conformance suite for implementations of inventory.Gate.
 package gatetest
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// Gate checks what inventory.Gate promises. Each call of open gives a gate that holds nothing.
+// Gate checks an implementation of inventory.Gate. Each call of open must return an empty gate.
 func Gate(t *testing.T, open func(t *testing.T) inventory.Gate) {
 	for _, c := range []struct {
 		name  string
@@ -50,7 +50,7 @@ func Gate(t *testing.T, open func(t *testing.T) inventory.Gate) {
 	}
 }
 
-// The stage of most cases: a sale of two SKUs with a limit, and general stock of one of them.
+// Most cases use a sale of two SKUs with a limit, and general stock of one of them.
 const (
 	drop   id.Sale = 7
 	shoe   id.SKU  = 100
@@ -65,7 +65,7 @@ type gate struct {
 	order id.Order
 }
 
-// stage loads the gate: units of each SKU in the drop and in general stock.
+// stage loads the gate with units of each SKU in the sale and in general stock.
 func (g *gate) stage(units, limit int64) {
 	g.t.Helper()
 	g.load(inventory.Snapshot{
@@ -86,7 +86,7 @@ func (g *gate) load(s inventory.Snapshot) {
 	}
 }
 
-// claim is an order of units of one SKU, with an id of its own. Its body is told by its lines.
+// claim returns a claim for units of one SKU, with a new id. Its body digest depends on its lines.
 func (g *gate) claim(s id.Sale, c id.Customer, key string, lines ...inventory.Line) *inventory.Claim {
 	g.order++
 	return newClaim(g.order, s, c, key, lines...)
@@ -117,21 +117,21 @@ func (g *gate) want(v inventory.Verdict, c *inventory.Claim) inventory.Answer {
 	return a
 }
 
-// same checks that the claim's key is told to have made an order.
+// same checks that the claim's key replays order o.
 func (g *gate) same(o id.Order, c *inventory.Claim) {
 	g.t.Helper()
-	if a := g.want(inventory.Same, c); a.Order != o {
+	if a := g.want(inventory.Replay, c); a.Order != o {
 		g.t.Errorf("the key's order is %s, want %s", a.Order, o)
 	}
-	if a := g.find(c); a.Verdict != inventory.Same || a.Order != o {
+	if a := g.find(c); a.Verdict != inventory.Replay || a.Order != o {
 		g.t.Errorf("Find: %s, order %s; want order %s", a.Verdict, a.Order, o)
 	}
 }
 
-// holds reports whether the gate says of a key that nobody has that it is free: it knows every key of the sale.
+// holds reports whether the gate knows every key of the sale: it answers that an unused key is free.
 func (g *gate) holds(s id.Sale) bool {
 	g.t.Helper()
-	return g.find(g.claim(s, 99, "of nobody", line(shoe, 1))).Verdict == inventory.Free
+	return g.find(g.claim(s, 99, "of nobody", line(shoe, 1))).Verdict == inventory.KeyUnknown
 }
 
 func (g *gate) find(c *inventory.Claim) inventory.Answer {
@@ -145,7 +145,11 @@ func (g *gate) find(c *inventory.Claim) inventory.Answer {
 
 func (g *gate) settle(c *inventory.Claim, committed bool) {
 	g.t.Helper()
-	if err := g.gate.Settle(g.t.Context(), c, committed); err != nil {
+	decide := g.gate.Release
+	if committed {
+		decide = g.gate.Confirm
+	}
+	if err := decide(g.t.Context(), c); err != nil {
 		g.t.Fatal(err)
 	}
 }
@@ -166,10 +170,10 @@ func terms(position int64, t inventory.Terms) inventory.Change {
 	return inventory.Change{Position: position, Terms: &t}
 }
 
-// level checks what is available; a negative number wants the pool not to be loaded.
+// level checks the availability of a pool; a negative want means not loaded.
 func (g *gate) level(s id.Sale, sku id.SKU, want int64) {
 	g.t.Helper()
-	got, held := g.gate.Level(inventory.Pool{Sale: s, SKU: sku})
+	got, held := g.gate.Available(inventory.Pool{Sale: s, SKU: sku})
 	if !held {
 		got = -1
 	}
@@ -178,10 +182,10 @@ func (g *gate) level(s id.Sale, sku id.SKU, want int64) {
 	}
 }
 
-// pools lists what the gate holds.
+// pools lists the pools in the gate.
 func (g *gate) pools() []string {
 	var all []string
-	g.gate.Levels(func(p inventory.Pool, units int64) { all = append(all, fmt.Sprintf("%s/%s=%d", p.Sale, p.SKU, units)) })
+	g.gate.Availability(func(p inventory.Pool, units int64) { all = append(all, fmt.Sprintf("%s/%s=%d", p.Sale, p.SKU, units)) })
 	slices.Sort(all)
 	return all
 }

@@ -6,13 +6,13 @@ package auditlog
 import (
 	"context"
 	"time"
-	"unicode/utf8"
 
 	"github.com/tidegate/tidegate/internal/kernel/id"
+	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
-// ReasonBytesMax bounds a reason: a few sentences.
-const ReasonBytesMax = 500
+// ReasonRunesMax bounds a reason: a few sentences.
+const ReasonRunesMax = 500
 
 // Entry is one thing that an operator did. It is not changed once it is in a context.
 type Entry struct {
@@ -23,7 +23,7 @@ type Entry struct {
 	Actor string
 	// Verb names what was done, as the contract names the operation: pauseSale.
 	Verb string
-	// Subject is what it was done to, as it stands in the operation's path: an id or a code; empty where there is none.
+	// Subject is what it was done to, as in the operation's path: an id or a code; empty if the path has none.
 	Subject string
 	// Reason says why; it may be empty.
 	Reason string
@@ -38,28 +38,23 @@ type Filter struct {
 
 type contextKey struct{}
 
-// With returns a context under which the first write takes the entry along.
-func With(ctx context.Context, e Entry) context.Context {
+// WithEntry returns a context under which the first write takes the entry along.
+func WithEntry(ctx context.Context, e Entry) context.Context {
 	return context.WithValue(ctx, contextKey{}, &e)
 }
 
-// From returns the entry of a context; nil where there is none.
-func From(ctx context.Context) *Entry {
+// EntryFrom returns the entry of a context; nil if it has none.
+func EntryFrom(ctx context.Context) *Entry {
 	e, _ := ctx.Value(contextKey{}).(*Entry)
 	return e
 }
 
-// CleanReason shortens a reason to ReasonBytesMax, at a character's end.
-func CleanReason(s string) string {
-	if len(s) <= ReasonBytesMax {
-		return s
-	}
-	s = s[:ReasonBytesMax]
-	for len(s) > 0 {
-		if r, size := utf8.DecodeLastRuneInString(s); r != utf8.RuneError || size > 1 {
-			break
-		}
-		s = s[:len(s)-1]
-	}
-	return s
+// CleanReason returns a reason as it is stored; empty stays empty. It returns fault.Invalid of the field: see text.Clean.
+func CleanReason(field, s string) (string, error) {
+	return text.Clean(field, s, text.Line, 0, ReasonRunesMax)
+}
+
+// RequiredReason is CleanReason of a reason that must be given.
+func RequiredReason(field, s string) (string, error) {
+	return text.Clean(field, s, text.Line, 1, ReasonRunesMax)
 }

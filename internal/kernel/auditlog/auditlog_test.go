@@ -4,31 +4,39 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"unicode/utf8"
 )
 
 func TestContext(t *testing.T) {
-	if e := From(context.Background()); e != nil {
+	if e := EntryFrom(context.Background()); e != nil {
 		t.Errorf("an empty context has the entry %+v", e)
 	}
-	if e := From(With(context.Background(), Entry{Verb: "pauseSale"})); e == nil || e.Verb != "pauseSale" {
+	if e := EntryFrom(WithEntry(context.Background(), Entry{Verb: "pauseSale"})); e == nil || e.Verb != "pauseSale" {
 		t.Errorf("got %+v", e)
 	}
 }
 
-func TestCleanReason(t *testing.T) {
-	for _, c := range []struct{ name, given, want string }{
-		{"empty", "", ""},
-		{"short", "sold twice by hand", "sold twice by hand"},
-		{"longest", strings.Repeat("a", ReasonBytesMax), strings.Repeat("a", ReasonBytesMax)},
-		{"too long", strings.Repeat("a", ReasonBytesMax+1), strings.Repeat("a", ReasonBytesMax)},
-		{"cut in a character", strings.Repeat("a", ReasonBytesMax-1) + "浪", strings.Repeat("a", ReasonBytesMax-1)},
-		{"cut after a character", strings.Repeat("a", ReasonBytesMax-3) + "浪浪", strings.Repeat("a", ReasonBytesMax-3) + "浪"},
+// TestReason: the rule itself is text.Clean's.
+func TestReason(t *testing.T) {
+	for _, c := range []struct {
+		name, given, want   string
+		optional, mandatory bool // whether it is taken
+	}{
+		{"empty", "", "", true, false},
+		{"blank", " ", "", true, false},
+		{"short", " sold twice by hand ", "sold twice by hand", true, true},
+		{"longest", strings.Repeat("浪", ReasonRunesMax), strings.Repeat("浪", ReasonRunesMax), true, true},
+		{"too long", strings.Repeat("a", ReasonRunesMax+1), "", false, false},
+		{"two lines", "a\nb", "", false, false},
+		{"a terminal's command", "a\x1b[2Jb", "", false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := CleanReason(c.given)
-			if got != c.want || !utf8.ValidString(got) {
-				t.Errorf("got %q, want %q", got, c.want)
+			for _, one := range []struct {
+				clean func(field, s string) (string, error)
+				taken bool
+			}{{CleanReason, c.optional}, {RequiredReason, c.mandatory}} {
+				if got, err := one.clean("reason", c.given); got != c.want || (err == nil) != one.taken {
+					t.Errorf("got %q and %v, want %q", got, err, c.want)
+				}
 			}
 		})
 	}

@@ -18,7 +18,7 @@ type System struct{}
 // Now implements Clock.
 func (System) Now() time.Time { return now().UTC() }
 
-// Manual is a clock that moves only when it is told to. It is safe for concurrent use.
+// Manual is a clock for tests: only Advance and Set move it. It is safe for concurrent use.
 type Manual struct {
 	mu  sync.RWMutex
 	now time.Time

@@ -26,7 +26,7 @@ var follow = sync.OnceFunc(func() {
 	read := func() {
 		text, err := os.ReadFile(file)
 		if d, wrong := time.ParseDuration(strings.TrimSpace(string(text))); err == nil && wrong == nil {
-			ahead.Store(int64(d)) // half a write is none
+			ahead.Store(int64(d)) // a partial write is ignored
 		}
 	}
 	read()
@@ -37,8 +37,20 @@ var follow = sync.OnceFunc(func() {
 	}()
 })
 
-// now has no monotonic reading: what is measured by two of them sees the jump, which is harsher than a machine's.
-func now() time.Time {
-	follow()
-	return time.Now().Add(time.Duration(ahead.Load())).Round(0)
+// VariableConfirm is the environment variable with a duration in the place of confirmAfter.
+const VariableConfirm = "CLOCK_CONFIRM_AFTER"
+
+func confirmFor() time.Duration {
+	if d, err := time.ParseDuration(os.Getenv(VariableConfirm)); err == nil {
+		return d
+	}
+	return confirmAfter
 }
+
+func jumped() time.Duration {
+	follow()
+	return time.Duration(ahead.Load())
+}
+
+// now has no monotonic reading: what is measured by two of them sees the jump, which is harsher than a machine's.
+func now() time.Time { return time.Now().Add(jumped()).Round(0) }

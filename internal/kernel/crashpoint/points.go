@@ -69,7 +69,7 @@ const (
 	SaleBefore Point = "sale.move.before" // may fail
 	SaleAfter  Point = "sale.move.after"
 
-	// An event, from its row to whoever follows it.
+	// An event, from its row to its consumers.
 	StampBefore     Point = "store.stamp.before" // MySQL: rows wait for their positions; may fail
 	StampAfter      Point = "store.stamp.after"
 	RelayBefore     Point = "bus.relay.before"       // read from the outbox, and the broker has heard of nothing; may fail
@@ -89,6 +89,8 @@ const (
 	SharedBegun         Point = "shared.rebuild.begun"  // the database has the next epoch, Redis has nothing of it; may fail
 	SharedFilled        Point = "shared.rebuild.filled" // Redis has it, the database does not say that it is ready; may fail
 	SharedOpened        Point = "shared.rebuild.opened"
+	SharedCloseBefore   Point = "shared.close.before" // Redis cannot be reached, and the epoch is about to be closed for all; may fail
+	SharedCloseAfter    Point = "shared.close.after"
 	SharedConfirmBefore Point = "shared.confirm.before" // orders were read that Redis still has as reservations; may fail
 	SharedConfirmAfter  Point = "shared.confirm.after"  // it has them as orders, and does not know how far that is; may fail
 	SharedReleaseBefore Point = "shared.release.before" // refused, and about to be given back
@@ -108,7 +110,7 @@ func Points() []Point {
 		FollowBefore, FollowAfter, RebuildBefore, RebuildLoaded, RebuildAfter, SaleBefore, SaleAfter,
 		StampBefore, StampAfter, RelayBefore, RelayAfter, DeliverBefore, DeliverAfter, DeliverRecorded, DeliverSettled,
 		QueueAppendBefore, QueueAppendAfter, QueueReceiveAfter, QueueAcknowledgeBefore,
-		SharedBegun, SharedFilled, SharedOpened, SharedConfirmBefore, SharedConfirmAfter, SharedReleaseBefore, SharedReleaseAfter,
+		SharedBegun, SharedFilled, SharedOpened, SharedCloseBefore, SharedCloseAfter, SharedConfirmBefore, SharedConfirmAfter, SharedReleaseBefore, SharedReleaseAfter,
 		SharedSweepBefore, SharedSweepAfter,
 	}
 }
@@ -126,6 +128,6 @@ func MayFail() []Point {
 		AttemptBefore, AttemptAfter, ProviderBefore, ProviderAfter, NotificationBefore, NotificationAfter, SettleBefore,
 		ExpireBefore, CancelBefore, RefundBefore, FollowBefore, FollowAfter, RebuildBefore, RebuildLoaded, SaleBefore,
 		StampBefore, RelayBefore, RelayAfter, DeliverBefore, DeliverAfter, DeliverRecorded,
-		SharedBegun, SharedFilled, SharedConfirmBefore, SharedConfirmAfter, SharedSweepBefore,
+		SharedBegun, SharedFilled, SharedCloseBefore, SharedConfirmBefore, SharedConfirmAfter, SharedSweepBefore,
 	}
 }

@@ -50,6 +50,9 @@ const (
 	PaymentRefused
 	AmountMismatch
 	SaleLocked
+	TooManyOrders
+	SellsInSale
+	TooManyUnpaid
 
 	TooManyRequests
 	Overloaded
@@ -102,6 +105,9 @@ var table = [codes]Row{
 	PaymentRefused: {"payment_refused", 5010, http.StatusConflict, None, "The payment provider refused"},
 	AmountMismatch: {"amount_mismatch", 5011, http.StatusUnprocessableEntity, P2, "The payment does not fit the order"},
 	SaleLocked:     {"sale_locked", 5012, http.StatusConflict, None, "The sale can no longer be changed like this"},
+	TooManyOrders:  {"too_many_orders", 5013, http.StatusConflict, None, "One customer has placed as many orders in the sale as there may be"},
+	SellsInSale:    {"sells_in_sale", 5014, http.StatusConflict, None, "It sells in a sale that is not over"},
+	TooManyUnpaid:  {"too_many_unpaid", 5015, http.StatusConflict, None, "Too much from general stock waits for your payment"},
 
 	TooManyRequests: {"too_many_requests", 6001, http.StatusTooManyRequests, None, "Too many requests"},
 	Overloaded:      {"overloaded", 6002, http.StatusServiceUnavailable, P2, "Too busy for the moment"},
@@ -131,7 +137,7 @@ func Codes() []Code {
 	return all
 }
 
-// Parse returns the code of a slug; false where there is none.
+// Parse returns the code of a slug; false if there is no such code.
 func Parse(slug string) (Code, bool) {
 	for c := range codes {
 		if table[c].Slug == slug {

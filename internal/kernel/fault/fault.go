@@ -16,10 +16,12 @@ type Error struct {
 	Code Code
 	// Detail says in one sentence what is wrong and what would be right. It is shown to the caller.
 	Detail string
-	// Field is the path of the input at fault, such as "lines[0].units"; empty when it is not one field's.
+	// Field is the path of the input at fault, such as "lines[0].quantity"; empty when it is not one field's.
 	Field string
 	// RetryAfter, where not zero, is when asking again makes sense.
 	RetryAfter time.Duration
+	// Others are further inputs at fault, where several are told at once.
+	Others []*Error
 
 	cause error
 }
@@ -32,6 +34,16 @@ func New(code Code, format string, args ...any) *Error {
 // Bad returns an Invalid fault of one field.
 func Bad(field, format string, args ...any) *Error {
 	return &Error{Code: Invalid, Field: field, Detail: sprintf(format, args)}
+}
+
+// All returns several Invalid faults as one: the first, with the others. nil where there are none.
+func All(faults []*Error) *Error {
+	if len(faults) == 0 {
+		return nil
+	}
+	first := *faults[0]
+	first.Others = faults[1:]
+	return &first
 }
 
 // Wrap returns a fault whose cause is err. The cause is logged, not shown.
@@ -80,7 +92,7 @@ func (e *Error) In(field string) *Error {
 	return e
 }
 
-// Error implements error, for logs: slug, field, detail and cause.
+// Error implements error, for logs: slug, field, detail and cause; further faults on lines of their own.
 func (e *Error) Error() string {
 	s := e.Code.String()
 	if e.Field != "" {
@@ -91,6 +103,9 @@ func (e *Error) Error() string {
 	}
 	if e.cause != nil {
 		s += ": " + e.cause.Error()
+	}
+	for _, other := range e.Others {
+		s += "\n" + other.Error()
 	}
 	return s
 }

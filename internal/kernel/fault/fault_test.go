@@ -51,7 +51,7 @@ func TestError(t *testing.T) {
 	if f := As(io.EOF); f.Code != Internal || f.Detail != "" || !errors.Is(f, io.EOF) {
 		t.Errorf("got %+v", f)
 	}
-	if got := Bad("lines[0].units", "must be 1 to %d", 10).Error(); got != "invalid lines[0].units: must be 1 to 10" {
+	if got := Bad("lines[0].quantity", "must be 1 to %d", 10).Error(); got != "invalid lines[0].quantity: must be 1 to 10" {
 		t.Errorf("got %q", got)
 	}
 	if New(SoldOut, "100%").Detail != "100%" {

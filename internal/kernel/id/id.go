@@ -62,7 +62,7 @@ type (
 	Notification = ID[notification]
 	// AuditEntry identifies an entry of the audit log: what an operator did.
 	AuditEntry = ID[auditEntry]
-	// Endpoint identifies an address that is told of events.
+	// Endpoint identifies an address that receives events.
 	Endpoint = ID[endpoint]
 )
 

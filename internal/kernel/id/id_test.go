@@ -116,8 +116,8 @@ func TestMintAfterARestart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.After(newest)
-		m.After(1)
+		m.StartAfter(newest)
+		m.StartAfter(1)
 		if next := m.Next(); next <= newest {
 			t.Errorf("node %d: %d after %d", node, next, newest)
 		}
@@ -162,16 +162,16 @@ func TestLeasedMint(t *testing.T) {
 	if err := refused(); !errors.Is(err, fault.StoreUnavailable) || !errors.Is(m.Check(), fault.StoreUnavailable) {
 		t.Errorf("minted without a lease: %v, %v", err, m.Check())
 	}
-	m.Lend(7, time.Now().Add(time.Hour))
+	m.SetNode(7, time.Now().Add(time.Hour))
 	first := m.Next()
 	if node := first >> sequenceBits & NodeMax; node != 7 || m.Check() != nil {
 		t.Errorf("node %d, %v", node, m.Check())
 	}
-	m.Lend(7, time.Now().Add(-time.Nanosecond))
+	m.SetNode(7, time.Now().Add(-time.Nanosecond))
 	if err := refused(); !errors.Is(err, fault.StoreUnavailable) {
 		t.Errorf("minted after the lease's end: %v", err)
 	}
-	m.Lend(8, time.Now().Add(time.Hour))
+	m.SetNode(8, time.Now().Add(time.Hour))
 	if next := m.Next(); next <= first || next>>sequenceBits&NodeMax != 8 {
 		t.Errorf("%d after %d", next, first)
 	}

@@ -31,6 +31,11 @@ const (
 	NeverMintedEnd   int64 = 1 << 52
 )
 
+// OfRehearsal reports whether a customer is one that a rehearsal was given: its ids come from those that no Mint gives out.
+func OfRehearsal(c Customer) bool {
+	return int64(c) >= NeverMintedFirst && int64(c) < NeverMintedEnd
+}
+
 // Mint makes ids for one node. It is safe for concurrent use and never blocks.
 //
 // Within a process ids only grow: a clock that steps back, and more than 4,096 ids in a millisecond, borrow from the
@@ -38,12 +43,12 @@ const (
 // twice; so where there are several, each has its number by a lease, and mints nothing once that has run out.
 type Mint struct {
 	clock clock.Clock
-	term  atomic.Pointer[term]
+	term  atomic.Pointer[nodeLease]
 	last  atomic.Int64 // milliseconds << sequenceBits | sequence
 }
 
-// term is a node's number and until when it is this process's, by its monotonic clock; zero is for ever.
-type term struct {
+// nodeLease is a node's number and until when it is this process's, by its monotonic clock; zero is for ever.
+type nodeLease struct {
 	node  int64
 	until time.Time
 }
@@ -67,19 +72,19 @@ func NewMint(c clock.Clock, node int) (*Mint, error) {
 		return nil, fmt.Errorf("node %d is out of range: 0 to %d", node, NodeMax)
 	}
 	m := &Mint{clock: c}
-	m.term.Store(&term{node: int64(node)})
+	m.term.Store(&nodeLease{node: int64(node)})
 	return m, nil
 }
 
 // NewLeasedMint returns a Mint that mints nothing before Lend.
 func NewLeasedMint(c clock.Clock) *Mint {
 	m := &Mint{clock: c}
-	m.term.Store(&term{until: time.Unix(0, 0)})
+	m.term.Store(&nodeLease{until: time.Unix(0, 0)})
 	return m
 }
 
-// Lend lets m mint for the node until the moment, by the monotonic clock that until was made with.
-func (m *Mint) Lend(node int, until time.Time) { m.term.Store(&term{int64(node), until}) }
+// SetNode lets m mint for the node until the moment, by the monotonic clock that until was made with.
+func (m *Mint) SetNode(node int, until time.Time) { m.term.Store(&nodeLease{int64(node), until}) }
 
 // Check returns fault.StoreUnavailable where m may not mint at the moment.
 func (m *Mint) Check() error {
@@ -89,15 +94,15 @@ func (m *Mint) Check() error {
 	return nil
 }
 
-func (t *term) holds() bool { return t.until.IsZero() || time.Now().Before(t.until) }
+func (t *nodeLease) holds() bool { return t.until.IsZero() || time.Now().Before(t.until) }
 
 func errNoNode() error {
-	return fault.New(fault.StoreUnavailable, "This process has no number for its ids at the moment; try again.").After(time.Second)
+	return fault.New(fault.StoreUnavailable, "This process has lost its node number for new ids; try again.").After(time.Second)
 }
 
-// After makes every id from now on newer than one that was minted before, by any node: after a restart the clock may be
+// StartAfter makes every id from now on newer than one that was minted before, by any node: after a restart the clock may be
 // behind what the process before it saw.
-func (m *Mint) After(newest int64) {
+func (m *Mint) StartAfter(newest int64) {
 	floor := newest>>timeShift<<sequenceBits | sequenceMask
 	for {
 		last := m.last.Load()
@@ -129,7 +134,7 @@ func (m *Mint) Next() int64 {
 // New mints an id of type T: id.New[id.Order](m).
 func New[T ~int64](m *Mint) T { return T(m.Next()) }
 
-// MintedAt returns when a minted id was made, to the millisecond, by the clock of whoever made it.
+// MintedAt returns when a minted id was made, to the millisecond, by the clock of the process that made it.
 func MintedAt[T ~int64](v T) time.Time {
 	return Epoch.Add(time.Duration(int64(v)>>timeShift) * time.Millisecond)
 }

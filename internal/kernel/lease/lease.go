@@ -52,11 +52,11 @@ func NewKeeper(s Store, name, holder string, ttl time.Duration) *Keeper {
 	return &Keeper{store: s, name: name, holder: holder, ttl: ttl}
 }
 
-// Keep calls Step where it is time to and nobody else is at it: loops that run more often than that, or share the lease, ask the
+// Acquire calls Step where it is time to and nobody else is at it: loops that run more often than that, or share the lease, ask the
 // database no more often.
-func (k *Keeper) Keep(ctx context.Context) error {
+func (k *Keeper) Acquire(ctx context.Context) error {
 	k.mu.Lock()
-	due := !k.busy && time.Since(k.asked) >= k.Every()
+	due := !k.busy && time.Since(k.asked) >= k.RenewEvery()
 	k.busy = k.busy || due
 	k.mu.Unlock()
 	if !due {
@@ -71,8 +71,8 @@ func (k *Keeper) Keep(ctx context.Context) error {
 	return err
 }
 
-// Every is how often Step should be called: two calls can be lost before the lease is.
-func (k *Keeper) Every() time.Duration { return k.ttl / 3 }
+// RenewEvery is how often Step should be called: two calls can be lost before the lease is.
+func (k *Keeper) RenewEvery() time.Duration { return k.ttl / 3 }
 
 // Step takes or prolongs the lease. It returns 1 where the lease is new to this process, else 0.
 func (k *Keeper) Step(ctx context.Context) (int, error) {
@@ -102,14 +102,14 @@ func (k *Keeper) Held() (Lease, bool) {
 	return k.lease, true
 }
 
-// While prolongs a lease that is held until release is called, which gives it free: for work that takes as long as it takes.
+// HoldDuring prolongs a lease that is held until release is called, which gives it free: for work that takes as long as it takes.
 // A renewal that fails is tried again; what the lease guards says itself where it was lost meanwhile.
-func (k *Keeper) While() (release func(context.Context) error) {
+func (k *Keeper) HoldDuring() (release func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		ticker := time.NewTicker(k.Every())
+		ticker := time.NewTicker(k.RenewEvery())
 		defer ticker.Stop()
 		for {
 			select {

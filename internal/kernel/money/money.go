@@ -7,8 +7,6 @@ import (
 	"math/bits"
 	"strconv"
 	"strings"
-
-	"golang.org/x/text/currency"
 )
 
 // Errors of arithmetic and parsing.
@@ -28,23 +26,21 @@ const MinorMax = 1_000_000_000_000_000
 // Currency is an ISO 4217 code in upper case, such as "GBP".
 type Currency string
 
-// ParseCurrency checks a code. It returns ErrCurrency.
+// ParseCurrency checks a code. It returns ErrCurrency, also for codes of ISO 4217 that have no minor unit, such as XAU.
 func ParseCurrency(code string) (Currency, error) {
-	u, err := currency.ParseISO(code)
-	if err != nil || u.String() != code {
-		return "", fmt.Errorf("%w: %q is not an ISO 4217 code such as GBP", ErrCurrency, code)
+	if _, ok := minorUnits(Currency(code)); !ok {
+		return "", fmt.Errorf("%w: %q is not the code of a current currency in ISO 4217, such as GBP", ErrCurrency, code)
 	}
 	return Currency(code), nil
 }
 
-// Digits returns the number of decimal digits of the currency's minor unit: 2 for GBP, 0 for JPY, 3 for KWD.
+// Digits returns the number of decimal digits of the currency's minor unit: 2 for GBP, 0 for JPY, 3 for KWD. What is no current
+// currency has 2.
 func (c Currency) Digits() int {
-	u, err := currency.ParseISO(string(c))
-	if err != nil {
-		return 2
+	if digits, ok := minorUnits(c); ok {
+		return digits
 	}
-	scale, _ := currency.Standard.Rounding(u)
-	return scale
+	return 2
 }
 
 // Amount is a sum of money. The zero value is nothing of no currency.
@@ -113,7 +109,7 @@ func (a Amount) Decimal() string {
 	return sign + s[:len(s)-digits] + "." + s[len(s)-digits:]
 }
 
-// symbols are the signs of currencies that need no code beside them where the pages' languages are read.
+// symbols are signs that readers of the pages' languages know without the currency's code.
 var symbols = map[Currency]string{"GBP": "£", "USD": "$", "EUR": "€", "JPY": "¥", "CNY": "¥", "KRW": "₩", "INR": "₹"}
 
 // Text returns the amount as shoppers read it, such as "£1,250.00".

@@ -19,7 +19,11 @@ func FuzzIntents(f *testing.F) {
 	d.Claim = inventory.Claim{Order: 7, Sale: 5, Customer: 9, Key: "k", Queued: true, Lines: []inventory.Line{{SKU: id.SKU(11), Units: 2}}}
 	one := appendIntent(nil, d)
 	f.Add(one)
+	d.Claim.Fence = 9
+	f.Add(appendIntent(nil, d))
 	f.Add(appendIntent(one, d))
+	d.Claim.Epoch = 4
+	f.Add(appendIntent(nil, d))
 	f.Add(one[:len(one)-1])
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, message []byte) {

@@ -17,7 +17,7 @@ import (
 
 var _ order.Intake = (*Intake)(nil)
 
-// Mode says which way an order goes.
+// mode is a way for new orders: direct or through the queue.
 type mode string
 
 // The modes of orders.intake.
@@ -27,8 +27,8 @@ const (
 	auto   mode = order.IntakeAuto
 )
 
-// Intake appends the intents of orders to a log, many in one message, as the group commit takes many orders in one
-// transaction: whatever has come while the last append was under way goes with the next. It is safe for concurrent use.
+// Intake appends intents of orders to a log, many in one message. Intents that arrive while an append runs share the
+// next message, as in group commit. It is safe for concurrent use.
 type Intake struct {
 	log       Log
 	committer Committer
@@ -36,16 +36,16 @@ type Intake struct {
 	store     Store
 	clock     clock.Clock
 	mint      *id.Mint
-	config    order.Config
+	config    order.Limits
 	observe   Observer
 
-	switching switching
+	switching modeSwitch
 	drained   drainRate
 
 	mu      sync.Mutex
 	pending []*entry
-	again   []*group // their append ended without an answer
-	// appending is how many intents are in appends that are under way.
+	again   []*group // the append ended without an answer
+	// appending is the number of intents in running appends.
 	appending int
 	open      map[id.Order]*entry
 	watched   map[id.Order]*watch
@@ -53,29 +53,29 @@ type Intake struct {
 	wake      chan struct{}
 }
 
-// entry is an intent of this process that is not decided.
+// entry is an intent of this process that has no outcome yet.
 type entry struct {
-	draft    *order.Draft // until it is appended
+	draft    *order.Draft // nil once appended
 	customer id.Customer
 	order    id.Order
 	since    time.Time
 	kept     bool
-	appended chan struct{} // closed when kept, or err, is set
+	appended chan struct{} // closed when kept or err is set
 	err      error
 	decided  chan struct{} // closed when outcome is set
 	outcome  order.Outcome
 }
 
-// group is a message of intents.
+// group is one message of intents.
 type group struct {
 	number  int64
 	at      time.Time
 	body    []byte
 	entries []*entry
-	tried   bool // it may have been appended
+	tried   bool // an earlier append may have succeeded
 }
 
-// Parts is what an Intake is made of.
+// Parts holds the dependencies of an Intake.
 type Parts struct {
 	Log       Log
 	Committer Committer
@@ -87,24 +87,29 @@ type Parts struct {
 	Observer  Observer
 }
 
-// New returns an intake that nobody drives yet: see AppendStep and LookStep.
+// New returns an idle intake. Its owner calls AppendStep, PollStep and SwitchStep.
 func New(p Parts) *Intake {
-	return &Intake{
-		log: p.Log, committer: p.Committer, gate: p.Gate, store: p.Store, clock: p.Clock, mint: p.Mint, config: p.Config, observe: p.Observer,
-		switching: switching{mode: mode(p.Config.Intake), slow: p.Config.QueueAfter},
+	q := &Intake{
+		log: p.Log, committer: p.Committer, gate: p.Gate, store: p.Store, clock: p.Clock, mint: p.Mint, observe: p.Observer,
+		switching: modeSwitch{mode: mode(p.Config.Intake), slow: p.Config.QueueAfter},
 		open:      map[id.Order]*entry{}, watched: map[id.Order]*watch{}, wake: make(chan struct{}, 1),
 	}
+	q.config.Set(p.Config)
+	return q
 }
 
-// Wake is signalled when there is something to append.
+// SetLimits has the intake, and the worker over it, go by the live settings of c: see order.Limits.
+func (q *Intake) SetLimits(c order.Config) { q.config.Set(c) }
+
+// Wake is signalled when AppendStep has work to do.
 func (q *Intake) Wake() <-chan struct{} { return q.wake }
 
 // Queues implements order.Intake.
 func (q *Intake) Queues() bool { return q.switching.queues() }
 
-// Submit implements order.Intake: a draft whose claim says so is queued, any other is committed at once. It returns Enqueued
-// when the intent is durable. fault.Overloaded says that the backlog is full, or that the log cannot be reached;
-// fault.ShuttingDown comes after Close. The reservation has been given back then.
+// Submit implements order.Intake. It queues a draft whose claim says so and commits any other directly. It returns
+// Enqueued when the intent is durable. It returns fault.Overloaded when the backlog is full or the log is unreachable,
+// and fault.ShuttingDown after Close. In both cases it has released the reservation.
 func (q *Intake) Submit(ctx context.Context, d *order.Draft) (order.Outcome, error) {
 	if !d.Claim.Queued {
 		return q.committer.Submit(ctx, d)
@@ -114,7 +119,7 @@ func (q *Intake) Submit(ctx context.Context, d *order.Draft) (order.Outcome, err
 		appended: make(chan struct{}), decided: make(chan struct{}),
 	}
 	if err := q.enqueue(e); err != nil {
-		return order.Outcome{}, errors.Join(err, q.gate.Settle(ctx, &d.Claim, false))
+		return order.Outcome{}, errors.Join(err, q.gate.Release(ctx, &d.Claim))
 	}
 	select {
 	case <-e.appended:
@@ -133,9 +138,9 @@ func (q *Intake) enqueue(e *entry) error {
 	switch {
 	case q.closed:
 		return fault.New(fault.ShuttingDown, "This process is stopping; try again.").After(time.Second)
-	case len(q.open) >= q.config.BacklogOrdersMax:
+	case len(q.open) >= q.config.Now().BacklogOrdersMax:
 		return fault.New(fault.Overloaded, "Too many orders wait for their turn; try again.").After(q.drained.wait(len(q.open)))
-	case len(q.pending) >= q.config.QueueOrdersMax:
+	case len(q.pending) >= q.config.Now().QueueOrdersMax:
 		return fault.New(fault.Overloaded, "Too many orders are waiting; try again.").After(time.Second)
 	}
 	q.pending = append(q.pending, e)
@@ -167,6 +172,25 @@ func (q *Intake) Wait(ctx context.Context, o id.Order, c id.Customer) (order.Out
 	}
 }
 
+// Claim implements order.Intake.
+func (q *Intake) Claim(o id.Order, c id.Customer) *inventory.Claim {
+	q.mu.Lock()
+	e := q.open[o]
+	q.mu.Unlock()
+	switch {
+	case e == nil:
+		return q.committer.Claim(o, c)
+	case e.customer != c:
+		return nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if e.draft == nil {
+		return nil
+	}
+	return &e.draft.Claim
+}
+
 // Queued implements order.Intake.
 func (q *Intake) Queued(o id.Order, c id.Customer) bool {
 	q.mu.Lock()
@@ -175,18 +199,18 @@ func (q *Intake) Queued(o id.Order, c id.Customer) bool {
 	return e != nil && e.customer == c && e.kept
 }
 
-// Depth returns how many orders of this process are not decided: those that are queued, and those that wait for a commit.
+// Depth returns the number of undecided orders of this process: queued, or waiting for a commit.
 func (q *Intake) Depth() int { return q.Backlog() + q.committer.Depth() }
 
-// Backlog returns how many intents of this process are not decided.
+// Backlog returns the number of undecided intents of this process.
 func (q *Intake) Backlog() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.open)
 }
 
-// Unkept returns how many intents of this process are not in the log yet, as far as it knows.
-func (q *Intake) Unkept() int {
+// Unappended returns the number of this process's intents whose append is not confirmed.
+func (q *Intake) Unappended() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n := len(q.pending) + q.appending
@@ -196,7 +220,7 @@ func (q *Intake) Unkept() int {
 	return n
 }
 
-// Close refuses further intents. What was taken is still to be appended: AppendStep until Unkept is zero.
+// Close refuses new intents. Call AppendStep until Unappended is zero to append the intents that were already accepted.
 func (q *Intake) Close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -204,20 +228,20 @@ func (q *Intake) Close() {
 	q.signal()
 }
 
-// messageBytesMax bounds a message of intents: every broker takes a message of this size as it comes out of the box.
+// messageBytesMax bounds a message of intents. Every supported broker accepts this size with its default settings.
 const messageBytesMax = 400 << 10
 
-// AppendStep appends one message and returns how many intents it kept. Several loops may drive it: that many appends are
-// under way at once. A message that was never answered goes first, again under its number: it is kept, and its shoppers
-// learn that, as soon as the log says so.
+// AppendStep appends one message and returns the number of intents that became durable. Several loops may call it, one
+// for each parallel append. A message whose append ended without an answer is retried first, under its old number,
+// until the log confirms it.
 func (q *Intake) AppendStep(ctx context.Context) (int, error) {
-	runtime.Gosched() // whoever can run now may still join: see order.Committer.Step
+	runtime.Gosched() // lets goroutines that can run join: see order.Committer.Step
 	g := q.take()
 	if g == nil {
 		return 0, nil
 	}
 	began := time.Now()
-	bounded, cancel := context.WithTimeout(ctx, q.config.AnswerWithin)
+	bounded, cancel := context.WithTimeout(ctx, q.config.Now().AnswerWithin)
 	crashpoint.Pass(crashpoint.QueueAppendBefore)
 	err := q.log.Append(bounded, g.number, g.body, g.at)
 	crashpoint.Pass(crashpoint.QueueAppendAfter)
@@ -226,10 +250,10 @@ func (q *Intake) AppendStep(ctx context.Context) (int, error) {
 	kept, again := 0, false
 	switch {
 	case err == nil:
-		q.keep(g)
+		q.appended(g)
 		kept = len(g.entries)
 	case errors.Is(err, ErrNotAppended) && !g.tried:
-		err = errors.Join(err, q.drop(ctx, g))
+		err = errors.Join(err, q.discard(ctx, g))
 	default:
 		g.tried, again = true, true
 	}
@@ -242,7 +266,7 @@ func (q *Intake) AppendStep(ctx context.Context) (int, error) {
 	return kept, err
 }
 
-// take removes the next message from what waits, and says that there is more.
+// take removes the next message from the waiting intents and signals if more remain.
 func (q *Intake) take() *group {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -256,7 +280,7 @@ func (q *Intake) take() *group {
 		return nil
 	}
 	g := &group{number: q.mint.Next(), at: q.clock.Now().Truncate(time.Millisecond)}
-	for len(g.entries) < len(q.pending) && len(g.entries) < q.config.BatchOrdersMax && len(g.body) < messageBytesMax {
+	for len(g.entries) < len(q.pending) && len(g.entries) < q.config.Now().BatchOrdersMax && len(g.body) < messageBytesMax {
 		e := q.pending[len(g.entries)]
 		g.body = appendIntent(g.body, e.draft)
 		g.entries = q.pending[:len(g.entries)+1]
@@ -271,11 +295,11 @@ func (q *Intake) take() *group {
 	return g
 }
 
-// keep notes that a message is in the log.
-func (q *Intake) keep(g *group) {
+// appended records that the log has a message.
+func (q *Intake) appended(g *group) {
 	q.mu.Lock()
 	for _, e := range g.entries {
-		e.kept, e.draft = true, nil // the log has it; a backlog of 100,000 is then a few megabytes here
+		e.kept, e.draft = true, nil // the log has it; dropping the draft keeps a backlog of 100,000 to a few megabytes
 	}
 	q.mu.Unlock()
 	for _, e := range g.entries {
@@ -283,11 +307,11 @@ func (q *Intake) keep(g *group) {
 	}
 }
 
-// drop gives back what the log has not taken, and will not.
-func (q *Intake) drop(ctx context.Context, g *group) error {
+// discard releases the reservations of a message that the log has refused.
+func (q *Intake) discard(ctx context.Context, g *group) error {
 	var errs []error
 	for _, e := range g.entries {
-		errs = append(errs, q.gate.Settle(ctx, &e.draft.Claim, false))
+		errs = append(errs, q.gate.Release(ctx, &e.draft.Claim))
 	}
 	q.mu.Lock()
 	for _, e := range g.entries {

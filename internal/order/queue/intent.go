@@ -1,6 +1,6 @@
-// Package queue is the intake that puts a log between an order's reservation and its commit: an order is accepted when its
-// intent is in the log, and settled when a worker has committed or refused it. The log is a broker's; this package sees it
-// as two methods.
+// Package queue is an intake that puts a log between an order's reservation and its commit. An order is accepted when
+// its intent is in the log, and settled when a worker has committed or refused it. A message broker holds the log,
+// behind an interface of two methods.
 package queue
 
 import (
@@ -15,13 +15,19 @@ import (
 	"github.com/tidegate/tidegate/internal/order"
 )
 
-// MessageType names the message that carries intents, and the version of their form.
+// MessageType is the type and format version of messages that carry intents.
 const MessageType = "order.intents.v1"
 
-// appendIntent appends a draft as it travels: what was decided when it was accepted, and nothing that can be worked out
-// again. Every number is a varint, every text has its length before it.
+// appendIntent encodes a draft. It writes what was decided at acceptance and omits what can be computed again. Numbers
+// are varints; texts follow their length.
 func appendIntent(b []byte, d *order.Draft) []byte {
 	o, c := &d.Order, &d.Claim
+	switch {
+	case c.Epoch != 0:
+		b = binary.AppendUvarint(binary.AppendUvarint(append(b, withFence, withEpoch), uint64(c.Fence)), uint64(c.Epoch))
+	case c.Fence != 0:
+		b = binary.AppendUvarint(append(b, withFence), uint64(c.Fence))
+	}
 	for _, n := range []int64{int64(o.ID), int64(o.Sale), int64(o.Customer), d.SaleVersion, o.CreatedAt.UnixMilli(), o.ExpiresAt.UnixMilli(), o.Total.Minor} {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
@@ -37,18 +43,23 @@ func appendIntent(b []byte, d *order.Draft) []byte {
 	return b
 }
 
+// withFence precedes an intent that names the newest refusal of a key; withEpoch follows it if the intent also names an
+// epoch of the shared gate. Both are zero, which is neither an order's id, with which other intents begin, nor the
+// number of a refusal.
+const withFence, withEpoch = 0, 0
+
 func appendText(b []byte, s string) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	return append(b, s...)
 }
 
-// ErrMalformed says that a message cannot be read as intents: it is not ours, or of a version that this binary does not know.
+// ErrMalformed says that a message does not hold intents in a format that this binary knows.
 var ErrMalformed = errors.New("the message does not hold intents that this version can read")
 
-// textBytesMax bounds a text of an intent: a key is the longest.
+// textBytesMax bounds a text of an intent. A key is the longest text.
 const textBytesMax = order.KeyMax
 
-// decodeIntents reads a message. It returns ErrMalformed for one that is not whole, or holds an order that could not be.
+// decodeIntents decodes a message. It returns ErrMalformed for a truncated message or an invalid order.
 func decodeIntents(b []byte) ([]*order.Draft, error) {
 	r := reader{b: b}
 	var drafts []*order.Draft
@@ -62,7 +73,7 @@ func decodeIntents(b []byte) ([]*order.Draft, error) {
 	return drafts, nil
 }
 
-// reader reads an intent's parts. Once something could not be read it reads zeros.
+// reader decodes the fields of an intent. After the first error it returns zeros.
 type reader struct {
 	b      []byte
 	failed bool
@@ -71,13 +82,21 @@ type reader struct {
 func (r *reader) intent() *order.Draft {
 	d := new(order.Draft)
 	o, c := &d.Order, &d.Claim
-	o.ID, o.Sale, o.Customer = id.Order(r.number()), id.Sale(r.number()), id.Customer(r.number())
+	first, fence, epoch := r.number(), int64(0), int64(0)
+	if first == withFence && !r.failed {
+		if fence = r.number(); fence == withEpoch {
+			fence, epoch = r.number(), r.number()
+			r.failed = r.failed || epoch == 0
+		}
+		first = r.number()
+	}
+	o.ID, o.Sale, o.Customer = id.Order(first), id.Sale(r.number()), id.Customer(r.number())
 	d.SaleVersion = r.number()
 	o.CreatedAt, o.ExpiresAt = time.UnixMilli(r.number()).UTC(), time.UnixMilli(r.number()).UTC()
 	o.Total.Minor = r.number()
 	o.Total.Currency = money.Currency(r.text())
 	o.Status = order.Pending
-	*c = inventory.Claim{Order: o.ID, Sale: o.Sale, Customer: o.Customer, Key: r.text(), Queued: true}
+	*c = inventory.Claim{Order: o.ID, Sale: o.Sale, Customer: o.Customer, Key: r.text(), Queued: true, Fence: fence, Epoch: epoch}
 	copy(c.Body[:], r.bytes(len(c.Body)))
 	lines := r.number()
 	if lines < 1 || lines > order.LinesMax || o.ID <= 0 || o.Customer <= 0 || c.Key == "" {
@@ -95,7 +114,7 @@ func (r *reader) intent() *order.Draft {
 	return d
 }
 
-// number reads a number of 63 bits.
+// number decodes a number of 63 bits.
 func (r *reader) number() int64 {
 	n, size := binary.Uvarint(r.b)
 	if size <= 0 || n > 1<<63-1 {

@@ -9,40 +9,40 @@ import (
 	"github.com/tidegate/tidegate/internal/order"
 )
 
-// Log keeps messages of intents until they are settled. Safe for concurrent use.
+// Log stores messages of intents until they are settled. It is safe for concurrent use.
 type Log interface {
-	// Append returns when the message is durable. ErrNotAppended says that it is not there and will not be; any other error that
-	// it may be. Whoever appends it again uses the same number.
+	// Append returns when the message is durable. ErrNotAppended means that the log does not have the message and will
+	// not; after any other error it may have it. A retry uses the same number.
 	Append(ctx context.Context, number int64, intents []byte, at time.Time) error
-	// Waiting counts the messages that are not settled.
+	// Waiting returns the number of messages that are not settled.
 	Waiting(ctx context.Context) (int64, error)
 }
 
-// ErrNotAppended is what a Log returns of a message that it has not taken.
+// ErrNotAppended is returned by a Log that has not taken a message.
 var ErrNotAppended = errors.New("the message was not appended")
 
-// Store is what the queue needs of the database.
+// Store is the database as the queue needs it.
 type Store interface {
-	// Fates returns those of the orders that have a row, or were refused, in no order. Call it with at most FatesMax.
+	// Fates returns those of the given orders that were committed or refused, in no order. Pass at most FatesMax.
 	Fates(ctx context.Context, orders []id.Order) ([]id.Order, error)
 }
 
-// FatesMax bounds one question after orders.
+// FatesMax bounds the orders of one Fates query.
 const FatesMax = 500
 
-// Observer is told what the queue does. Safe for concurrent use.
+// Observer receives measurements of the queue. It is safe for concurrent use.
 type Observer interface {
-	// Appended is told of every message: how many intents, how long it took, and its error.
+	// Appended is called after every append with the number of intents, the duration and the error.
 	Appended(intents int, took time.Duration, err error)
-	// Settled is told of intents that were decided: how many were orders, and how many were refused.
+	// Settled is called with the numbers of intents that were committed and refused.
 	Settled(accepted, refused int)
 }
 
-// Committer is the group commit that settles what was queued: see order.Committer.
+// Committer is the group commit that settles queued orders: see order.Committer.
 type Committer interface {
 	order.Intake
-	Settle(ctx context.Context, drafts []*order.Draft) ([]order.Outcome, error)
+	CommitQueued(ctx context.Context, drafts []*order.Draft) ([]order.Outcome, error)
 	Depth() int
-	// Waited returns for how long the oldest order has waited for its commit: zero where none does.
-	Waited() time.Duration
+	// OldestWait returns how long the oldest order has waited for its commit, or zero.
+	OldestWait() time.Duration
 }

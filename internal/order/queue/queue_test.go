@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
@@ -32,7 +33,7 @@ func TestAQueuedOrder(t *testing.T) {
 	if f := must(s.orders.Get(t.Context(), 7, p.Order.ID, 0))(t); f.Order.Status != order.Queued || f.Ticket == "" {
 		t.Errorf("read by its id: %+v", f)
 	}
-	s.clock.Advance(3 * time.Minute)
+	s.Clock.Advance(3 * time.Minute)
 	got := make(chan order.Placed, 1)
 	go func() {
 		f, _ := s.fate(p, 30*time.Second)
@@ -46,10 +47,10 @@ func TestAQueuedOrder(t *testing.T) {
 			t.Errorf("after its turn: %+v", f)
 		}
 		// Its hold begins when it can be paid.
-		if hold := f.Order.ExpiresAt.Sub(s.clock.Now()); hold != 10*time.Minute {
+		if hold := f.Order.ExpiresAt.Sub(s.Clock.Now()); hold != 10*time.Minute {
 			t.Errorf("it is held for another %s, want ten minutes", hold)
 		}
-	case <-time.After(patience):
+	case <-time.After(await.Max):
 		t.Fatal("whoever waits is not told")
 	}
 	if again := must(s.place(drop, 7, "k"))(t); !again.Replayed || again.Undecided || again.Order.ID != p.Order.ID {
@@ -82,13 +83,13 @@ func TestAKeyOfGeneralStockHasItsOrder(t *testing.T) {
 func TestARefusedIntent(t *testing.T) {
 	s := newShop(t)
 	drop := s.sale(2, 0)
-	snap := must(s.store.GateSnapshot(t.Context()))(t)
+	snap := must(s.Store.GateSnapshot(t.Context()))(t)
 	for i := range snap.Stock {
 		if snap.Stock[i].Sale == drop {
 			snap.Stock[i].OnHand = 3
 		}
 	}
-	check(t, s.gate.Load(t.Context(), snap))
+	check(t, s.Gate.Load(t.Context(), snap))
 	var all []order.Placed
 	for c := range id.Customer(3) {
 		all = append(all, s.queued(drop, c+1, "k"))
@@ -113,7 +114,7 @@ func TestARefusedIntent(t *testing.T) {
 	if refused != 1 {
 		t.Errorf("%d were refused, want 1", refused)
 	}
-	if level, _ := s.gate.Level(inventory.Pool{Sale: drop, SKU: 1}); level != 1 {
+	if level, _ := s.Gate.Available(inventory.Pool{Sale: drop, SKU: 1}); level != 1 {
 		t.Errorf("%d units at the gate, want the one that was given back", level)
 	}
 }
@@ -134,7 +135,7 @@ func TestRedelivery(t *testing.T) {
 		t.Helper()
 		messages := s.log.all()
 		for i := range messages {
-			check(t, s.worker.Settle(t.Context(), [][]byte{messages[len(messages)-1-i], messages[i]}))
+			check(t, s.worker.Process(t.Context(), [][]byte{messages[len(messages)-1-i], messages[i]}))
 		}
 		if n := s.placed(); n != 4 {
 			t.Errorf("%s: %d orders, want 4", why, n)
@@ -147,7 +148,7 @@ func TestRedelivery(t *testing.T) {
 	if _, err := s.fate(second, 0); !errors.Is(err, fault.SoldOut) {
 		t.Errorf("the second of two: %v, want sold_out", err)
 	}
-	check(t, s.follower.Load(t.Context()))
+	check(t, s.Follower.Load(t.Context()))
 	again("with a gate that was rebuilt")
 	s.agrees(drop, 3)
 	s.receive(10)
@@ -157,9 +158,9 @@ func TestRedelivery(t *testing.T) {
 	if _, err := s.fateOf(second); !errors.Is(err, fault.SoldOut) {
 		t.Errorf("a refused order became another: %v", err)
 	}
-	s.clock.Advance(25 * time.Hour)
-	must(s.sales.Step(t.Context()))(t)
-	s.follow()
+	s.Clock.Advance(25 * time.Hour)
+	must(s.Sales.Step(t.Context()))(t)
+	s.Follow()
 	again("the next day")
 	s.agrees(drop, 3)
 }
@@ -172,7 +173,7 @@ func TestALostConfirm(t *testing.T) {
 			s := newShop(t, func(c *order.Config) { c.AnswerWithin = 200 * time.Millisecond })
 			drop := s.sale(1, 1)
 			s.log.fails(func() (bool, error) {
-				if n := s.intake.Unkept(); n != 1 {
+				if n := s.intake.Unappended(); n != 1 {
 					t.Errorf("%d intents are not kept while one is appended", n)
 				}
 				return keeps, errNoConfirm
@@ -181,14 +182,14 @@ func TestALostConfirm(t *testing.T) {
 			if !p.Undecided || p.Order.Status != order.Undecided || p.Ticket == "" {
 				t.Fatalf("got %+v, want undecided with a ticket", p)
 			}
-			if level, _ := s.gate.Level(inventory.Pool{Sale: drop, SKU: 1}); level != 0 {
+			if level, _ := s.Gate.Available(inventory.Pool{Sale: drop, SKU: 1}); level != 0 {
 				t.Errorf("its unit was given back")
 			}
 			if again := must(s.place(drop, 7, "k"))(t); again.Order.ID != p.Order.ID || again.Order.Status != order.Undecided {
 				t.Errorf("the same key, while nobody knows: %+v", again)
 			}
 			s.log.fails(nil)
-			s.until("the append is confirmed", func() bool { return s.intake.Unkept() == 0 })
+			await.Until(s.t, "the append is confirmed", func() bool { return s.intake.Unappended() == 0 })
 			if again := must(s.place(drop, 7, "k"))(t); again.Order.ID != p.Order.ID || again.Order.Status != order.Queued {
 				t.Errorf("the same key, once it is kept: %+v", again)
 			}
@@ -228,7 +229,7 @@ func TestAnIntentOfAnEarlierLife(t *testing.T) {
 	// The process dies before anything was settled. The next one reads the gate too early, as it would where the broker
 	// delivered a message that it had said not to have.
 	s.open()
-	if level, _ := s.gate.Level(inventory.Pool{Sale: drop, SKU: 1}); level != 4 {
+	if level, _ := s.Gate.Available(inventory.Pool{Sale: drop, SKU: 1}); level != 4 {
 		t.Fatalf("%d units at the gate", level)
 	}
 	s.settle()
@@ -267,10 +268,10 @@ func TestABacklog(t *testing.T) {
 	db := &away{}
 	s := newShop(t, func(c *order.Config) { c.BacklogOrdersMax = 50 })
 	drop := s.sale(100, 0)
-	db.Store = s.store
+	db.Store = s.Store
 	config := order.DefaultConfig()
 	config.Intake, config.BacklogOrdersMax = order.IntakeQueue, 50
-	s.rewire(order.NewCommitter(db, s.gate, s.mint, config, func(int, time.Duration, error) {}), config)
+	s.rewire(order.NewCommitter(db, s.Gate, s.Mint, config, func(int, time.Duration, error) {}), config)
 	db.set(true)
 	for c := range id.Customer(50) {
 		s.queued(drop, c+1, "k")
@@ -280,7 +281,7 @@ func TestABacklog(t *testing.T) {
 		t.Errorf("the 51st: %v, want overloaded with a time to come again", err)
 	}
 	settled := make(chan error, 1)
-	go func() { settled <- s.worker.Settle(context.Background(), s.log.all()) }()
+	go func() { settled <- s.worker.Process(context.Background(), s.log.all()) }()
 	select {
 	case err := <-settled:
 		t.Fatalf("settled without a database: %v", err)
@@ -301,15 +302,15 @@ func TestTermsThatChangeMeanwhile(t *testing.T) {
 		want   error
 	}{
 		{"another limit", func(s *shop, sl id.Sale) error {
-			_, err := s.store.ChangeSale(t.Context(), sale.Change{Sale: sl, Limit: &two, At: s.clock.Now()})
+			_, err := s.Store.ChangeSale(t.Context(), sale.Change{Sale: sl, Limit: &two, At: s.Clock.Now()})
 			return err
 		}, nil},
 		{"the end", func(s *shop, sl id.Sale) error {
-			_, err := s.sales.Move(t.Context(), sl, sale.Ended, "test")
+			_, err := s.Sales.Move(t.Context(), sl, sale.Ended, "test")
 			return err
 		}, fault.SaleEnded},
 		{"a pause", func(s *shop, sl id.Sale) error {
-			_, err := s.sales.Move(t.Context(), sl, sale.Paused, "test")
+			_, err := s.Sales.Move(t.Context(), sl, sale.Paused, "test")
 			return err
 		}, fault.SalePaused},
 	} {
@@ -318,7 +319,7 @@ func TestTermsThatChangeMeanwhile(t *testing.T) {
 			drop := s.sale(2, 0)
 			p := s.queued(drop, 7, "k")
 			check(t, c.change(s, drop))
-			s.follow()
+			s.Follow()
 			s.settle()
 			f, err := s.fate(p, 0)
 			if !errors.Is(err, c.want) || f.Undecided {
@@ -336,7 +337,7 @@ func TestATicketIsNotMadeUp(t *testing.T) {
 			t.Errorf("the ticket %q: %v", bad, err)
 		}
 	}
-	s.clock.Advance(49 * time.Hour)
+	s.Clock.Advance(49 * time.Hour)
 	if _, err := s.orders.Ticket(p.Ticket); !errors.Is(err, fault.Invalid) {
 		t.Errorf("after two days: %v", err)
 	}
@@ -345,7 +346,7 @@ func TestATicketIsNotMadeUp(t *testing.T) {
 func TestAMessageThatIsNotOurs(t *testing.T) {
 	s := newShop(t)
 	for _, m := range [][]byte{{1, 2, 3}, []byte("{}"), make([]byte, 100)} {
-		if err := s.worker.Settle(t.Context(), [][]byte{m}); !errors.Is(err, queue.ErrMalformed) {
+		if err := s.worker.Process(t.Context(), [][]byte{m}); !errors.Is(err, queue.ErrMalformed) {
 			t.Errorf("%v: %v, want ErrMalformed", m, err)
 		}
 	}
@@ -356,10 +357,10 @@ func TestAuto(t *testing.T) {
 	db := &away{}
 	s := newShop(t)
 	drop := s.sale(100, 0)
-	db.Store = s.store
+	db.Store = s.Store
 	config := order.DefaultConfig()
 	config.Intake, config.QueueAfter = order.IntakeAuto, 30*time.Millisecond
-	s.rewire(order.NewCommitter(db, s.gate, s.mint, config, func(int, time.Duration, error) {}), config)
+	s.rewire(order.NewCommitter(db, s.Gate, s.Mint, config, func(int, time.Duration, error) {}), config)
 	turn := func() { must(s.intake.SwitchStep(t.Context()))(t) }
 	turn()
 	if p := must(s.place(drop, 1, "k"))(t); p.Undecided {
@@ -369,7 +370,7 @@ func TestAuto(t *testing.T) {
 	if _, err := s.place(drop, 2, "k"); !errors.Is(err, fault.StoreUnavailable) {
 		t.Fatalf("the first that fails: %v", err)
 	}
-	s.until("it queues", func() bool { turn(); return s.intake.Queues() })
+	await.Until(s.t, "it queues", func() bool { turn(); return s.intake.Queues() })
 	p := s.queued(drop, 2, "k")
 	db.set(false)
 	s.settle()
@@ -380,9 +381,23 @@ func TestAuto(t *testing.T) {
 	if !s.intake.Queues() {
 		t.Error("it flutters: one fast commit is not calm")
 	}
-	s.until("it is direct again", func() bool { turn(); return !s.intake.Queues() })
+	await.Until(s.t, "it is direct again", func() bool { turn(); return !s.intake.Queues() })
 	if p := must(s.place(drop, 3, "k"))(t); p.Undecided {
 		t.Errorf("got %+v", p)
 	}
 	s.agrees(drop, 3)
+}
+
+// A look returns how many orders it found decided, of those that somebody waits for.
+func TestALookCountsWhatIsDecided(t *testing.T) {
+	s := newShop(t)
+	p := s.queued(s.sale(5, 1), 7, "k")
+	s.settle()
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		s.intake.AwaitDecision(t.Context(), p.Order.ID)
+	}()
+	await.Equal(t, "it finds whoever waits", 1, func() int { return must(s.intake.PollStep(t.Context()))(t) })
+	<-told
 }

@@ -8,15 +8,15 @@ import (
 	"github.com/tidegate/tidegate/internal/order"
 )
 
-// watch is an order whose fate somebody waits for.
+// watch is an order whose outcome a caller awaits.
 type watch struct {
 	waiting int
 	decided chan struct{}
 }
 
-// Decided implements order.Intake: it is woken by the worker of this process, and by LookStep for what another one has
-// decided. However many wait, and for however many orders, the database is asked once for hundreds of them.
-func (q *Intake) Decided(ctx context.Context, o id.Order) {
+// AwaitDecision implements order.Intake. The worker of this process and PollStep wake it. PollStep batches the queries:
+// one query covers hundreds of orders, however many callers wait.
+func (q *Intake) AwaitDecision(ctx context.Context, o id.Order) {
 	q.mu.Lock()
 	w := q.watched[o]
 	if w == nil {
@@ -36,16 +36,16 @@ func (q *Intake) Decided(ctx context.Context, o id.Order) {
 	}
 }
 
-// settledElsewhere is how old an intent of this process must be before the database is asked whether another process has
-// decided it: the worker of this one says so itself, and mostly much sooner.
+// settledElsewhere is the age at which PollStep asks the database whether another process decided an intent of this
+// one. This process's own worker usually reports its decisions much sooner.
 const settledElsewhere = 2 * time.Second
 
-// looksMax bounds the orders that one LookStep asks for.
+// looksMax bounds the orders of one PollStep.
 const looksMax = 10_000
 
-// LookStep asks the database after the orders that are waited for, and after old intents of this process, and wakes whoever
-// waits for those that are decided. It returns how many were.
-func (q *Intake) LookStep(ctx context.Context) (int, error) {
+// PollStep asks the database for the outcomes of awaited orders and of this process's old intents. It wakes the callers
+// whose order is decided and returns the number of decided orders.
+func (q *Intake) PollStep(ctx context.Context) (int, error) {
 	wanted := q.wanted(time.Now().Add(-settledElsewhere))
 	found := 0
 	for len(wanted) > 0 {
@@ -55,13 +55,13 @@ func (q *Intake) LookStep(ctx context.Context) (int, error) {
 			return found, err
 		}
 		for _, o := range decided {
-			// Which it was is read by whoever waits: an outcome without a result says only that there is one.
+			// The caller reads the result itself. An outcome without a result only says that there is one.
 			q.decided(o, order.Outcome{Result: order.Enqueued})
 		}
 		found += len(decided)
 		wanted = wanted[n:]
 	}
-	return 0, nil
+	return found, nil
 }
 
 func (q *Intake) wanted(before time.Time) []id.Order {

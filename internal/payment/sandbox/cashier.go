@@ -28,7 +28,7 @@ var files embed.FS
 var page = template.Must(template.ParseFS(files, "cashier.html"))
 
 // Handler serves the cashier and the test controls below Path. It needs no scripts, loads nothing from elsewhere, and a
-// page belongs to whoever knows its token.
+// page is open to everyone who knows its token.
 func (p *Provider) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+pathPay+"{token}", p.show)
@@ -102,7 +102,7 @@ func (p *Provider) decide(w http.ResponseWriter, r *http.Request) {
 	if err == nil && p.open(&one) {
 		var notes []Note
 		if notes, err = one.notes(); err == nil {
-			one, _, err = p.settle(r.Context(), one, to, notes)
+			one, _, err = p.transition(r.Context(), one, to, notes)
 		}
 	}
 	switch {

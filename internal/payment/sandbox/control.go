@@ -7,12 +7,15 @@ import (
 	"net/http"
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/payment"
 )
 
-// control is how a test makes the sandbox misbehave, one payment at a time, by the token of its cashier:
+// control is how a test makes the sandbox misbehave, one payment at a time, by the token of its cashier. It is for operators: see
+// Parts.Allow. The cashier's page, where the shopper pays or declines, needs the token alone.
 //
 //	POST /sandbox/pay/{token}/control
+//	Authorization: Bearer <admin key>
 //	{"settle": "paid", "notifications": [{...}, ...]}
 //
 // settle (paid, declined or ended) brings the payment to that state whatever it was before, which no honest provider does:
@@ -30,7 +33,7 @@ import (
 // Without settle, a payment that waits keeps the notifications for when it settles at the cashier; one that has settled sends
 // them now. The answer is 204, or problem details.
 func (p *Provider) control(w http.ResponseWriter, r *http.Request) {
-	if err := p.obey(w, r); err != nil {
+	if err := p.runCommand(w, r); err != nil {
 		f := fault.As(err)
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(f.Code.Row().Status)
@@ -72,23 +75,30 @@ func readCommand(body io.Reader) (o command, notes []Note, err error) {
 	return o, o.Notifications, nil
 }
 
-// movesMax bounds how often a control tries to move a payment that others move, too.
-const movesMax = 5
+// transitionsMax bounds how often a control tries to move a payment that others move, too.
+const transitionsMax = 5
 
-func (p *Provider) obey(w http.ResponseWriter, r *http.Request) error {
+func (p *Provider) runCommand(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	known, err := p.ledger.SandboxPaymentByToken(ctx, r.PathValue("token"))
+	if err != nil {
+		return err
+	}
+	if err := p.mayControl(r, known.Order); err != nil {
+		return err
+	}
 	o, notes, err := readCommand(http.MaxBytesReader(w, r.Body, formBytesMax))
 	if err != nil {
 		return err
 	}
-	ctx := r.Context()
-	for range movesMax {
+	for range transitionsMax {
 		one, err := p.ledger.SandboxPaymentByToken(ctx, r.PathValue("token"))
 		if err != nil {
 			return err
 		}
 		switch {
 		case o.Settle != "" && o.Settle != one.Status:
-			if _, moved, err := p.settle(ctx, one, o.Settle, notes); err != nil || moved {
+			if _, moved, err := p.transition(ctx, one, o.Settle, notes); err != nil || moved {
 				return err
 			}
 		case one.Status == payment.Waiting:
@@ -103,4 +113,12 @@ func (p *Provider) obey(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return fault.New(fault.Conflict, "The payment keeps changing; try again.")
+}
+
+// mayControl returns fault.Unauthenticated or fault.Forbidden if the caller may not control the payment of the order.
+func (p *Provider) mayControl(r *http.Request, o id.Order) error {
+	if p.allow == nil {
+		return fault.New(fault.Forbidden, "The sandbox of this shop takes no controls.")
+	}
+	return p.allow(r, o)
 }

@@ -15,7 +15,7 @@ import (
 
 const (
 	deliveryTimeout = 5 * time.Second
-	deliveriesMax   = 32      // at once, and in one step
+	deliveriesMax   = 32      // concurrent, and in one step
 	triesMax        = 12      // over about two hours, by backoff
 	answerBytesMax  = 4 << 10 // read of an answer, so that its connection can be used again
 	notifyPath      = "/v1/payments/" + Name + "/notifications"
@@ -57,7 +57,7 @@ func (p *Provider) deliver(ctx context.Context, n *Notification) {
 		n.DoneAt = now
 	case n.Tries >= triesMax:
 		n.DoneAt = now
-		p.log.WarnContext(ctx, "the sandbox gives up on a notification", "notification", n.ID, "attempt", n.Attempt, "tries", n.Tries, "answer", n.Answer)
+		p.log.WarnContext(ctx, "the sandbox stopped retrying a notification", "notification", n.ID, "attempt", n.Attempt, "tries", n.Tries, "answer", n.Answer)
 	default:
 		n.DueAt = now.Add(time.Second << n.Tries)
 	}

@@ -9,17 +9,17 @@ import (
 	"github.com/tidegate/tidegate/internal/payment"
 )
 
-// Ledger is the sandbox's own memory. Safe for concurrent use.
-type Ledger interface {
+// Store is the sandbox's own memory. Safe for concurrent use.
+type Store interface {
 	// SandboxOpen inserts a payment, or returns the one that the attempt has.
 	SandboxOpen(ctx context.Context, p Payment) (Payment, error)
 	// SandboxPayment reads an attempt's payment. It returns fault.NotFound.
 	SandboxPayment(ctx context.Context, a id.Attempt) (Payment, error)
 	// SandboxPaymentByToken reads the payment with that token. It returns fault.NotFound.
 	SandboxPaymentByToken(ctx context.Context, token string) (Payment, error)
-	// SandboxMove changes a payment's status where it still is m.From, and queues the notifications, in one transaction. It
+	// SandboxTransition changes a payment's status where it still is m.From, and queues the notifications, in one transaction. It
 	// returns the payment as it is afterwards and whether it moved.
-	SandboxMove(ctx context.Context, m Move) (after Payment, moved bool, err error)
+	SandboxTransition(ctx context.Context, m Transition) (after Payment, moved bool, err error)
 	// SandboxScript replaces a payment's script.
 	SandboxScript(ctx context.Context, a id.Attempt, script []byte) error
 	// SandboxQueue queues notifications.
@@ -32,8 +32,8 @@ type Ledger interface {
 	SandboxSent(ctx context.Context, n Notification) error
 }
 
-// Move is a change of a payment's status.
-type Move struct {
+// Transition is a change of a payment's status.
+type Transition struct {
 	Attempt  id.Attempt
 	From, To payment.State
 	At       time.Time

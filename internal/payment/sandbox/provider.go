@@ -20,7 +20,7 @@ var _ payment.Provider = (*Provider)(nil)
 
 // Provider is the sandbox. Safe for concurrent use.
 type Provider struct {
-	ledger Ledger
+	ledger Store
 	secret string
 	cash   func() string
 	notify func() string
@@ -29,11 +29,12 @@ type Provider struct {
 	log    *slog.Logger
 	client *http.Client
 	back   func(id.Order) string
+	allow  func(r *http.Request, o id.Order) error
 }
 
 // Parts is what a Provider is made of.
 type Parts struct {
-	Ledger Ledger
+	Ledger Store
 	Secret string        // see OpenSecret
 	Base   func() string // this process's own public address, such as http://127.0.0.1:8080
 	Clock  clock.Clock
@@ -42,12 +43,14 @@ type Parts struct {
 	Config Config
 	// Return says where the shop shows an order, for the way back from the cashier; nil: it shows none.
 	Return func(id.Order) string
+	// Allow returns nil if the sender of a request may control the payment of an order. A nil Allow refuses everyone.
+	Allow func(r *http.Request, o id.Order) error
 }
 
 // New returns a sandbox over its parts.
 func New(p Parts) *Provider {
 	return &Provider{
-		ledger: p.Ledger, secret: p.Secret, clock: p.Clock, mint: p.Mint, log: p.Log, back: p.Return,
+		ledger: p.Ledger, secret: p.Secret, clock: p.Clock, mint: p.Mint, log: p.Log, back: p.Return, allow: p.Allow,
 		cash: address(p.Config.PublicURL, p.Base), notify: address(p.Config.NotifyURL, p.Base),
 		client: &http.Client{Timeout: deliveryTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
@@ -78,10 +81,10 @@ func (p *Provider) Name() string { return Name }
 // Start implements payment.Provider.
 func (p *Provider) Start(ctx context.Context, a payment.Attempt) (payment.Report, error) {
 	opened, err := p.ledger.SandboxOpen(ctx, p.payment(a, payment.Waiting))
-	return p.tell(opened), err
+	return p.reportOf(opened), err
 }
 
-// payment is what the sandbox keeps of an attempt it hears of.
+// payment returns the sandbox's row of an attempt.
 func (p *Provider) payment(a payment.Attempt, s payment.State) Payment {
 	return Payment{
 		Attempt: a.ID, Order: a.Order, Token: rand.Text(), Status: s, Amount: a.Amount,
@@ -89,8 +92,8 @@ func (p *Provider) payment(a payment.Attempt, s payment.State) Payment {
 	}
 }
 
-// tell reports a payment, and where to pay it while that can be done.
-func (p *Provider) tell(one Payment) payment.Report {
+// reportOf reports a payment, and where to pay it while that can be done.
+func (p *Provider) reportOf(one Payment) payment.Report {
 	r := one.report()
 	if one.Status == payment.Waiting {
 		r.PayURL = p.cash() + pathPay + one.Token
@@ -104,7 +107,7 @@ func (p *Provider) Query(ctx context.Context, a payment.Attempt) (payment.Report
 	if errors.Is(err, fault.NotFound) {
 		return payment.Report{Attempt: a.ID, Order: a.Order, State: payment.Missing}, nil
 	}
-	return p.tell(one), err
+	return p.reportOf(one), err
 }
 
 // Close implements payment.Provider. An attempt it has never heard of is opened as ended, so that it cannot be started any
@@ -112,13 +115,13 @@ func (p *Provider) Query(ctx context.Context, a payment.Attempt) (payment.Report
 func (p *Provider) Close(ctx context.Context, a payment.Attempt) (payment.Report, error) {
 	one, err := p.ledger.SandboxOpen(ctx, p.payment(a, payment.Ended))
 	if err != nil || one.Status != payment.Waiting {
-		return p.tell(one), err
+		return p.reportOf(one), err
 	}
-	one, _, err = p.ledger.SandboxMove(ctx, Move{Attempt: a.ID, From: payment.Waiting, To: payment.Ended, At: p.clock.Now()})
-	return p.tell(one), err
+	one, _, err = p.ledger.SandboxTransition(ctx, Transition{Attempt: a.ID, From: payment.Waiting, To: payment.Ended, At: p.clock.Now()})
+	return p.reportOf(one), err
 }
 
-// Refund implements payment.Provider. The sandbox gives money back at once.
+// Refund implements payment.Provider. The sandbox refunds immediately.
 func (p *Provider) Refund(ctx context.Context, a payment.Attempt, r payment.Refund) (bool, error) {
 	err := p.ledger.SandboxRefund(ctx, r.Key(), a.ID, r.Amount, p.clock.Now())
 	return err == nil, err
@@ -136,13 +139,13 @@ func (p *Provider) queued(one *Payment, notes []Note) ([]Notification, error) {
 	return out, nil
 }
 
-// settle moves a payment and queues what its script says; false where it is not any more what it was.
-func (p *Provider) settle(ctx context.Context, one Payment, to payment.State, notes []Note) (Payment, bool, error) {
+// transition moves a payment and queues what its script says; false where it is not any more what it was.
+func (p *Provider) transition(ctx context.Context, one Payment, to payment.State, notes []Note) (Payment, bool, error) {
 	next := one
 	next.Status = to
 	queued, err := p.queued(&next, notes)
 	if err != nil {
 		return one, false, err
 	}
-	return p.ledger.SandboxMove(ctx, Move{Attempt: one.Attempt, From: one.Status, To: to, At: p.clock.Now(), Notes: queued})
+	return p.ledger.SandboxTransition(ctx, Transition{Attempt: one.Attempt, From: one.Status, To: to, At: p.clock.Now(), Notes: queued})
 }

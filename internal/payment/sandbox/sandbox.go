@@ -111,7 +111,7 @@ type Notification struct {
 	Age     time.Duration
 	Tries   int
 	DueAt   time.Time
-	DoneAt  time.Time // delivered, refused for good, or given up
+	DoneAt  time.Time // delivered, refused permanently, or given up
 	Answer  string    // what the shop said last
 }
 

@@ -19,7 +19,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/money"
 	"github.com/tidegate/tidegate/internal/payment"
 	"github.com/tidegate/tidegate/internal/payment/sandbox"
-	"github.com/tidegate/tidegate/internal/store"
+	"github.com/tidegate/tidegate/internal/shoptest"
 )
 
 var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
@@ -37,25 +37,19 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	d := &desk{t: t, clock: clock.NewManual(noon), answers: []int{http.StatusNoContent}}
+	d := &desk{t: t, answers: []int{http.StatusNoContent}}
 	d.shop = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		n := int(d.heard.Add(1))
 		w.Header().Set("Location", "/elsewhere")
 		w.WriteHeader(d.answers[min(n, len(d.answers))-1])
 	}))
 	t.Cleanup(d.shop.Close)
-	c := store.DefaultConfig()
-	c.Path = filepath.Join(t.TempDir(), c.Path)
-	s, err := store.Open(t.Context(), c)
-	d.must(err)
-	t.Cleanup(func() { d.must(s.Close()) })
-	_, _, err = s.Migrate(t.Context())
-	d.must(err)
-	mint, err := id.NewMint(d.clock, 1)
-	d.must(err)
+	s := shoptest.Open(t, noon)
+	d.clock = s.Clock
 	d.parts = sandbox.Parts{
+		Allow:  func(*http.Request, id.Order) error { return nil },
 		Return: func(o id.Order) string { return "/orders/" + o.String() },
-		Ledger: s, Secret: "sixteen characters", Base: func() string { return d.shop.URL }, Clock: d.clock, Mint: mint, Log: slog.New(slog.DiscardHandler),
+		Ledger: s.Store, Secret: "sixteen characters", Base: func() string { return d.shop.URL }, Clock: s.Clock, Mint: s.Mint, Log: slog.New(slog.DiscardHandler),
 	}
 	d.Provider = sandbox.New(d.parts)
 	return d

@@ -9,16 +9,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/keyfile"
 	"github.com/tidegate/tidegate/internal/payment"
 )
 
@@ -72,9 +70,6 @@ func (p *Provider) VerifyNotification(header http.Header, body []byte, now time.
 	return payment.Report{Attempt: m.Attempt, Order: m.Order, State: m.State, Amount: m.Amount, Reference: m.Reference}, nil
 }
 
-// secretFileMax bounds a secret's file, in bytes.
-const secretFileMax = 4096
-
 // OpenSecret returns the configured secret, or, where that is empty, the one in the file at path, which it makes where it is
 // missing: 256 random bits, readable by its owner alone. Two processes that make it at once end up with the same.
 func OpenSecret(configured, path string) (string, error) {
@@ -92,16 +87,11 @@ func OpenSecret(configured, path string) (string, error) {
 }
 
 func readSecret(path string) (string, error) {
-	file, err := os.Open(path)
+	text, err := keyfile.Read(path)
 	if err != nil {
 		return "", fmt.Errorf("the sandbox's secret: %w", err)
 	}
-	defer func() { _ = file.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(file, secretFileMax))
-	if err != nil {
-		return "", fmt.Errorf("the sandbox's secret: %w", err)
-	}
-	secret := strings.TrimSpace(string(text))
+	secret := strings.TrimSpace(text)
 	if len(secret) < secretMin {
 		return "", fmt.Errorf("the sandbox's secret: %s holds fewer than %d characters; remove it, and a new one is made", path, secretMin)
 	}
@@ -109,19 +99,7 @@ func readSecret(path string) (string, error) {
 }
 
 func makeSecret(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
 	secret := make([]byte, 32)
-	rand.Read(secret)                                           // never fails
-	file, err := os.CreateTemp(filepath.Dir(path), ".secret-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = file.WriteString(hex.EncodeToString(secret) + "\n")
-	err = errors.Join(err, file.Sync(), file.Close())
-	if err == nil {
-		err = os.Link(file.Name(), path) // whole or not at all, and never over another's
-	}
-	return errors.Join(err, os.Remove(file.Name()))
+	rand.Read(secret) // never fails
+	return keyfile.Create(path, hex.EncodeToString(secret)+"\n")
 }

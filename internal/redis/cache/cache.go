@@ -1,17 +1,18 @@
-// Package cache is the level of the cache that the processes of a shop share, in Redis, and how each of them hears at once of
-// what another has changed.
+// Package cache is the second cache level: values in Redis, shared by all processes of a shop, with invalidations that
+// reach every process immediately.
 //
-// A value and the right to load it lie under one key, so that they cannot part:
+// The value of a key and the lease to load it share one Redis key:
 //
-//	absent        whoever asks first takes the lease: the key is set to a token of their own, for leaseFor
-//	a lease       somebody is loading; others ask again until the value is there, or the lease has run out
-//	a value       until it expires
+//	absent: the first process that asks takes the lease, a random token that lives for leaseFor
+//	a lease: one process loads; the others poll until the value appears or the lease expires
+//	a value: valid until it expires
 //
-// Only the holder of the token may put the value in its place. A change deletes the key, and with it the lease: a loader that
-// read the database before the change cannot store what it read. One that died is waited for no longer than its lease.
+// Only the holder of the lease may replace it with the value. A change deletes the key and with it the lease, so a
+// loader that read the database before the change cannot store an outdated value. If a loader dies, the others wait
+// only until its lease expires.
 //
-// A change also writes a sign, a small key of its own, which Redis announces to every process (CLIENT TRACKING, broadcast by
-// prefix). The values themselves are not tracked: that one was loaded or has expired is nobody's news.
+// A change also writes an invalidation key, which Redis announces to every process (CLIENT TRACKING in broadcast mode,
+// by prefix). The values themselves are not tracked: no process needs to know that one was loaded or has expired.
 package cache
 
 import (
@@ -29,52 +30,53 @@ import (
 )
 
 const (
-	// leaseFor is how long one loader is waited for: a load takes milliseconds.
+	// leaseFor is the lifetime of a load lease. A load takes milliseconds.
 	leaseFor = time.Second
-	// waitMax is how long a process waits for another's load before it loads for itself.
+	// waitMax is how long a process waits for another's load before it loads the value itself.
 	waitMax = 2 * leaseFor
-	// askAgainFirst and askAgainMax bound the pauses between two looks at another's load.
+	// askAgainFirst and askAgainMax bound the interval between polls for another process's load.
 	askAgainFirst = 3 * time.Millisecond
 	askAgainMax   = 50 * time.Millisecond
-	// answerMax bounds one look into Redis: the database answers sooner than a Redis that takes longer.
+	// answerMax bounds one Redis request. A slower Redis is of no use: the database answers faster.
 	answerMax = 250 * time.Millisecond
-	// forgetMax bounds the telling of a change, for which whoever changed something waits.
+	// forgetMax bounds an invalidation, because the caller that made the change waits for it.
 	forgetMax = time.Second
-	// signFor is how long a sign stays. Its end is announced too, and only makes a process look once more.
+	// signFor is the lifetime of an invalidation key. Redis also announces its expiry, which costs one needless reload.
 	signFor = time.Minute
-	// forgetBatchMax bounds how many changes go into one pipeline.
+	// forgetBatchMax bounds the invalidations of one pipeline.
 	forgetBatchMax = 500
 )
 
-// The first byte of what lies under a key.
+// The first byte of a stored string: lease or value.
 const (
 	isLease = 'L'
 	isValue = 'V'
 )
 
-// The scripts may run twice where a connection breaks: the second time does no harm.
+// The scripts are idempotent, so the client may resend them after a broken connection.
 
-// claim returns what lies under the key, or nothing after it has put the lease ARGV[1] there for ARGV[2] milliseconds.
+// claim returns what the key holds. If it is absent, claim stores the lease ARGV[1] for ARGV[2] milliseconds and
+// returns nothing.
 var claim = rueidis.NewLuaScriptRetryable(`
 local there = redis.call('GET', KEYS[1])
 if there then return there end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return false`)
 
-// fill puts the value ARGV[2] in the place of the lease ARGV[1], for ARGV[3] milliseconds; without a value it takes the lease
-// away. It returns 1, or 0 where the lease is not there any more.
+// fill replaces the lease ARGV[1] with the value ARGV[2] for ARGV[3] milliseconds; without a value it deletes the
+// lease. It returns 1, or 0 if the lease is gone.
 var fill = rueidis.NewLuaScriptRetryable(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
 return 1`)
 
-// forget deletes the value or the lease of KEYS[1] and gives the sign KEYS[2] for ARGV[1] milliseconds.
+// forget deletes the value or lease at KEYS[1] and writes the invalidation key KEYS[2] for ARGV[1] milliseconds.
 var forget = rueidis.NewLuaScriptNoShaRetryable(`
 redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[2], '', 'PX', ARGV[1])
 return 1`)
 
-// Cache is the shared level. It is safe for concurrent use.
+// Cache is the shared cache level. It is safe for concurrent use.
 type Cache struct {
 	client *redis.Client
 	watch
@@ -82,39 +84,39 @@ type Cache struct {
 	hits, loads, waits, refused, failed atomic.Uint64
 }
 
-// New returns the Cache. It is not live before Listen and the first WatchStep.
+// New returns a Cache. It is used only after Listen and the first WatchStep.
 func New(client *redis.Client) *Cache {
 	c := &Cache{client: client}
 	c.watch = newWatch(client, c.signPrefix())
 	return c
 }
 
-// Stats counts what the shared level did since the process began.
+// Stats counts the use of the shared level since the process started.
 type Stats struct {
-	// Hits are values that were there, Loads those that this process loaded, Waits those that it waited for while another did.
+	// Hits found a value, Loads loaded it in this process, Waits waited for another process's load.
 	Hits, Loads, Waits uint64
-	// Refused are loaded values that were not shared, because something had changed meanwhile or the lease had run out.
+	// Refused counts loaded values that were not stored, because the key changed meanwhile or the lease had expired.
 	Refused uint64
-	// Failed are look-ups that Redis did not answer.
+	// Failed counts requests that Redis did not answer.
 	Failed uint64
 }
 
-// Stats returns the counts.
+// Stats returns the current counts.
 func (c *Cache) Stats() Stats {
 	return Stats{Hits: c.hits.Load(), Loads: c.loads.Load(), Waits: c.waits.Load(), Refused: c.refused.Load(), Failed: c.failed.Load()}
 }
 
-// The names of keys carry a number of the values' form: a release that changes a form takes the next one. The key itself is
-// escaped, so that nothing in it can end the braces that keep value and sign on one slot.
+// The Redis key contains a format version: a release that changes the format of a value uses the next number. The cache
+// key is escaped, so that it cannot close the braces that keep value and invalidation key on one slot.
 func (c *Cache) valueKey(key string) string {
 	return c.client.Key("cache1", "{"+url.QueryEscape(key)+"}")
 }
 func (c *Cache) signKey(key string) string { return c.signPrefix() + "{" + url.QueryEscape(key) + "}" }
 func (c *Cache) signPrefix() string        { return c.client.Key("changed1", "") }
 
-// Load returns the value of the key: the shared one, or what load returns, which is then shared for the lifetime that load
-// says. In all processes together one load of a key runs at a time, as far as a second reaches. Where Redis does not answer,
-// or while this process would not hear of changes, it is load's own answer. It returns load's error.
+// Load returns the shared value of a key, or calls load and shares its result for the lifetime that load returns.
+// Across all processes one load of a key runs at a time, up to leaseFor. If Redis does not answer, or this process
+// receives no invalidations, Load calls load and shares nothing. It returns load's error.
 func (c *Cache) Load(ctx context.Context, key string, load func(context.Context) ([]byte, time.Duration, error)) ([]byte, error) {
 	deadline := time.Now().Add(waitMax)
 	name, lease := c.valueKey(key), newLease()
@@ -122,7 +124,7 @@ func (c *Cache) Load(ctx context.Context, key string, load func(context.Context)
 	for pause := askAgainFirst; c.Live(); pause = min(2*pause, askAgainMax) {
 		there, err := c.claim(ctx, name, lease)
 		switch {
-		case errors.Is(err, rueidis.Nil), there == lease: // the latter where the first answer was lost
+		case errors.Is(err, rueidis.Nil), there == lease: // the second if the reply to the first attempt was lost
 			return c.loadUnder(ctx, name, lease, load)
 		case err != nil:
 			c.failed.Add(1)
@@ -145,13 +147,13 @@ func (c *Cache) Load(ctx context.Context, key string, load func(context.Context)
 	return alone(ctx, load)
 }
 
-// alone loads for this process only.
+// alone loads the value for this process only.
 func alone(ctx context.Context, load func(context.Context) ([]byte, time.Duration, error)) ([]byte, error) {
 	value, _, err := load(ctx)
 	return value, err
 }
 
-// claim returns what lies under the key, never empty, and rueidis.Nil where the lease was taken.
+// claim returns what the key holds, never empty, or rueidis.Nil if this call took the lease.
 func (c *Cache) claim(ctx context.Context, name, lease string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerMax)
 	defer cancel()
@@ -162,13 +164,13 @@ func (c *Cache) claim(ctx context.Context, name, lease string) (string, error) {
 	return there, err
 }
 
-// errEmpty says that something that is not ours lies under a key.
+// errEmpty says that the key holds something this package did not write.
 var errEmpty = errors.New("a key of the cache holds nothing")
 
 func (c *Cache) loadUnder(ctx context.Context, name, lease string, load func(context.Context) ([]byte, time.Duration, error)) ([]byte, error) {
 	c.loads.Add(1)
 	value, lifetime, err := load(ctx)
-	// The lease is given back also where whoever waited has left.
+	// Release the lease even if the caller has left.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerMax)
 	defer cancel()
 	put, text := "", milliseconds(lifetime)
@@ -184,8 +186,8 @@ func (c *Cache) loadUnder(ctx context.Context, name, lease string, load func(con
 	return value, err
 }
 
-// Forget drops the keys for every process, which hear of it at once. Call it after the change has been committed. It returns
-// an error where Redis may not have done it for all: call it again then.
+// Forget deletes the keys and invalidates them in every process. Call it after the change is committed. An error means
+// that some keys may not be invalidated: call it again.
 func (c *Cache) Forget(ctx context.Context, keys []string) error {
 	ctx, cancel := context.WithTimeout(ctx, forgetMax)
 	defer cancel()
@@ -205,7 +207,7 @@ func (c *Cache) Forget(ctx context.Context, keys []string) error {
 	return nil
 }
 
-// leaseBytes make a token that no two loaders share.
+// leaseBytes is long enough that no two leases are equal.
 const leaseBytes = 12
 
 func newLease() string {
@@ -216,7 +218,7 @@ func newLease() string {
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// sleep returns the context's error where that ends first.
+// sleep waits for d. It returns ctx's error if ctx ends first.
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -110,12 +111,12 @@ func TestTwoProcessesShowOneCatalogue(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What did not exist a moment ago, and was asked for in vain, is there: product, handle, code, price, list.
-	eventually(t, "the product is shown", func() bool { _, err := b.Product(ctx, made.ID); return err == nil })
-	eventually(t, "it has its handle", func() bool { _, err := b.ProductByHandle(ctx, "lamp"); return err == nil })
-	eventually(t, "it has its code", func() bool { _, err := b.ProductByCode(ctx, "L{1}"); return err == nil })
+	await.Until(t, "the product is shown", func() bool { _, err := b.Product(ctx, made.ID); return err == nil })
+	await.Until(t, "it has its handle", func() bool { _, err := b.ProductByHandle(ctx, "lamp"); return err == nil })
+	await.Until(t, "it has its code", func() bool { _, err := b.ProductByCode(ctx, "L{1}"); return err == nil })
 	sku := made.Variants[0].SKU
-	eventually(t, "it has its price", func() bool { return b.price(t, sku) == 100 })
-	eventually(t, "it stands in the list", func() bool { return lists(b) != before })
+	await.Until(t, "it has its price", func() bool { return b.price(t, sku) == 100 })
+	await.Until(t, "it stands in the list", func() bool { return lists(b) != before })
 
 	loads := b.Stats()[0].Loads
 	if _, err := a.Product(ctx, made.ID); err != nil {
@@ -139,7 +140,7 @@ func TestTwoProcessesShowOneCatalogue(t *testing.T) {
 		if got := from.price(t, sku); got != price {
 			t.Fatalf("the process that has changed it says %d, not %d", got, price)
 		}
-		eventually(t, "the other process sees the price", func() bool { return to.price(t, sku) == price })
+		await.Until(t, "the other process sees the price", func() bool { return to.price(t, sku) == price })
 	}
 
 	// A change that is made while Redis is gone is seen by both once it is back.
@@ -156,7 +157,7 @@ func TestTwoProcessesShowOneCatalogue(t *testing.T) {
 		t.Errorf("a price was not asked for anew: %d", got)
 	}
 	server.Start()
-	eventually(t, "both hear again and see the change", func() bool {
+	await.Until(t, "both hear again and see the change", func() bool {
 		a.step(t)
 		b.step(t)
 		return a.cache.Live() && b.cache.Live() && a.price(t, sku) == 777 && b.price(t, sku) == 777

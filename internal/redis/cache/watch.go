@@ -15,18 +15,18 @@ import (
 	"github.com/tidegate/tidegate/internal/redis"
 )
 
-// Listener is told of what other processes, and this one, have changed. Its methods are called one at a time for each server
-// of Redis, must be safe for concurrent use, and must not take long.
+// Listener receives the invalidations of all processes, this one included. Calls for one Redis server come one at a
+// time; calls for different servers may overlap, so methods must be safe for concurrent use. They must return quickly.
 type Listener interface {
-	// Forgotten says that what a key stands for has changed.
+	// Forgotten says that the value of key has changed.
 	Forgotten(key string)
-	// Hears says that changes are heard of from now on, and that some may have been missed before.
-	Hears()
-	// Deaf says that changes are not heard of from now on.
-	Deaf()
+	// OnConnect says that invalidations arrive from now on, and that earlier ones may have been missed.
+	OnConnect()
+	// OnDisconnect says that invalidations no longer arrive.
+	OnDisconnect()
 }
 
-// watch keeps one connection to each server of Redis, on which that announces the signs. It is driven by one goroutine.
+// watch keeps one connection to each Redis server for its invalidation messages. One goroutine drives it.
 type watch struct {
 	client *redis.Client
 	prefix string
@@ -34,7 +34,7 @@ type watch struct {
 
 	live     atomic.Bool
 	wake     chan struct{}
-	mu       sync.Mutex // of trackers: one step at a time
+	mu       sync.Mutex // guards trackers and allows one step at a time
 	trackers map[string]*tracker
 }
 
@@ -42,17 +42,17 @@ func newWatch(client *redis.Client, prefix string) watch {
 	return watch{client: client, prefix: prefix, wake: make(chan struct{}, 1), trackers: map[string]*tracker{}}
 }
 
-// Listen says who is told. Call it once, before the first WatchStep.
+// Listen sets the Listener. Call it once, before the first WatchStep.
 func (w *watch) Listen(to Listener) { w.to = to }
 
-// Live reports whether this process hears of changes at the moment.
+// Live reports whether this process currently receives invalidations.
 func (w *watch) Live() bool { return w.live.Load() }
 
-// WatchWake has a signal when a connection was lost, so that the next step should not wait for its time.
+// WatchWake is signalled when a connection is lost, so that WatchStep runs early.
 func (w *watch) WatchWake() <-chan struct{} { return w.wake }
 
-// WatchStep makes the connections that are missing, asks on the others whether they still stand, and tells the Listener what
-// that changes. Run it at least once a second, from one goroutine. It returns why changes are not heard of.
+// WatchStep opens missing connections, pings the others and reports changes to the Listener. Call it at least once a
+// second, from one goroutine. It returns the reason when invalidations do not arrive.
 func (w *watch) WatchStep(ctx context.Context) (did int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -86,14 +86,14 @@ func (w *watch) WatchStep(ctx context.Context) (did int, err error) {
 	case err != nil || len(nodes) == 0:
 		w.lose()
 	case appeared || !was:
-		w.to.Hears()
+		w.to.OnConnect()
 		w.live.Store(true)
 		did = 1
 	}
 	return did, err
 }
 
-// Unwatch ends the connections.
+// Unwatch closes the connections.
 func (w *watch) Unwatch() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -104,10 +104,10 @@ func (w *watch) Unwatch() {
 	w.lose()
 }
 
-// lose tells the Listener once that it hears nothing any more.
+// lose calls OnDisconnect, once for each loss.
 func (w *watch) lose() {
 	if w.live.CompareAndSwap(true, false) {
-		w.to.Deaf()
+		w.to.OnDisconnect()
 	}
 	select {
 	case w.wake <- struct{}{}:
@@ -115,13 +115,13 @@ func (w *watch) lose() {
 	}
 }
 
-// tracker is a connection on which a server announces the signs.
+// tracker is a connection on which a server sends invalidation messages.
 type tracker struct {
 	connection rueidis.DedicatedClient
 	ended      <-chan error
 }
 
-// track makes a connection and has the server announce what is written below the prefix.
+// track opens a connection and subscribes to all keys below the prefix.
 func (w *watch) track(ctx context.Context, node rueidis.Client) (*tracker, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.client.ReplyTimeout())
 	defer cancel()
@@ -136,8 +136,8 @@ func (w *watch) track(ctx context.Context, node rueidis.Client) (*tracker, error
 	return t, nil
 }
 
-// heard takes an announcement. One without keys says that the server was emptied, after which what is in memory is as true as
-// before, or that the connection has ended, which the next step finds.
+// heard handles an invalidation message. One without keys has two causes: the server was flushed, after which values in
+// memory are still right, or the connection ended, which the next step detects.
 func (w *watch) heard(keys []rueidis.RedisMessage) {
 	for i := range keys {
 		name, err := keys[i].ToString()
@@ -157,7 +157,7 @@ func (w *watch) heard(keys []rueidis.RedisMessage) {
 	}
 }
 
-// ask returns nil where the connection stands.
+// ask returns nil if the connection answers a ping.
 func (t *tracker) ask(ctx context.Context, within time.Duration) error {
 	select {
 	case err := <-t.ended:
@@ -169,5 +169,5 @@ func (t *tracker) ask(ctx context.Context, within time.Duration) error {
 	return t.connection.Do(ctx, t.connection.B().Ping().Build()).Error()
 }
 
-// stop ends the connection. It is closed rather than kept for others: what was announced on it must not go on.
+// stop closes the connection. It must not return to the pool, because it would go on receiving invalidation messages.
 func (t *tracker) stop() { t.connection.Close() }

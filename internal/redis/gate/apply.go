@@ -8,42 +8,43 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// applyPage is how many changes one script carries out: a fraction of a millisecond of Redis.
+// applyPage is the number of changes of one script, which then takes a fraction of a millisecond.
 const applyPage = 100
 
-// Apply implements inventory.Gate. Every process calls it with everything: a room passes over what it has, by position. While
-// the gate holds no epoch there is nothing to do: a rebuild reads the database, and Resume says where to go on.
+// Apply implements inventory.Gate. Every process applies every change; a partition skips those it already has, by
+// position. Without an epoch Apply does nothing: a rebuild reads the database, and Resume returns where to continue.
 func (g *Gate) Apply(ctx context.Context, changes []inventory.Change) error {
-	t := g.term.Load()
+	t := g.epoch.Load()
 	if t == nil || t != g.resumed.Load() || len(changes) == 0 {
 		return nil
 	}
-	var order []*room
-	grouped := map[*room][]inventory.Change{}
+	var order []*partition
+	grouped := map[*partition][]inventory.Change{}
 	for _, ch := range changes {
-		r := t.roomOf(ch)
+		r := t.partitionOf(ch)
 		if grouped[r] == nil {
 			order = append(order, r)
 		}
 		grouped[r] = append(grouped[r], ch)
 	}
 	for _, r := range order {
-		if there, err := g.applyRoom(ctx, t, r, grouped[r]); err != nil || !there {
+		if there, err := g.applyPartition(ctx, t, r, grouped[r]); err != nil || !there {
 			return err
 		}
 	}
 	last := changes[len(changes)-1].Position
-	if err := g.markReached(ctx, t, "position", g.followed.Load(), last); err != nil {
+	if err := g.advanceStream(ctx, t, "position", g.followed.Load(), last); err != nil {
 		return err
 	}
 	g.followed.Store(max(g.followed.Load(), last))
 	return nil
 }
 
-// Resume tells the follower, which is at a position of the outbox, where to go on: further back where the gate has another
-// epoch since it was last asked, which nobody may have brought so far. Until it was asked, Apply passes over everything.
+// Resume returns the outbox position from which the follower must continue. That is earlier than at if the gate has
+// opened a new epoch since the last call, because the new epoch may not have all changes. Until Resume is called, Apply
+// skips everything.
 func (g *Gate) Resume(at int64) int64 {
-	t := g.term.Load()
+	t := g.epoch.Load()
 	if t == nil || t == g.resumed.Load() {
 		return at
 	}
@@ -53,40 +54,40 @@ func (g *Gate) Resume(at int64) int64 {
 	return at
 }
 
-func (t *term) roomOf(ch inventory.Change) *room {
+func (t *epoch) partitionOf(ch inventory.Change) *partition {
 	if ch.Terms != nil {
 		return t.sale(ch.Terms.Sale)
 	}
 	return t.pool(inventory.Pool{Sale: ch.Moved.Sale, SKU: ch.Moved.SKU})
 }
 
-// applyRoom carries out changes of one room. It returns false where the epoch has ended.
-func (g *Gate) applyRoom(ctx context.Context, t *term, r *room, changes []inventory.Change) (bool, error) {
+// applyPartition applies changes to one partition. It returns false if the epoch has ended.
+func (g *Gate) applyPartition(ctx context.Context, t *epoch, r *partition, changes []inventory.Change) (bool, error) {
 	for len(changes) > 0 {
 		page := changes[:min(len(changes), applyPage)]
 		n, err := g.apply(ctx, t, r, page)
 		if err != nil {
 			return false, err
 		}
-		if n == noRoom && r.sale != 0 {
-			rest, err := g.addRoom(ctx, t, r, changes)
+		if n == noPartition && r.sale != 0 {
+			rest, err := g.addPartition(ctx, t, r, changes)
 			if err != nil || len(rest) == 0 {
-				return g.term.Load() == t, err
+				return g.epoch.Load() == t, err
 			}
 			changes = rest
 			continue
 		}
 		if n < 0 {
-			return false, g.absent(ctx, t, r, n)
+			return false, g.checkMissing(ctx, t, r, n)
 		}
 		changes = changes[len(page):]
 	}
 	return true, nil
 }
 
-func (g *Gate) apply(ctx context.Context, t *term, r *room, changes []inventory.Change) (int64, error) {
+func (g *Gate) apply(ctx context.Context, t *epoch, r *partition, changes []inventory.Change) (int64, error) {
 	args := make([]string, 0, 2+6*len(changes))
-	args = append(args, t.epoch, r.kind)
+	args = append(args, t.text, r.kind)
 	for _, ch := range changes {
 		position := strconv.FormatInt(ch.Position, 10)
 		if terms := ch.Terms; terms != nil {
@@ -106,17 +107,17 @@ func flag(b bool) string {
 	return "0"
 }
 
-// addRoom makes the room of a sale that one of the changes brings, and returns the changes from there on; none where no
-// change brings it, or where the room was there before and Redis has lost it. A sale is brought by its terms alone: what
-// still moves in one that was dropped after its end is passed over, for the gate would not know its keys.
-func (g *Gate) addRoom(ctx context.Context, t *term, r *room, changes []inventory.Change) ([]inventory.Change, error) {
+// addPartition creates the partition of a sale from the first change that carries its terms, and returns the changes
+// from there on. It returns none if no change carries terms, or if the partition existed and Redis has lost it. Later
+// movements of a sale that was dropped after its end are skipped, because the gate no longer knows its keys.
+func (g *Gate) addPartition(ctx context.Context, t *epoch, r *partition, changes []inventory.Change) ([]inventory.Change, error) {
 	for i, ch := range changes {
 		if ch.Terms == nil || ch.Terms.Ended {
 			continue
 		}
 		position := strconv.FormatInt(ch.Position, 10)
-		// The mark keeps by which change a sale has come: whoever carries out the same change makes the same room, and a later
-		// one that finds no room knows that there was one.
+		// The mark records which change created a sale's partition. Another process that applies the same change
+		// creates the same partition; one that applies a later change and finds no partition knows that it was lost.
 		answers := g.client.DoMulti(ctx,
 			g.client.B().Hsetnx().Key(t.mark).Field(saleField(r.sale)).Value(position).Build(),
 			g.client.B().Hmget().Key(t.mark).Field("epoch", saleField(r.sale)).Build(),
@@ -128,50 +129,50 @@ func (g *Gate) addRoom(ctx context.Context, t *term, r *room, changes []inventor
 		if err != nil {
 			return nil, err
 		}
-		epoch, _ := mark[0].ToString() // none is not this one
-		if by, _ := mark[1].ToString(); epoch != t.epoch || by != position {
-			g.lose(t, "the room of a sale is gone")
+		epoch, _ := mark[0].ToString() // empty never matches
+		if by, _ := mark[1].ToString(); epoch != t.text || by != position {
+			g.distrust(t, "the keys of a sale are gone")
 			return nil, nil
 		}
-		n, err := addRoomScript.Exec(ctx, g.client, []string{r.head}, []string{t.epoch, strconv.FormatInt(ch.Position-1, 10), t.firstVersion()}).AsInt64()
+		n, err := addPartitionScript.Exec(ctx, g.client, []string{r.head}, []string{t.text, strconv.FormatInt(ch.Position-1, 10), t.firstVersion()}).AsInt64()
 		if err != nil {
 			return nil, err
 		}
 		if n < 0 {
-			return nil, g.absent(ctx, t, r, n)
+			return nil, g.checkMissing(ctx, t, r, n)
 		}
 		return changes[i:], nil
 	}
-	return nil, g.absent(ctx, t, r, noRoom)
+	return nil, g.checkMissing(ctx, t, r, noPartition)
 }
 
-// firstVersion is that of a room in the beginning: no room of another epoch has had it.
-func (t *term) firstVersion() string { return strconv.FormatInt(t.number<<32, 10) }
+// firstVersion is the first version of a partition in this epoch. No partition of another epoch has used it.
+func (t *epoch) firstVersion() string { return strconv.FormatInt(t.number<<32, 10) }
 
-// markReached notes how far a stream of the outbox has been carried out, so that a process that starts goes on from there.
-func (g *Gate) markReached(ctx context.Context, t *term, stream string, from, to int64) error {
+// advanceStream records how far a stream of the outbox has been applied, so that a new process continues there.
+func (g *Gate) advanceStream(ctx context.Context, t *epoch, stream string, from, to int64) error {
 	if to <= from {
 		return nil
 	}
-	n, err := markScript.Exec(ctx, g.client, []string{t.mark}, []string{t.epoch, stream, strconv.FormatInt(from, 10), strconv.FormatInt(to, 10)}).AsInt64()
-	if n == noRoom && err == nil {
-		g.lose(t, "the gate's mark is gone")
+	n, err := markScript.Exec(ctx, g.client, []string{t.mark}, []string{t.text, stream, strconv.FormatInt(from, 10), strconv.FormatInt(to, 10)}).AsInt64()
+	if n == noPartition && err == nil {
+		g.distrust(t, "the gate's mark is gone")
 	}
 	return err
 }
 
-// placedPage is how many orders one script confirms.
+// placedPage is the number of orders that one script confirms.
 const placedPage = 100
 
-// placedShare is the part of a placed order that lies in one room.
-type placedShare struct {
+// partitionPlaced is the part of a placed order in one partition.
+type partitionPlaced struct {
 	*inventory.Placed
 	lines []inventory.Line
 }
 
-// confirm carries out that orders were placed. It returns how many had no reservation. What has a reservation in a sale is
-// confirmed by its id alone; of everything else the order itself is needed.
-func (g *Gate) confirm(ctx context.Context, t *term, placed []inventory.Placed) (late int64, err error) {
+// confirm applies placed orders and returns how many had no reservation. An order with a reservation in a sale needs
+// only its id; any other needs its full content.
+func (g *Gate) confirm(ctx context.Context, t *epoch, placed []inventory.Placed) (late int64, err error) {
 	var unknown []*inventory.Placed
 	for i := range placed {
 		if placed[i].Sale == 0 {
@@ -181,15 +182,15 @@ func (g *Gate) confirm(ctx context.Context, t *term, placed []inventory.Placed) 
 	if err := g.fill(ctx, unknown); err != nil {
 		return 0, err
 	}
-	var order []*room
-	grouped := map[*room][]placedShare{}
+	var order []*partition
+	grouped := map[*partition][]partitionPlaced{}
 	for i := range placed {
 		p := &placed[i]
-		for _, s := range t.shares(p.Sale, p.Lines) {
-			if grouped[s.room] == nil {
-				order = append(order, s.room)
+		for _, s := range t.split(p.Sale, p.Lines) {
+			if grouped[s.partition] == nil {
+				order = append(order, s.partition)
 			}
-			grouped[s.room] = append(grouped[s.room], placedShare{p, s.lines})
+			grouped[s.partition] = append(grouped[s.partition], partitionPlaced{p, s.lines})
 		}
 	}
 	for _, r := range order {
@@ -201,10 +202,10 @@ func (g *Gate) confirm(ctx context.Context, t *term, placed []inventory.Placed) 
 				return late, err
 			}
 			if done < 0 {
-				if err := g.absent(ctx, t, r, done); err != nil {
+				if err := g.checkMissing(ctx, t, r, done); err != nil {
 					return late, err
 				}
-				break // of a sale that was dropped, or the epoch has ended
+				break // the sale was dropped or the epoch has ended
 			}
 			late += done
 		}
@@ -212,9 +213,9 @@ func (g *Gate) confirm(ctx context.Context, t *term, placed []inventory.Placed) 
 	return late, nil
 }
 
-// confirmPage carries out that orders of one room were placed. It returns how many had no reservation, or what placed.lua
-// answers without the room.
-func (g *Gate) confirmPage(ctx context.Context, t *term, r *room, page []placedShare) (int64, error) {
+// confirmPage applies placed orders of one partition. It returns how many had no reservation, or placed.lua's code for
+// a missing partition.
+func (g *Gate) confirmPage(ctx context.Context, t *epoch, r *partition, page []partitionPlaced) (int64, error) {
 	done, err := placedScript.Exec(ctx, g.client, r.placed, placedArgs(t, r, page)).AsInt64()
 	if err != nil || done != notFilled {
 		return done, err
@@ -227,15 +228,15 @@ func (g *Gate) confirmPage(ctx context.Context, t *term, r *room, page []placedS
 		return 0, err
 	}
 	for i := range page {
-		page[i].lines = page[i].Lines // a sale is one room
+		page[i].lines = page[i].Lines // a sale has a single partition
 	}
 	return placedScript.Exec(ctx, g.client, r.placed, placedArgs(t, r, page)).AsInt64()
 }
 
-// placedArgs is a page as placed.lua takes it.
-func placedArgs(t *term, r *room, page []placedShare) []string {
+// placedArgs encodes a page for placed.lua.
+func placedArgs(t *epoch, r *partition, page []partitionPlaced) []string {
 	args := make([]string, 0, 2+7*len(page))
-	args = append(args, t.epoch, r.kind)
+	args = append(args, t.text, r.kind)
 	for _, p := range page {
 		args = append(args, strconv.FormatInt(p.Position, 10), p.Order.String())
 		if p.Lines == nil {
@@ -252,7 +253,7 @@ func placedArgs(t *term, r *room, page []placedShare) []string {
 	return args
 }
 
-// lineText is how the scripts take lines.
+// lineText encodes lines for the scripts.
 func lineText(lines []inventory.Line) string {
 	return string(appendLines(make([]byte, 0, 24*len(lines)), lines))
 }
@@ -266,9 +267,9 @@ func appendLines(b []byte, lines []inventory.Line) []byte {
 	return b
 }
 
-// Sales returns the sales that the gate holds, in no order.
+// Sales returns the sales in the gate, in no order.
 func (g *Gate) Sales(ctx context.Context) ([]id.Sale, error) {
-	t := g.term.Load()
+	t := g.epoch.Load()
 	if t == nil {
 		return nil, nil
 	}
@@ -285,9 +286,9 @@ func (g *Gate) Sales(ctx context.Context) ([]id.Sale, error) {
 	return all, nil
 }
 
-// Drop forgets a sale: its claims are answered not_loaded from now on.
+// Drop removes a sale. Its claims are then answered with not_loaded.
 func (g *Gate) Drop(ctx context.Context, s id.Sale) error {
-	t := g.term.Load()
+	t := g.epoch.Load()
 	if t == nil {
 		return nil
 	}

@@ -13,13 +13,13 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/lease"
 )
 
-// Store is what the gate needs of the database.
+// Store is the database as the gate needs it.
 type Store interface {
 	inventory.SharedStore
 	lease.Store
 }
 
-// Config is the gate's part of the configuration, where the gate is in Redis.
+// Config is the configuration of the gate in Redis.
 type Config struct {
 	AskTimeout time.Duration `koanf:"ask_timeout" help:"how long one question to the gate in Redis may take, 10ms to 10s; an order waits for two at most, and then goes on by the database's guard alone"`
 	Hold       time.Duration `koanf:"hold" help:"how long a reservation in Redis stands before its order must have been committed, 5s to 10m; after twice that, what was not is given back"`
@@ -41,30 +41,30 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Tracking is a client that Redis tells of changed keys: see redis.Client.Tracking.
+// Tracking is a client with a client-side cache: see redis.Client.Tracking.
 type Tracking interface {
 	rueidis.Client
-	// Changes counts what it was told. As long as it stays, what DoCache has answered stays true.
+	// Changes counts invalidations. While it does not change, answers of DoCache are current.
 	Changes() uint64
 }
 
-// Parts is what a Gate is made of.
+// Parts holds the dependencies of a Gate.
 type Parts struct {
 	Client rueidis.Client
-	// Tracking hears of changed keys.
+	// Tracking receives invalidations.
 	Tracking Tracking
 	Store    Store
 	Log      *slog.Logger
 	Config   Config
-	// Prefix begins the names of the gate's keys.
+	// Prefix starts every key of the gate.
 	Prefix string
-	// Holder names this process among those that share the gate.
+	// Holder identifies this process among those that share the gate.
 	Holder string
-	// Cluster says that the servers are a Redis Cluster.
+	// Cluster says that the servers form a Redis Cluster.
 	Cluster bool
-	// Drained reports whether no order is queued, in any process; nil where there is no queue. A rebuild waits for it.
+	// Drained reports whether the queue is empty for all processes; nil without a queue. A rebuild waits for it.
 	Drained func(context.Context) bool
-	// Refuse settles queued orders that no intent stands for: it refuses them, and returns those that are refused now or were
-	// before. It may return none of them where that is not certain. nil where there is no queue.
-	Refuse func(context.Context, []inventory.Lost) ([]id.Order, error)
+	// RefuseOrphans refuses queued orders that have no intent. It returns those that are refused, now or earlier, and
+	// may return none if it is not certain. nil without a queue.
+	RefuseOrphans func(context.Context, []inventory.OrphanedReservation) ([]id.Order, error)
 }

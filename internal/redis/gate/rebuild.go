@@ -14,10 +14,10 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// errOvertaken says that another process has begun a rebuild of its own: its gate counts.
+// errOvertaken says that another process has begun a later rebuild, which takes precedence.
 var errOvertaken = errors.New("another process rebuilds the gate")
 
-// Load implements inventory.Gate: it begins the next epoch and fills it from the snapshot.
+// Load implements inventory.Gate. It begins the next epoch and fills it from the snapshot.
 func (g *Gate) Load(ctx context.Context, s inventory.Snapshot) error {
 	engine, err := g.engine(ctx)
 	if err != nil {
@@ -31,30 +31,35 @@ func (g *Gate) Load(ctx context.Context, s inventory.Snapshot) error {
 	return nil
 }
 
-// rebuild begins the next epoch, reads the database and fills the gate. What is reserved or committed meanwhile is not
-// lost: an order that the snapshot misses comes by ConfirmStep, a change by the follower, and a reservation of the epoch
-// before is its order's until the database has decided. It returns errOvertaken where another process was faster.
+// rebuild begins the next epoch, reads the database and fills the gate. Orders continue meanwhile and nothing is lost:
+// ConfirmStep brings orders that the snapshot misses, the follower brings changes, and a reservation of the previous
+// epoch stays valid until the database decides its order. It returns errOvertaken if another process was faster.
 func (g *Gate) rebuild(ctx context.Context, engine string, read func(context.Context) (inventory.Snapshot, error)) error {
 	began := time.Now()
-	before, err := g.store.GateEpoch(ctx)
+	before, err := g.readEpoch(ctx)
 	if err != nil {
 		return err
 	}
 	if ok, err := g.store.BeginGateEpoch(ctx, before.Number); err != nil || !ok {
 		return errors.Join(err, overtaken(ok))
 	}
+	g.noteEpoch(inventory.Epoch{Number: before.Number + 1, Opened: before.Opened}, time.Now())
 	if err := crashpoint.Fail(crashpoint.SharedBegun); err != nil {
 		return err
 	}
-	t := newTerm(g.prefix, before.Number+1)
-	old, err := g.oldRooms(ctx, before.Number)
+	t := newEpoch(g.prefix, before.Number+1)
+	old, err := g.oldPartitions(ctx, before.Number)
 	if err != nil {
 		return err
 	}
-	if err := g.awaitDrained(ctx); err != nil {
+	if err := g.awaitDrained(ctx, before.Opened); err != nil {
 		return err
 	}
-	// The snapshot comes after the new epoch began: what is committed before it is in it.
+	if err := g.store.AwaitBatches(ctx); err != nil {
+		return err
+	}
+	// Read the snapshot after the epoch has begun: it then contains every earlier commit. A later commit sees the new
+	// epoch, and the opening waits for it.
 	snap, err := read(ctx)
 	if err != nil {
 		return err
@@ -65,14 +70,17 @@ func (g *Gate) rebuild(ctx context.Context, engine string, read func(context.Con
 	if err := crashpoint.Fail(crashpoint.SharedFilled); err != nil {
 		return err
 	}
-	e := inventory.Epoch{Number: t.number, Ready: true, Position: snap.Position, Engine: engine}
-	if ok, err := g.store.OpenGateEpoch(ctx, e); err != nil || !ok {
+	opening := time.Now()
+	opened := inventory.Epoch{Number: t.number, Ready: true, Position: snap.Position, Engine: engine}
+	if ok, err := g.store.OpenGateEpoch(ctx, opened); err != nil || !ok {
 		return errors.Join(err, overtaken(ok))
 	}
 	crashpoint.Pass(crashpoint.SharedOpened)
+	opened.Opened = t.number
+	g.noteEpoch(opened, opening)
 	t.position = snap.Position
-	g.term.Store(t)
-	g.log.InfoContext(ctx, "gate rebuilt", "epoch", t.number, "position", snap.Position, "pools", len(snap.Stock), "orders", len(snap.Holders),
+	g.epoch.Store(t)
+	g.log.InfoContext(ctx, "gate rebuilt", "epoch", t.number, "position", snap.Position, "pools", len(snap.Stock), "orders", len(snap.KeyedOrders),
 		"took", time.Since(began).Round(time.Millisecond).String())
 	return nil
 }
@@ -84,17 +92,25 @@ func overtaken(ok bool) error {
 	return errOvertaken
 }
 
-// drainMax bounds how long a rebuild waits for a queue, a part of its lease; drainPause is between two looks, and a look may take
-// seconds where a broker's consumers have to be asked.
+// drainMax bounds how long a rebuild waits for an empty queue; it is a part of the lease's lifetime. drainPause is the
+// interval between checks. A check may take seconds if it has to ask a broker's consumers.
 const (
 	drainMax   = 10 * time.Second
 	drainPause = 25 * time.Millisecond
 )
 
-// awaitDrained waits until no order is queued. No further one is, once every process has seen that the epoch is not ready.
-func (g *Gate) awaitDrained(ctx context.Context) error {
+// awaitDrained waits until the queue is empty. Once no process trusts the previous epoch, nothing is added to the
+// queue.
+func (g *Gate) awaitDrained(ctx context.Context, opened int64) error {
 	if g.drained == nil {
 		return nil
+	}
+	if _, wait := g.mayBypass(); opened > 0 {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	for began := time.Now(); time.Since(began) < drainMax; {
 		if g.drained(ctx) {
@@ -109,14 +125,14 @@ func (g *Gate) awaitDrained(ctx context.Context) error {
 	return errors.New("the gate cannot be rebuilt while orders are queued: look at who commits them")
 }
 
-// oldRooms lists the rooms of the epoch before, as far as the mark knows them.
-func (g *Gate) oldRooms(ctx context.Context, number int64) ([]*room, error) {
-	t := newTerm(g.prefix, number)
+// oldPartitions lists the previous epoch's partitions, as recorded in the mark.
+func (g *Gate) oldPartitions(ctx context.Context, number int64) ([]*partition, error) {
+	t := newEpoch(g.prefix, number)
 	fields, err := g.client.Do(ctx, g.client.B().Hkeys().Key(t.mark).Build()).AsStrSlice()
 	if err != nil {
 		return nil, err
 	}
-	rooms := t.parts[:]
+	rooms := t.general[:]
 	for _, f := range fields {
 		if s, ok := saleOf(f); ok {
 			rooms = append(rooms, t.sale(s))
@@ -125,16 +141,17 @@ func (g *Gate) oldRooms(ctx context.Context, number int64) ([]*room, error) {
 	return rooms, nil
 }
 
-// build fills the rooms of an epoch beside the old ones, puts them in their places, and says so in the mark.
-func (g *Gate) build(ctx context.Context, t *term, snap inventory.Snapshot, old []*room) error {
-	rooms := map[*room]*plan{}
-	at := func(r *room) *plan {
+// build fills the partitions of an epoch beside the old ones, renames their heads into place and records that in the
+// mark.
+func (g *Gate) build(ctx context.Context, t *epoch, snap inventory.Snapshot, old []*partition) error {
+	rooms := map[*partition]*partitionPlan{}
+	at := func(r *partition) *partitionPlan {
 		if rooms[r] == nil {
-			rooms[r] = &plan{room: r, open: r.sale == 0, holders: map[id.Customer]*held{}}
+			rooms[r] = &partitionPlan{partition: r, open: r.sale == 0, holders: map[id.Customer]*held{}}
 		}
 		return rooms[r]
 	}
-	for _, r := range t.parts {
+	for _, r := range t.general {
 		at(r)
 	}
 	for _, terms := range snap.Terms {
@@ -145,15 +162,15 @@ func (g *Gate) build(ctx context.Context, t *term, snap inventory.Snapshot, old 
 		p := at(t.pool(st.Pool))
 		p.stock = append(p.stock, "s"+st.SKU.String(), strconv.FormatInt(st.Available(), 10))
 	}
-	for _, h := range snap.Holders {
+	for _, h := range snap.KeyedOrders {
 		at(t.sale(h.Sale)).hold(h)
 	}
 	for _, p := range rooms {
-		if err := g.buildRoom(ctx, t, p, snap); err != nil {
+		if err := g.buildPartition(ctx, t, p, snap); err != nil {
 			return err
 		}
 	}
-	mark := []string{t.epoch, "position", strconv.FormatInt(snap.Position, 10), "placed", strconv.FormatInt(snap.Position, 10)}
+	mark := []string{t.text, "position", strconv.FormatInt(snap.Position, 10), "placed", strconv.FormatInt(snap.Position, 10)}
 	for r := range rooms {
 		if r.sale != 0 {
 			mark = append(mark, saleField(r.sale), strconv.FormatInt(snap.Position, 10))
@@ -166,19 +183,19 @@ func (g *Gate) build(ctx context.Context, t *term, snap inventory.Snapshot, old 
 	return g.removeOld(ctx, t, rooms, old)
 }
 
-// plan is a room to be built.
-type plan struct {
-	room    *room
-	open    bool
-	limit   int64
-	stock   []string // fields of the head and their values
-	keys    []string // fields of the customers and their values
-	holders map[id.Customer]*held
+// partitionPlan is a partition to build.
+type partitionPlan struct {
+	partition *partition
+	open      bool
+	limit     int64
+	stock     []string // fields and values of the head
+	keys      []string // fields and values of the customers
+	holders   map[id.Customer]*held
 }
 
 type held struct{ used, orders int64 }
 
-func (p *plan) hold(h inventory.Holder) {
+func (p *partitionPlan) hold(h inventory.KeyedOrder) {
 	key := inventory.KeyDigest(h.Key)
 	p.keys = append(p.keys, h.Customer.String()+":"+string(key[:]), string(h.Body[:])+h.Order.String())
 	known := p.holders[h.Customer]
@@ -190,18 +207,18 @@ func (p *plan) hold(h inventory.Holder) {
 	known.orders++
 }
 
-// builtKept is how long what a rebuild that did not end has written stays in Redis.
+// builtKept is how long Redis keeps the data of a rebuild that did not finish.
 const builtKept = time.Hour
 
-// buildPage is how many fields one command writes.
+// buildPage bounds the fields of one command.
 const buildPage = 1000
 
-func (g *Gate) buildRoom(ctx context.Context, t *term, p *plan, snap inventory.Snapshot) error {
-	r, built := p.room, p.room.head+":"+t.epoch
+func (g *Gate) buildPartition(ctx context.Context, t *epoch, p *partitionPlan, snap inventory.Snapshot) error {
+	r, built := p.partition, p.partition.head+":"+t.text
 	position := strconv.FormatInt(snap.Position, 10)
-	fields := append([]string{"epoch", t.epoch, "open", flag(p.open), "limit", strconv.FormatInt(p.limit, 10), "version", t.firstVersion(),
+	fields := append([]string{"epoch", t.text, "open", flag(p.open), "limit", strconv.FormatInt(p.limit, 10), "version", t.firstVersion(),
 		"position", position, "placed", position}, p.stock...)
-	w := &writing{g: g}
+	w := &pipeline{g: g}
 	w.fields(built, fields)
 	w.fields(r.customers, p.keys)
 	if r.sale != 0 {
@@ -225,13 +242,13 @@ func (g *Gate) buildRoom(ctx context.Context, t *term, p *plan, snap inventory.S
 	if err := w.flush(ctx); err != nil {
 		return err
 	}
-	n, err := openRoomScript.Exec(ctx, g.client, []string{r.head, built, r.customers, r.reservations, r.holders}, []string{t.epoch}).AsInt64()
+	n, err := openPartitionScript.Exec(ctx, g.client, []string{r.head, built, r.customers, r.reservations, r.holders}, []string{t.text}).AsInt64()
 	return errors.Join(err, overtaken(err != nil || n != 0))
 }
 
-// removeOld removes what the epoch before has left.
-func (g *Gate) removeOld(ctx context.Context, t *term, rooms map[*room]*plan, old []*room) error {
-	w := &writing{g: g}
+// removeOld deletes the keys of the previous epoch.
+func (g *Gate) removeOld(ctx context.Context, t *epoch, rooms map[*partition]*partitionPlan, old []*partition) error {
+	w := &pipeline{g: g}
 	for _, r := range old {
 		w.add(g.client.B().Unlink().Key(r.customers, r.reservations, r.holders).Build())
 		if r.sale != 0 && rooms[t.sale(r.sale)] == nil {
@@ -241,15 +258,15 @@ func (g *Gate) removeOld(ctx context.Context, t *term, rooms map[*room]*plan, ol
 	return w.flush(ctx)
 }
 
-// writing gathers commands and sends them a page at a time.
-type writing struct {
+// pipeline collects commands and sends them in pages.
+type pipeline struct {
 	g    *Gate
 	cmds rueidis.Commands
 }
 
-func (w *writing) add(c rueidis.Completed) { w.cmds = append(w.cmds, c) }
+func (w *pipeline) add(c rueidis.Completed) { w.cmds = append(w.cmds, c) }
 
-func (w *writing) fields(key string, pairs []string) {
+func (w *pipeline) fields(key string, pairs []string) {
 	for len(pairs) > 0 {
 		n := min(len(pairs), 2*buildPage)
 		set := w.g.client.B().Hset().Key(key).FieldValue()
@@ -261,7 +278,7 @@ func (w *writing) fields(key string, pairs []string) {
 	}
 }
 
-func (w *writing) list(key string, all []string) {
+func (w *pipeline) list(key string, all []string) {
 	for len(all) > 0 {
 		n := min(len(all), buildPage)
 		w.add(w.g.client.B().Rpush().Key(key).Element(all[:n]...).Build())
@@ -269,10 +286,10 @@ func (w *writing) list(key string, all []string) {
 	}
 }
 
-// flushPage is how many commands are on their way at once.
+// flushPage bounds the commands of one page.
 const flushPage = 64
 
-func (w *writing) flush(ctx context.Context) error {
+func (w *pipeline) flush(ctx context.Context) error {
 	for len(w.cmds) > 0 {
 		n := min(len(w.cmds), flushPage)
 		for _, answer := range w.g.client.DoMulti(ctx, w.cmds[:n]...) {

@@ -9,8 +9,8 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// The scripts: each is one step that Redis carries out as a whole, in one room. They are sent by their hash, and whole to a
-// server that does not know them.
+// The scripts. Redis executes each atomically, in one partition. They are called by hash, and sent in full to a server
+// that does not know the hash.
 var (
 	//go:embed script/reserve.lua
 	reserveText string
@@ -18,54 +18,56 @@ var (
 	findText string
 	//go:embed script/confirm.lua
 	confirmText string
-	//go:embed script/give_back.lua
-	giveBackText string
+	//go:embed script/release.lua
+	releaseText string
 	//go:embed script/apply.lua
 	applyText string
 	//go:embed script/placed.lua
 	placedText string
-	//go:embed script/open_room.lua
-	openRoomText string
-	//go:embed script/add_room.lua
-	addRoomText string
+	//go:embed script/open_partition.lua
+	openPartitionText string
+	//go:embed script/add_partition.lua
+	addPartitionText string
 	//go:embed script/set_mark.lua
 	setMarkText string
 	//go:embed script/mark.lua
 	markText string
 
-	reserveScript  = rueidis.NewLuaScript(reserveText)
-	findScript     = rueidis.NewLuaScript(findText)
-	confirmScript  = rueidis.NewLuaScript(confirmText)
-	giveBackScript = rueidis.NewLuaScript(giveBackText)
-	applyScript    = rueidis.NewLuaScript(applyText)
-	placedScript   = rueidis.NewLuaScript(placedText)
-	openRoomScript = rueidis.NewLuaScript(openRoomText)
-	addRoomScript  = rueidis.NewLuaScript(addRoomText)
-	setMarkScript  = rueidis.NewLuaScript(setMarkText)
-	markScript     = rueidis.NewLuaScript(markText)
+	reserveScript       = rueidis.NewLuaScript(reserveText)
+	findScript          = rueidis.NewLuaScript(findText)
+	confirmScript       = rueidis.NewLuaScript(confirmText)
+	releaseScript       = rueidis.NewLuaScript(releaseText)
+	applyScript         = rueidis.NewLuaScript(applyText)
+	placedScript        = rueidis.NewLuaScript(placedText)
+	openPartitionScript = rueidis.NewLuaScript(openPartitionText)
+	addPartitionScript  = rueidis.NewLuaScript(addPartitionText)
+	setMarkScript       = rueidis.NewLuaScript(setMarkText)
+	markScript          = rueidis.NewLuaScript(markText)
 )
 
-// What every script answers where it cannot do its work.
+// Result codes of every script that could not do its work.
 const (
-	noRoom     = -1 // the room is not there
-	otherEpoch = -2 // the room is of another epoch
-	notFilled  = -3 // of placed.lua: an order has no reservation, and only its id was told
+	noPartition = -1 // the partition does not exist
+	otherEpoch  = -2 // the partition belongs to another epoch
+	notFilled   = -3 // placed.lua: an order without a reservation was passed by id only
 )
 
-// reply is what a script answers: a number, or a verdict and what belongs to it.
+// reply is a script's result: a number, or a verdict with its details.
 type reply struct {
-	number  int64 // of an answer that is a number: 1, noRoom, otherEpoch
+	number  int64 // numeric result: 1, noPartition or otherEpoch
 	verdict inventory.Verdict
 	order   id.Order
-	sku     id.SKU
-	// Of sold out in a sale: what is left of the SKU, and the version of the room and the length of its list of holders, all
-	// three after the question.
+	// For find: the deadline of the order's reservation, as in inventory.Answer.
+	deadline int64
+	sku      id.SKU
+	// For sold out in a sale: the units left of the SKU, the version of the partition and the length of its list of
+	// holders, all after the request.
 	left    int64
 	version string
 	holders int64
 }
 
-// readFound reads the answer of find.lua.
+// readFound decodes the answer of find.lua.
 func readFound(r rueidis.RedisResult) (reply, error) {
 	m, err := r.ToMessage()
 	if err != nil {

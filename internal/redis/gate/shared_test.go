@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -53,10 +54,10 @@ func TestAnEpochThatHasEndedIsRefused(t *testing.T) {
 	h.book.Place(before)
 	h.keep(h.gates[1])
 	h.level(drop, shoe, 3)
-	if a := h.want(inventory.Same, h.gates[1], h.claim(drop, 1, line(shoe, 1))); a.Order != before.Order {
+	if a := h.want(inventory.Replay, h.gates[1], h.claim(drop, 1, line(shoe, 1))); a.Order != before.Order {
 		t.Errorf("the key's order is %s, want %s", a.Order, before.Order)
 	}
-	if err := h.gates[1].Settle(t.Context(), before, false); err != nil {
+	if err := h.gates[1].Release(t.Context(), before); err != nil {
 		t.Fatal(err)
 	}
 	h.level(drop, shoe, 3)
@@ -98,10 +99,10 @@ func TestWhatNeverBecameAnOrderIsGivenBack(t *testing.T) {
 	}
 	h.keep(g)
 	h.level(drop, shoe, 3) // the deadline is to come
-	if quiet, err := g.Quiet(t.Context()); err != nil || quiet {
+	if quiet, err := g.InSync(t.Context()); err != nil || quiet {
 		t.Errorf("quiet with a reservation under way: %v, %v", quiet, err)
 	}
-	h.book.Late = time.Hour
+	h.book.ClockAhead = time.Hour
 	h.step(g)
 	h.keep(g)
 	h.keep(g)
@@ -109,10 +110,10 @@ func TestWhatNeverBecameAnOrderIsGivenBack(t *testing.T) {
 		h.level(s, shoe, 4)
 		h.level(s, hat, 3)
 	}
-	if quiet, err := g.Quiet(t.Context()); err != nil || !quiet {
+	if quiet, err := g.InSync(t.Context()); err != nil || !quiet {
 		t.Errorf("not quiet after the sweep: %v, %v", quiet, err)
 	}
-	// A question that comes after its order was confirmed, in a room that has forgotten the key.
+	// A question that comes after its order was confirmed, in a partition that has forgotten the key.
 	again := &inventory.Claim{Order: h.book.Placed()[2].Order, Customer: 2, Key: "k", Body: h.book.Placed()[2].Body, Lines: h.book.Placed()[2].Lines, Deadline: 1}
 	h.want(inventory.Reserved, g, again)
 	h.level(0, shoe, 3)
@@ -144,13 +145,13 @@ func TestAQueuedOrderWithoutAnIntentIsRefused(t *testing.T) {
 		h.book.Place(placed)
 		want = append(want, lost.Order)
 	}
-	h.book.Queue = true
+	h.book.Queued = true
 	h.keep(g)
 	h.level(drop, shoe, 3)
 	if len(h.book.Refused) > 0 {
 		t.Errorf("%v were refused while something is queued", h.book.Refused)
 	}
-	h.book.Queue = false
+	h.book.Queued = false
 	h.keep(g)
 	h.keep(g)
 	for _, s := range []id.Sale{drop, 0} {
@@ -197,31 +198,27 @@ func TestSoldOutNeedsNoQuestion(t *testing.T) {
 	// Whoever holds something is told so, at the process that has not reserved it, too.
 	for _, c := range holders {
 		for _, g := range h.gates {
-			h.want(inventory.Same, g, h.claim(drop, c.Customer, line(shoe, 1)))
+			h.want(inventory.Replay, g, h.claim(drop, c.Customer, line(shoe, 1)))
 		}
 	}
 	// What comes free in one process is seen in the other.
-	if err := h.gates[0].Settle(t.Context(), holders[0], false); err != nil {
+	if err := h.gates[0].Release(t.Context(), holders[0]); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+	await.Until(t, "a unit that came free is sold", func() bool {
 		a, err := h.gates[1].Reserve(t.Context(), h.claim(drop, 5000, line(shoe, 1)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a.Verdict == inventory.Reserved {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("a unit that came free was never sold")
-		}
-	}
+		return a.Verdict == inventory.Reserved
+	})
 }
 
 func TestWithoutRedisTheGuardDecides(t *testing.T) {
 	h := newHouse(t, 1, 5, 0)
-	f := gate.NewFront(h.gates[0])
+	f := gate.NewFallbackGate(h.gates[0])
 	h.server.Kill()
+	h.closed(f)
 	verdicts := map[inventory.Verdict]int{}
 	var under []*inventory.Claim
 	refused := 0
@@ -238,15 +235,15 @@ func TestWithoutRedisTheGuardDecides(t *testing.T) {
 			under = append(under, c)
 		}
 	}
-	if n := verdicts[inventory.Unguarded]; n == 0 || n != len(under) || refused == 0 {
+	if n := verdicts[inventory.GateBypassed]; n == 0 || n != len(under) || refused == 0 {
 		t.Errorf("verdicts %v, %d refused: want a bounded number without the gate, and the rest told to come back", verdicts, refused)
 	}
 	for _, c := range under {
-		if err := f.Settle(t.Context(), c, true); err != nil {
+		if err := f.Confirm(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if a, err := f.Reserve(t.Context(), h.claim(drop, 1, line(shoe, 1))); err != nil || a.Verdict != inventory.Unguarded {
+	if a, err := f.Reserve(t.Context(), h.claim(drop, 1, line(shoe, 1))); err != nil || a.Verdict != inventory.GateBypassed {
 		t.Errorf("after they were settled: %s, %v", a.Verdict, err)
 	}
 	queued := h.claim(drop, 1, line(shoe, 1))
@@ -255,12 +252,10 @@ func TestWithoutRedisTheGuardDecides(t *testing.T) {
 		t.Errorf("an order for the queue without a gate: %v", err)
 	}
 	h.server.Start()
-	for deadline := time.Now().Add(time.Minute); !f.Trusted(); time.Sleep(10 * time.Millisecond) {
+	await.Until(t, "the gate is trusted again", func() bool {
 		_, _ = f.Step(t.Context()) // the server may need a moment
-		if time.Now().After(deadline) {
-			t.Fatal("the gate is not trusted again")
-		}
-	}
+		return f.Trusted()
+	})
 	h.level(drop, shoe, 5)
 }
 
@@ -268,14 +263,14 @@ func TestWithoutRedisTheGuardDecides(t *testing.T) {
 func TestOpenWaitsForRedis(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 1, 5, 0)
-	f := gate.NewFront(h.gates[0])
+	f := gate.NewFallbackGate(h.gates[0])
 	h.server.Kill()
 	if n, err := f.Gate.Step(t.Context()); err == nil {
 		t.Fatalf("a look at a server that is gone: %d and no error", n)
 	}
 	opened := make(chan error, 1)
 	go func() {
-		_, err := f.Open(t.Context())
+		_, err := f.AwaitTrusted(t.Context())
 		opened <- err
 	}()
 	time.Sleep(300 * time.Millisecond)
@@ -294,22 +289,23 @@ func TestAReservationThatIsRefusedUnansweredIsGivenBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(tracking.Close)
-	config := gate.Config{AskTimeout: 100 * time.Millisecond, Hold: time.Minute}
-	f := gate.NewFront(gate.New(gate.Parts{
+	config := gate.Config{AskTimeout: time.Second, Hold: time.Minute}
+	f := gate.NewFallbackGate(gate.New(gate.Parts{
 		Client: h.client, Tracking: tracking, Store: h.book, Log: slog.New(slog.DiscardHandler), Config: config, Prefix: "test", Holder: "test",
 	}))
-	if _, err := f.Open(t.Context()); err != nil {
+	if _, err := f.AwaitTrusted(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	c := h.claim(drop, 1, line(shoe, 1))
 	c.Queued = true
-	h.want(inventory.Reserved, h.gates[0], c) // as if the question had come, and not its answer
-	engine.RedisDo(t, h.server.Address, "CLIENT", "PAUSE", "1000", "WRITE")
+	h.want(inventory.Reserved, h.gates[0], c)                                 // as if the question had come, and not its answer
+	engine.RedisDo(t, h.server.Address, "CLIENT", "PAUSE", "600000", "WRITE") // longer than the gate asks
 	if _, err := f.Reserve(t.Context(), c); fault.CodeOf(err) != fault.Overloaded {
 		t.Errorf("a claim that was not answered: %v", err)
 	}
-	h.want(inventory.Same, h.gates[0], h.claim(drop, 1, line(shoe, 1))) // it is reserved still, after the pause
-	if _, err := f.GiveBackStep(t.Context()); err != nil {
+	engine.RedisDo(t, h.server.Address, "CLIENT", "UNPAUSE")
+	h.want(inventory.Replay, h.gates[0], h.claim(drop, 1, line(shoe, 1))) // it is reserved still, after the pause
+	if _, err := f.ReleaseStep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	h.level(drop, shoe, 5)
@@ -321,19 +317,18 @@ func TestAGateThatWasLostDoubtsItsRefusals(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 1, 1, 0)
 	g := h.gates[0]
-	f := gate.NewFront(g)
+	f := gate.NewFallbackGate(g)
 	first := h.claim(drop, 1, line(shoe, 1))
 	h.server.Kill()
-	if a, err := f.Reserve(t.Context(), first); err != nil || a.Verdict != inventory.Unguarded {
+	h.closed(f)
+	if a, err := f.Reserve(t.Context(), first); err != nil || a.Verdict != inventory.GateBypassed {
 		t.Fatal(a, err)
 	}
 	for _, trusted := range []bool{false, true} {
-		for deadline := time.Now().Add(time.Minute); f.Trusted() != trusted; time.Sleep(10 * time.Millisecond) {
+		await.Equal(t, "the gate is trusted", trusted, func() bool {
 			_, _ = f.Step(t.Context()) // the server may need a moment
-			if time.Now().After(deadline) {
-				t.Fatal("the gate is not lost, or not trusted again")
-			}
-		}
+			return f.Trusted()
+		})
 		if !trusted {
 			h.server.Start()
 		}
@@ -353,7 +348,7 @@ func TestAGateThatWasLostDoubtsItsRefusals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return a.Verdict == inventory.Free
+		return a.Verdict == inventory.KeyUnknown
 	}
 	wait := func(between func()) {
 		t.Helper()
@@ -364,22 +359,22 @@ func TestAGateThatWasLostDoubtsItsRefusals(t *testing.T) {
 			between()
 		}
 	}
-	if a := asked(); a.Verdict != inventory.SoldOut || !a.Doubted || free() {
+	if a := asked(); a.Verdict != inventory.SoldOut || !a.Uncertain || free() {
 		t.Errorf("before the outbox has told: %+v", a)
 	}
-	if err := f.Settle(t.Context(), first, true); err != nil {
+	if err := f.Confirm(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}
 	h.book.Place(first)
 	wait(func() {})
-	if a := asked(); a.Verdict != inventory.SoldOut || !a.Doubted {
+	if a := asked(); a.Verdict != inventory.SoldOut || !a.Uncertain {
 		t.Errorf("before the outbox was carried out: %+v", a)
 	}
 	wait(func() { h.keep(g) })
-	if a := asked(); a.Verdict != inventory.Same || a.Order != first.Order || !free() {
+	if a := asked(); a.Verdict != inventory.Replay || a.Order != first.Order || !free() {
 		t.Errorf("after that: %+v", a)
 	}
-	if a, err := f.Reserve(t.Context(), h.claim(drop, 3, line(shoe, 1))); err != nil || a.Verdict != inventory.SoldOut || a.Doubted {
+	if a, err := f.Reserve(t.Context(), h.claim(drop, 3, line(shoe, 1))); err != nil || a.Verdict != inventory.SoldOut || a.Uncertain {
 		t.Errorf("somebody else: %+v, %v", a, err)
 	}
 	h.server.Kill()
@@ -458,7 +453,7 @@ func TestClaimsAreAskedTogether(t *testing.T) {
 			}
 			held[s.claim.Customer] = s.claim
 			taken[s.claim.Lines[0].SKU]++
-		case inventory.Same:
+		case inventory.Replay:
 			same = append(same, s)
 		case inventory.SoldOut, inventory.LimitReached:
 		default:
@@ -479,7 +474,7 @@ func TestClaimsAreAskedTogether(t *testing.T) {
 	for c, first := range held {
 		again := h.claim(drop, c, first.Lines...)
 		again.Key = first.Key
-		if a := h.want(inventory.Same, h.gates[0], again); a.Order != first.Order {
+		if a := h.want(inventory.Replay, h.gates[0], again); a.Order != first.Order {
 			t.Errorf("customer %s holds order %s, and is told %s", c, first.Order, a.Order)
 		}
 	}

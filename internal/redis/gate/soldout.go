@@ -10,27 +10,27 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// soldOut is what a process remembers of a sale that has said sold_out, so that the crowd that comes too late needs no round
-// trip. It is true at one version of the room, which every change of the room raises: Redis tells this process when the
-// version that it keeps is no longer the newest (server-assisted client-side caching).
+// soldOut is a process's memory of a sale that has answered sold_out. It lets the process refuse late shoppers without
+// a round trip. It holds for one version of the partition; every change of the partition increments the version, and
+// Redis notifies this process of the increment (server-assisted client-side caching).
 //
-// Whoever holds something in the sale is always asked about: their key comes before the refusal.
+// Customers who hold something in the sale are never refused from memory: their key may have an order.
 type soldOut struct {
 	mu      sync.RWMutex
 	version string
 	left    map[id.SKU]int64
-	members int64 // length of the list of holders at the version
-	// Until newestUntil the version is known to be the newest, as long as Redis has told of newestAt changes.
+	members int64 // length of the list of holders at this version
+	// The version is known to be the newest until newestUntil, while Tracking.Changes equals newestAt.
 	newestAt    uint64
 	newestUntil time.Time
-	// holders are the first of that list, as many as read.
+	// holders are the entries of that list that have been read.
 	holders map[id.Customer]struct{}
 	read    int64
 
-	reading sync.Mutex // held by the one who reads the list on
+	reading sync.Mutex // held while the list is read
 }
 
-// note remembers an answer that was sold_out.
+// note stores a sold_out answer.
 func (s *soldOut) note(p reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,11 +40,12 @@ func (s *soldOut) note(p reply) {
 	s.left[p.sku] = p.left
 }
 
-// short is what is known of a claim without asking.
+// short is the outcome of a check from memory.
 type short struct {
-	sku     id.SKU // the first of which less is left than is asked for; zero where there may be enough, or the customer holds something
-	version string // that this is known to be of
-	// complete is false where the list of holders was not read to its end; newest says that the version is known to be the newest.
+	sku     id.SKU // first SKU with too few units; zero if there may be enough, or the customer holds something
+	version string // version for which this is known
+	// complete says that the list of holders was read to its end. newest says that the version is known to be the
+	// newest.
 	complete, newest bool
 }
 
@@ -54,7 +55,7 @@ func (s *soldOut) short(c *inventory.Claim, changes uint64) short {
 	for i := range c.Lines {
 		left, known := s.left[c.Lines[i].SKU]
 		if !known {
-			return short{} // the SKUs before it have enough, as far as is known
+			return short{} // as far as known, the SKUs before it have enough
 		}
 		if left >= c.Lines[i].Units {
 			continue
@@ -68,7 +69,7 @@ func (s *soldOut) short(c *inventory.Claim, changes uint64) short {
 	return short{}
 }
 
-// isNewest notes that a version is the newest, as long as there is no further change.
+// isNewest records that a version is the newest while no further change is reported.
 func (s *soldOut) isNewest(version string, changes uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,15 +78,15 @@ func (s *soldOut) isNewest(version string, changes uint64) {
 	}
 }
 
-// versionKept bounds how long a version is believed without asking, beside being told that it has changed; newestKept, how
-// long it is believed without looking at what was told.
+// versionKept bounds how long a version is used without reading it, in addition to invalidations. newestKept bounds how
+// long it is used without checking for invalidations.
 const (
 	versionKept = 10 * time.Second
 	newestKept  = time.Second
 )
 
-// soldOut returns the SKU that is sold out for the claim, where that is known without asking; else zero.
-func (g *Gate) soldOut(ctx context.Context, r *room, c *inventory.Claim) id.SKU {
+// soldOut returns a SKU of the claim that is known to be sold out, or zero if Redis must be asked.
+func (g *Gate) soldOut(ctx context.Context, r *partition, c *inventory.Claim) id.SKU {
 	changes := g.tracked.Changes()
 	s := r.soldOut.short(c, changes)
 	if s.sku == 0 || s.complete && s.newest {
@@ -95,7 +96,7 @@ func (g *Gate) soldOut(ctx context.Context, r *room, c *inventory.Claim) id.SKU 
 	defer cancel()
 	if !s.complete {
 		g.readHolders(ctx, r)
-		return 0 // this one asks
+		return 0 // holders may ask Redis
 	}
 	newest, err := g.tracked.DoCache(ctx, g.tracked.B().Hget().Key(r.head).Field("version").Cache(), versionKept).ToString()
 	if err != nil || newest != s.version {
@@ -105,11 +106,12 @@ func (g *Gate) soldOut(ctx context.Context, r *room, c *inventory.Claim) id.SKU 
 	return s.sku
 }
 
-// holdersPage is how many holders one question reads: a fraction of a millisecond of Redis.
+// holdersPage bounds the holders of one request, which takes Redis a fraction of a millisecond.
 const holdersPage = 2000
 
-// readHolders reads the list of holders on, where nobody else does. What it misses is asked for again.
-func (g *Gate) readHolders(ctx context.Context, r *room) {
+// readHolders reads further entries of the list of holders, unless another goroutine does. Unread holders are asked for
+// in Redis.
+func (g *Gate) readHolders(ctx context.Context, r *partition) {
 	s := &r.soldOut
 	if !s.reading.TryLock() {
 		return

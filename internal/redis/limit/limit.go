@@ -1,5 +1,5 @@
-// Package limit counts in Redis what the processes of a shop count together: tries to log in, exactly, and requests, settled in
-// portions. One script, GCRA over one number, by the clock of Redis.
+// Package limit implements rate limits across processes in Redis: log-in attempts exactly, and requests in portions
+// that each process reserves. One script implements GCRA with a single number per key, by the clock of Redis.
 package limit
 
 import (
@@ -11,16 +11,16 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/tidegate/tidegate/internal/limit"
+	"github.com/tidegate/tidegate/internal/admission/limit"
 	"github.com/tidegate/tidegate/internal/redis"
 )
 
-// answerMax bounds one count: past it the process counts for itself.
+// answerMax bounds one request to Redis. After it the process counts by itself.
 const answerMax = 250 * time.Millisecond
 
-// gcra counts ARGV[3] of the key, each of ARGV[1] microseconds, where ARGV[2] microseconds ahead of the clock are allowed. It
-// returns for how many microseconds that is too many, and counts then only where ARGV[4] is 1. A negative count gives back. What
-// is counted beyond the limit is bounded, so that nobody is refused for longer than twice what fills it.
+// gcra counts ARGV[3] events of ARGV[1] microseconds each, with a burst of ARGV[2] microseconds. It returns by how many
+// microseconds the limit is exceeded; it then counts the events only if ARGV[4] is 1. A negative count gives events
+// back. The excess is bounded: a refusal lasts at most twice the burst.
 var gcra = rueidis.NewLuaScript(`
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
@@ -42,7 +42,7 @@ type Counter struct{ client *redis.Client }
 // New returns a Counter.
 func New(client *redis.Client) *Counter { return &Counter{client} }
 
-// key hides what is counted: an address of mail is nobody's business who looks at Redis, and may be long.
+// key hashes the counted name: it may be long, and an e-mail address should not be readable in Redis.
 func (c *Counter) key(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return c.client.Key("limit1", hex.EncodeToString(sum[:16]))
@@ -85,21 +85,7 @@ func (c *Counter) Forgive(ctx context.Context, key string) error {
 	return c.client.Do(ctx, c.client.B().Del().Key(c.key(key)).Build()).Error()
 }
 
-// Settle implements limit.Shared: one exchange for all the uses.
-func (c *Counter) Settle(ctx context.Context, uses []limit.Use) ([]time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.client.ReplyTimeout())
-	defer cancel()
-	calls := make([]rueidis.LuaExec, len(uses))
-	for i, u := range uses {
-		calls[i] = rueidis.LuaExec{Keys: []string{c.key(u.Key)}, Args: arguments(u.Rate, u.Times, always)}
-	}
-	waits := make([]time.Duration, len(uses))
-	for i, result := range gcra.ExecMulti(ctx, c.client, calls...) {
-		over, err := result.AsInt64()
-		if err != nil {
-			return nil, err
-		}
-		waits[i] = time.Duration(over) * time.Microsecond
-	}
-	return waits, nil
+// Settle implements limit.Shared.
+func (c *Counter) Settle(use limit.Use) (time.Duration, error) {
+	return c.count(context.Background(), use.Key, use.Rate, use.Times, always)
 }

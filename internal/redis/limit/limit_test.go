@@ -2,12 +2,14 @@ package limit_test
 
 import (
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/admission/limit"
+	"github.com/tidegate/tidegate/internal/admission/limit/limittest"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
-	"github.com/tidegate/tidegate/internal/limit"
-	"github.com/tidegate/tidegate/internal/limit/limittest"
 	"github.com/tidegate/tidegate/internal/redis"
 	redislimit "github.com/tidegate/tidegate/internal/redis/limit"
 	"github.com/tidegate/tidegate/test/engine"
@@ -59,16 +61,16 @@ func TestWhatIsKept(t *testing.T) {
 	}
 }
 
-// settles has two processes count portions of what they have let pass, of several keys at once.
+// settles has two processes count portions of what they have let pass.
 func settles(t *testing.T, a, b *redislimit.Counter) {
 	r := limit.Rate{Burst: 10, Every: time.Hour}
 	settle := func(c *redislimit.Counter, times int) time.Duration {
 		t.Helper()
-		waits, err := c.Settle(t.Context(), []limit.Use{{Key: "x", Rate: r, Times: times}, {Key: "y", Rate: r, Times: 1}})
-		if err != nil || len(waits) != 2 || waits[1] != 0 {
-			t.Fatal(waits, err)
+		wait, err := c.Settle(limit.Use{Key: "x", Rate: r, Times: times})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return waits[0]
+		return wait
 	}
 	if wait := settle(a, 6); wait != 0 {
 		t.Error(wait)
@@ -82,6 +84,35 @@ func settles(t *testing.T, a, b *redislimit.Counter) {
 	}
 	if wait := settle(b, 0); wait > 10*time.Hour {
 		t.Errorf("what is beyond is bounded, but it is %s", wait)
+	}
+}
+
+// Two processes that are asked at the same moment, and have not heard of the customer, grant one burst together and a portion each at most.
+func TestBurstIsShared(t *testing.T) {
+	t.Parallel()
+	server := engine.Redis(t)
+	const burst = 160
+	c := limit.DefaultConfig()
+	c.CustomerPerSecond, c.CustomerBurst = 1, burst
+	var granted atomic.Int64
+	var asking sync.WaitGroup
+	for range 2 {
+		process := limit.NewRequests(c, redislimit.New(connect(t, one(server))))
+		for range 8 {
+			asking.Go(func() {
+				for range burst / 4 {
+					if process.Customer(7) == nil {
+						granted.Add(1)
+					}
+				}
+			})
+		}
+	}
+	began := time.Now()
+	asking.Wait()
+	back := int64(time.Since(began) / time.Second)
+	if got := granted.Load(); got < burst-2*burst/16 || got > burst+2*burst/16+back+1 {
+		t.Errorf("two processes grant %d, of a burst of %d", got, burst)
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package session keeps customers' sessions in Redis, with the ledger of those that were ended. What is in Redis alone is lost
-// with it: everyone signs in again. All keys lie on one slot, so that each method is one script.
+// Package session stores customers' sessions and the ledger of revoked sessions in Redis. If Redis loses its data,
+// every customer must sign in again. All keys share one slot, so that each method is one script.
 package session
 
 import (
@@ -30,13 +30,20 @@ func New(client *redis.Client) *Store {
 	return &Store{client, client.Key("session1", "{sessions}", "")}
 }
 
-// The keys below base, which is KEYS[1]: s:<id> a session, c:<customer> their open sessions by their ends, ends all sessions by
-// their ends, ledger the ended ones by position, untils the same by when they may be forgotten, position the last one given.
+// Keys below the base KEYS[1]:
 //
-// Times are milliseconds since 1970. Ids are compared as texts, by length first: a number of Lua does not hold one.
+//	s:<id>      a session
+//	c:<customer> the customer's open sessions, by expiry
+//	ends        all sessions, by expiry
+//	ledger      revoked sessions, by position
+//	untils      revoked sessions, by the time when they may be deleted
+//	position    the last position
+//
+// Times are milliseconds since 1970. Ids are compared as strings, by length first, because a Lua number cannot hold
+// them exactly.
 const common = `
 local base = KEYS[1]
--- position grows with each ended session, by the clock of Redis so that it goes on growing where all else was lost.
+-- position increases with each revoked session. It follows the clock of Redis, so it still increases after a loss of all data.
 local function position()
   local t = redis.call('TIME')
   local p = t[1] * 1000000 + t[2]
@@ -99,7 +106,8 @@ return 1`)
 	revokeAll = rueidis.NewLuaScript(common + `
 return finishOpen(ARGV[1], ARGV[2], ARGV[3], 0)`)
 
-	// open returns the customer's open sessions, the newest first, at most ARGV[3]: the fields of each as read has them, after its id.
+	// open returns the customer's open sessions, newest first, at most ARGV[3]: for each, its id and the fields as read
+	// returns them.
 	open = rueidis.NewLuaScriptRetryable(`
 local all = redis.call('ZRANGEBYSCORE', KEYS[1] .. 'c:' .. ARGV[1], '(' .. ARGV[2], '+inf')
 table.sort(all, function(a, b)
@@ -118,7 +126,7 @@ return found`)
 	read = rueidis.NewLuaScriptRetryable(`
 return redis.call('HMGET', KEYS[1] .. 's:' .. ARGV[1], 'customer', 'family', 'current', 'previous', 'salt', 'rotated', 'created', 'expires', 'revoked')`)
 
-	// revocations returns position, session and end of each, flat.
+	// revocations returns a flat list: position, session and expiry of each.
 	revocations = rueidis.NewLuaScriptRetryable(`
 local found, from, limit = {}, '(' .. ARGV[1], tonumber(ARGV[3])
 repeat
@@ -149,7 +157,7 @@ end
 return #sessions + #entries`)
 )
 
-// run runs a script. Its errors are fault.StoreUnavailable and fault.TimedOut.
+// run runs a script. It returns fault.StoreUnavailable and fault.TimedOut.
 func (s *Store) run(ctx context.Context, script *rueidis.Lua, args ...string) rueidis.RedisResult {
 	return script.Exec(ctx, s.client, []string{s.base}, args)
 }
@@ -215,10 +223,10 @@ func (s *Store) Session(ctx context.Context, session id.Session) (account.Sessio
 	return parse(session, fields)
 }
 
-// sessionFields is how many fields of a session the scripts return.
+// sessionFields is the number of fields of a session that the scripts return.
 const sessionFields = 9
 
-// parse reads the fields of a session, as the scripts return them.
+// parse decodes the fields of a session.
 func parse(session id.Session, fields []string) (account.Session, error) {
 	v := account.Session{ID: session}
 	var errs [6]error
@@ -257,7 +265,7 @@ func (s *Store) OpenSessions(ctx context.Context, customer id.Customer, now time
 	return all, nil
 }
 
-// RotateSession implements account.SessionStore: of two at once one rotates and the other one learns of it.
+// RotateSession implements account.SessionStore. Of two concurrent calls one rotates and the other learns of it.
 func (s *Store) RotateSession(ctx context.Context, v account.Session, from account.Hash) (bool, error) {
 	done, err := s.run(ctx, rotate, v.ID.String(), string(from[:]), string(v.Current[:]), string(v.Previous[:]), string(v.Salt[:]),
 		millis(v.RotatedAt), millis(v.ExpiresAt)).AsInt64()

@@ -14,14 +14,15 @@ import (
 )
 
 const (
-	// packetBytesMin is room for the largest packet of the shop: a batch of orders with the update of its stock, or a product with
-	// its description.
+	// packetBytesMin fits the largest packet: a batch of orders with its stock update, or a product with its
+	// description.
 	packetBytesMin = 4 << 20
-	// clockApartMax is how far the server's clock may be from this machine's: leases end by the one, orders by the other.
+	// clockApartMax bounds the difference between the server's clock and this machine's: leases use the one, orders the
+	// other.
 	clockApartMax = 2 * time.Second
 )
 
-// Version is what a server says it is.
+// Version is a server's product and version.
 type Version struct {
 	// Product is MySQL, MariaDB, TiDB or Vitess.
 	Product string
@@ -29,13 +30,14 @@ type Version struct {
 	number  [3]int
 }
 
-// oldest is the first version of each product that has what the schema is made of: enforced CHECKs, unique indexes on
-// generated columns, common table expressions.
-var oldest = map[string][3]int{"MySQL": {8, 0, 16}, "MariaDB": {10, 5, 0}, "TiDB": {6, 5, 0}, "Vitess": {8, 0, 16}}
+// oldest is the first version of each product with all required features: enforced CHECKs, unique indexes on generated
+// columns, common table expressions. The version of a Vitess is configured and says nothing about the server behind it,
+// so CHECKs are also tested at the start.
+var oldest = map[string][3]int{"MySQL": {8, 0, 16}, "MariaDB": {10, 5, 0}, "TiDB": {6, 5, 0}, "Vitess": {8, 0, 0}}
 
 var versionNumber = regexp.MustCompile(`(\d+)\.(\d+)\.(\d+)`)
 
-// parseVersion reads what VERSION() says, such as 10.11.6-MariaDB, 8.0.36, 8.0.11-TiDB-v7.5.1 or 8.0.30-Vitess.
+// parseVersion parses VERSION(), such as 10.11.6-MariaDB, 8.0.36, 8.0.11-TiDB-v7.5.1 or 8.0.30-Vitess.
 func parseVersion(text string) Version {
 	v := Version{Product: "MySQL", Text: text}
 	number := text
@@ -51,7 +53,7 @@ func parseVersion(text string) Version {
 	}
 	if m := versionNumber.FindStringSubmatch(number); m != nil {
 		for i := range v.number {
-			v.number[i], _ = strconv.Atoi(m[i+1]) // digits
+			v.number[i], _ = strconv.Atoi(m[i+1]) // matched as digits
 		}
 	}
 	return v
@@ -67,41 +69,43 @@ func (v Version) tooOld() bool {
 	return false
 }
 
-// Check asks a server, before the shop relies on it, whether it can keep what the shop accepts. setting is the name of the
-// setting that holds the address. It returns what is unsafe, each in one clause, and an error, in one sentence that says
-// what to do, where the server cannot be used at all.
-func (a Address) Check(ctx context.Context, db *sql.DB, setting string) (Version, []string, error) {
+// Check implements engine.Address.
+func (a Address) Check(ctx context.Context, db *sql.DB, setting string) (version string, unsafe []string, err error) {
 	began := time.Now()
-	var text, zone string
+	var text string
 	var now float64
-	err := db.QueryRowContext(ctx, "SELECT VERSION(), @@SESSION.time_zone, UNIX_TIMESTAMP(NOW(3))").Scan(&text, &zone, &now)
+	// Ask for it alone: together with another column, Vitess returns the version of the server behind it.
+	if err = db.QueryRowContext(ctx, "SELECT VERSION()").Scan(&text); err == nil {
+		began = time.Now()
+		err = db.QueryRowContext(ctx, "SELECT UNIX_TIMESTAMP(NOW(3))").Scan(&now)
+	}
 	if err != nil {
-		return Version{}, nil, a.Explain(err, setting)
+		return "", nil, a.Explain(err, setting)
 	}
 	took := time.Since(began)
 	v := parseVersion(text)
 	if v.tooOld() {
 		least := oldest[v.Product]
-		return v, nil, fmt.Errorf("the server at %s (%s) is %s %s: the shop needs %d.%d.%d or newer", a.config.Addr, setting, v.Product, text, least[0], least[1], least[2])
+		return "", nil, fmt.Errorf("the server at %s (%s) is %s %s: the shop needs %d.%d.%d or newer", a.config.Addr, setting, v.Product, text, least[0], least[1], least[2])
 	}
 	of, err := variables(ctx, db)
 	if err != nil {
-		return v, nil, a.Explain(err, setting)
+		return "", nil, a.Explain(err, setting)
 	}
-	unsafe := unsafeSettings(v, of)
+	unsafe = unsafeSettings(v, of)
 	server := time.UnixMilli(int64(now * 1000))
 	if apart := server.Sub(began); apart < -clockApartMax || apart > took+clockApartMax {
 		unsafe = append(unsafe, fmt.Sprintf("its clock is %s away from this machine's (synchronise both)", apart.Abs().Round(time.Millisecond)))
 	}
-	return v, unsafe, nil
+	return v.Product + " " + v.Text, unsafe, nil
 }
 
-// variables reads what the server and this session are set to.
+// variables reads the settings of the server and this session.
 func variables(ctx context.Context, db *sql.DB) (map[string]string, error) {
 	rows, err := db.QueryContext(ctx, `
 		SHOW VARIABLES
 		WHERE Variable_name IN ('innodb_flush_log_at_trx_commit', 'log_bin', 'sync_binlog', 'sql_mode', 'tx_isolation', 'transaction_isolation',
-			'max_allowed_packet', 'read_only', 'default_storage_engine', 'innodb_doublewrite')`)
+			'max_allowed_packet', 'read_only', 'default_storage_engine', 'innodb_doublewrite', 'tidb_enable_check_constraint')`)
 	if err != nil {
 		return nil, err
 	}
@@ -117,12 +121,12 @@ func variables(ctx context.Context, db *sql.DB) (map[string]string, error) {
 	return of, rows.Err()
 }
 
-// unsafeSettings says what could lose a commit, or let a wrong one in. What a server does not have it is not asked for: TiDB
-// answers for its own log.
+// unsafeSettings returns settings that could lose a commit or accept an invalid one. It ignores settings that a server
+// does not have; TiDB manages its own log.
 func unsafeSettings(v Version, of map[string]string) (unsafe []string) {
 	say := func(format string, args ...any) { unsafe = append(unsafe, fmt.Sprintf(format, args...)) }
 	if v.Product != "TiDB" {
-		// MariaDB's 3 is 1 with the group commit of old.
+		// On MariaDB, 3 means 1 with the old group commit.
 		if flush := of["innodb_flush_log_at_trx_commit"]; flush != "1" && flush != "3" && flush != "" {
 			say("innodb_flush_log_at_trx_commit is %s, so that a power loss takes commits of the last second (set it to 1)", flush)
 		}
@@ -135,6 +139,9 @@ func unsafeSettings(v Version, of map[string]string) (unsafe []string) {
 		if engine := of["default_storage_engine"]; engine != "InnoDB" && engine != "" {
 			say("default_storage_engine is %s, which has no transactions (set it to InnoDB)", engine)
 		}
+	}
+	if checks := of["tidb_enable_check_constraint"]; v.Product == "TiDB" && checks != "ON" && checks != "1" {
+		say("tidb_enable_check_constraint is OFF, so that it drops the CHECKs behind stock and limits in silence (SET GLOBAL tidb_enable_check_constraint = ON before the first start)")
 	}
 	if mode := of["sql_mode"]; !strings.Contains(mode, "STRICT_ALL_TABLES") {
 		say("sql_mode is %q for this connection, so that values are cut instead of refused (a proxy must let the session set STRICT_ALL_TABLES)", mode)
@@ -155,7 +162,13 @@ func unsafeSettings(v Version, of map[string]string) (unsafe []string) {
 	return unsafe
 }
 
-// Explain says in one sentence what is wrong where a server cannot be reached or refuses to serve, and what to do.
+// Refuses implements engine.Address.
+func (a Address) Refuses(err error) bool {
+	_, said := errors.AsType[*mysql.MySQLError](err)
+	return said
+}
+
+// Explain implements engine.Address.
 func (a Address) Explain(err error, setting string) error {
 	c := a.config
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {

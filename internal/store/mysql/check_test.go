@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/tidegate/tidegate/internal/store/engine"
 )
 
 func TestVersions(t *testing.T) {
@@ -38,6 +40,7 @@ func TestUnsafeSettings(t *testing.T) {
 	safe := map[string]string{
 		"innodb_flush_log_at_trx_commit": "1", "log_bin": "ON", "sync_binlog": "1", "sql_mode": "STRICT_ALL_TABLES", "transaction_isolation": "READ-COMMITTED",
 		"max_allowed_packet": "16777216", "read_only": "OFF", "default_storage_engine": "InnoDB", "innodb_doublewrite": "ON",
+		"tidb_enable_check_constraint": "ON",
 	}
 	if unsafe := unsafeSettings(Version{Product: "MySQL"}, safe); len(unsafe) != 0 {
 		t.Errorf("a safe server: %q", unsafe)
@@ -53,6 +56,8 @@ func TestUnsafeSettings(t *testing.T) {
 		{"transaction_isolation", "REPEATABLE-READ", "MySQL", "READ-COMMITTED"},
 		{"max_allowed_packet", "1048576", "MySQL", "too small"},
 		{"read_only", "ON", "MySQL", "no primary"},
+		{"tidb_enable_check_constraint", "OFF", "TiDB", "drops the CHECKs"},
+		{"tidb_enable_check_constraint", "", "MariaDB", ""},
 	} {
 		of := map[string]string{}
 		for name, value := range safe {
@@ -68,15 +73,17 @@ func TestUnsafeSettings(t *testing.T) {
 
 func TestKindOf(t *testing.T) {
 	number := func(n uint16) error { return fmt.Errorf("wrapped: %w", &mysql.MySQLError{Number: n}) }
+	said := func(message string) error { return &mysql.MySQLError{Number: 1105, Message: message} }
 	for _, c := range []struct {
 		err  error
-		want Kind
+		want engine.Kind
 	}{
-		{nil, Other}, {errors.New("something"), Other}, {context.Canceled, Other}, {context.DeadlineExceeded, Other},
-		{number(1062), Unique}, {number(1048), NotNull}, {number(4025), Check}, {number(3819), Check},
-		{number(1213), Again}, {number(1205), Again}, {number(9007), Again},
-		{number(1290), Gone}, {number(1053), Gone}, {number(1021), Full}, {number(1146), Other},
-		{mysql.ErrInvalidConn, Gone}, {driver.ErrBadConn, Gone},
+		{said("pessimistic lock retry limit reached"), engine.Again}, {said("Lock wait timeout exceeded; try restarting transaction"), engine.Again}, {said("unknown column"), engine.Other},
+		{nil, engine.Other}, {errors.New("something"), engine.Other}, {context.Canceled, engine.Other}, {context.DeadlineExceeded, engine.Other},
+		{number(1062), engine.Unique}, {number(1048), engine.NotNull}, {number(4025), engine.Check}, {number(3819), engine.Check},
+		{number(1213), engine.Deadlock}, {number(1205), engine.Again}, {number(9007), engine.Again},
+		{number(1290), engine.Gone}, {number(1053), engine.Gone}, {number(1021), engine.Full}, {number(1146), engine.Other},
+		{mysql.ErrInvalidConn, engine.Gone}, {driver.ErrBadConn, engine.Gone},
 	} {
 		if got := KindOf(c.err); got != c.want {
 			t.Errorf("%v: %d, want %d", c.err, got, c.want)

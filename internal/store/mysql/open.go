@@ -11,19 +11,19 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// Limits of a connection, where its address does not say otherwise.
+// Defaults of a connection, unless its address sets them.
 const (
 	dialMax = 5 * time.Second
-	// answerMax bounds the wait for one answer, so that a connection whose other end has vanished is noticed. It is longer than
-	// lockSecondsMax, and than any statement of the shop but those of the audit, which come in portions.
+	// answerMax bounds the wait for one reply, so that a vanished peer is noticed. It exceeds lockSecondsMax and every
+	// statement of the shop; the audit reads in portions.
 	answerMax = 30 * time.Second
-	// lockSecondsMax is how long a statement waits for a row before its transaction is rolled back and repeated.
+	// lockSecondsMax is how long a statement waits for a row lock before its transaction is rolled back and repeated.
 	lockSecondsMax = 5
-	// idleMax is below the time after which proxies and load balancers usually drop a silent connection.
+	// idleMax is shorter than the time after which proxies and load balancers usually drop an idle connection.
 	idleMax = 4 * time.Minute
 )
 
-// Address is where a server is, and who asks.
+// Address is a server's address and credentials.
 type Address struct{ config *mysql.Config }
 
 // Parse reads an address such as tidegate:secret@tcp(db.internal:3306)/tidegate?tls=true. Its error does not repeat the
@@ -36,12 +36,12 @@ func Parse(address string) (Address, error) {
 	if c.DBName == "" {
 		return Address{}, fmt.Errorf("an address that names a database, such as user:password@tcp(%s)/tidegate", c.Addr)
 	}
-	// What the store relies on is not the address's to say.
-	c.InterpolateParams = true // one round trip a statement, and nothing to prepare anew after a failover
-	c.ClientFoundRows = true   // as SQLite counts: the rows that an UPDATE found
+	// The store relies on these settings, so the address cannot change them.
+	c.InterpolateParams = true // one round trip a statement; nothing to prepare again after a failover
+	c.ClientFoundRows = true   // count matched rows of an UPDATE, as SQLite does
 	c.ParseTime = false
 	c.MultiStatements = false
-	c.RejectReadOnly = true // a primary that became a replica: the pool connects anew
+	c.RejectReadOnly = true // reconnect when a primary has become a replica
 	c.Loc = time.UTC
 	c.Collation = "utf8mb4_bin"
 	if c.Timeout == 0 {
@@ -53,20 +53,20 @@ func Parse(address string) (Address, error) {
 	if c.WriteTimeout == 0 {
 		c.WriteTimeout = answerMax
 	}
-	c.Logger = silent{} // what it would log is in the errors that it returns
+	c.Logger = silent{} // the driver returns the same errors
 	return Address{c}, nil
 }
 
-// String names the server and the database, without user and password.
+// String returns the server and the database, without user and password.
 func (a Address) String() string { return a.config.Addr + "/" + a.config.DBName }
 
-// silent drops what the driver logs.
+// silent discards the driver's log.
 type silent struct{}
 
 // Print implements mysql.Logger.
 func (silent) Print(...any) {}
 
-// Open returns a pool of at most connectionsMax connections. Nothing is connected yet.
+// Open returns a pool of at most connectionsMax connections. It does not connect yet.
 func (a Address) Open(connectionsMax int) (*sql.DB, error) {
 	c, err := mysql.NewConnector(a.config.Clone())
 	if err != nil {
@@ -75,8 +75,8 @@ func (a Address) Open(connectionsMax int) (*sql.DB, error) {
 	return pool(connector{c}, connectionsMax), nil
 }
 
-// OpenForWrites is Open for connections that take several statements in one packet, so that what need not be waited for costs no
-// round trip. What makes such a packet writes every value as a number or in hexadecimal digits, or leaves it to the driver.
+// OpenForWrites is Open for connections that accept several statements in one packet, which saves round trips. Code
+// that builds such a packet writes every value as a number or in hexadecimal, or leaves it to the driver.
 func (a Address) OpenForWrites(connectionsMax int) (*sql.DB, error) {
 	several := Address{a.config.Clone()}
 	several.config.MultiStatements = true
@@ -91,15 +91,15 @@ func pool(c driver.Connector, connectionsMax int) *sql.DB {
 	return db
 }
 
-// migrationConnections is what a migration takes: one that holds the lock, and one that works.
+// migrationConnections is the size of the migration pool: one connection holds the lock, others work.
 const migrationConnections = 4
 
-// OpenForMigrations returns a small pool whose times are read as such, which the record of migrations needs. What ALTER TABLE
-// has done before is no error there: a migration whose process died before it was recorded can be repeated.
+// OpenForMigrations returns a small pool that parses times, as the migration record needs. It ignores errors of ALTER
+// TABLE statements that were already applied, so a migration whose process died before the record can be run again.
 func (a Address) OpenForMigrations() (*sql.DB, error) {
 	c := a.config.Clone()
 	c.ParseTime = true
-	c.ReadTimeout = 0 // changing a large table takes as long as it takes
+	c.ReadTimeout = 0 // altering a large table has no time limit
 	my, err := mysql.NewConnector(c)
 	if err != nil {
 		return nil, err
@@ -107,11 +107,11 @@ func (a Address) OpenForMigrations() (*sql.DB, error) {
 	return pool(repeater{connector{my}}, migrationConnections), nil
 }
 
-// done are the errors by which a server says that an ALTER TABLE has been carried out before: the column is there, the index is
-// there, what is to be dropped is not. A statement is carried out as a whole or not at all.
+// done lists the errors that show that an ALTER TABLE was already applied: the column or index exists, or the one to
+// drop does not. A statement is applied completely or not at all.
 var done = map[uint16]bool{1060: true, 1061: true, 1091: true}
 
-// repeater makes connections on which a statement that is done is no error.
+// repeater makes connections that ignore errors of already applied statements.
 type repeater struct{ driver.Connector }
 
 // Connect implements driver.Connector.
@@ -123,7 +123,7 @@ func (r repeater) Connect(ctx context.Context) (driver.Conn, error) {
 	return repeating{c.(conn)}, nil
 }
 
-// conn is what the driver's connections can do.
+// conn is the interface of the driver's connections.
 type conn interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -147,21 +147,25 @@ func (r repeating) ExecContext(ctx context.Context, text string, args []driver.N
 	return result, err
 }
 
-// connector brings each new connection into the state that the store relies on, whatever the server's defaults are.
+// connector sets up each new connection as the store needs it, whatever the server's defaults are.
 type connector struct{ driver.Connector }
 
-// silentSecondsMax is how long a transaction that has written may say nothing: its statements follow each other in milliseconds.
+// silentSecondsMax is how long a transaction that has written may be idle. Its statements normally follow each other
+// within milliseconds.
 const silentSecondsMax = 3
 
-// session is what a new connection is told.
+// session lists the statements that set up a new connection.
 //
-// READ COMMITTED: a statement sees what is committed when it runs, also after it waited for a row, and no gap is locked
-// (docs/adr/0010). MariaDB ends a transaction that has written and says nothing more: a process that was stopped among its
-// statements, its connection open, would hold the hot row until it is killed. MySQL has no such limit, and takes it as a comment.
+// TiDB takes pessimistic locks only if told to; for other servers that is a comment.
+//
+// READ COMMITTED: a statement sees what is committed when it runs, even after it waited for a row, and no gaps are
+// locked (docs/adr/0010). MariaDB ends an idle transaction that has written. Otherwise a stopped process with an open
+// connection would hold a hot row until it is killed. MySQL has no such limit and treats it as a comment.
 var session = []string{
 	"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 	"SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', SESSION time_zone = '+00:00', SESSION innodb_lock_wait_timeout = " + fmt.Sprint(lockSecondsMax) +
-		fmt.Sprintf(" /*M!100300 , SESSION idle_write_transaction_timeout = %d */", silentSecondsMax),
+		fmt.Sprintf(" /*M!100300 , SESSION idle_write_transaction_timeout = %d */", silentSecondsMax) +
+		" /*T! , SESSION tidb_txn_mode = 'pessimistic' */",
 }
 
 // Connect implements driver.Connector.

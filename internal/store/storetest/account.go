@@ -26,6 +26,7 @@ func Account(t *testing.T, open func(t *testing.T) *store.Store) {
 		"keys":                              keys,
 		"keys are counted":                  keysAreCounted,
 		"a deed is logged with what it did": deedsAreLogged,
+		"sign-ins to the console":           consolesEnd,
 	} {
 		t.Run(name, func(t *testing.T) { check(t, open(t)) })
 	}
@@ -305,7 +306,7 @@ func revocationsAreReadOn(t *testing.T, s account.SessionStore) {
 	}
 	same(t, "in order, once", seen, []id.Session{1, 2, 3, 4, 5})
 
-	// What no access token outlives is not read, and what is deleted does not give its position away.
+	// Revocations that outlive every access token are not read, and their positions are not reused after deletion.
 	late := accountNoon.Add(4 * time.Minute)
 	stamp(t, s)
 	page, err := s.Revocations(ctx, 0, late, 10)
@@ -417,16 +418,16 @@ func deedsAreLogged(t *testing.T, s account.Store) {
 	}
 	hash := account.Hash(sha256.Sum256([]byte("tgk_1_x")))
 	insert := func(e auditlog.Entry, key id.AdminKey) error {
-		return s.InsertKey(auditlog.With(ctx, e), account.Key{ID: key, Name: "x", Roles: account.Roles{account.RoleSales}, CreatedAt: accountNoon}, hash, 3)
+		return s.InsertKey(auditlog.WithEntry(ctx, e), account.Key{ID: key, Name: "x", Roles: account.Roles{account.RoleSales}, CreatedAt: accountNoon}, hash, 3)
 	}
 	first, second, other := entry(1, "7"), entry(2, ""), entry(3, "8")
 	must(t, insert(first, 1))
 	must(t, insert(second, 2))
-	// One deed of several transactions is one entry.
+	// An action of several transactions has one entry.
 	must(t, insert(other, 3))
-	_, err := s.RevokeKey(auditlog.With(ctx, other), 3, accountNoon)
+	_, err := s.RevokeKey(auditlog.WithEntry(ctx, other), 3, accountNoon)
 	must(t, err)
-	// What is refused is not logged.
+	// A refused action is not logged.
 	must(t, insert(entry(5, "9"), 5))
 	if err := insert(entry(4, "9"), 4); !errors.Is(err, fault.Conflict) {
 		t.Fatalf("one key too many: %v", err)
@@ -435,10 +436,10 @@ func deedsAreLogged(t *testing.T, s account.Store) {
 	same(t, "the next page", read(auditlog.Filter{Before: 3}), []auditlog.Entry{second, first})
 	same(t, "of one subject", read(auditlog.Filter{Subject: "7"}), []auditlog.Entry{first})
 	same(t, "of one subject, the next page", read(auditlog.Filter{Subject: "7", Before: 1}), []auditlog.Entry(nil))
-	// A deed whose effect is kept elsewhere is noted by itself, once, and nobody's deed is not.
+	// An action with effects outside the database is logged by itself, once; a context without an action is not logged.
 	elsewhere := entry(6, "10")
-	must(t, s.NoteDeed(auditlog.With(ctx, elsewhere)))
-	must(t, s.NoteDeed(auditlog.With(ctx, elsewhere)))
+	must(t, s.NoteDeed(auditlog.WithEntry(ctx, elsewhere)))
+	must(t, s.NoteDeed(auditlog.WithEntry(ctx, elsewhere)))
 	must(t, s.NoteDeed(ctx))
 	same(t, "noted", read(auditlog.Filter{Subject: "10"}), []auditlog.Entry{elsewhere})
 	must(t, s.InsertCustomer(ctx, account.Customer{ID: 1, Email: "ann@example.com", CreatedAt: accountNoon}, "hash"))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -18,12 +19,15 @@ import (
 func Catalog(t *testing.T, open func(t *testing.T) *store.Store) {
 	for name, check := range map[string]func(*shelfTest){
 		"a product comes back as it was written":       productRoundTrip,
+		"a variant becomes free where it is allowed":   becomesFree,
 		"codes and handles compare by bytes":           codesCompareByBytes,
 		"a code keeps its id":                          codeKeepsItsID,
 		"an edit needs the version":                    editNeedsVersion,
 		"a refusal leaves its neighbours alone":        refusalLeavesNeighbours,
 		"the same again changes nothing":               sameAgain,
 		"a dry run writes nothing":                     dryRun,
+		"a made code gives way to the variant's own":   madeCodes,
+		"a file that cannot be read removes nothing":   unreadRemovesNothing,
 		"a retired product frees its codes":            retireFreesCodes,
 		"pages cover everything once":                  pages,
 		"a category shows what stands below it":        categoryTree,
@@ -38,7 +42,7 @@ func Catalog(t *testing.T, open func(t *testing.T) *store.Store) {
 
 var catalogNoon = time.Date(2026, 11, 27, 12, 0, 0, 123_000_000, time.UTC)
 
-// shelfTest writes products with ids that count up.
+// shelfTest writes products with ascending ids.
 type shelfTest struct {
 	*testing.T
 	s    catalog.Store
@@ -115,6 +119,66 @@ func productRoundTrip(t *shelfTest) {
 	}
 }
 
+// becomesFree: a price of zero is written only if it is allowed or was zero before.
+func becomesFree(t *shelfTest) {
+	p := t.product("gift", "A", "B")
+	p.Variants[1].Price.Minor = 0
+	for _, dear := range []catalog.Put{{Mode: catalog.PutNew, Product: p}, {Mode: catalog.PutByHandle, Product: p}} {
+		t.refused(t.put(dear)[0], fault.Invalid, "variants[1].price.minor")
+	}
+	made := t.put(catalog.Put{Mode: catalog.PutNew, Product: p, AllowFree: true})[0].After
+	same(t.T, "what is read", t.read(made.ID).Variants, p.Variants)
+	made.Title = "A gift"
+	if c := t.put(catalog.Put{Mode: catalog.PutOver, Product: made, Version: 1})[0]; c.Action != catalog.Updated {
+		t.Errorf("another title for what is free: %+v", c)
+	}
+	both := made
+	both.Variants = slices.Clone(made.Variants)
+	both.Variants[0].Price.Minor = 0
+	t.refused(t.put(catalog.Put{Mode: catalog.PutOver, Product: both, Version: 2})[0], fault.Invalid, "variants[0].price.minor")
+	if c := t.put(catalog.Put{Mode: catalog.PutOver, Product: both, Version: 2, AllowFree: true})[0]; c.Action != catalog.Updated {
+		t.Errorf("both free: %+v", c)
+	}
+	_, err := t.s.RetireProduct(t.Context(), made.ID, 0, catalogNoon)
+	must(t.T, err)
+	t.refused(t.put(catalog.Put{Mode: catalog.PutByHandle, Product: p})[0], fault.Invalid, "variants[1].price.minor") // it is a new decision
+}
+
+// madeCodes: an existing variant keeps its code if the file has none, unless the file gives that code to another
+// variant.
+func madeCodes(t *shelfTest) {
+	p := t.create(t.product("mug", "OWN-1", "OWN-2"))
+	again := t.product("mug", "made-1", "made-2")
+	again.Variants[0].Options, again.Variants[1].Options = p.Variants[1].Options, p.Variants[0].Options
+	put := catalog.Put{Mode: catalog.PutByHandle, Product: again, MadeCodes: []bool{true, true}}
+	for range 2 { // a put may be tried again
+		c := t.put(put)[0]
+		same(t.T, "codes", []string{c.After.Variants[0].Code, c.After.Variants[1].Code}, []string{"OWN-2", "OWN-1"})
+		same(t.T, "ids", []id.SKU{c.After.Variants[0].ID, c.After.Variants[1].ID}, []id.SKU{p.Variants[1].ID, p.Variants[0].ID})
+	}
+	given := t.product("mug", "OWN-1", "made-2")
+	given.Variants[0].Options, given.Variants[1].Options = p.Variants[1].Options, p.Variants[0].Options
+	c := t.put(catalog.Put{Mode: catalog.PutByHandle, Product: given, MadeCodes: []bool{false, true}})[0]
+	same(t.T, "codes", []string{c.After.Variants[0].Code, c.After.Variants[1].Code}, []string{"OWN-1", "made-2"})
+}
+
+func unreadRemovesNothing(t *shelfTest) {
+	p := t.create(t.product("mug", "A", "B"))
+	less := p
+	less.Variants = p.Variants[:1]
+	t.refused(t.put(catalog.Put{Mode: catalog.PutByHandle, Product: less, Unread: 7})[0], fault.Invalid, "variants")
+	same(t.T, "after it was refused", t.read(p.ID), p)
+	dearer := p
+	dearer.Variants = append([]catalog.Variant(nil), p.Variants...)
+	dearer.Variants[0].Price.Minor++
+	if c := t.put(catalog.Put{Mode: catalog.PutByHandle, Product: dearer, Unread: 7})[0]; c.Action != catalog.Updated {
+		t.Errorf("a new price: %+v", c)
+	}
+	if c := t.put(catalog.Put{Mode: catalog.PutByHandle, Product: less})[0]; c.Action != catalog.Updated {
+		t.Errorf("a file that is read: %+v", c)
+	}
+}
+
 func codesCompareByBytes(t *shelfTest) {
 	upper := t.create(t.product("upper", "15056BL"))
 	lower := t.create(t.product("lower", "15056bl"))
@@ -178,7 +242,7 @@ func refusalLeavesNeighbours(t *shelfTest) {
 		catalog.Put{Mode: catalog.PutNew, Product: t.product("taken", "D")},
 		catalog.Put{Mode: catalog.PutByHandle, Product: t.product("three", "E")},
 	)
-	t.refused(changes[1], fault.Conflict, "variants[1].code")
+	t.refused(changes[1], fault.Conflict, "variants[1].sku")
 	t.refused(changes[2], fault.Conflict, "handle")
 	same(t.T, "one", changes[0].Action, catalog.Created)
 	same(t.T, "three", changes[3].Action, catalog.Created)

@@ -89,12 +89,12 @@ func groupsEnter(t *testing.T, s *store.Store) {
 
 func cursorsMove(t *testing.T, s *store.Store) {
 	must(t, s.EnterGroups(t.Context(), []string{"g"}))
-	must(t, s.SettleDelivery(t.Context(), delivery.Settlement{Group: "g", Fence: 2, Position: 10}))
-	err := s.SettleDelivery(t.Context(), delivery.Settlement{Group: "g", Fence: 1, Position: 20, Park: []delivery.Parked{{Message: delivery.Message{ID: 1}, Try: 1}}})
+	must(t, s.SettleDelivery(t.Context(), delivery.Progress{Group: "g", Fence: 2, Position: 10}))
+	err := s.SettleDelivery(t.Context(), delivery.Progress{Group: "g", Fence: 1, Position: 20, Park: []delivery.RetryMessage{{Message: delivery.Message{ID: 1}, Try: 1}}})
 	if !errors.Is(err, delivery.ErrFenced) {
 		t.Errorf("an older fence: %v", err)
 	}
-	must(t, s.SettleDelivery(t.Context(), delivery.Settlement{Group: "g", Fence: 3, Position: 5}))
+	must(t, s.SettleDelivery(t.Context(), delivery.Progress{Group: "g", Fence: 3, Position: 5}))
 	c, err := s.Cursor(t.Context(), "g")
 	must(t, err)
 	same(t, "the cursor", c, delivery.Cursor{Position: 10, Fence: 3})
@@ -102,13 +102,13 @@ func cursorsMove(t *testing.T, s *store.Store) {
 
 func parkedWait(t *testing.T, s *store.Store) {
 	must(t, s.EnterGroups(t.Context(), []string{"g", "other"}))
-	park := func(message int64, key string, try int, due time.Duration) delivery.Parked {
-		return delivery.Parked{Message: delivery.Message{ID: message, Key: key, Type: "x", Payload: []byte("{}"), At: someTime}, Try: try, Reason: "it broke", DueAt: someTime.Add(due)}
+	park := func(message int64, key string, try int, due time.Duration) delivery.RetryMessage {
+		return delivery.RetryMessage{Message: delivery.Message{ID: message, Key: key, Type: "x", Payload: []byte("{}"), At: someTime}, Try: try, Reason: "it broke", DueAt: someTime.Add(due)}
 	}
-	must(t, s.SettleDelivery(t.Context(), delivery.Settlement{Group: "g", Fence: 1, Position: 9, Park: []delivery.Parked{
+	must(t, s.SettleDelivery(t.Context(), delivery.Progress{Group: "g", Fence: 1, Position: 9, Park: []delivery.RetryMessage{
 		park(1, "a", 2, time.Minute), park(2, "a", 1, 0), park(3, "b", 2, 0), park(4, "", 2, 0), park(5, "", 2, time.Minute),
 	}}))
-	must(t, s.Park(t.Context(), "other", []delivery.Parked{park(6, "a", 1, 0)}))
+	must(t, s.Park(t.Context(), "other", []delivery.RetryMessage{park(6, "a", 1, 0)}))
 	due := func(now time.Duration) string {
 		t.Helper()
 		all, err := s.ParkedDue(t.Context(), "g", someTime.Add(now), 10)
@@ -121,7 +121,7 @@ func parkedWait(t *testing.T, s *store.Store) {
 	}
 	same(t, "at once", due(0), "3/2 4/2 ")
 	same(t, "after a minute", due(time.Minute), "1/2 2/1 3/2 4/2 5/2 ")
-	must(t, s.SettleDelivery(t.Context(), delivery.Settlement{Group: "g", Fence: 1, Done: []int64{3, 4}, Park: []delivery.Parked{park(1, "a", 3, time.Hour)}}))
+	must(t, s.SettleDelivery(t.Context(), delivery.Progress{Group: "g", Fence: 1, Done: []int64{3, 4}, Park: []delivery.RetryMessage{park(1, "a", 3, time.Hour)}}))
 	same(t, "after another try", due(time.Minute), "5/2 ")
 	keys, err := s.ParkedKeys(t.Context(), "g")
 	must(t, err)
@@ -137,7 +137,7 @@ func outboxTrims(t *testing.T, s *store.Store) {
 	newest := appendEvents(t, s, 20)
 	move := func(group string, to int64) {
 		t.Helper()
-		must(t, s.SettleDelivery(t.Context(), delivery.Settlement{Group: group, Fence: 1, Position: to}))
+		must(t, s.SettleDelivery(t.Context(), delivery.Progress{Group: group, Fence: 1, Position: to}))
 	}
 	trim := func(before int64) int {
 		t.Helper()
@@ -197,15 +197,15 @@ func eventsOfTypes(t *testing.T, s *store.Store) {
 }
 
 func lettersKept(t *testing.T, s *store.Store) {
-	letter := func(group string, message int64, reason string) delivery.Letter {
-		return delivery.Letter{
+	letter := func(group string, message int64, reason string) delivery.DeadLetter {
+		return delivery.DeadLetter{
 			Topic: "events", Group: group, Tries: 3, Reason: reason, DiedAt: someTime,
 			Message: delivery.Message{ID: message, Key: "7", Type: "order.paid.v1", Payload: []byte(`{}`), At: someTime},
 		}
 	}
-	must(t, s.BuryLetters(t.Context(), []delivery.Letter{letter("a", 1, "x"), letter("a", 2, "x"), letter("b", 1, "x")}))
-	must(t, s.BuryLetters(t.Context(), []delivery.Letter{letter("a", 1, "again")}))
-	all, err := s.Letters(t.Context(), "", 0, 10)
+	must(t, s.AddDeadLetters(t.Context(), []delivery.DeadLetter{letter("a", 1, "x"), letter("a", 2, "x"), letter("b", 1, "x")}))
+	must(t, s.AddDeadLetters(t.Context(), []delivery.DeadLetter{letter("a", 1, "again")}))
+	all, err := s.DeadLetters(t.Context(), "", 0, 10)
 	must(t, err)
 	if len(all) != 3 {
 		t.Fatalf("%d letters, want 3", len(all))
@@ -214,28 +214,28 @@ func lettersKept(t *testing.T, s *store.Store) {
 	want := letter("a", 1, "again")
 	want.Number = first.Number
 	same(t, "the letter", first, want)
-	one, err := s.Letter(t.Context(), first.Number)
+	one, err := s.DeadLetter(t.Context(), first.Number)
 	must(t, err)
 	same(t, "the letter by its number", one, want)
-	ofB, err := s.Letters(t.Context(), "b", 0, 10)
+	ofB, err := s.DeadLetters(t.Context(), "b", 0, 10)
 	must(t, err)
-	rest, err := s.Letters(t.Context(), "", first.Number, 1)
+	rest, err := s.DeadLetters(t.Context(), "", first.Number, 1)
 	must(t, err)
 	if len(ofB) != 1 || ofB[0].Group != "b" || len(rest) != 1 || rest[0].Number != all[1].Number {
 		t.Errorf("of group b %+v, after the first %+v", ofB, rest)
 	}
-	dropped, err := s.DropLetters(t.Context(), []int64{all[2].Number, 99})
+	dropped, err := s.DeleteDeadLetters(t.Context(), []int64{all[2].Number, 99})
 	must(t, err)
-	left, err := s.CountLetters(t.Context())
+	left, err := s.CountDeadLetters(t.Context())
 	must(t, err)
 	if dropped != 1 || left != 2 {
 		t.Errorf("%d dropped, %d left", dropped, left)
 	}
-	must(t, s.BuryLetters(t.Context(), []delivery.Letter{letter("c", 1, "x")}))
-	if last, err := s.Letters(t.Context(), "c", 0, 1); err != nil || last[0].Number <= all[2].Number {
+	must(t, s.AddDeadLetters(t.Context(), []delivery.DeadLetter{letter("c", 1, "x")}))
+	if last, err := s.DeadLetters(t.Context(), "c", 0, 1); err != nil || last[0].Number <= all[2].Number {
 		t.Errorf("a number was used again: %+v, %v", last, err)
 	}
-	if _, err := s.Letter(t.Context(), 99); !errors.Is(err, fault.NotFound) {
+	if _, err := s.DeadLetter(t.Context(), 99); !errors.Is(err, fault.NotFound) {
 		t.Errorf("a letter that is not there: %v", err)
 	}
 }
@@ -256,10 +256,10 @@ func pointsOnce(t *testing.T, s *store.Store) {
 	}
 	b, err := s.Points(t.Context(), ada, 0, 10)
 	must(t, err)
-	same(t, "the balance", b, points.Balance{Points: 5, Orders: []points.OfOrder{{Order: 11, Earned: 5, At: someTime}, {Order: 10, Earned: 12, TakenBack: 12, At: someTime}}})
+	same(t, "the balance", b, points.Balance{Points: 5, Orders: []points.OrderPoints{{Order: 11, Earned: 5, At: someTime}, {Order: 10, Earned: 12, TakenBack: 12, At: someTime}}})
 	b, err = s.Points(t.Context(), bob, 14, 1)
 	must(t, err)
-	same(t, "a page of the balance", b, points.Balance{Points: 100_000_000_001, Orders: []points.OfOrder{{Order: 13, Earned: 3, TakenBack: 3, At: someTime}}})
+	same(t, "a page of the balance", b, points.Balance{Points: 100_000_000_001, Orders: []points.OrderPoints{{Order: 13, Earned: 3, TakenBack: 3, At: someTime}}})
 	b, err = s.Points(t.Context(), 3, 0, 10)
 	must(t, err)
 	same(t, "nobody's balance", b, points.Balance{})

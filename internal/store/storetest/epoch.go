@@ -7,6 +7,7 @@ import (
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/order"
+	"github.com/tidegate/tidegate/internal/sale"
 	"github.com/tidegate/tidegate/internal/store"
 )
 
@@ -19,6 +20,7 @@ func Epoch(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"an epoch begins once, and opens once", epochs},
 		{"placed orders are told in the order of commits, from any position", placedOrders},
 		{"which orders are known", knownOrders},
+		{"an order of an epoch is committed until another one is opened", ordersOfEpochs},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.check(NewTrade(t, open(t))) })
 	}
@@ -48,14 +50,28 @@ func epochs(tr *Trade) {
 	begins(0, true)
 	begins(0, false)
 	is(inventory.Epoch{Number: 1})
-	first := inventory.Epoch{Number: 1, Ready: true, Position: 7, Engine: "a,b"}
+	closes := func(number int64, want bool) {
+		tr.T.Helper()
+		got, err := s.CloseGateEpoch(ctx, number)
+		must(tr.T, err)
+		same(tr.T, "closes", got, want)
+	}
+	closes(1, false)
+	first := inventory.Epoch{Number: 1, Ready: true, Opened: 1, Position: 7, Engine: "a,b"}
 	opens(first, true)
 	opens(first, false)
 	is(first)
+	closes(2, false)
+	closes(1, true)
+	closes(1, false)
+	first.Ready = false
+	is(first)
+	opens(first, false) // by whoever opened it, once more
 	begins(1, true)
 	begins(2, true) // whoever began 2 was slow
 	opens(inventory.Epoch{Number: 2, Ready: true}, false)
-	is(inventory.Epoch{Number: 3})
+	is(inventory.Epoch{Number: 3, Opened: 1})
+	must(tr.T, s.AwaitBatches(ctx))
 
 	before := time.Now().Truncate(time.Millisecond)
 	now, err := s.Now(ctx)
@@ -123,4 +139,58 @@ func knownOrders(tr *Trade) {
 	got, err := tr.Store.KnownOrders(tr.T.Context(), []id.Order{o + 1, o, o + 2})
 	must(tr.T, err)
 	same(tr.T, "known", got, map[id.Order]bool{o: true})
+}
+
+// P32: what was reserved in an epoch of the gate is committed until another one is opened, what was let go on without a reservation while
+// none is open; alone and in a batch, in a sale and of general stock.
+func ordersOfEpochs(tr *Trade) {
+	ctx, s := tr.T.Context(), tr.Store
+	const reserved, bypassed, queued = "reserved", "bypassed", "queued"
+	customer := id.Customer(0)
+	draft := func(of *sale.Sale, epoch int64, how string) *order.Draft {
+		customer++
+		d := tr.shared(of, customer, "a", 0, Line(mug, 1))
+		d.Claim.Epoch, d.Claim.Bypassed = epoch, how == bypassed
+		if how == queued {
+			d.Claim.Queued, d.Claim.Deadline = true, 0
+		}
+		return d
+	}
+	sl := tr.Sale(500, 9, mug)
+	tr.Receive(mug, 500)
+	_, err := s.BeginGateEpoch(ctx, 0)
+	must(tr.T, err)
+	_, err = s.OpenGateEpoch(ctx, inventory.Epoch{Number: 1})
+	must(tr.T, err)
+	for _, step := range []struct {
+		name string
+		do   func() (bool, error)
+		want map[string]order.Result // of epoch 1
+	}{
+		{"it is open", func() (bool, error) { return true, nil }, map[string]order.Result{reserved: order.Accepted, queued: order.Accepted, bypassed: order.Fenced}},
+		{"it is closed", func() (bool, error) { return s.CloseGateEpoch(ctx, 1) }, map[string]order.Result{reserved: order.Accepted, queued: order.Accepted, bypassed: order.Accepted}},
+		{"the next one is built", func() (bool, error) { return s.BeginGateEpoch(ctx, 1) }, map[string]order.Result{reserved: order.Accepted, queued: order.Accepted, bypassed: order.Accepted}},
+		{"the next one is open", func() (bool, error) { return s.OpenGateEpoch(ctx, inventory.Epoch{Number: 2}) }, map[string]order.Result{reserved: order.Fenced, queued: order.Declined, bypassed: order.Fenced}},
+		{"the next one is closed", func() (bool, error) { return s.CloseGateEpoch(ctx, 2) }, map[string]order.Result{reserved: order.Fenced, queued: order.Declined, bypassed: order.Fenced}},
+	} {
+		if done, err := step.do(); err != nil || !done {
+			tr.T.Fatalf("%s: %t, %v", step.name, done, err)
+		}
+		for how, want := range step.want {
+			for _, of := range []*sale.Sale{sl, nil} {
+				alone := draft(of, 1, how)
+				if out := tr.Commit(alone)[0]; out.Result != want {
+					tr.T.Errorf("%s: an order that is %s, of general stock %t, alone: %s, want %s", step.name, how, of == nil, out.Result, want)
+				}
+				among := draft(of, 1, how)
+				out := tr.Commit(draft(of, 0, reserved), among, draft(of, 0, reserved))
+				if out[0].Result != order.Accepted || out[1].Result != want || out[2].Result != order.Accepted {
+					tr.T.Errorf("%s: an order that is %s, of general stock %t, among others: %s, want %s", step.name, how, of == nil, out[1].Result, want)
+				}
+				if want != order.Accepted {
+					tr.absent(alone, among)
+				}
+			}
+		}
+	}
 }

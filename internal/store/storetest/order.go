@@ -45,8 +45,15 @@ func Order(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"one bad order of 500 fails none of its neighbours", orderOneBadOf500},
 		{"several lines, all or nothing", orderAllOrNothing},
 		{"general stock has no limit and no terms", orderGeneral},
+		{"general stock is held unpaid up to a bound, and keys come before it", unpaidBound},
+		{"what is paid, cancelled or expired is not held unpaid", unpaidFreed},
+		{"orders in sales do not count as held unpaid", unpaidInSales},
+		{"one customer many times at once holds no more unpaid than the bound", unpaidAtOnce},
 		{"an order's id that exists is a collision, and no replay", orderCollision},
 		{"a reservation past its deadline is not committed", orderLapsed},
+		{"what was asked for before its key was refused is not committed", orderRefusedKeys},
+		{"the keys of a process that sells alone are refused by nobody else", orderRefusedAlone},
+		{"a probe tells of a key's order, and leaves nothing", orderProbe},
 		{"a queued order is settled once, however often it is delivered", orderQueued},
 		{"a queued order that never reached the queue is refused", orderNeverQueued},
 		{"a sale that is closed, changed or unknown", orderTerms},
@@ -79,7 +86,7 @@ func (tr *Trade) want(out order.Outcome, want order.Result) {
 	}
 }
 
-// wantAll commits a batch and checks what became of it.
+// wantAll commits a batch and checks the outcomes.
 func (tr *Trade) wantAll(batch []*order.Draft, want ...order.Result) []order.Outcome {
 	tr.T.Helper()
 	got := tr.Commit(batch...)
@@ -91,7 +98,7 @@ func (tr *Trade) wantAll(batch []*order.Draft, want ...order.Result) []order.Out
 	return got
 }
 
-// absent checks that nothing of the drafts is there.
+// absent checks that the drafts have left no rows.
 func (tr *Trade) absent(drafts ...*order.Draft) {
 	tr.T.Helper()
 	for _, d := range drafts {
@@ -139,7 +146,7 @@ func orderOtherBody(tr *Trade) {
 	s := tr.Sale(9, 0, mug)
 	tr.Buy(s, 7, "key", Line(mug, 2))
 	other := tr.Order(s, 7, "key", Line(mug, 3))
-	tr.want(tr.Commit(other)[0], order.OtherBody)
+	tr.want(tr.Commit(other)[0], order.KeyReused)
 	tr.absent(other)
 	tr.Pool(s.ID, mug, 9, 2, 0)
 }
@@ -247,7 +254,7 @@ func orderOneBadOf500(tr *Trade) {
 	}
 }
 
-// topUp puts back into the sale what a case took.
+// topUp returns to the sale what a case has taken.
 func (tr *Trade) topUp(s *sale.Sale, units int64) *sale.Sale {
 	tr.T.Helper()
 	tr.Receive(mug, units)
@@ -300,7 +307,7 @@ func orderLapsed(tr *Trade) {
 		return d
 	}
 	late, timely := draft(1, -time.Millisecond), draft(2, time.Hour)
-	tr.wantAll([]*order.Draft{late, timely, tr.Order(s, 3, "a", Line(mug, 1))}, order.Lapsed, order.Accepted, order.Accepted)
+	tr.wantAll([]*order.Draft{late, timely, tr.Order(s, 3, "a", Line(mug, 1))}, order.ReservationExpired, order.Accepted, order.Accepted)
 	tr.absent(late)
 	tr.Pool(s.ID, mug, 9, 2, 0)
 	again := draft(2, -time.Hour)
@@ -429,7 +436,7 @@ func holdPaid(tr *Trade) {
 	tr.Pool(s.ID, mug, 6, 0, 3)
 }
 
-// late makes an order that has expired, and the attempt that will have paid it.
+// late returns an expired order and the attempt that will pay it late.
 func (tr *Trade) late(s *sale.Sale, c id.Customer, lines ...inventory.Line) (id.Order, payment.Attempt) {
 	tr.T.Helper()
 	o := tr.Buy(s, c, "late", lines...)
@@ -580,7 +587,7 @@ func orderLists(tr *Trade) {
 	same(tr.T, "from and to", len(ids(tr.Store.Orders(ctx, order.Filter{From: from, To: to, Limit: 9}))), 4)
 	same(tr.T, "from and to, the next page", ids(tr.Store.Orders(ctx, order.Filter{Customer: 7, From: from, To: to, Before: mine[3], Limit: 9})), []id.Order{mine[2]})
 	same(tr.T, "before anything", len(ids(tr.Store.Orders(ctx, order.Filter{To: began, Limit: 9}))), 0)
-	// An id that ran ahead, as where the clock was set back, hides no order.
+	// An id that ran ahead, as after a clock was set back, hides no order.
 	tr.Clock.Advance(-3 * time.Second)
 	late := tr.Buy(nil, 7, "late", Line(mug, 1))
 	same(tr.T, "minted ahead", ids(tr.Store.Orders(ctx, order.Filter{Customer: 7, From: from, To: to, Limit: 9})), []id.Order{late, mine[3], mine[2]})

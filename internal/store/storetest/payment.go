@@ -40,6 +40,9 @@ func Payment(t *testing.T, open func(t *testing.T) *store.Store) {
 		"refunds are listed":                     refundsAreListed,
 		"units of an ended sale go on to stock":  endedSaleReturns,
 		"orders without payments have no refund": nothingToRefund,
+		"a free order is paid once, all at once": freeOnce,
+		"a free order is refunded at once":       freeRefund,
+		"a free order that is closed stays so":   freeClosed,
 	} {
 		t.Run(name, func(t *testing.T) { check(NewTrade(t, open(t))) })
 	}
@@ -71,8 +74,8 @@ func (tr *Trade) attempt(o id.Order) payment.Attempt {
 }
 
 // settlement is a report that fits the attempt.
-func (tr *Trade) settlement(a payment.Attempt, s payment.State) payment.Settlement {
-	return payment.Settlement{
+func (tr *Trade) settlement(a payment.Attempt, s payment.State) payment.ReportEntry {
+	return payment.ReportEntry{
 		Report: payment.Report{Attempt: a.ID, Order: a.Order, State: s, Amount: a.Amount, Reference: "ref-" + a.ID.String(), PayURL: "http://pay.test/" + a.ID.String()},
 		Refund: id.New[id.Refund](tr.Mint), At: tr.Clock.Now(), Mint: tr.Mint,
 	}
@@ -112,10 +115,10 @@ func attemptsAreRead(tr *Trade) {
 	got, err := tr.Store.Attempt(ctx, want.ID)
 	must(tr.T, err)
 	same(tr.T, "the attempt", got, want)
-	settled, err := tr.Store.Settle(ctx, []payment.Settlement{tr.settlement(want, payment.Waiting)})
+	settled, err := tr.Store.RecordReports(ctx, []payment.ReportEntry{tr.settlement(want, payment.Waiting)})
 	must(tr.T, err)
 	want.Status, want.Reference, want.PayURL = payment.Open, "ref-"+want.ID.String(), "http://pay.test/"+want.ID.String()
-	same(tr.T, "what was settled", settled, []payment.Settled{{Attempt: want, Changed: true}})
+	same(tr.T, "what was settled", settled, []payment.RecordedReport{{Attempt: want, Changed: true}})
 	tr.Clock.Advance(time.Second)
 	tr.Report(want, payment.Paid)
 	want.Status, want.Pays, want.SettledAt = payment.Succeeded, true, tr.Clock.Now()
@@ -159,8 +162,8 @@ func paysOnce(tr *Trade) {
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
-			twice := []payment.Settlement{tr.settlement(a, payment.Paid), tr.settlement(a, payment.Paid)}
-			settled, err := tr.Store.Settle(tr.T.Context(), twice)
+			twice := []payment.ReportEntry{tr.settlement(a, payment.Paid), tr.settlement(a, payment.Paid)}
+			settled, err := tr.Store.RecordReports(tr.T.Context(), twice)
 			if err != nil {
 				tr.T.Error(err)
 			}
@@ -192,7 +195,7 @@ func misfits(tr *Trade) {
 	wrong.Report.Amount.Minor--
 	unknown := tr.settlement(a, payment.Paid)
 	unknown.Report.Attempt = 1
-	settled, err := tr.Store.Settle(tr.T.Context(), []payment.Settlement{wrong, unknown})
+	settled, err := tr.Store.RecordReports(tr.T.Context(), []payment.ReportEntry{wrong, unknown})
 	must(tr.T, err)
 	if !errors.Is(settled[0].Err, fault.AmountMismatch) || !errors.Is(settled[1].Err, fault.NotFound) {
 		tr.T.Errorf("%v, %v", settled[0].Err, settled[1].Err)
@@ -205,7 +208,7 @@ func badReportAlone(tr *Trade) {
 	good, bad := tr.Begin(tr.bought()), tr.Begin(tr.bought())
 	wrong := tr.settlement(bad, payment.Paid)
 	wrong.Report.Order = good.Order
-	settled, err := tr.Store.Settle(tr.T.Context(), []payment.Settlement{wrong, tr.settlement(good, payment.Paid)})
+	settled, err := tr.Store.RecordReports(tr.T.Context(), []payment.ReportEntry{wrong, tr.settlement(good, payment.Paid)})
 	must(tr.T, err)
 	if settled[0].Err == nil || settled[1].Err != nil || !settled[1].Changed {
 		tr.T.Errorf("%+v", settled)
@@ -349,15 +352,15 @@ func attemptsAreClaimed(tr *Trade) {
 	ctx := tr.T.Context()
 	first, second := tr.Begin(tr.bought()), tr.Begin(tr.bought())
 	now := tr.Clock.Advance(hold)
-	claim := func(limit int) []payment.Claimed {
+	claim := func(limit int) []payment.DueAttempt {
 		claimed, err := tr.Store.ClaimAttempts(ctx, now, limit, func(a *payment.Attempt, _ bool) time.Time { return now.Add(time.Minute) })
 		must(tr.T, err)
 		return claimed
 	}
 	one, other, none := claim(1), claim(5), claim(5)
 	first.LookAt, second.LookAt = now.Add(time.Minute), now.Add(time.Minute)
-	same(tr.T, "the first claim", one, []payment.Claimed{{Attempt: first, Pending: true}})
-	same(tr.T, "the second claim", other, []payment.Claimed{{Attempt: second, Pending: true}})
+	same(tr.T, "the first claim", one, []payment.DueAttempt{{Attempt: first, Pending: true}})
+	same(tr.T, "the second claim", other, []payment.DueAttempt{{Attempt: second, Pending: true}})
 	same(tr.T, "the third claim", len(none), 0)
 	now = tr.Clock.Advance(time.Minute)
 	tr.Report(first, payment.Paid)

@@ -9,8 +9,8 @@ import (
 	"github.com/tidegate/tidegate/internal/order"
 )
 
-// orderQueued: what was queued is accepted again where it was committed, and refused again where it was refused, also when it
-// could be had by then; a refusal says why, and binds no key.
+// orderQueued: a queued order that was committed is accepted again, and one that was refused is refused again, even if
+// stock has returned. A refusal has a reason and leaves the key free.
 func orderQueued(tr *Trade) {
 	s := tr.Sale(1, 0, mug)
 	queued := func(c id.Customer, key string) *order.Draft {
@@ -65,8 +65,8 @@ func orderQueued(tr *Trade) {
 	}
 }
 
-// orderNeverQueued: a reservation whose intent was never appended is settled as refused, unless its order was made; an intent that
-// turns up all the same stays refused.
+// orderNeverQueued: a reservation without an intent is settled as refused, unless its order exists. An intent that
+// turns up later stays refused.
 func orderNeverQueued(tr *Trade) {
 	s := tr.Sale(3, 0, mug)
 	made, lost := tr.Order(s, 1, "a", Line(mug, 1)), tr.Order(s, 2, "a", Line(mug, 1))

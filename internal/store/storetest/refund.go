@@ -16,7 +16,7 @@ func refundsAreClaimed(tr *Trade) {
 	tr.Pay(o)
 	r := tr.request(o)
 	now := tr.Clock.Now()
-	claim := func() []payment.ClaimedRefund {
+	claim := func() []payment.DueRefund {
 		claimed, err := tr.Store.ClaimRefunds(ctx, now, 5, func(*payment.Refund) time.Time { return now.Add(time.Minute) })
 		must(tr.T, err)
 		return claimed
@@ -61,18 +61,18 @@ func refundBarsFulfilment(tr *Trade) {
 	o := tr.bought()
 	tr.Pay(o)
 	r := tr.request(o)
-	if !r.Restock {
-		tr.T.Error("units that were not sent go back, unless it is said that they do not")
+	if r.Restock {
+		tr.T.Error("units go back, and nobody said so")
 	}
 	if _, err := tr.Store.FulfilOrder(ctx, o, tr.Clock.Now()); !errors.Is(err, fault.BadTransition) {
 		tr.T.Errorf("fulfilled while it is refunded: %v", err)
 	}
-	_, err := tr.Store.SettleRefund(ctx, r.ID, payment.RefundFailed, "no", tr.Clock.Now(), tr.Mint)
+	_, err := tr.Store.RecordRefund(ctx, r.ID, payment.RefundFailed, "no", tr.Clock.Now(), tr.Mint)
 	must(tr.T, err)
 	_, err = tr.Store.FulfilOrder(ctx, o, tr.Clock.Now())
 	must(tr.T, err)
 	if again := tr.request(o); again.Restock {
-		tr.T.Error("units that were sent do not go back by themselves")
+		tr.T.Error("units that were sent go back, and nobody said so")
 	}
 }
 
@@ -82,7 +82,7 @@ func refusedRefund(tr *Trade) {
 	tr.Pay(o)
 	first := tr.request(o)
 	tr.Clock.Advance(time.Minute)
-	failed, err := tr.Store.SettleRefund(ctx, first.ID, payment.RefundFailed, "the card is closed", tr.Clock.Now(), tr.Mint)
+	failed, err := tr.Store.RecordRefund(ctx, first.ID, payment.RefundFailed, "the card is closed", tr.Clock.Now(), tr.Mint)
 	must(tr.T, err)
 	if failed.Status != payment.RefundFailed || failed.Refusal != "the card is closed" || failed.SettledAt != tr.Clock.Now() {
 		tr.T.Errorf("%+v", failed)
@@ -94,7 +94,7 @@ func refusedRefund(tr *Trade) {
 	}
 	tr.Refund(o, true)
 	tr.is(o, order.Refunded)
-	if _, err := tr.Store.SettleRefund(ctx, 1, payment.Refunded, "", tr.Clock.Now(), tr.Mint); !errors.Is(err, fault.NotFound) {
+	if _, err := tr.Store.RecordRefund(ctx, 1, payment.Refunded, "", tr.Clock.Now(), tr.Mint); !errors.Is(err, fault.NotFound) {
 		tr.T.Errorf("no refund: %v", err)
 	}
 }
@@ -106,7 +106,7 @@ func refundsAreListed(tr *Trade) {
 		tr.Pay(o)
 		made = append([]payment.Refund{tr.request(o)}, made...)
 	}
-	_, err := tr.Store.SettleRefund(tr.T.Context(), made[1].ID, payment.RefundFailed, "no", tr.Clock.Now(), tr.Mint)
+	_, err := tr.Store.RecordRefund(tr.T.Context(), made[1].ID, payment.RefundFailed, "no", tr.Clock.Now(), tr.Mint)
 	must(tr.T, err)
 	for name, c := range map[string]struct {
 		filter payment.RefundFilter

@@ -200,7 +200,7 @@ func gateSnapshot(tr *Trade) {
 	slices.SortFunc(snap.Terms, func(a, b inventory.Terms) int { return int(a.Sale - b.Sale) })
 	same(tr.T, "terms", snap.Terms, []inventory.Terms{{Sale: s.ID, Limit: 4, Open: true}, {Sale: paused.ID}})
 	used := map[string]int64{}
-	for _, h := range snap.Holders {
+	for _, h := range snap.KeyedOrders {
 		used[h.Key] = h.Used
 		if h.Order == held && (h.Customer != 1 || h.Sale != s.ID || h.Body != digest(s.ID, []inventory.Line{Line(mug, 2)})) {
 			tr.T.Errorf("holder %+v", h)
@@ -215,7 +215,7 @@ func gateSnapshot(tr *Trade) {
 
 // gateFollows drives two gates: one follows every change from the beginning, the other is loaded at the end.
 func gateFollows(tr *Trade) {
-	gate := inventory.NewMemory()
+	gate := inventory.NewMemoryGate()
 	must(tr.T, gate.Load(tr.T.Context(), tr.snapshot()))
 	var position int64
 	follow := func() {
@@ -244,7 +244,7 @@ func gateFollows(tr *Trade) {
 			tr.T.Fatalf("%s, %v", a.Verdict, err)
 		}
 		tr.wantAll([]*order.Draft{d}, order.Accepted)
-		must(tr.T, gate.Settle(tr.T.Context(), &d.Claim, true))
+		must(tr.T, gate.Confirm(tr.T.Context(), &d.Claim))
 		return d.Order.ID
 	}
 	tr.Receive(hat, 20)
@@ -261,21 +261,21 @@ func gateFollows(tr *Trade) {
 	s = tr.Limit(s.ID, 8)
 	buy(s, 1, "held", Line(mug, 4))
 	follow()
-	fresh := inventory.NewMemory()
+	fresh := inventory.NewMemoryGate()
 	must(tr.T, fresh.Load(tr.T.Context(), tr.snapshot()))
-	levels := func(g *inventory.Memory) map[inventory.Pool]int64 {
+	levels := func(g *inventory.MemoryGate) map[inventory.Pool]int64 {
 		all := map[inventory.Pool]int64{}
-		g.Levels(func(p inventory.Pool, units int64) { all[p] = units })
+		g.Availability(func(p inventory.Pool, units int64) { all[p] = units })
 		return all
 	}
 	same(tr.T, "levels", levels(gate), levels(fresh))
-	for name, g := range map[string]*inventory.Memory{"followed": gate, "loaded": fresh} {
+	for name, g := range map[string]*inventory.MemoryGate{"followed": gate, "loaded": fresh} {
 		for _, ask := range []struct {
 			customer id.Customer
 			key      string
 			units    int64
 			want     inventory.Verdict
-		}{{1, "cancelled", 3, inventory.Same}, {2, "expired", 3, inventory.OtherBody}, {1, "new", 2, inventory.LimitReached}, {1, "new", 1, inventory.Reserved}, {2, "new", 8, inventory.Reserved}} {
+		}{{1, "cancelled", 3, inventory.Replay}, {2, "expired", 3, inventory.KeyReused}, {1, "new", 2, inventory.LimitReached}, {1, "new", 1, inventory.Reserved}, {2, "new", 8, inventory.Reserved}} {
 			a, err := g.Reserve(tr.T.Context(), &tr.Order(s, ask.customer, ask.key, Line(mug, ask.units)).Claim)
 			must(tr.T, err)
 			if a.Verdict != ask.want {
@@ -304,8 +304,8 @@ func gatePassesOver(tr *Trade) {
 	}
 }
 
-// orderManyPools has one batch take from more pools than one statement holds, of two sales and of general stock, and then one of
-// them have too little.
+// orderManyPools: a batch takes from more pools than one statement holds, of two sales and of general stock; then one
+// pool has too little.
 func orderManyPools(tr *Trade) {
 	const pools = 150
 	skus := make([]id.SKU, pools)
@@ -330,7 +330,7 @@ func orderManyPools(tr *Trade) {
 		tr.Pool(s.ID, sku, 3, held(i), 0)
 	}
 	tr.Pool(other.ID, mug, 3, 2, 0)
-	// Where two of a pool's three units are taken, the next unit is had and no more; where three are, nothing is.
+	// With two of a pool's three units taken, one more can be reserved; with three, none.
 	second := batch("c")
 	got := tr.Commit(second...)
 	tr.want(got[0], order.SoldOut)
@@ -347,8 +347,8 @@ func orderManyPools(tr *Trade) {
 	}
 }
 
-// orderPoolsAcross has batches at once take from the same pools in many orders, whole and one by one: none waits for another in a
-// circle so often that it gives up.
+// orderPoolsAcross: concurrent batches take from the same pools in different orders, as a whole and one by one. None
+// gives up because of deadlocks.
 func orderPoolsAcross(tr *Trade) {
 	const pools, batches, each = 8, 12, 16
 	skus := make([]id.SKU, pools)

@@ -1,4 +1,4 @@
-// Package storetest is what the modules expect of the database: one suite a noun, which every engine runs.
+// Package storetest holds the conformance suites that every database engine must pass, one for each noun.
 package storetest
 
 import (
@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// stamp gives every event its position, as the shop's loop does before anybody reads them: on an engine with several
-// writers they wait for it.
+// stamp assigns positions to all events, as the shop's loop does. On an engine with several writers, events cannot be
+// read before.
 func stamp(t testing.TB, s any) {
 	t.Helper()
 	stamper, ok := s.(interface {

@@ -16,8 +16,8 @@ import (
 	"github.com/tidegate/tidegate/internal/store"
 )
 
-// Trade is a shop's trade straight on a store, with a clock that moves when told: no gate, no committer, no provider. Its
-// methods end the test on an error.
+// Trade drives a store without gate, committer and provider. Its clock moves only when told. Its methods end the test
+// on an error.
 type Trade struct {
 	T     testing.TB
 	Store *store.Store
@@ -162,7 +162,7 @@ func (tr *Trade) Begin(o id.Order) payment.Attempt {
 // Report settles an attempt as its provider would.
 func (tr *Trade) Report(a payment.Attempt, s payment.State) {
 	tr.T.Helper()
-	settled, err := tr.Store.Settle(tr.T.Context(), []payment.Settlement{{
+	settled, err := tr.Store.RecordReports(tr.T.Context(), []payment.ReportEntry{{
 		Report: payment.Report{Attempt: a.ID, Order: a.Order, State: s, Amount: a.Amount, Reference: "ref-" + a.ID.String()},
 		Refund: id.New[id.Refund](tr.Mint), At: tr.Clock.Now(), Mint: tr.Mint,
 	}})
@@ -205,10 +205,10 @@ func (tr *Trade) Cancel(o id.Order) order.Order {
 func (tr *Trade) Refund(o id.Order, restock bool) {
 	tr.T.Helper()
 	r, err := tr.Store.RequestRefund(tr.T.Context(), payment.RefundRequest{
-		Refund: id.New[id.Refund](tr.Mint), Order: o, Reason: "test", Restock: &restock, Actor: "test", At: tr.Clock.Now(),
+		Refund: id.New[id.Refund](tr.Mint), Order: o, Reason: "test", Restock: restock, Actor: "test", At: tr.Clock.Now(),
 	})
 	must(tr.T, err)
-	_, err = tr.Store.SettleRefund(tr.T.Context(), r.ID, payment.Refunded, "", tr.Clock.Now(), tr.Mint)
+	_, err = tr.Store.RecordRefund(tr.T.Context(), r.ID, payment.Refunded, "", tr.Clock.Now(), tr.Mint)
 	must(tr.T, err)
 }
 

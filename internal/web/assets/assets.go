@@ -1,5 +1,5 @@
-// Package assets serves the files that pages are made with: embedded in the binary, named by what is in them, compressed
-// once at the start, and kept by browsers for good. Nothing of a page comes from anywhere else.
+// Package assets serves the files that pages are made with: embedded in the binary, named by their content, and kept by browsers for
+// good. A file is compressed when a browser first asks for it, so that starts do not pay for it. Nothing of a page comes from anywhere else.
 package assets
 
 import (
@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
-	"fmt"
 	"io"
 	"io/fs"
 	"mime"
@@ -16,6 +15,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/andybalholm/brotli"
 )
@@ -26,7 +26,7 @@ var files embed.FS
 // Prefix is where the files are served.
 const Prefix = "/assets/"
 
-// brotliQuality is not the densest: that takes seconds of every start for two percent.
+// brotliQuality is not the densest: that takes seconds for two percent.
 const brotliQuality = 9
 
 // Set is every file, ready to be sent. Read-only, and safe for concurrent use.
@@ -36,8 +36,9 @@ type Set struct {
 }
 
 type file struct {
-	contentType []string
-	bodies      [3]body // by encoding
+	contentType       []string
+	plain             body
+	brotlied, gzipped func() body // each compresses once
 }
 
 type body struct {
@@ -46,8 +47,10 @@ type body struct {
 	bytes    []byte
 }
 
-// Load reads, names and compresses the files. It returns an error where one cannot be compressed.
-func Load() (*Set, error) {
+// Load returns the files. Every call in a process returns the same set. It returns an error where a file cannot be read.
+var Load = sync.OnceValues(load)
+
+func load() (*Set, error) {
 	s := &Set{names: map[string]string{}, byURL: map[string]*file{}}
 	entries, err := fs.ReadDir(files, "files")
 	if err != nil {
@@ -58,43 +61,38 @@ func Load() (*Set, error) {
 		if err != nil {
 			return nil, err
 		}
-		f, err := compress(e.Name(), text)
-		if err != nil {
-			return nil, fmt.Errorf("compress %s: %w", e.Name(), err)
-		}
 		sum := sha256.Sum256(text)
 		ext := path.Ext(e.Name())
 		url := Prefix + strings.TrimSuffix(e.Name(), ext) + "." + base64.RawURLEncoding.EncodeToString(sum[:6]) + ext
-		s.names[e.Name()], s.byURL[url] = url, f
+		s.names[e.Name()], s.byURL[url] = url, newFile(mime.TypeByExtension(ext), text)
 	}
 	return s, nil
 }
 
-func compress(name string, text []byte) (*file, error) {
-	var small bytes.Buffer
-	b := brotli.NewWriterLevel(&small, brotliQuality)
-	if err := write(b, text); err != nil {
-		return nil, err
-	}
-	var zipped bytes.Buffer
-	g, err := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
-	if err != nil {
-		return nil, err
-	}
-	if err := write(g, text); err != nil {
-		return nil, err
-	}
+func newFile(contentType string, text []byte) *file {
 	return &file{
-		contentType: []string{mime.TypeByExtension(path.Ext(name))},
-		bodies:      [3]body{newBody("br", small.Bytes()), newBody("gzip", zipped.Bytes()), newBody("", text)},
-	}, nil
+		contentType: []string{contentType},
+		plain:       newBody("", text),
+		brotlied: sync.OnceValue(func() body {
+			return compressed("br", text, func(w io.Writer) io.WriteCloser { return brotli.NewWriterLevel(w, brotliQuality) })
+		}),
+		gzipped: sync.OnceValue(func() body {
+			return compressed("gzip", text, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) })
+		}),
+	}
 }
 
-func write(w io.WriteCloser, text []byte) error {
+// compressed returns the text in an encoding, or as it is where that fails.
+func compressed(encoding string, text []byte, writer func(io.Writer) io.WriteCloser) body {
+	var small bytes.Buffer
+	w := writer(&small)
 	if _, err := w.Write(text); err != nil {
-		return err
+		return newBody("", text)
 	}
-	return w.Close()
+	if err := w.Close(); err != nil {
+		return newBody("", text)
+	}
+	return newBody(encoding, small.Bytes())
 }
 
 func newBody(encoding string, b []byte) body {
@@ -129,12 +127,12 @@ func (s *Set) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	b := &f.bodies[2]
+	b := f.plain
 	switch accepted := r.Header.Get("Accept-Encoding"); {
 	case strings.Contains(accepted, "br"):
-		b = &f.bodies[0]
+		b = f.brotlied()
 	case strings.Contains(accepted, "gzip"):
-		b = &f.bodies[1]
+		b = f.gzipped()
 	}
 	h := w.Header()
 	h["Content-Type"], h["Content-Length"], h["Cache-Control"], h["Vary"], h["X-Content-Type-Options"] = f.contentType, b.length, forGood, vary, noSniff

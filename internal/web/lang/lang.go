@@ -70,8 +70,10 @@ type Set struct {
 // headersMax bounds what is remembered, for anyone can make headers up.
 const headersMax = 1000
 
-// Load reads the files. It returns an error for one that cannot be read.
-func Load() (*Set, error) {
+// Load reads the files, once in a process: every call returns the same set. It returns an error for one that cannot be read.
+var Load = sync.OnceValues(load)
+
+func load() (*Set, error) {
 	entries, err := fs.ReadDir(files, "files")
 	if err != nil {
 		return nil, err

@@ -9,7 +9,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/money"
 )
 
-func load(t *testing.T) *Set {
+func loaded(t *testing.T) *Set {
 	t.Helper()
 	s, err := Load()
 	if err != nil {
@@ -28,7 +28,7 @@ func places(m message) []string {
 
 // Every language has the words that the others have, with the same places in them.
 func TestLanguagesHaveTheSameKeys(t *testing.T) {
-	s := load(t)
+	s := loaded(t)
 	for _, l := range s.All {
 		for _, other := range s.All {
 			for key, m := range other.words {
@@ -49,7 +49,7 @@ func TestLanguagesHaveTheSameKeys(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
-	s := load(t)
+	s := loaded(t)
 	for _, tt := range []struct{ chosen, accepted, want string }{
 		{"", "", "en"},
 		{"", "fr-FR,fr;q=0.9", "en"},
@@ -68,7 +68,7 @@ func TestFind(t *testing.T) {
 }
 
 func TestFormats(t *testing.T) {
-	en, zh := load(t).Find("en", ""), load(t).Find("zh", "")
+	en, zh := loaded(t).Find("en", ""), loaded(t).Find("zh", "")
 	at := time.Date(2026, 11, 27, 19, 4, 5, 0, time.UTC)
 	for _, tt := range []struct{ got, want string }{
 		{en.Money(money.Of(125000, "GBP")), "£1,250.00"},

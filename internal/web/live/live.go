@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/sale"
@@ -27,19 +26,21 @@ type Encode func(m *Moment, lang int) []byte
 type Moment struct {
 	Sale  *sale.Sale
 	Phase sale.Status
-	// Left is what the gate has of each item of the sale, in their order; zero unless the sale is scheduled, live or paused.
+	// Left is what is left of each item of the sale, in their order, or Unknown; zero unless the sale is scheduled, live or paused.
 	Left []int64
 	// Revision grows with every change, and differs between processes.
 	Revision uint64
 
-	unknown  bool      // the gate does not know what is left of an item
 	until    time.Time // the clock changes the phase then
 	messages [][]byte
 }
 
+// Unknown stands for a number of units that the shop does not know at this moment.
+const Unknown = -1
+
 // SoldOut reports whether the sale is on, and known to have nothing left of any of its items.
 func (m *Moment) SoldOut() bool {
-	return m.Phase == sale.Live && !m.unknown && !slices.ContainsFunc(m.Left, func(n int64) bool { return n > 0 })
+	return m.Phase == sale.Live && !slices.ContainsFunc(m.Left, func(n int64) bool { return n != 0 })
 }
 
 // Message returns the moment's message in a language.
@@ -57,7 +58,7 @@ const (
 // Board knows the present moment of every sale that somebody looks at. Safe for concurrent use.
 type Board struct {
 	sales  Sales
-	levels sale.Levels
+	levels sale.Availability
 	clock  clock.Clock
 	encode Encode
 	langs  int
@@ -84,7 +85,7 @@ type topic struct {
 }
 
 // NewBoard returns a board; encode makes messages in so many languages.
-func NewBoard(s Sales, l sale.Levels, c clock.Clock, langs int, encode Encode) *Board {
+func NewBoard(s Sales, l sale.Availability, c clock.Clock, langs int, encode Encode) *Board {
 	b := &Board{sales: s, levels: l, clock: c, langs: langs, encode: encode, topics: map[id.Sale]*topic{}}
 	b.revision.Store(uint64(c.Now().UnixMilli()) << 20)
 	return b
@@ -158,7 +159,7 @@ func (t *topic) look(sl *sale.Sale, now time.Time) *Moment {
 }
 
 func (m *Moment) same(next *Moment) bool {
-	return m.Sale == next.Sale && m.Phase == next.Phase && m.unknown == next.unknown && m.until.Equal(next.until) && slices.Equal(m.Left, next.Left)
+	return m.Sale == next.Sale && m.Phase == next.Phase && m.until.Equal(next.until) && slices.Equal(m.Left, next.Left)
 }
 
 // never is beyond any sale's end.
@@ -175,9 +176,10 @@ func (b *Board) find(sl *sale.Sale, now time.Time) *Moment {
 		return m
 	}
 	for i := range sl.Items {
-		left, known := b.levels.Level(inventory.Pool{Sale: sl.ID, SKU: sl.Items[i].SKU})
-		m.Left[i] = max(left, 0)
-		m.unknown = m.unknown || !known
+		left, known := sl.Left(&sl.Items[i], b.levels)
+		if m.Left[i] = left; !known {
+			m.Left[i] = Unknown
+		}
 	}
 	return m
 }

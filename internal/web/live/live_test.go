@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/await"
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -49,7 +50,7 @@ func (w *window) Published(_ context.Context, s id.Sale) (*sale.Sale, error) {
 	return w.sale.Load(), nil
 }
 
-func (w *window) Level(inventory.Pool) (int64, bool) {
+func (w *window) Available(inventory.Pool) (int64, bool) {
 	w.looked.Add(1)
 	return w.left.Load(), !w.unknown.Load()
 }
@@ -137,14 +138,11 @@ func TestWatch(t *testing.T) {
 	}
 	everyone := func(left int64) {
 		t.Helper()
-		deadline := time.Now().Add(time.Minute)
 		for i := range newest {
-			for m := newest[i].Load(); m == nil || m.Left[0] != left; m = newest[i].Load() {
-				if time.Now().After(deadline) {
-					t.Fatalf("viewer %d has not heard of %d", i, left)
-				}
-				time.Sleep(time.Millisecond)
-			}
+			await.Until(t, fmt.Sprintf("viewer %d has heard of %d", i, left), func() bool {
+				m := newest[i].Load()
+				return m != nil && m.Left[0] == left
+			})
 		}
 	}
 	everyone(10)

@@ -31,8 +31,8 @@ var palettes = [][]string{
 	{"#d0d9d9", "#a9bcbd", "#2f5a60", "#648a8f", "#d0a78b", "#eaf1f1"},
 }
 
-// Of reads what a drawing's address is of. It returns false for another address.
-func Of(path string) (Kind, id.Product, bool) {
+// ParsePath parses the address of a drawing. It returns false for any other address.
+func ParsePath(path string) (Kind, id.Product, bool) {
 	text, isOurs := strings.CutPrefix(path, Path)
 	text, isSVG := strings.CutSuffix(text, ".svg")
 	name, number, _ := strings.Cut(text, "-")

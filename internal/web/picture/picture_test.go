@@ -33,11 +33,11 @@ func TestDraw(t *testing.T) {
 }
 
 func TestOf(t *testing.T) {
-	if k, p, ok := Of(URL(7, "Rose mug")); !ok || p != 7 || k != Vessel {
+	if k, p, ok := ParsePath(URL(7, "Rose mug")); !ok || p != 7 || k != Vessel {
 		t.Errorf("%d, %s, %v", k, p, ok)
 	}
 	for _, path := range []string{"/pictures/2/vessel-7", "/pictures/2/vessel-x.svg", "/pictures/2/7.svg", "/pictures/2/ship-7.svg", "/pictures/1/7.svg", "/7.svg"} {
-		if _, _, ok := Of(path); ok {
+		if _, _, ok := ParsePath(path); ok {
 			t.Errorf("%s is of a product", path)
 		}
 	}

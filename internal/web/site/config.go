@@ -4,6 +4,7 @@ import (
 	"net/url"
 
 	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
 // Config is the pages' part of the configuration.
@@ -21,14 +22,15 @@ func DefaultConfig() Config {
 	return Config{Enabled: true, Name: "Tidegate", PagesMaxMiB: 64, ViewersMax: 8000}
 }
 
-// nameMax bounds the shop's name: it stands at the top of a phone's screen.
+// nameMax bounds the shop's name, in characters: it stands at the top of a phone's screen.
 const nameMax = 40
 
 // Validate returns a fault.Invalid for the first value that is not allowed.
 func (c Config) Validate() error {
+	if _, err := text.Clean("name", c.Name, text.Line, 1, nameMax); err != nil {
+		return err
+	}
 	switch {
-	case c.Name == "" || len(c.Name) > nameMax:
-		return fault.Bad("name", "1 to %d bytes, not %d", nameMax, len(c.Name))
 	case c.PagesMaxMiB < 1 || c.PagesMaxMiB > 4096:
 		return fault.Bad("pages_max_mib", "a number from 1 to 4096, not %d", c.PagesMaxMiB)
 	case c.ViewersMax < 0 || c.ViewersMax > 1_000_000:

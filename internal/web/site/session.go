@@ -8,16 +8,18 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/admission"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
+	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// cookieNames are the names of the cookies of a session. The API takes neither: it asks for an Authorization header.
-type cookieNames struct{ access, refresh string }
+// cookieNames are the names of the cookies of a session, and of the one by which a browser that signed in before is known. The API takes neither: it asks for an Authorization header.
+type cookieNames struct{ access, refresh, device string }
 
 // namesOf returns the names. With the prefix __Host- a browser takes a cookie over HTTPS from this very host alone: see
 // https://www.rfc-editor.org/rfc/rfc6265#section-4.1.3.2 of its successor draft.
 func namesOf(https bool) cookieNames {
-	return cookieNames{hostPrefix(https) + "tg_access", hostPrefix(https) + "tg_refresh"}
+	return cookieNames{hostPrefix(https) + "tg_access", hostPrefix(https) + "tg_refresh", hostPrefix(https) + "tg_device"}
 }
 
 func hostPrefix(https bool) string {
@@ -50,33 +52,53 @@ func (v *Visit) cookie(name string) string {
 // Who returns the shopper who is signed in; false where none is. A session whose access token has run out is refreshed on the
 // way. Call it before the answer begins.
 func (v *Visit) Who() (account.Principal, bool) {
-	if !v.known {
-		v.known = true
-		v.who = v.authenticate()
-	}
-	return v.who, !v.who.Customer.IsZero()
+	who, _ := v.WhoKnown()
+	return who, !who.Customer.IsZero()
 }
 
-func (v *Visit) authenticate() account.Principal {
+// WhoKnown is Who for what must not take a shopper for a stranger: it returns the store's error where it could not be found out
+// who they are.
+func (v *Visit) WhoKnown() (account.Principal, error) {
+	if !v.known {
+		v.known = true
+		v.who, v.whoErr = v.authenticate()
+	}
+	return v.who, v.whoErr
+}
+
+func (v *Visit) authenticate() (account.Principal, error) {
 	if access := v.cookie(v.site.cookies.access); access != "" {
 		if who, err := v.site.Accounts.AuthenticateAt(access, v.at); err == nil {
-			return who
+			return who, nil
 		}
 	}
 	refresh := v.cookie(v.site.cookies.refresh)
 	if refresh == "" {
-		return account.Principal{}
+		return account.Principal{}, nil
 	}
 	grant, err := v.site.Accounts.Refresh(v.Request.Context(), refresh)
 	if err != nil {
 		if errors.Is(err, fault.Unauthenticated) {
 			v.Forget()
+			err = nil
 		}
-		return account.Principal{} // where the store is away, they are asked to sign in, and their cookies stay good
+		return account.Principal{}, err // where the store is away, they are asked to sign in, and their cookies stay good
 	}
 	v.Remember(grant)
-	return account.Principal{Customer: grant.Customer, Session: grant.Session, Expires: grant.AccessExpires}
+	return account.Principal{Customer: grant.Customer, Session: grant.Session, Expires: grant.AccessExpires}, nil
 }
+
+// Authenticate implements admission.Visitor. Strangers may visit: pages that need a shopper send them to sign in.
+func (v *Visit) Authenticate() error {
+	v.Who()
+	return nil
+}
+
+// Customer implements admission.Visitor.
+func (v *Visit) Customer() id.Customer { return v.who.Customer }
+
+// Refusal returns why the shop takes no order of this visit; nil: it may. It is for order.Request.
+func (v *Visit) Refusal() error { return v.site.Admission.Hold(admission.Order, v) }
 
 // Must returns the shopper who is signed in. It returns fault.Unauthenticated, which sends a reader to sign in.
 func (v *Visit) Must() (account.Principal, error) {
@@ -98,9 +120,15 @@ func (v *Visit) Remember(g account.Grant) {
 	now := v.site.Clock.Now()
 	v.setCookie(v.site.cookies.access, g.Access, g.AccessExpires.Sub(now))
 	v.setCookie(v.site.cookies.refresh, g.Refresh, g.RefreshExpires.Sub(now))
+	if g.Device != "" {
+		v.setCookie(v.site.cookies.device, g.Device, account.DeviceLifetime)
+	}
 	v.Header()["Cache-Control"] = noStore
 	v.known, v.who = true, account.Principal{Customer: g.Customer, Session: g.Session, Expires: g.AccessExpires}
 }
+
+// Device returns what the browser was given at its last sign-in; empty where there was none. Signing out leaves it.
+func (v *Visit) Device() string { return v.cookie(v.site.cookies.device) }
 
 // Forget takes the session's cookies out of the browser.
 func (v *Visit) Forget() {

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/internal/account"
+	"github.com/tidegate/tidegate/internal/admission"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/telemetry"
@@ -49,9 +50,11 @@ type Recorder interface {
 // Parts is what a Site is made of.
 type Parts struct {
 	Accounts Accounts
-	Clock    clock.Clock
-	Log      *slog.Logger
-	Config   Config
+	// Admission decides who may come in; nil: everyone.
+	Admission *admission.Control
+	Clock     clock.Clock
+	Log       *slog.Logger
+	Config    Config
 	// Record returns what is told of the requests of a route: its method and its pattern.
 	Record func(method, pattern string) Recorder
 	// Client returns whom a request comes from.
@@ -60,6 +63,8 @@ type Parts struct {
 	RequestTimeout time.Duration
 	// FormTargets are origins besides the shop's own that a form may lead to: a payment provider's cashier.
 	FormTargets []string
+	// Payments is the provider that takes the money of orders; empty where nobody does.
+	Payments string
 }
 
 // Site serves pages. Safe for concurrent use once every route is registered.
@@ -69,7 +74,7 @@ type Site struct {
 	Langs  *lang.Set
 
 	mux       *http.ServeMux
-	often     []often
+	hot       []hotRoute
 	unknown   Recorder
 	faults    *telemetry.FaultLog
 	origin    *http.CrossOriginProtection
@@ -116,35 +121,44 @@ func (s *Site) Close() { s.closeOnce.Do(func() { close(s.closing) }) }
 // Closing is closed when the answers that stream must end.
 func (s *Site) Closing() <-chan struct{} { return s.closing }
 
-// Handle registers a page under a pattern of http.ServeMux. What the handler returns as an error is shown as a page, with the
-// status that the fault has.
-func (s *Site) Handle(pattern string, handler func(*Visit) error) { s.handle(pattern, true, handler) }
-
-// Stream registers what answers for as long as the shopper stays: it is not held to RequestTimeout.
-func (s *Site) Stream(pattern string, handler func(*Visit) error) { s.handle(pattern, false, handler) }
-
-// HandleOften is Handle for the pages directly below a path that a crowd looks at, such as GET /sales/{id}: the mux costs as much as the
-// rest of a page that is kept, so a plain request for one is found without it. No other page may stand directly below that path.
-func (s *Site) HandleOften(path, name string, handler func(*Visit) error) {
-	s.often = append(s.often, often{path, s.handle("GET "+path+"{"+name+"}", true, handler)})
+// Handle registers a page under a pattern of http.ServeMux. An error of the handler becomes an error page with the status of the fault.
+func (s *Site) Handle(pattern string, handler func(*Visit) error) {
+	s.handle(pattern, admission.Request, true, handler)
 }
 
-// often is a route of HandleOften, with the path that its pages are below.
-type often struct {
+// HandleOrder is Handle for a form that places an order. The handler hands Visit.Refusal to the order.
+func (s *Site) HandleOrder(pattern string, handler func(*Visit) error) {
+	s.handle(pattern, admission.Order, true, handler)
+}
+
+// Stream registers a page that answers until the shopper leaves: RequestTimeout does not apply.
+func (s *Site) Stream(pattern string, handler func(*Visit) error) {
+	s.handle(pattern, admission.Request, false, handler)
+}
+
+// HandleHot is Handle for frequent pages directly below a path, such as GET /sales/{id}. Their requests skip the mux, which costs as much
+// as the rest of a cached page. Register no other page directly below the path.
+func (s *Site) HandleHot(path, name string, handler func(*Visit) error) {
+	s.hot = append(s.hot, hotRoute{path, s.handle("GET "+path+"{"+name+"}", admission.Request, true, handler)})
+}
+
+// hotRoute is a route of HandleHot and the path above its pages.
+type hotRoute struct {
 	path string
 	*route
 }
 
-// route is what answers the requests of one pattern.
+// route serves the requests of one pattern.
 type route struct {
 	recorder Recorder
+	purpose  admission.Purpose
 	bounded  bool
 	handler  func(*Visit) error
 }
 
-func (s *Site) handle(pattern string, bounded bool, handler func(*Visit) error) *route {
+func (s *Site) handle(pattern string, purpose admission.Purpose, bounded bool, handler func(*Visit) error) *route {
 	method, path, _ := strings.Cut(pattern, " ")
-	rt := &route{s.Record(method, path), bounded, handler}
+	rt := &route{s.Record(method, path), purpose, bounded, handler}
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		v := w.(*Visit)
 		v.Request = r
@@ -156,25 +170,29 @@ func (s *Site) handle(pattern string, bounded bool, handler func(*Visit) error) 
 func (rt *route) serve(v *Visit) {
 	v.recorder = rt.recorder
 	if rt.bounded && v.Request.Method != http.MethodGet {
-		// A read is bounded by what it reads; what writes waits for a commit.
+		// Reads have limits of their own; writes wait for a commit.
 		ctx, cancel := context.WithTimeout(v.Request.Context(), v.site.RequestTimeout)
 		defer cancel()
 		v.Request = v.Request.WithContext(ctx)
+		if err := v.site.Admission.Enter(rt.purpose, v); err != nil {
+			v.fail(err)
+			return
+		}
 	}
 	if err := rt.handler(v); err != nil {
 		v.fail(err)
 	}
 }
 
-// find returns the route of a page of HandleOften, and the name in the path; nil: the mux is to be asked.
+// find returns the route of a page of HandleHot and the name in its path, or nil if the mux has to decide.
 func (s *Site) find(r *http.Request) (*route, string) {
 	if r.Method != http.MethodGet {
 		return nil, ""
 	}
-	for i := range s.often {
-		name, below := strings.CutPrefix(r.URL.Path, s.often[i].path)
+	for i := range s.hot {
+		name, below := strings.CutPrefix(r.URL.Path, s.hot[i].path)
 		if below && name != "" && name != "." && name != ".." && strings.IndexByte(name, '/') < 0 {
-			return s.often[i].route, name
+			return s.hot[i].route, name
 		}
 	}
 	return nil, ""
@@ -184,6 +202,12 @@ func (s *Site) find(r *http.Request) (*route, string) {
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v := s.newVisit(w, r)
 	defer s.finish(v)
+	if !strings.HasPrefix(r.URL.Path, assets.Prefix) && !strings.HasPrefix(r.URL.Path, picture.Path) { // a page has a dozen, and browsers keep them
+		if err := s.Admission.Arrive(admission.Request, v); err != nil {
+			v.fail(err)
+			return
+		}
+	}
 	if err := s.origin.Check(r); err != nil {
 		v.fail(fault.Wrap(fault.Forbidden, err, "The request came from a page of another site."))
 		return

@@ -100,7 +100,7 @@ func (v View) Word(prefix string, name any) string { return v.lang.Word(prefix, 
 // May reports whether the operator who looks may see what needs a role; false for everyone else.
 func (v View) May(role string) bool { return v.operator.May(account.Role(role)) }
 
-// In reports whether the page's address begins with a path.
+// In reports whether the page's path begins with path.
 func (v View) In(path string) bool { return strings.HasPrefix(v.at, path) }
 
 // At reports whether the page's address, without its parameters, is a path.
@@ -117,6 +117,9 @@ func (v View) Langs() []*lang.Language { return v.site.Langs.All }
 
 // Shop returns the shop's name.
 func (v View) Shop() string { return v.site.Config.Name }
+
+// Payments returns the name of the provider that takes the money of orders; empty where nobody does.
+func (v View) Payments() string { return v.site.Payments }
 
 // Asset returns the address of a style, a script or a picture.
 func (v View) Asset(name string) string { return v.site.Assets.URL(name) }
@@ -257,7 +260,7 @@ var (
 
 // draw answers with the drawing of a product.
 func (s *Site) draw(v *Visit) error {
-	kind, product, ok := picture.Of(v.Request.URL.Path)
+	kind, product, ok := picture.ParsePath(v.Request.URL.Path)
 	if !ok {
 		return fault.New(fault.NotFound, "There is nothing at this address.")
 	}

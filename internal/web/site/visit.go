@@ -29,7 +29,7 @@ type Visit struct {
 
 	site      *Site
 	at        time.Time // when the request came
-	name      string    // of HandleOften: what follows its path
+	name      string    // of HandleHot: what follows its path
 	cookies   []string  // the header's lines
 	recorder  Recorder
 	requestID string // empty while nobody has asked for it: see id
@@ -37,6 +37,7 @@ type Visit struct {
 	replaced  bool // the mux's own refusal was replaced by a page
 	who       account.Principal
 	known     bool          // who has been found out
+	whoErr    error         // why it could not be
 	body      io.ReadCloser // as it comes, unbounded
 }
 
@@ -115,7 +116,7 @@ func (v *Visit) WriteHeader(status int) {
 func (v *Visit) instead(e *fault.Error) {
 	own := &Visit{
 		ResponseWriter: v.ResponseWriter, Request: v.Request, Lang: v.Lang, site: v.site, at: v.at, cookies: v.cookies, recorder: replacing{v.site.unknown},
-		requestID: v.id(), who: v.who, known: v.known,
+		requestID: v.id(), who: v.who, known: v.known, whoErr: v.whoErr,
 	}
 	own.fail(e)
 	v.status = own.status

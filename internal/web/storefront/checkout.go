@@ -9,7 +9,7 @@ import (
 	"github.com/tidegate/tidegate/internal/web/site"
 )
 
-// checkoutPage is what is bought from general stock, to be looked at once more.
+// checkoutPage shows a purchase from general stock for confirmation.
 type checkoutPage struct {
 	catalog.View
 	Variant catalog.VariantView
@@ -40,6 +40,9 @@ func (s *Storefront) showCheckout(v *site.Visit) error {
 	if page.View, err = s.productOf(ctx, product); err != nil {
 		return err
 	}
+	if page.Rehearsal {
+		return fault.New(fault.NotInSale, "SKU %s was made for a rehearsal: it cannot be bought.", sku)
+	}
 	if w := variant(&page.View, sku); w != nil {
 		page.Variant = *w
 	}
@@ -54,7 +57,7 @@ func (s *Storefront) showCheckout(v *site.Visit) error {
 	return v.Show(200, s.checkout, v.Lang.T("checkout.title"), page)
 }
 
-// buy takes an order from general stock, at list price.
+// buy places an order from general stock at list price.
 func (s *Storefront) buy(v *site.Visit) error {
 	who, ok := v.Who()
 	if !ok {
@@ -67,8 +70,10 @@ func (s *Storefront) buy(v *site.Visit) error {
 	placed, err := s.Orders.Place(v.Request.Context(), req)
 	switch code := fault.CodeOf(err); {
 	case err == nil:
-		return v.Redirect("/orders/" + placed.Order.ID.String())
-	case code == fault.KeyReused: // they have bought something else meanwhile, on another page
+		return v.Redirect(s.pageOf(&placed, who.Session))
+	case turnedAway(code):
+		return err
+	case code == fault.KeyReused: // the shopper has bought something else meanwhile, on another page
 		return s.toNewest(v, who.Customer, 0)
 	case toldOf(code.String()) != "":
 		sku := req.Lines[0].SKU.String()

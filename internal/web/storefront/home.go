@@ -28,7 +28,7 @@ type homePage struct {
 	Products   []catalog.View
 }
 
-// saleCard is a sale in short.
+// saleCard is the summary of a sale.
 type saleCard struct {
 	*sale.Sale
 	Phase   sale.Status
@@ -39,7 +39,7 @@ type saleCard struct {
 	Items   int
 }
 
-// openSales returns what is on and what is coming, the first to open first, and a text that changes when they do.
+// openSales returns the scheduled and live sales, by opening time, and a string that changes whenever they do.
 func (s *Storefront) openSales(ctx context.Context, now time.Time) (cards []saleCard, source string) {
 	var b strings.Builder
 	for _, sl := range s.Sales.Open() {
@@ -57,7 +57,7 @@ func (s *Storefront) openSales(ctx context.Context, now time.Time) (cards []sale
 	return cards, b.String()
 }
 
-// fill adds what a card shows of the sale's items.
+// fill adds the data of the sale's items to a card.
 func (s *Storefront) fill(ctx context.Context, c *saleCard) error {
 	c.Items = len(c.Sale.Items)
 	c.From = c.Sale.Items[0].Price
@@ -71,7 +71,7 @@ func (s *Storefront) fill(ctx context.Context, c *saleCard) error {
 			continue
 		}
 		p, err := s.productOf(ctx, it.Product)
-		if err != nil && fault.CodeOf(err) != fault.NotFound { // taken off the shelves meanwhile: it is still sold there
+		if err != nil && fault.CodeOf(err) != fault.NotFound { // withdrawn from the catalogue meanwhile, but still sold in the sale
 			return err
 		}
 		p.ID = it.Product
@@ -80,7 +80,7 @@ func (s *Storefront) fill(ctx context.Context, c *saleCard) error {
 	return nil
 }
 
-// saves returns how many percent of the list price an item saves.
+// saves returns the discount of an item in percent of the list price.
 func saves(it sale.Item) int64 {
 	if it.ListPrice.Minor <= it.Price.Minor || it.ListPrice.Minor == 0 {
 		return 0

@@ -56,7 +56,10 @@ type shownLeft struct {
 
 func leftOf(l *lang.Language, m *live.Moment, i int) shownLeft {
 	n, all := m.Left[i], m.Sale.Items[i].Allocation
-	if n < 1 {
+	switch {
+	case n == live.Unknown: // an order decides
+		return shownLeft{Text: l.T("left.unknown"), Share: 100}
+	case n < 1:
 		return shownLeft{Text: l.T("left.none"), Sold: true}
 	}
 	share := int64(100)
@@ -95,7 +98,7 @@ func (s *Storefront) look(v *site.Visit) (*live.Moment, error) {
 	return s.board.Look(v.Request.Context(), saleID, v.Now())
 }
 
-// tellAlways sends a sale's messages as it changes. Beyond ViewersMax it sends nobody anything: the page then asks by itself.
+// tellAlways sends a sale's messages as it changes. Beyond ViewersMax, and beyond what one address may hold, it sends nobody anything: the page then asks by itself.
 func (s *Storefront) tellAlways(v *site.Visit) error {
 	m, err := s.look(v)
 	if err != nil {
@@ -103,10 +106,11 @@ func (s *Storefront) tellAlways(v *site.Visit) error {
 	}
 	h := v.Header()
 	h.Set("Cache-Control", "no-store")
-	if s.board.Viewers() >= int64(s.ViewersMax) {
+	if s.board.Viewers() >= int64(s.ViewersMax) || !s.Streams.Enter(v.Client()) {
 		v.WriteHeader(http.StatusNoContent) // a browser does not come back after this
 		return nil
 	}
+	defer s.Streams.Leave(v.Client())
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // a proxy that waits for more would hold the numbers back
 	c := http.NewResponseController(v)

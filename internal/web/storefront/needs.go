@@ -17,7 +17,7 @@ import (
 // Accounts signs shoppers up, in and out: see account.Service.
 type Accounts interface {
 	Register(ctx context.Context, r account.Registration, client netip.Addr) (account.Customer, error)
-	Login(ctx context.Context, email, password string, client netip.Addr) (account.Grant, error)
+	Login(ctx context.Context, email, password string, client netip.Addr, device string) (account.Grant, error)
 	Logout(ctx context.Context, p account.Principal) error
 }
 
@@ -25,6 +25,10 @@ type Accounts interface {
 type Orders interface {
 	Place(ctx context.Context, r order.Request) (order.Placed, error)
 	Get(ctx context.Context, c id.Customer, o id.Order, wait time.Duration) (order.Placed, error)
+	Ticket(text string) (order.Ticket, error)
+	// Bind returns a ticket that ends with the session.
+	Bind(ticket string, session id.Session) string
+	Follow(ctx context.Context, t order.Ticket, wait time.Duration) (order.Placed, error)
 	List(ctx context.Context, c id.Customer, before id.Order, limit int) ([]order.Order, error)
 	Search(ctx context.Context, f order.Filter) ([]order.Order, error)
 }
@@ -48,4 +52,11 @@ type Products interface {
 	List(ctx context.Context, q catalog.ListQuery) (*catalog.Page, error)
 	Categories(ctx context.Context) (*catalog.Page, error)
 	Offer(ctx context.Context, sku id.SKU) (id.Product, money.Amount, error)
+}
+
+// Streams bounds the streams that each client address has open. Safe for concurrent use.
+type Streams interface {
+	// Enter counts one more, and reports whether it may. Who has entered must leave.
+	Enter(client netip.Addr) bool
+	Leave(client netip.Addr)
 }

@@ -23,12 +23,13 @@ const placingWait = time.Second
 // orderPage is what an order shows.
 type orderPage struct {
 	order.Order
-	Placing bool // its outcome is not known yet
+	Placing bool   // its outcome is not known yet
+	Ticket  string // to follow it by then
 	Lines   []orderLine
 	Told    string
 }
 
-// orderLine is a line with what it is.
+// orderLine is an order line with what the page shows of its product.
 type orderLine struct {
 	order.Line
 	Product         id.Product
@@ -73,11 +74,11 @@ func (s *Storefront) orderOf(v *site.Visit) (page orderPage, err error) {
 		return page, err
 	}
 	ctx := v.Request.Context()
-	placed, err := s.Orders.Get(ctx, who.Customer, orderID, placingWait)
+	placed, err := s.placedOf(ctx, v, who.Customer, orderID)
 	if err != nil {
 		return page, err
 	}
-	page = orderPage{Order: placed.Order, Placing: placed.Undecided, Told: toldOf(v.Query("told"))}
+	page = orderPage{Order: placed.Order, Placing: placed.Undecided, Ticket: s.ticketOf(&placed, who.Session), Told: toldOf(v.Query("told"))}
 	for _, l := range placed.Order.Lines {
 		line := orderLine{Line: l, Price: money.Of(l.UnitPrice, page.Total.Currency)}
 		line.Subtotal = money.Of(l.UnitPrice*l.Units, page.Total.Currency)
@@ -87,6 +88,34 @@ func (s *Storefront) orderOf(v *site.Visit) (page orderPage, err error) {
 		page.Lines = append(page.Lines, line)
 	}
 	return page, nil
+}
+
+// placedOf reads an order, by the ticket of one that is still being placed where the address has it: then any process knows it.
+func (s *Storefront) placedOf(ctx context.Context, v *site.Visit, c id.Customer, o id.Order) (order.Placed, error) {
+	if text := v.Query("ticket"); text != "" {
+		if t, err := s.Orders.Ticket(text); err == nil && t.Order == o && t.Customer == c {
+			return s.Orders.Follow(ctx, t, placingWait)
+		}
+	}
+	return s.Orders.Get(ctx, c, o, placingWait)
+}
+
+// pageOf returns the address of a shopper's order, with the ticket of one that is still being placed.
+func (s *Storefront) pageOf(p *order.Placed, session id.Session) string {
+	at := "/orders/" + p.Order.ID.String()
+	if ticket := s.ticketOf(p, session); ticket != "" {
+		at += "?ticket=" + ticket
+	}
+	return at
+}
+
+// ticketOf returns the ticket of an order that is still being placed, bound to the shopper's session; empty where there is none. It stands in
+// addresses, and without the session the API would follow the order for whoever has one.
+func (s *Storefront) ticketOf(p *order.Placed, session id.Session) string {
+	if p.Ticket == "" {
+		return ""
+	}
+	return s.Orders.Bind(p.Ticket, session)
 }
 
 // name says what a line is of. What is not sold any more goes by its number.
@@ -116,7 +145,7 @@ func (s *Storefront) name(ctx context.Context, l *orderLine) error {
 // ordersPage is a page of a shopper's orders.
 type ordersPage struct {
 	Orders []orderRow
-	Next   id.Order
+	Next   string // the address of the next page; empty: there is none
 }
 
 // orderRow is an order in short.
@@ -131,21 +160,17 @@ func (s *Storefront) showOrders(v *site.Visit) error {
 	if err != nil {
 		return err
 	}
-	before := id.Order(0)
-	if text := v.Query("before"); text != "" {
-		if before, err = id.Parse[id.Order](text); err != nil {
-			return fault.New(fault.NotFound, "There is nothing at this address.")
-		}
+	list := v.List("/orders", who.Customer.String())
+	before, err := site.Place[id.Order](list)
+	if err != nil {
+		return err
 	}
 	found, err := s.Orders.List(v.Request.Context(), who.Customer, before, ordersOnPage+1)
 	if err != nil {
 		return err
 	}
 	var page ordersPage
-	if len(found) > ordersOnPage {
-		found = found[:ordersOnPage]
-		page.Next = found[ordersOnPage-1].ID
-	}
+	found, page.Next = site.Next(list, found, ordersOnPage, func(o *order.Order) id.Order { return o.ID })
 	for _, o := range found {
 		row := orderRow{Order: o, First: orderLine{Line: o.Lines[0]}, More: len(o.Lines) - 1}
 		if err := s.name(v.Request.Context(), &row.First); err != nil {
@@ -167,7 +192,7 @@ func (s *Storefront) pay(v *site.Visit) error {
 	if !ok {
 		return v.Redirect("/signin?next=/orders/" + orderID.String())
 	}
-	attempt, err := s.Payments.Start(v.Request.Context(), who.Customer, orderID, s.Provider)
+	attempt, err := s.Payments.Start(v.Request.Context(), who.Customer, orderID, "")
 	switch code := fault.CodeOf(err); {
 	case err == nil && attempt.PayURL != "":
 		return v.Redirect(attempt.PayURL)

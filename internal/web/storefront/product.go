@@ -16,8 +16,9 @@ import (
 // productPage is what the page of a product shows.
 type productPage struct {
 	catalog.View
-	// InStock says of each variant whether there is any in general stock.
-	InStock []bool
+	// OnOffer says of each variant whether it may be ordered from general stock: not where none is known to be left.
+	OnOffer []bool
+	Known   bool // what is left of one of them is known
 	// Any says whether there is any of any.
 	Any   bool
 	Sales []productSale
@@ -48,12 +49,13 @@ func (s *Storefront) showProduct(v *site.Visit) error {
 	// What is in stock is part of what the page is made of, and so is what is on: both come from memory.
 	var source strings.Builder
 	source.WriteString(found.ETag)
-	page := productPage{InStock: make([]bool, len(found.SKUs()))}
+	page := productPage{OnOffer: make([]bool, len(found.SKUs()))}
 	for i, sku := range found.SKUs() {
-		left, known := s.Levels.Level(inventory.Pool{SKU: sku})
-		page.InStock[i] = known && left > 0
-		page.Any = page.Any || page.InStock[i]
-		fmt.Fprint(&source, page.InStock[i])
+		left, known := s.Levels.Available(inventory.Pool{SKU: sku})
+		page.OnOffer[i] = !known || left > 0
+		page.Any = page.Any || page.OnOffer[i]
+		page.Known = page.Known || known
+		fmt.Fprint(&source, page.OnOffer[i], known)
 	}
 	cards, open := s.openSales(ctx, v.Now())
 	source.WriteString(open)

@@ -3,6 +3,7 @@ package storefront
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -100,8 +101,14 @@ func (m *mine) waiting(sku id.SKU) *order.Order {
 
 // tellable are the refusals that the page of a sale says in its own words.
 var tellable = []fault.Code{
-	fault.SoldOut, fault.LimitReached, fault.SaleNotOpen, fault.SaleEnded, fault.SalePaused, fault.NotInSale, fault.Overloaded,
-	fault.TooManyRequests, fault.StoreUnavailable, fault.StoreFull, fault.TimedOut,
+	fault.SoldOut, fault.LimitReached, fault.TooManyOrders, fault.TooManyUnpaid, fault.SaleNotOpen, fault.SaleEnded, fault.SalePaused, fault.NotInSale, fault.Overloaded,
+	fault.TooManyRequests, fault.PaymentRefused, fault.StoreUnavailable, fault.StoreFull, fault.TimedOut,
+}
+
+// turnedAway reports whether a refusal says to come back: its page has the status and the Retry-After that the API answers.
+func turnedAway(code fault.Code) bool {
+	status := code.Row().Status
+	return status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
 }
 
 func toldOf(slug string) string {
@@ -235,7 +242,9 @@ func (s *Storefront) buyInSale(v *site.Visit) error {
 	placed, err := s.Orders.Place(v.Request.Context(), req)
 	switch code := fault.CodeOf(err); {
 	case err == nil:
-		return v.Redirect("/orders/" + placed.Order.ID.String())
+		return v.Redirect(s.pageOf(&placed, who.Session))
+	case turnedAway(code):
+		return err
 	case code == fault.KeyReused: // they have bought something else meanwhile, on another page
 		return s.toNewest(v, who.Customer, saleID)
 	case slices.Contains(tellable, code):
@@ -266,5 +275,5 @@ func requestOf(v *site.Visit, c id.Customer) (order.Request, error) {
 	if err != nil {
 		return order.Request{}, err
 	}
-	return order.Request{Customer: c, Key: v.Form("key"), Lines: []inventory.Line{{SKU: sku, Units: units}}}, nil
+	return order.Request{Customer: c, Refusal: v.Refusal(), Key: v.Form("key"), Lines: []inventory.Line{{SKU: sku, Units: units}}}, nil
 }

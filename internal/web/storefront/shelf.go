@@ -39,12 +39,8 @@ func (s *Storefront) showShelf(v *site.Visit, q catalog.ListQuery, address strin
 	ctx := v.Request.Context()
 	q.Limit = shelfProducts
 	path := address
-	if text := v.Query("after"); text != "" {
-		after, err := id.Parse[id.Product](text)
-		if err != nil {
-			return fault.New(fault.NotFound, "There is nothing at this address.")
-		}
-		q.After, path = after, address+"&after="+text
+	if q.Cursor = v.Query("cursor"); q.Cursor != "" {
+		path = address + "&cursor=" + url.QueryEscape(q.Cursor)
 	}
 	categories, err := s.Products.Categories(ctx)
 	if err != nil {
@@ -64,7 +60,7 @@ func (s *Storefront) showShelf(v *site.Visit, q catalog.ListQuery, address strin
 		}
 		page.Products = products.Items
 		if products.Next != "" {
-			page.Next = address + "&after=" + products.Items[len(products.Items)-1].ID.String()
+			page.Next = address + "&cursor=" + products.Next
 		}
 		all, err := read[list[catalog.Category]](categories, nil)
 		page.place(all.Items, q.Category)

@@ -57,12 +57,27 @@ func (s *Storefront) again(v *site.Visit, page signPage, err error) error {
 	return err
 }
 
+// endSession ends the browser's current session, if there is one.
+func (s *Storefront) endSession(v *site.Visit) error {
+	who, err := v.WhoKnown()
+	if fault.CodeOf(err) == fault.Forbidden {
+		return nil // a block has ended it
+	}
+	if err != nil || who.Session.IsZero() {
+		return err
+	}
+	return s.Accounts.Logout(v.Request.Context(), who)
+}
+
 func (s *Storefront) signIn(v *site.Visit) error {
 	page := signOf(v, false, v.Form("next"))
 	page.Email = v.Form("email")
-	grant, err := s.Accounts.Login(v.Request.Context(), page.Email, v.Request.PostFormValue("password"), v.Client())
+	grant, err := s.Accounts.Login(v.Request.Context(), page.Email, v.Request.PostFormValue("password"), v.Client(), v.Device())
 	if err != nil {
 		return s.again(v, page, err)
+	}
+	if err := s.endSession(v); err != nil { // the previous session of the browser must not stay open
+		return err
 	}
 	v.Remember(grant)
 	return v.Redirect(page.Next)
@@ -77,19 +92,21 @@ func (s *Storefront) signUp(v *site.Visit) error {
 	if _, err := s.Accounts.Register(ctx, account.Registration{Email: page.Email, Password: password}, v.Client()); err != nil {
 		return s.again(v, page, err)
 	}
-	grant, err := s.Accounts.Login(ctx, page.Email, password, v.Client())
+	grant, err := s.Accounts.Login(ctx, page.Email, password, v.Client(), v.Device())
 	if err != nil {
 		return s.again(v, page, err)
+	}
+	if err := s.endSession(v); err != nil { // the previous session of the browser must not stay open
+		return err
 	}
 	v.Remember(grant)
 	return v.Redirect(page.Next)
 }
 
+// signOut ends the session in the shop and then in the browser. If the shop fails, the browser stays signed in.
 func (s *Storefront) signOut(v *site.Visit) error {
-	if who, ok := v.Who(); ok {
-		if err := s.Accounts.Logout(v.Request.Context(), who); err != nil && fault.CodeOf(err) != fault.Invalid {
-			return err
-		}
+	if err := s.endSession(v); err != nil {
+		return err
 	}
 	v.Forget()
 	return v.Redirect("/")

@@ -1,5 +1,5 @@
-// Package storefront is the storefront: a file for each page, with its template beside it. It holds no rule of the shop: a page reads
-// and calls the services that the API calls, and says what they say.
+// Package storefront implements the storefront: one file for each page, with its template beside it. It contains no
+// business rules: pages call the same services as the API.
 package storefront
 
 import (
@@ -20,7 +20,7 @@ import (
 //go:embed *.html
 var files embed.FS
 
-// Parts is what a Storefront is made of.
+// Parts holds the dependencies of a Storefront.
 type Parts struct {
 	Site     *site.Site
 	Accounts Accounts
@@ -28,14 +28,14 @@ type Parts struct {
 	Payments Payments
 	Sales    Sales
 	Products Products
-	Levels   sale.Levels
-	// HasNothing reports whether a shopper is known to have no order in a sale: then none is looked for.
+	Levels   sale.Availability
+	// HasNothing reports whether a shopper is known to have no order in a sale. If so, no orders are read.
 	HasNothing func(ctx context.Context, s id.Sale, c id.Customer) bool
 	Clock      clock.Clock
-	// Provider is the payment provider that the storefront leads to.
-	Provider string
-	// ViewersMax bounds those who are sent a sale's numbers as they change.
+	// ViewersMax bounds the viewers who receive live updates of a sale.
 	ViewersMax int
+	// Streams bounds the live updates of each client address.
+	Streams Streams
 }
 
 // Storefront is the pages. Safe for concurrent use.
@@ -59,13 +59,13 @@ func Mount(p Parts) *Storefront {
 	p.Site.Handle("GET /{$}", s.showHome)
 	p.Site.Handle("GET /search", s.showSearch)
 	p.Site.Handle("GET /categories/{handle}", s.showCategory)
-	p.Site.HandleOften("/products/", "handle", s.showProduct)
-	p.Site.HandleOften("/sales/", "id", s.showSale)
+	p.Site.HandleHot("/products/", "handle", s.showProduct)
+	p.Site.HandleHot("/sales/", "id", s.showSale)
 	p.Site.Handle("GET /sales/{id}/now", s.tellOnce)
 	p.Site.Stream("GET /sales/{id}/live", s.tellAlways)
-	p.Site.Handle("POST /sales/{id}/orders", s.buyInSale)
+	p.Site.HandleOrder("POST /sales/{id}/orders", s.buyInSale)
 	p.Site.Handle("GET /checkout", s.showCheckout)
-	p.Site.Handle("POST /orders", s.buy)
+	p.Site.HandleOrder("POST /orders", s.buy)
 	p.Site.Handle("GET /orders", s.showOrders)
 	p.Site.Handle("GET /orders/{id}", s.showOrder)
 	p.Site.Handle("GET /orders/{id}/status", s.showStatus)
@@ -79,7 +79,7 @@ func Mount(p Parts) *Storefront {
 	return s
 }
 
-// Viewers returns how many shoppers are sent a sale's numbers.
+// Viewers returns the number of shoppers who receive live updates.
 func (s *Storefront) Viewers() int64 { return s.board.Viewers() }
 
 // read decodes a page of the catalogue. It is called where a page of the shop is rendered, not where it is sent.

@@ -34,6 +34,9 @@ type Store struct {
 	adjustments map[string]inventory.Adjustment
 	changes     []inventory.Change
 	movements   []inventory.Movement
+	refusals    map[id.Order]order.Refusal
+	fences      map[keyed]int64 // the refusal of each key
+	fence       int64           // the newest
 	undo        []func()
 }
 
@@ -55,7 +58,7 @@ func New() *Store {
 	return &Store{
 		orders: map[id.Order]row{}, keys: map[keyed]id.Order{}, stock: map[inventory.Pool]inventory.Stock{}, ledger: map[inventory.Pool]inventory.Delta{},
 		received: map[id.SKU]int64{}, attempts: map[id.Attempt]payment.Attempt{}, refunds: map[id.Refund]payment.Refund{},
-		sales: map[id.Sale]sale.Sale{}, adjustments: map[string]inventory.Adjustment{},
+		sales: map[id.Sale]sale.Sale{}, adjustments: map[string]inventory.Adjustment{}, refusals: map[id.Order]order.Refusal{}, fences: map[keyed]int64{},
 	}
 }
 

@@ -108,7 +108,7 @@ func (p *pair) same(what string, want, got any) {
 	p.Helper()
 	ignore := []cmp.Option{
 		cmpopts.EquateEmpty(), cmpopts.IgnoreFields(inventory.Moved{}, "Movement"), cmpopts.IgnoreFields(inventory.Change{}, "Position"),
-		cmpopts.IgnoreFields(payment.Refund{}, "Reason", "Actor"), cmpopts.IgnoreFields(payment.Settled{}, "Err"), cmpopts.EquateErrors(),
+		cmpopts.IgnoreFields(payment.Refund{}, "Reason", "Actor"), cmpopts.IgnoreFields(payment.RecordedReport{}, "Err"), cmpopts.EquateErrors(),
 		cmpopts.IgnoreFields(sale.Sale{}, "UpdatedAt"), cmpopts.IgnoreFields(order.Outcome{}, "Err"),
 	}
 	if diff := cmp.Diff(want, got, ignore...); diff != "" {
@@ -154,6 +154,11 @@ func (p *pair) call() {
 			p.Fatal(err)
 		}
 		a.Amount, a.ExpiresAt = o.Total, o.ExpiresAt
+		if p.random.IntN(2) == 0 { // mostly of an order that is free
+			a.Provider, a.Status, a.Pays, a.SettledAt = payment.NoProvider, payment.Succeeded, true, now
+			_, _ = both(p, "pay free", func(e engine, m *id.Mint) (payment.Attempt, error) { return e.PayFree(ctx, a, m) })
+			return
+		}
 		type begun struct {
 			A  payment.Attempt
 			Is bool
@@ -176,14 +181,14 @@ func (p *pair) call() {
 			return after, err
 		})
 	case n < 80 && len(p.orders) > 0:
-		r := payment.RefundRequest{Refund: id.New[id.Refund](p.ids), Order: p.some(), Reason: "asked", At: now}
-		f, err := both(p, "refund", func(e engine, _ *id.Mint) (payment.Refund, error) { return e.RequestRefund(ctx, r) })
+		r := payment.RefundRequest{Refund: id.New[id.Refund](p.ids), Order: p.some(), Reason: "asked", Restock: p.random.IntN(2) == 0, At: now}
+		f, err := both(p, "refund", func(e engine, m *id.Mint) (payment.Refund, error) { r.Mint = m; return e.RequestRefund(ctx, r) })
 		if err == nil {
 			p.refunds = append(p.refunds, f.ID)
 		}
 	case n < 84 && len(p.refunds) > 0:
 		r, to := p.refunds[p.random.IntN(len(p.refunds))], []payment.RefundStatus{payment.Refunded, payment.RefundFailed}[p.random.IntN(2)]
-		_, _ = both(p, "settle refund", func(e engine, m *id.Mint) (payment.Refund, error) { return e.SettleRefund(ctx, r, to, "no", now, m) })
+		_, _ = both(p, "settle refund", func(e engine, m *id.Mint) (payment.Refund, error) { return e.RecordRefund(ctx, r, to, "no", now, m) })
 	case n < 86 && len(p.orders) > 0:
 		o := p.some()
 		_, _ = both(p, "fulfil", func(e engine, _ *id.Mint) (order.Order, error) { return e.FulfilOrder(ctx, o, now) })
@@ -198,6 +203,10 @@ func (p *pair) call() {
 		units := compare.Or(4-p.random.Int64N(9), 1)
 		_, _ = both(p, "allocate", func(e engine, m *id.Mint) (*sale.Sale, error) {
 			return e.AllocateSale(ctx, sale.Allocation{Sale: p.sale, SKU: 1, Units: units, Actor: "test", Reason: "more", At: now, Mint: m})
+		})
+	case n < 97:
+		_, _ = both(p, "stop item", func(e engine, m *id.Mint) (*sale.Sale, error) {
+			return e.StopItem(ctx, sale.Stop{Sale: p.sale, SKU: 1, Actor: "test", Reason: "recalled", At: now, Mint: m})
 		})
 	case n < 98:
 		a := inventory.Adjustment{SKU: 1 + id.SKU(p.random.IntN(2)), Kind: inventory.Adjust, Units: compare.Or(6-p.random.Int64N(8), 1), Reason: "counted", Key: fmt.Sprint(p.random.IntN(200))}
@@ -233,11 +242,12 @@ func (p *pair) commit() {
 			c.Sale = p.sale
 		}
 		o := order.Order{ID: c.Order, Sale: c.Sale, Customer: c.Customer, Status: order.Pending, CreatedAt: now, ExpiresAt: now.Add(time.Minute)}
+		price := 100 * p.random.Int64N(2) // a half is free
 		for _, l := range c.Lines {
-			o.Lines = append(o.Lines, order.Line{SKU: l.SKU, Units: l.Units, UnitPrice: 100})
+			o.Lines = append(o.Lines, order.Line{SKU: l.SKU, Units: l.Units, UnitPrice: price})
 			o.Units += l.Units
 		}
-		o.Total = money.Of(100*o.Units, "GBP")
+		o.Total = money.Of(price*o.Units, "GBP")
 		d := &order.Draft{Order: o, Claim: c, LinesJSON: o.LinesJSON(), Fingerprint: o.Fingerprint(c.Key)}
 		if c.Sale != 0 {
 			d.SaleVersion = current.Version
@@ -268,8 +278,8 @@ func (p *pair) settle() {
 	f := id.New[id.Refund](p.ids)
 	var failed [2]error
 	i := 0
-	out, _ := both(p, "settle", func(e engine, m *id.Mint) ([]payment.Settled, error) {
-		all, err := e.Settle(context.Background(), []payment.Settlement{{Report: r, Refund: f, At: p.clock.Now(), Mint: m}})
+	out, _ := both(p, "settle", func(e engine, m *id.Mint) ([]payment.RecordedReport, error) {
+		all, err := e.RecordReports(context.Background(), []payment.ReportEntry{{Report: r, Refund: f, At: p.clock.Now(), Mint: m}})
 		if err == nil {
 			failed[i] = all[0].Err
 		}

@@ -42,10 +42,16 @@ func (s *Store) place(d *order.Draft, mint *id.Mint) order.Outcome {
 			found := r.Order
 			return order.Outcome{Result: order.Replayed, Existing: &found}
 		}
-		return order.Outcome{Result: order.OtherBody}
+		return order.Outcome{Result: order.KeyReused}
 	}
 	if _, taken := s.orders[c.Order]; taken {
 		return order.Outcome{Result: order.Collision}
+	}
+	if (c.Deadline != 0 || c.Queued) && s.fences[k] > c.Fence {
+		return order.Outcome{Result: order.Fenced, Fence: s.fence}
+	}
+	if held := s.unpaid(c.Customer); c.Sale == 0 && !d.UnpaidMax.Takes(held, d.Order.Units) {
+		return order.Outcome{Result: order.TooManyUnpaid, Unpaid: &held}
 	}
 	if c.Sale != 0 {
 		sl, known := s.sales[c.Sale]
@@ -81,6 +87,16 @@ func (s *Store) had(sl id.Sale, c id.Customer, but id.Order) (units int64) {
 	return units
 }
 
+// unpaid is what a customer holds of general stock unpaid.
+func (s *Store) unpaid(c id.Customer) (held order.Unpaid) {
+	for _, r := range s.orders {
+		if r.Sale == 0 && r.Customer == c && r.Status == order.Pending {
+			held.Orders, held.Units = held.Orders+1, held.Units+r.Units
+		}
+	}
+	return held
+}
+
 // Order implements order.Store.
 func (s *Store) Order(_ context.Context, o id.Order) (order.Order, error) {
 	s.mu.Lock()
@@ -107,9 +123,69 @@ func (s *Store) OrderByKey(_ context.Context, sl id.Sale, c id.Customer, key str
 	return s.orders[o].Order, s.orders[o].body, nil
 }
 
-// Refusal implements order.Store: nothing is queued here.
+// Refusal implements order.Store.
 func (s *Store) Refusal(_ context.Context, o id.Order) (order.Refusal, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r, known := s.refusals[o]; known {
+		return r, nil
+	}
 	return order.Refusal{}, fault.New(fault.NotFound, "There is no refused order %s.", o)
+}
+
+// Refuse implements order.Store.
+func (s *Store) Refuse(_ context.Context, refusals []order.Refusal) (refused []id.Order, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range refusals {
+		if _, made := s.orders[r.Order]; made {
+			continue
+		}
+		if _, before := s.refusals[r.Order]; !before {
+			s.refusals[r.Order] = r
+		}
+		refused = append(refused, r.Order)
+	}
+	return refused, nil
+}
+
+// RefuseKeys implements order.Store.
+func (s *Store) RefuseKeys(_ context.Context, claims []*inventory.Claim) (int64, []order.Outcome, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fence++
+	out := make([]order.Outcome, len(claims))
+	for i, c := range claims {
+		s.fences[keyed{c.Sale, c.Customer, c.Key}] = s.fence
+		out[i] = s.probe(c)
+	}
+	return s.fence, out, nil
+}
+
+// RefusalFence implements order.Store.
+func (s *Store) RefusalFence(context.Context) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fence, nil
+}
+
+// Probe implements order.Store.
+func (s *Store) Probe(_ context.Context, c *inventory.Claim) (order.Outcome, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.probe(c), nil
+}
+
+func (s *Store) probe(c *inventory.Claim) order.Outcome {
+	o, known := s.keys[keyed{c.Sale, c.Customer, c.Key}]
+	if !known {
+		return order.Outcome{Result: order.Declined}
+	}
+	found := s.orders[o].Order
+	if s.orders[o].body != c.Body {
+		return order.Outcome{Result: order.KeyReused, Existing: &found}
+	}
+	return order.Outcome{Result: order.Replayed, Existing: &found}
 }
 
 // OrdersOf implements order.Store.
@@ -163,7 +239,7 @@ func (s *Store) setStatus(o *order.Order, to order.Status, at time.Time) error {
 	return nil
 }
 
-// closeOrder ends a hold and gives its units back, from the pools of a sale that has ended on to general stock.
+// closeOrder ends a hold and gives its units back, from the pools of a sale that has ended, or of an item that was stopped, on to general stock.
 func (s *Store) closeOrder(o *order.Order, to order.Status, at time.Time, mint *id.Mint) error {
 	if err := s.setStatus(o, to, at); err != nil {
 		return err
@@ -173,7 +249,7 @@ func (s *Store) closeOrder(o *order.Order, to order.Status, at time.Time, mint *
 		if err := s.move(m, o.Customer, -l.Units); err != nil {
 			return err
 		}
-		if !s.ended(o.Sale) {
+		if !s.handsOn(o.Sale, l.SKU) {
 			continue
 		}
 		if err := s.allocate(o.Sale, l.SKU, -l.Units, o.ID, mint); err != nil {
@@ -183,15 +259,13 @@ func (s *Store) closeOrder(o *order.Order, to order.Status, at time.Time, mint *
 	return nil
 }
 
-func (s *Store) ended(sl id.Sale) bool { return s.sales[sl].Status == sale.Ended }
-
 // holdAgain reserves an expired order's units and allowance once more.
 func (s *Store) holdAgain(o *order.Order, mint *id.Mint) error {
 	if limit := s.sales[o.Sale].Limit; limit > 0 && s.had(o.Sale, o.Customer, o.ID)+o.Units > limit {
 		return fault.New(fault.LimitReached, "The customer's allowance is used up.")
 	}
 	for _, l := range o.Lines {
-		if s.ended(o.Sale) {
+		if s.handsOn(o.Sale, l.SKU) {
 			if err := s.allocate(o.Sale, l.SKU, l.Units, o.ID, mint); err != nil {
 				return err
 			}
@@ -203,3 +277,6 @@ func (s *Store) holdAgain(o *order.Order, mint *id.Mint) error {
 	}
 	return nil
 }
+
+// Now implements order.Store: no reservation has a deadline here.
+func (s *Store) Now(context.Context) (time.Time, error) { return time.Time{}, nil }

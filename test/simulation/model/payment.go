@@ -92,13 +92,46 @@ func (s *Store) BeginAttempt(_ context.Context, a payment.Attempt) (live payment
 	return live, created, err
 }
 
-// Settle implements payment.Store.
-func (s *Store) Settle(_ context.Context, batch []payment.Settlement) ([]payment.Settled, error) {
-	out := make([]payment.Settled, len(batch))
+// PayFree implements payment.Store.
+func (s *Store) PayFree(_ context.Context, a payment.Attempt, mint *id.Mint) (paid payment.Attempt, err error) {
+	err = s.write(func() error {
+		o, err := s.order(a.Order)
+		if err != nil {
+			return err
+		}
+		switch {
+		case o.Status == order.Paid || o.Status == order.Fulfilled:
+			paid, err = s.paying(&o)
+			return err
+		case o.Status != order.Pending || !a.CreatedAt.Before(o.ExpiresAt):
+			return fault.New(fault.OrderClosed, "The order takes no payment.")
+		case o.Total.Minor != 0:
+			return fault.New(fault.AmountMismatch, "The order costs %s.", o.Total)
+		}
+		paid = a
+		put(s, s.attempts, a.ID, a)
+		return s.pay(&o, a.SettledAt, mint)
+	})
+	return paid, err
+}
+
+// paying returns the attempt that has paid an order.
+func (s *Store) paying(o *order.Order) (payment.Attempt, error) {
+	for _, a := range s.attempts {
+		if a.Order == o.ID && a.Pays {
+			return a, nil
+		}
+	}
+	return payment.Attempt{}, fmt.Errorf("order %s is %s and no attempt has paid it", o.ID, o.Status)
+}
+
+// RecordReports implements payment.Store.
+func (s *Store) RecordReports(_ context.Context, batch []payment.ReportEntry) ([]payment.RecordedReport, error) {
+	out := make([]payment.RecordedReport, len(batch))
 	err := s.write(func() error {
 		for i := range batch {
 			if failed := s.apart(func() (err error) { out[i], err = s.settle(&batch[i]); return err }); failed != nil {
-				out[i] = payment.Settled{Err: failed}
+				out[i] = payment.RecordedReport{Err: failed}
 			}
 		}
 		return nil
@@ -106,7 +139,7 @@ func (s *Store) Settle(_ context.Context, batch []payment.Settlement) ([]payment
 	return out, err
 }
 
-func (s *Store) settle(r *payment.Settlement) (out payment.Settled, err error) {
+func (s *Store) settle(r *payment.ReportEntry) (out payment.RecordedReport, err error) {
 	if out.Attempt, err = s.attempt(r.Report.Attempt); err != nil {
 		return out, err
 	}
@@ -114,7 +147,7 @@ func (s *Store) settle(r *payment.Settlement) (out payment.Settled, err error) {
 	if err := a.Check(r.Report); err != nil {
 		return out, err
 	}
-	to, moves := a.After(r.Report.State)
+	to, moves := a.StatusAfter(r.Report.State)
 	if !moves {
 		return out, nil
 	}
@@ -134,44 +167,49 @@ func (s *Store) settle(r *payment.Settlement) (out payment.Settled, err error) {
 }
 
 // receive records that an attempt's money has come.
-func (s *Store) receive(a *payment.Attempt, r *payment.Settlement) error {
+func (s *Store) receive(a *payment.Attempt, r *payment.ReportEntry) error {
 	o, err := s.order(a.Order)
 	if err != nil {
 		return err
 	}
 	effect := payment.EffectOf(o.Status)
 	if effect == payment.Honour && s.apart(func() error { return s.holdAgain(&o, r.Mint) }) != nil {
-		effect = payment.GiveBack
+		effect = payment.RefundPayment
 	}
-	a.Pays = effect != payment.GiveBack
+	a.Pays = effect != payment.RefundPayment
 	put(s, s.attempts, a.ID, *a)
-	if effect == payment.GiveBack {
+	if effect == payment.RefundPayment {
 		f := newRefund(r.Refund, a, payment.OfSurplus, r.At)
 		put(s, s.refunds, f.ID, f)
 		return nil
 	}
-	if err := s.setStatus(&o, order.Paid, r.At); err != nil {
+	return s.pay(&o, r.At, r.Mint)
+}
+
+// pay moves an order to paid and sells its units.
+func (s *Store) pay(o *order.Order, at time.Time, mint *id.Mint) error {
+	if err := s.setStatus(o, order.Paid, at); err != nil {
 		return err
 	}
 	for _, l := range o.Lines {
-		m := inventory.Movement{ID: id.New[id.Movement](r.Mint), Pool: inventory.Pool{Sale: o.Sale, SKU: l.SKU}, Kind: inventory.Sell, Units: l.Units, Order: o.ID}
+		m := inventory.Movement{ID: id.New[id.Movement](mint), Pool: inventory.Pool{Sale: o.Sale, SKU: l.SKU}, Kind: inventory.Sell, Units: l.Units, Order: o.ID}
 		if err := s.move(m, o.Customer, 0); err != nil {
 			return err
 		}
 	}
 	if live, is := s.live(o.ID); is {
-		live.LookAt = r.At
+		live.LookAt = at
 		put(s, s.attempts, live.ID, live)
 	}
 	return nil
 }
 
 // ClaimAttempts implements payment.Store.
-func (s *Store) ClaimAttempts(_ context.Context, now time.Time, limit int, next func(*payment.Attempt, bool) time.Time) ([]payment.Claimed, error) {
-	var claimed []payment.Claimed
+func (s *Store) ClaimAttempts(_ context.Context, now time.Time, limit int, next func(*payment.Attempt, bool) time.Time) ([]payment.DueAttempt, error) {
+	var claimed []payment.DueAttempt
 	err := s.write(func() error {
 		for _, a := range slices.Sorted(maps.Keys(s.attempts)) {
-			c := payment.Claimed{Attempt: s.attempts[a]}
+			c := payment.DueAttempt{Attempt: s.attempts[a]}
 			if !c.Attempt.Status.Live() || c.Attempt.LookAt.After(now) || len(claimed) == limit {
 				continue
 			}

@@ -2,7 +2,6 @@ package model
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -65,24 +64,20 @@ func (s *Store) RequestRefund(_ context.Context, req payment.RefundRequest) (out
 		if !paid {
 			return fault.New(fault.BadTransition, "An order that is %s has nothing to refund.", o.Status)
 		}
-		for _, a := range s.attempts {
-			if a.Order == o.ID && a.Pays {
-				out = newRefund(req.Refund, &a, payment.OfOrder, req.At)
-				out.Restock, out.Reason, out.Actor = restock(&o, &req), req.Reason, req.Actor
-				put(s, s.refunds, out.ID, out)
-				return nil
-			}
+		a, err := s.paying(&o)
+		if err != nil {
+			return err
 		}
-		return fmt.Errorf("order %s is %s and no attempt has paid it", o.ID, o.Status)
+		out = newRefund(req.Refund, &a, payment.OfOrder, req.At)
+		out.Restock, out.Reason, out.Actor = req.Restock, req.Reason, req.Actor
+		if out.Amount.Minor == 0 {
+			out.Status, out.SettledAt = payment.Refunded, out.CreatedAt
+			err = s.refunded(&out, req.At, req.Mint)
+		}
+		put(s, s.refunds, out.ID, out)
+		return err
 	})
 	return out, err
-}
-
-func restock(o *order.Order, req *payment.RefundRequest) bool {
-	if req.Restock != nil {
-		return *req.Restock
-	}
-	return o.Status != order.Fulfilled
 }
 
 func (s *Store) requestAgain(r *payment.Refund, o *order.Order, req *payment.RefundRequest) {
@@ -91,14 +86,14 @@ func (s *Store) requestAgain(r *payment.Refund, o *order.Order, req *payment.Ref
 	}
 	r.Status, r.Round, r.Refusal, r.LookAt, r.SettledAt = payment.Requested, r.Round+1, "", req.At.Truncate(time.Millisecond), time.Time{}
 	if r.Kind == payment.OfOrder {
-		r.Restock, r.Reason, r.Actor = restock(o, req), req.Reason, req.Actor
+		r.Restock, r.Reason, r.Actor = req.Restock, req.Reason, req.Actor
 	}
 	put(s, s.refunds, r.ID, *r)
 }
 
 // ClaimRefunds implements payment.Store.
-func (s *Store) ClaimRefunds(_ context.Context, now time.Time, limit int, next func(*payment.Refund) time.Time) ([]payment.ClaimedRefund, error) {
-	var claimed []payment.ClaimedRefund
+func (s *Store) ClaimRefunds(_ context.Context, now time.Time, limit int, next func(*payment.Refund) time.Time) ([]payment.DueRefund, error) {
+	var claimed []payment.DueRefund
 	err := s.write(func() error {
 		for _, of := range slices.Sorted(maps.Keys(s.refunds)) {
 			r := s.refunds[of]
@@ -107,15 +102,15 @@ func (s *Store) ClaimRefunds(_ context.Context, now time.Time, limit int, next f
 			}
 			r.LookAt = next(&r)
 			put(s, s.refunds, of, r)
-			claimed = append(claimed, payment.ClaimedRefund{Refund: r, Attempt: s.attempts[r.Attempt]})
+			claimed = append(claimed, payment.DueRefund{Refund: r, Attempt: s.attempts[r.Attempt]})
 		}
 		return nil
 	})
 	return claimed, err
 }
 
-// SettleRefund implements payment.Store.
-func (s *Store) SettleRefund(_ context.Context, of id.Refund, to payment.RefundStatus, refusal string, at time.Time, mint *id.Mint) (out payment.Refund, err error) {
+// RecordRefund implements payment.Store.
+func (s *Store) RecordRefund(_ context.Context, of id.Refund, to payment.RefundStatus, refusal string, at time.Time, mint *id.Mint) (out payment.Refund, err error) {
 	err = s.write(func() error {
 		r, known := s.refunds[of]
 		if !known {
@@ -130,22 +125,27 @@ func (s *Store) SettleRefund(_ context.Context, of id.Refund, to payment.RefundS
 		if to != payment.Refunded || r.Kind != payment.OfOrder {
 			return nil
 		}
-		o, err := s.order(r.Order)
-		if err != nil {
-			return err
-		}
-		if err := s.setStatus(&o, order.Refunded, at); err != nil || !r.Restock {
-			return err
-		}
-		for _, l := range o.Lines {
-			m := inventory.Movement{ID: id.New[id.Movement](mint), Pool: inventory.Pool{SKU: l.SKU}, Kind: inventory.Return, Units: l.Units, Order: o.ID}
-			if err := s.move(m, 0, 0); err != nil {
-				return err
-			}
-		}
-		return nil
+		return s.refunded(&r, at, mint)
 	})
 	return out, err
+}
+
+// refunded moves the order of a refund on, and brings its units back where the refund says so.
+func (s *Store) refunded(r *payment.Refund, at time.Time, mint *id.Mint) error {
+	o, err := s.order(r.Order)
+	if err != nil {
+		return err
+	}
+	if err := s.setStatus(&o, order.Refunded, at); err != nil || !r.Restock {
+		return err
+	}
+	for _, l := range o.Lines {
+		m := inventory.Movement{ID: id.New[id.Movement](mint), Pool: inventory.Pool{SKU: l.SKU}, Kind: inventory.Return, Units: l.Units, Order: o.ID}
+		if err := s.move(m, 0, 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Refunds implements payment.Store.

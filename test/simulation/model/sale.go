@@ -2,6 +2,7 @@ package model
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -62,15 +63,55 @@ func (s *Store) AllocateSale(_ context.Context, a sale.Allocation) (*sale.Sale, 
 			return fault.New(fault.NotInSale, "SKU %s is not in this sale.", a.SKU)
 		}
 		if it.Allocation+a.Units < 0 {
-			return fault.Bad("units", "the allocation would become %d", it.Allocation+a.Units)
+			return fault.Bad("quantity", "the allocation would become %d", it.Allocation+a.Units)
 		}
 		sl.Items = slices.Clone(sl.Items)
-		sl.Item(a.SKU).Allocation += a.Units
+		it = sl.Item(a.SKU)
+		it.Allocation += a.Units
 		if sl.Status == sale.Draft {
 			return nil
 		}
+		it.Stopped = it.Stopped && a.Units < 0
 		return s.allocate(a.Sale, a.SKU, a.Units, 0, a.Mint)
 	})
+}
+
+// StopItem implements sale.Store.
+func (s *Store) StopItem(ctx context.Context, stop sale.Stop) (*sale.Sale, error) {
+	var errStopped = errors.New("it was stopped before")
+	after, err := s.change(stop.Sale, func(sl *sale.Sale) error {
+		it := sl.Item(stop.SKU)
+		switch {
+		case it == nil:
+			return fault.New(fault.NotInSale, "SKU %s is not in this sale.", stop.SKU)
+		case sl.Status == sale.Draft:
+			return fault.New(fault.BadTransition, "The sale is a draft.")
+		case it.Stopped:
+			return errStopped
+		}
+		left := s.stock[inventory.Pool{Sale: stop.Sale, SKU: stop.SKU}].Available()
+		sl.Items = slices.Clone(sl.Items)
+		it = sl.Item(stop.SKU)
+		it.Stopped, it.Allocation = true, it.Allocation-left
+		if left == 0 {
+			return nil
+		}
+		return s.allocate(stop.Sale, stop.SKU, -left, 0, stop.Mint)
+	})
+	if errors.Is(err, errStopped) {
+		return s.Sale(ctx, stop.Sale)
+	}
+	return after, err
+}
+
+// handsOn reports whether what comes free of an item goes on to general stock.
+func (s *Store) handsOn(of id.Sale, sku id.SKU) bool {
+	sl := s.sales[of]
+	if sl.Status == sale.Ended {
+		return true
+	}
+	it := sl.Item(sku)
+	return it != nil && it.Stopped
 }
 
 // change runs fn on a sale that has not ended, and announces it.

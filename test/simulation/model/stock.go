@@ -152,7 +152,7 @@ func (s *Store) GateSnapshot(context.Context) (inventory.Snapshot, error) {
 		if sl, known := s.sales[r.Sale]; !known || sl.Status == sale.Ended || sl.Status == sale.Draft {
 			continue
 		}
-		snap.Holders = append(snap.Holders, inventory.Holder{Order: o, Sale: r.Sale, Customer: r.Customer, Key: r.key, Body: r.body, Used: used(&r.Order)})
+		snap.KeyedOrders = append(snap.KeyedOrders, inventory.KeyedOrder{Order: o, Sale: r.Sale, Customer: r.Customer, Key: r.key, Body: r.body, Used: used(&r.Order)})
 	}
 	return snap, nil
 }

@@ -115,7 +115,7 @@ func add(group []item, new item) []item {
 }
 
 func write(out io.Writer, groups [][]item) error {
-	w, err := productcsv.NewWriter(out)
+	w, err := productcsv.NewWriter(out, false)
 	if err != nil {
 		return err
 	}

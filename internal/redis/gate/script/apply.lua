@@ -1,7 +1,7 @@
 -- Carries out what the database has decided, in the order of the outbox, each change once.
--- KEYS: head, customers, list of holders. ARGV: epoch, 1 for a sale or 0 for a general room, then six of each change:
+-- KEYS: head, customers, list of holders. ARGV: epoch, 1 for a sale or 0 for a general partition, then six of each change:
 -- position, 'm', SKU, available, customer, allowance; or position, 't', limit, open, and two empty ones.
--- Returns 0; -1 without the room; -2 in another epoch.
+-- Returns 0; -1 without the partition; -2 in another epoch.
 local head = redis.call('HMGET', KEYS[1], 'epoch', 'position')
 if not head[1] then return -1 end
 if head[1] ~= ARGV[1] then return -2 end

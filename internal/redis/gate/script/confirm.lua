@@ -1,7 +1,7 @@
 -- Notes that a reservation has become an order: it can no longer be given back. The note stays until placed.lua has seen the
--- order. A general room forgets the key.
--- KEYS: head, customers, reservations. ARGV: epoch, 1 for a sale or 0 for a general room, order.
--- Returns 1 where it was reserved, else 0; -1 without the room; -2 in another epoch.
+-- order. A general partition forgets the key.
+-- KEYS: head, customers, reservations. ARGV: epoch, 1 for a sale or 0 for a general partition, order.
+-- Returns 1 where it was reserved, else 0; -1 without the partition; -2 in another epoch.
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
 if not epoch then return -1 end
 if epoch ~= ARGV[1] then return -2 end

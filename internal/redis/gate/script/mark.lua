@@ -1,4 +1,4 @@
--- Notes how far the outbox has been carried out in every room, by whoever went on from what was noted before.
+-- Notes how far the outbox has been carried out in every partition, by whoever went on from what was noted before.
 -- KEYS: mark. ARGV: epoch, 'position' or 'placed', from, to.
 -- Returns 1; 0 where a part between is missing or the mark is there already; -1 without the mark; -2 in another epoch.
 local mark = redis.call('HMGET', KEYS[1], 'epoch', ARGV[2])

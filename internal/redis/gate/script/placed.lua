@@ -1,9 +1,9 @@
 -- Carries out that orders were placed, in the order of the outbox, each once: a reservation becomes an order, and an order
 -- without one, of the database's guard alone, is taken from what is available.
--- KEYS: head, customers, reservations, list of holders. ARGV: epoch, 1 for a sale or 0 for a general room, then of each order
--- position, id, customer, key, body, units of the whole order, and its lines in this room as 'sku:units,sku:units,'. All but the
+-- KEYS: head, customers, reservations, list of holders. ARGV: epoch, 1 for a sale or 0 for a general partition, then of each order
+-- position, id, customer, key, body, units of the whole order, and its lines in this partition as 'sku:units,sku:units,'. All but the
 -- first two may be empty in a sale: they are of no use where the order has a reservation.
--- Returns how many had no reservation; -1 without the room; -2 in another epoch; -3, and nothing was done, where one without a
+-- Returns how many had no reservation; -1 without the partition; -2 in another epoch; -3, and nothing was done, where one without a
 -- reservation has them empty.
 local head = redis.call('HMGET', KEYS[1], 'epoch', 'placed')
 if not head[1] then return -1 end

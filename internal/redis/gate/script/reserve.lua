@@ -1,9 +1,9 @@
--- Reserves claims in one room, one after the other: of each all lines or none, and its key is noted.
+-- Reserves claims in one partition, one after the other: of each all lines or none, and its key is noted.
 -- KEYS: head, customers, reservations, list of holders.
--- ARGV: epoch, orders a customer may place (0: a general room), then of each claim the customer, the customer and the key as
+-- ARGV: epoch, orders a customer may place (0: a general partition), then of each claim the customer, the customer and the key as
 --       in the customers' hash, body (16 bytes) and order as there, the reservation's record, how many lines, and SKU and
 --       units of each.
--- Returns 1 where the units of every claim are its own; -1 without the room; -2 in another epoch; else the room's version and
+-- Returns 1 where the units of every claim are its own; -1 without the partition; -2 in another epoch; else the partition's version and
 -- the length of its list of holders, both after this, and of each claim 1 or a verdict as in inventory.Verdict and what
 -- belongs to it. The version is empty where none of the claims is sold out.
 local ordersMax = tonumber(ARGV[2])
@@ -68,7 +68,8 @@ local function take(at, which)
         had, count = tonumber(u), tonumber(c)
       end
     end
-    if (limit > 0 and had + units > limit) or count >= ordersMax then return 5 end
+    if limit > 0 and had + units > limit then return 5 end
+    if count >= ordersMax then return 9 end
     if not used[who] and not before then holders[#holders + 1] = who end
     used[who], counts[who] = had + units, count + 1
     notes[#notes + 1] = who

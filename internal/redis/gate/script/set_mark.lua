@@ -1,4 +1,4 @@
--- Says which epoch the rooms are of, unless a newer one is said already.
+-- Says which epoch the partitions are of, unless a newer one is said already.
 -- KEYS: mark. ARGV: epoch, then fields and their values.
 -- Returns 1, or 0 where there is a newer one.
 local there = redis.call('HGET', KEYS[1], 'epoch')

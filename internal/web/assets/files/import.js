@@ -19,6 +19,9 @@
     const file = form.elements.file.files[0];
     const body = new FormData();
     for (const [name, value] of Object.entries(fields)) body.append(name, value);
+    body.append("encoding", form.elements.encoding.value);
+    if (form.elements.allow_free.checked) body.append("allow_free", "1");
+    body.append("map", form.elements.map.value);
     body.append("file", file);
     result.replaceChildren();
     broken.hidden = true;
@@ -60,5 +63,6 @@
     e.preventDefault();
     if (!("busy" in form.dataset)) send({ do: "import", reason: e.target.elements.reason.value });
   });
-  form.elements.file.addEventListener("change", () => { result.replaceChildren(); broken.hidden = true; });
+  // What is shown is of the file and of how it was read: with another of them it is looked at again.
+  form.addEventListener("change", () => { result.replaceChildren(); broken.hidden = true; });
 })();

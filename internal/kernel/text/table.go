@@ -1,0 +1,37 @@
+package text
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// Table writes rows in columns. What stands in a cell stays in it: see Visible.
+type Table struct{ columns *tabwriter.Writer }
+
+// NewTable begins a table with its head; none where there are no names.
+func NewTable(w io.Writer, head ...string) *Table {
+	t := &Table{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
+	if len(head) > 0 {
+		fmt.Fprintln(t.columns, strings.Join(head, "\t"))
+	}
+	return t
+}
+
+// Row adds a row; each cell is written as fmt.Sprint does. What goes wrong is said by Flush.
+func (t *Table) Row(cells ...any) {
+	for i, cell := range cells {
+		if i > 0 {
+			_, _ = t.columns.Write([]byte{'\t'})
+		}
+		_, _ = io.WriteString(t.columns, Visible(fmt.Sprint(cell)))
+	}
+	_, _ = t.columns.Write([]byte{'\n'})
+}
+
+// Head ends the columns so far, and begins others with their head below an empty line.
+func (t *Table) Head(head ...string) { fmt.Fprintln(t.columns, "\n"+strings.Join(head, "\t")) }
+
+// Flush writes the rows.
+func (t *Table) Flush() error { return t.columns.Flush() }

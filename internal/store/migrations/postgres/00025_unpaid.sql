@@ -1,0 +1,7 @@
+-- +goose Up
+
+-- What a customer holds of general stock unpaid is counted before the next such order is inserted. Orders in sales are not in this index.
+CREATE INDEX orders_unpaid ON orders (customer_id, units) WHERE sale_id = 0 AND status = 'pending';
+
+-- +goose Down
+DROP INDEX orders_unpaid;

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/kernel/auditlog"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/text"
@@ -157,7 +158,7 @@ func (s *Service) CreateKey(ctx context.Context, name string, roles []string) (K
 		return Key{}, "", err
 	}
 	text := newKeyText(key.ID)
-	if err := s.store.InsertKey(ctx, key, sha256.Sum256([]byte(text)), keysMax); err != nil {
+	if err := s.store.InsertKey(auditlog.About(ctx, key.ID.String()), key, sha256.Sum256([]byte(text)), keysMax); err != nil {
 		return Key{}, "", err
 	}
 	return key, text, nil

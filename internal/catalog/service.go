@@ -3,7 +3,9 @@ package catalog
 import (
 	"context"
 	"fmt"
+	"strings"
 
+	"github.com/tidegate/tidegate/internal/kernel/auditlog"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/cursor"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -40,8 +42,8 @@ type Input struct {
 
 // Create makes a product. It returns fault.Invalid, and fault.Conflict for a handle or stock code that another product has.
 func (s *Service) Create(ctx context.Context, in Input) (View, error) {
-	in.Product.ID = 0
-	return s.put(ctx, in, PutNew, 0)
+	in.Product.ID = id.New[id.Product](s.mint)
+	return s.put(auditlog.About(ctx, in.Product.ID.String()), in, PutNew, 0)
 }
 
 // Replace writes a product over. The version must be the one that the product has. Variants are known by their codes: a code
@@ -164,11 +166,15 @@ func (s *Service) List(ctx context.Context, status Status, q ListQuery) (items [
 	if err != nil {
 		return nil, "", err
 	}
-	query := Query{Status: status, After: q.After, Limit: q.Limit}
+	query := Query{Status: status, Words: Words(q.Name), After: q.After, Limit: q.Limit}
+	if q.Name != "" && len(query.Words) == 0 {
+		_, err := nothing.Read(q.Cursor)
+		return nil, "", err
+	}
 	if query.Category, query.Brand, err = shelf.ids(q.Category, q.Brand); err != nil {
 		return nil, "", err
 	}
-	list := cursor.Of("admin products", string(status), query.Category.String(), query.Brand.String())
+	list := cursor.Of("admin products", string(status), strings.Join(query.Words, " "), query.Category.String(), query.Brand.String())
 	if q.Cursor != "" {
 		after, err := list.Read(q.Cursor)
 		if err != nil {
@@ -186,7 +192,7 @@ func (s *Service) AddCategory(ctx context.Context, c Category) (Category, error)
 		return c, err
 	}
 	c.ID = id.New[id.Category](s.mint)
-	err := s.store.AddCategory(ctx, c)
+	err := s.store.AddCategory(auditlog.About(ctx, c.ID.String()), c)
 	s.reader.forgetShelf(ctx)
 	return c, err
 }
@@ -197,7 +203,7 @@ func (s *Service) AddBrand(ctx context.Context, b Brand) (Brand, error) {
 		return b, err
 	}
 	b.ID = id.New[id.Brand](s.mint)
-	err := s.store.AddBrand(ctx, b)
+	err := s.store.AddBrand(auditlog.About(ctx, b.ID.String()), b)
 	s.reader.forgetShelf(ctx)
 	return b, err
 }

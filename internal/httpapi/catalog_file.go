@@ -9,6 +9,7 @@ import (
 	"github.com/tidegate/tidegate/api"
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/catalog/productcsv"
+	"github.com/tidegate/tidegate/internal/kernel/auditlog"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/wire"
 )
@@ -47,7 +48,7 @@ func (s *Server) ImportProducts(w http.ResponseWriter, r *http.Request, params a
 		return
 	}
 	c := http.NewResponseController(x.ResponseWriter)
-	report, err := s.Catalogue.Import(r.Context(), src, catalog.ImportOptions{
+	report, err := s.Catalogue.Import(auditlog.About(r.Context(), "products"), src, catalog.ImportOptions{
 		DryRun: params.DryRun, AllowFree: params.AllowFree,
 		Refused: func(row catalog.RefusedRow) error {
 			return lines.Encode(importEvent{Rejection: &api.ImportRejection{Line: row.Line, Reason: row.Reason, Row: row.Fields}})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tidegate/tidegate/internal/catalog"
 	"github.com/tidegate/tidegate/internal/inventory"
+	"github.com/tidegate/tidegate/internal/kernel/auditlog"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
@@ -52,7 +53,7 @@ func (s *Service) Create(ctx context.Context, in Input, actor string) (Created, 
 		return Created{}, err
 	}
 	var err error
-	if m.First, err = s.Store.ReserveRehearsal(ctx, m.Rehearsal); err != nil {
+	if m.First, err = s.Store.ReserveRehearsal(auditlog.About(ctx, "rehearsal"), m.Rehearsal); err != nil {
 		return Created{}, err
 	}
 	if m.Title == "" {

@@ -38,7 +38,7 @@ func (s *Service) Create(ctx context.Context, terms Sale) (*Sale, error) {
 	}
 	terms.ID, terms.Status, terms.Version = id.New[id.Sale](s.mint), Draft, 1
 	terms.CreatedAt, terms.UpdatedAt = now, now
-	if err := s.store.CreateSale(ctx, &terms); err != nil {
+	if err := s.store.CreateSale(auditlog.About(ctx, terms.ID.String()), &terms); err != nil {
 		return nil, err
 	}
 	return s.cache.Refresh(ctx, terms.ID)

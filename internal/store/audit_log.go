@@ -9,7 +9,7 @@ import (
 )
 
 // enter makes the writes of a context also insert its audit log entry. If several transactions belong to one action,
-// the first that commits writes the entry.
+// the first that commits a change writes the entry. A transaction that changed nothing writes none: it found its work done.
 func enter(ctx context.Context, fn func(tx *Tx) error) func(tx *Tx) error {
 	e := auditlog.EntryFrom(ctx)
 	if e == nil {
@@ -18,6 +18,9 @@ func enter(ctx context.Context, fn func(tx *Tx) error) func(tx *Tx) error {
 	return func(tx *Tx) error {
 		if err := fn(tx); err != nil {
 			return err
+		}
+		if !tx.changed {
+			return nil
 		}
 		_, err := tx.Exec(`
 			INSERT INTO audit_log (id, at, key_id, actor, verb, subject, reason)
@@ -32,7 +35,10 @@ func (s *Store) NoteDeed(ctx context.Context) error {
 	if auditlog.EntryFrom(ctx) == nil {
 		return nil
 	}
-	return s.write(ctx, jobs, func(*Tx) error { return nil })
+	return s.write(ctx, jobs, func(tx *Tx) error {
+		tx.changed = true
+		return nil
+	})
 }
 
 // AuditLog implements account.LogStore.

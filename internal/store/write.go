@@ -21,6 +21,24 @@ type Tx struct {
 	announced bool
 	// forGate says that the gate follows one of the announced events.
 	forGate bool
+	// changed says that a statement matched rows.
+	changed bool
+}
+
+// Exec implements engine.Tx.
+func (tx *Tx) Exec(text string, args ...any) (int64, error) {
+	n, err := tx.Tx.Exec(text, args...)
+	if n > 0 && changesRows(text) {
+		tx.changed = true
+	}
+	return n, err
+}
+
+// changesRows reports whether a statement changes rows. The number that SQLite returns for any other statement, such as SAVEPOINT, is that of
+// an earlier one.
+func changesRows(text string) bool {
+	word, _, _ := strings.Cut(strings.TrimSpace(text), " ")
+	return word == "INSERT" || word == "UPDATE" || word == "DELETE" || word == "WITH"
 }
 
 // write runs fn in a transaction and commits it. With several writers fn may run again, so it must reset its results.

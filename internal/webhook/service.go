@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tidegate/tidegate/internal/kernel/auditlog"
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 	"github.com/tidegate/tidegate/internal/kernel/event"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
@@ -83,7 +84,7 @@ func (s *Service) Create(ctx context.Context, in Input) (Endpoint, error) {
 	if len(all) >= endpointsMax {
 		return e, fault.New(fault.Conflict, "There are %d endpoints already; delete one first.", endpointsMax)
 	}
-	return e, s.Store.InsertEndpoint(ctx, e)
+	return e, s.Store.InsertEndpoint(auditlog.About(ctx, e.ID.String()), e)
 }
 
 // check returns a fault.Invalid for the first thing that is wrong with an endpoint, and has its description and its secret written

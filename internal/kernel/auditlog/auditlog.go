@@ -1,6 +1,6 @@
 // Package auditlog is the words for who changed what, and why. What an operator does is written in the transaction that does
 // it: the edge puts an Entry into the context, and the first write under it takes it along. So no change by an operator is
-// without its entry. A repeated request that found its work done, such as an adjustment with a key that was used, has one too.
+// without its entry. A repeated request that finds its work done changes nothing and adds none, such as an adjustment with a key that was used.
 package auditlog
 
 import (
@@ -23,7 +23,7 @@ type Entry struct {
 	Actor string
 	// Verb names what was done, as the contract names the operation: pauseSale.
 	Verb string
-	// Subject is what it was done to, as in the operation's path: an id or a code; empty if the path has none.
+	// Subject is what it was done to: the id or the code in the operation's path, or the id of what was created.
 	Subject string
 	// Reason says why; it may be empty.
 	Reason string
@@ -41,6 +41,17 @@ type contextKey struct{}
 // WithEntry returns a context under which the first write takes the entry along.
 func WithEntry(ctx context.Context, e Entry) context.Context {
 	return context.WithValue(ctx, contextKey{}, &e)
+}
+
+// About returns a context whose entry has the subject, unless it has one: for what gets its id on the way.
+func About(ctx context.Context, subject string) context.Context {
+	e := EntryFrom(ctx)
+	if e == nil || e.Subject != "" {
+		return ctx
+	}
+	named := *e
+	named.Subject = subject
+	return WithEntry(ctx, named)
 }
 
 // EntryFrom returns the entry of a context; nil if it has none.

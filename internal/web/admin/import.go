@@ -136,7 +136,7 @@ func (d *Pages) runImport(r *request, result *importResult, tell func(importLine
 	ctx := r.Request.Context()
 	dry := r.Form("do") != "import"
 	if !dry {
-		if ctx, err = d.withActor(r, "importProducts", ""); err != nil {
+		if ctx, err = d.withActor(r, "importProducts", "products"); err != nil {
 			return "", err
 		}
 	}

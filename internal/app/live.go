@@ -58,6 +58,7 @@ type liveSettings struct {
 	mu     sync.Mutex // held by who applies
 	text   []byte     // of the file, as it is applied
 	wanted setting.Change
+	file   looked // used by followFile alone
 	// applied is wanted, or one before it where this process cannot go by that.
 	applied setting.Change
 	tree    atomic.Pointer[settings.Tree]
@@ -118,7 +119,11 @@ func (a *App) openSettings(ctx context.Context) error {
 }
 
 func (a *App) settingLoops() []loop.Loop {
-	return []loop.Loop{{Name: "settings", Every: settingsEvery, RetryMax: settingsEvery, Step: a.settings.Step}}
+	loops := []loop.Loop{{Name: "settings", Every: settingsEvery, RetryMax: settingsEvery, Step: a.settings.Step}}
+	if a.live.from.File != "" {
+		loops = append(loops, loop.Loop{Name: "settings file", Every: settingsEvery, RetryMax: settingsEvery, Step: a.live.followFile})
+	}
+	return loops
 }
 
 // Check implements setting.Process.

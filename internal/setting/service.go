@@ -53,7 +53,7 @@ func (s *Service) Set(ctx context.Context, e Edit) (Change, error) {
 	if err := e.check(); err != nil {
 		return Change{}, err
 	}
-	return s.change(ctx, func(newest Change) (Change, error) {
+	return s.change(auditlog.About(ctx, e.subject()), func(newest Change) (Change, error) {
 		for _, path := range e.Unset {
 			if _, there := newest.Layer[path]; there {
 				continue // also one that this version does not know
@@ -72,6 +72,17 @@ func (s *Service) Set(ctx context.Context, e Edit) (Change, error) {
 		number := newest.Number + 1
 		return Change{Number: number, Layer: layer, Stands: number, Actor: e.Actor, Key: e.Key, Reason: e.Reason}, nil
 	})
+}
+
+// subject is what the audit log says of an edit.
+func (e Edit) subject() string {
+	if n := len(e.Set) + len(e.Unset); n > 1 {
+		return fmt.Sprintf("%d settings", n)
+	}
+	for path := range e.Set {
+		return path
+	}
+	return e.Unset[0]
 }
 
 // check returns what is wrong with an edit, whatever the settings are.
@@ -108,7 +119,7 @@ func (s *Service) Undo(ctx context.Context, u Undo) (Change, error) {
 	if u.Reason, err = auditlog.RequiredReason("reason", u.Reason); err != nil {
 		return Change{}, err
 	}
-	return s.change(ctx, func(newest Change) (Change, error) {
+	return s.change(auditlog.About(ctx, "settings"), func(newest Change) (Change, error) {
 		undone := newest.Stands
 		switch {
 		case undone == 0:
@@ -120,12 +131,49 @@ func (s *Service) Undo(ctx context.Context, u Undo) (Change, error) {
 		if err != nil {
 			return Change{}, err
 		}
-		layer, err := s.process.Check(Edit{}.merge(before.Layer))
+		done, err := s.store.SettingChange(ctx, undone)
+		if err != nil {
+			return Change{}, err
+		}
+		layer, err := s.process.Check(done.delta(before.Layer).takeBack(newest.Layer))
 		if err != nil {
 			return Change{}, err
 		}
 		return Change{Number: newest.Number + 1, Layer: layer, Undoes: undone, Stands: before.Stands, Actor: u.Actor, Key: u.Key, Reason: u.Reason}, nil
 	})
+}
+
+// fileChangesLooked bounds how far back a change of a file is looked for in the history.
+const fileChangesLooked = 100
+
+// FileChanged adds what changed in this process's configuration file, which the process has found to be right. The processes of a shop may
+// share a file, or have copies that change one after the other: what the newest change of a file already says is not added again, and
+// what the live layer says anyway is left out. It reports whether something was added.
+func (s *Service) FileChanged(ctx context.Context, actor, reason string, file map[string]FileText) (added bool, err error) {
+	_, err = s.change(ctx, func(newest Change) (Change, error) {
+		added = false
+		seen := maps.Clone(file)
+		maps.DeleteFunc(seen, func(path string, _ FileText) bool { _, over := newest.Layer[path]; return over })
+		if len(seen) == 0 {
+			return newest, nil
+		}
+		recent, err := s.store.SettingChanges(ctx, 0, fileChangesLooked)
+		if err != nil {
+			return Change{}, err
+		}
+		for i := range recent {
+			if len(recent[i].File) > 0 {
+				if maps.Equal(recent[i].File, seen) {
+					return newest, nil
+				}
+				break
+			}
+		}
+		added = true
+		number := newest.Number + 1
+		return Change{Number: number, Layer: Edit{}.merge(newest.Layer), Stands: number, Actor: actor, Reason: reason, File: seen}, nil
+	})
+	return added && err == nil, err
 }
 
 // change adds the change that next makes of the newest one, and applies it here. Where others were faster it is made anew.
@@ -191,7 +239,7 @@ func (s *Service) Changes(ctx context.Context, before int64, limit int) ([]Liste
 		if i+1 < len(found) {
 			was = found[i+1].Layer
 		}
-		all = append(all, Listed{c, DeltaOf(was, c.Layer)})
+		all = append(all, Listed{c, c.delta(was)})
 	}
 	return all, nil
 }
@@ -205,5 +253,5 @@ func (s *Service) Describe(ctx context.Context, c Change) (Listed, error) {
 	if err != nil {
 		return Listed{}, err
 	}
-	return Listed{c, DeltaOf(before.Layer, c.Layer)}, nil
+	return Listed{c, c.delta(before.Layer)}, nil
 }

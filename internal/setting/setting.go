@@ -3,6 +3,9 @@
 //
 // Every change is a row with the whole layer after it, who made it and why. The newest row is in force. A process reads the newest row at
 // its start, and follows the table from then on.
+//
+// A process also follows its configuration file. The layer stays as it is then; a row says what changed in the file, so that the history
+// has it and an undo can lay what the file said before over it.
 package setting
 
 import (
@@ -28,20 +31,31 @@ type Change struct {
 	Key    id.AdminKey
 	Reason string
 	At     time.Time
+	// File holds, by path, what a configuration file said before and after the change; empty: the change was not made in a file.
+	File map[string]FileText
 }
 
-// Delta is what a change did to the live layer.
+// FileText is the text of a setting before and after a configuration file was changed.
+type FileText struct {
+	Before string `json:"before"`
+	After  string `json:"after"`
+}
+
+// Delta is what a change did to the live layer, or to a file.
 type Delta struct {
-	// Set holds the texts of what the change set, Before the texts that the live layer had of what it set or unset.
+	// Set holds the texts of what the change set, Before the texts that the live layer, or the file, had of what it set or unset.
 	Set, Before map[string]string
 	// Unset are the paths that left the live layer, sorted.
 	Unset []string
 }
 
-// DeltaOf returns what was done to a layer that was before and is after.
-func DeltaOf(before, after map[string]string) Delta {
+// delta returns what the change did to the layer that was before it, or to a file.
+func (c *Change) delta(before map[string]string) Delta {
 	d := Delta{Set: map[string]string{}, Before: map[string]string{}}
-	for path, text := range after {
+	for path, text := range c.File {
+		d.Set[path], d.Before[path] = text.After, text.Before
+	}
+	for path, text := range c.Layer {
 		was, there := before[path]
 		if there && was == text {
 			continue
@@ -52,7 +66,7 @@ func DeltaOf(before, after map[string]string) Delta {
 		}
 	}
 	for path, was := range before {
-		if _, stays := after[path]; !stays {
+		if _, stays := c.Layer[path]; !stays {
 			d.Unset = append(d.Unset, path)
 			d.Before[path] = was
 		}
@@ -81,6 +95,19 @@ func (e Edit) merge(layer map[string]string) map[string]string {
 		delete(after, path)
 	}
 	maps.Copy(after, e.Set)
+	return after
+}
+
+// takeBack returns the layer without what a change did to it. What the change's file said before is laid over the file.
+func (d Delta) takeBack(layer map[string]string) map[string]string {
+	after := maps.Clone(layer)
+	if after == nil {
+		after = map[string]string{}
+	}
+	for path := range d.Set {
+		delete(after, path)
+	}
+	maps.Copy(after, d.Before)
 	return after
 }
 

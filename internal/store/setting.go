@@ -14,17 +14,22 @@ import (
 )
 
 const settingChanges = `
-	SELECT number, layer, undoes, stands, actor, key_id, reason, created_at
+	SELECT number, layer, undoes, stands, actor, key_id, reason, created_at, file
 	FROM setting_change`
 
 func scanSettingChange(row scanner) (c setting.Change, err error) {
-	var layer string
+	var layer, file string
 	var at int64
-	if err := row.Scan(&c.Number, &layer, &c.Undoes, &c.Stands, &c.Actor, &c.Key, &c.Reason, &at); err != nil {
+	if err := row.Scan(&c.Number, &layer, &c.Undoes, &c.Stands, &c.Actor, &c.Key, &c.Reason, &at, &file); err != nil {
 		return c, err
 	}
 	if err := json.Unmarshal([]byte(layer), &c.Layer); err != nil {
 		return c, fmt.Errorf("the layer of the change of settings %d cannot be read: %w", c.Number, err)
+	}
+	if file != "" {
+		if err := json.Unmarshal([]byte(file), &c.File); err != nil {
+			return c, fmt.Errorf("what change %d of settings did to a file cannot be read: %w", c.Number, err)
+		}
 	}
 	c.At = fromMillis(at)
 	return c, nil
@@ -82,11 +87,17 @@ func (s *Store) AddSettingChange(ctx context.Context, c setting.Change) (added b
 	if err != nil {
 		return false, err
 	}
+	var file []byte
+	if len(c.File) > 0 {
+		if file, err = json.Marshal(c.File); err != nil {
+			return false, err
+		}
+	}
 	err = s.write(ctx, jobs, func(tx *Tx) error {
 		_, err := tx.Exec(`
-			INSERT INTO setting_change (number, layer, undoes, stands, actor, key_id, reason, created_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			c.Number, string(layer), c.Undoes, c.Stands, c.Actor, c.Key, c.Reason, millis(c.At))
+			INSERT INTO setting_change (number, layer, undoes, stands, actor, key_id, reason, created_at, file)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			c.Number, string(layer), c.Undoes, c.Stands, c.Actor, c.Key, c.Reason, millis(c.At), string(file))
 		if tx.refusedBy(engine.Unique, err) {
 			return errNumberTaken
 		}

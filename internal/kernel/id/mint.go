@@ -86,6 +86,9 @@ func NewLeasedMint(c clock.Clock) *Mint {
 // SetNode lets m mint for the node until the moment, by the monotonic clock that until was made with.
 func (m *Mint) SetNode(node int, until time.Time) { m.term.Store(&nodeLease{int64(node), until}) }
 
+// Node returns the node's number.
+func (m *Mint) Node() int { return int(m.term.Load().node) }
+
 // Check returns fault.StoreUnavailable where m may not mint at the moment.
 func (m *Mint) Check() error {
 	if t := m.term.Load(); !t.holds() {

@@ -30,6 +30,7 @@ func Settings(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"bad edits", settingsRefused},
 		{"many change at once", settingsRaced},
 		{"another process follows", settingsFollowed},
+		{"what changed in a file", settingsOfFile},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.check(t, open(t)) })
 	}
@@ -47,7 +48,8 @@ func settingsKept(t *testing.T, s *store.Store) {
 	at := time.Date(2026, 11, 27, 20, 0, 0, 123e6, time.UTC)
 	want := []setting.Change{
 		{Number: 2, Layer: map[string]string{}, Undoes: 1, Actor: "bob", Reason: "Später: 浪", At: at.Add(time.Second)},
-		{Number: 1, Layer: map[string]string{"a.b": "1", "c": `"}'\`}, Stands: 1, Actor: "ann", Key: 7, Reason: strings.Repeat("ä", auditlog.ReasonRunesMax), At: at},
+		{Number: 1, Layer: map[string]string{"a.b": "1", "c": `"}'\`}, Stands: 1, Actor: "ann", Key: 7, Reason: strings.Repeat("ä", auditlog.ReasonRunesMax), At: at,
+			File: map[string]setting.FileText{"d": {Before: `"}'\\`, After: "浪"}}},
 	}
 	for _, c := range []setting.Change{want[1], want[0]} {
 		added, err := s.AddSettingChange(ctx, c)
@@ -296,4 +298,50 @@ func settingsFollowed(t *testing.T, s *store.Store) {
 	if len(p.applied) != 1 || p.applied[0].Number != 2 {
 		t.Errorf("applied: %+v", p.applied)
 	}
+}
+
+func settingsOfFile(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	service, _ := newSettings(s)
+	other, _ := newSettings(s)
+	changed := func(by *setting.Service, want bool, file map[string]setting.FileText) {
+		t.Helper()
+		added, err := by.FileChanged(ctx, "file shop.yaml", "changed", file)
+		must(t, err)
+		if added != want {
+			t.Errorf("%v: added %t", file, added)
+		}
+	}
+	undo := func(want map[string]string) {
+		t.Helper()
+		c, err := service.Undo(ctx, setting.Undo{Reason: "back", Actor: "bob"})
+		must(t, err)
+		same(t, "the layer after the undo", c.Layer, want)
+	}
+	_, err := service.Set(ctx, setting.Edit{Set: map[string]string{"a": "1"}, Reason: "r"})
+	must(t, err)
+	changed(service, false, map[string]setting.FileText{"a": {Before: "5", After: "6"}}) // the live layer lies over it
+	file := map[string]setting.FileText{"a": {Before: "6", After: "7"}, "b": {Before: "2", After: "3"}}
+	changed(service, true, file)
+	changed(other, false, file) // its copy of the file
+	all, err := service.Changes(ctx, 0, 10)
+	must(t, err)
+	if len(all) != 2 {
+		t.Fatalf("%d changes", len(all))
+	}
+	same(t, "what the file changed", all[0].Delta, setting.Delta{Set: map[string]string{"b": "3"}, Before: map[string]string{"b": "2"}})
+	same(t, "the layer after it", all[0].Layer, map[string]string{"a": "1"})
+
+	undo(map[string]string{"a": "1", "b": "2"})
+	changed(other, false, file) // a copy that comes late does not do it again
+	undo(map[string]string{"b": "2"})
+	_, err = service.Undo(ctx, setting.Undo{Reason: "r"})
+	if !errors.Is(err, fault.Conflict) {
+		t.Errorf("an undo after the last: %v", err)
+	}
+	_, err = service.Set(ctx, setting.Edit{Unset: []string{"b"}, Reason: "r"})
+	must(t, err)
+	changed(other, true, map[string]setting.FileText{"b": {Before: "3", After: "2"}})
+	changed(other, true, map[string]setting.FileText{"b": {Before: "2", After: "3"}})
+	undo(map[string]string{"b": "2"})
 }

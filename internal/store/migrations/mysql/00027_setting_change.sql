@@ -10,6 +10,7 @@ CREATE TABLE IF NOT EXISTS setting_change (
     key_id     BIGINT          NOT NULL,
     reason     VARBINARY(2000) NOT NULL,
     created_at BIGINT          NOT NULL,
+    file       MEDIUMTEXT      NOT NULL,
     CONSTRAINT setting_change_before CHECK (undoes >= 0 AND undoes < number AND stands >= 0 AND stands <= number)
 ) DEFAULT CHARSET utf8mb4 COLLATE utf8mb4_bin;
 

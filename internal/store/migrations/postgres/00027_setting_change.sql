@@ -9,7 +9,8 @@ CREATE TABLE setting_change (
     actor      TEXT COLLATE "C" NOT NULL,
     key_id     BIGINT NOT NULL,
     reason     TEXT COLLATE "C" NOT NULL,
-    created_at BIGINT NOT NULL
+    created_at BIGINT NOT NULL,
+    file       TEXT COLLATE "C" NOT NULL
 );
 
 -- +goose Down

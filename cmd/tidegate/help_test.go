@@ -78,6 +78,10 @@ func TestWhatIsWrongWithACommandLineIsSaidInOneLine(t *testing.T) {
 		want string
 	}{
 		{"unknown command", nil, []string{"sevre"}, exitUsage, `unknown command "sevre" for "tidegate"`},
+		{"help of an unknown command", nil, []string{"order", "--help"}, exitUsage, `unknown command "order" for "tidegate"`},
+		{"help of an unknown command below another", nil, []string{"sale", "sell", "-h"}, exitUsage, `unknown command "sell" for "tidegate sale"`},
+		{"the help command on an unknown command", nil, []string{"help", "order"}, exitUsage, `unknown command "order" for "tidegate"`},
+		{"the help command below another", nil, []string{"help", "sale", "sell"}, exitUsage, `unknown command "sell" for "tidegate sale"`},
 		{"unknown command below another", nil, []string{"migrate", "down"}, exitUsage, `unknown command "down" for "tidegate migrate"`},
 		{"unknown flag", nil, []string{"serve", "--ops.adress", "x"}, exitUsage, "unknown flag: --ops.adress; did you mean --ops.address?"},
 		{"an argument too many", nil, []string{"config", "x"}, exitUsage, `unknown command "x" for "tidegate config"`},

@@ -56,6 +56,9 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 	root.SetOut(text.Terminal(stdout))
 	root.SetErr(t.stderr)
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = t.unknown
+	}
 	switch {
 	case err == nil:
 		return exitOK

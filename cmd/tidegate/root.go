@@ -43,6 +43,8 @@ type tool struct {
 	stdout io.Writer
 	// started says that the command line was understood: errors from then on are not of usage.
 	started bool
+	// unknown is the error of a command line that asks for the help of a command that does not exist.
+	unknown error
 
 	configFile string
 	sources    settings.Sources  // as config has read them
@@ -65,7 +67,39 @@ func newRoot(t *tool) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{withSuggestion(err)} })
 	root.AddCommand(newServe(t), newConfig(t), newMigrate(t), newStock(t), newSale(t), newImport(t), newExport(t), newDrill(t), newToken(t), newKey(t), newDeadLetter(t), newWebhook(t),
 		newAudit(t), newReconcile(t), newVersion())
+	t.refuseHelpOfUnknown(root)
 	return root
+}
+
+// refuseHelpOfUnknown makes "tidegate nonsense --help" and "tidegate help nonsense" usage errors. Cobra prints the parent's help and
+// succeeds.
+func (t *tool) refuseHelpOfUnknown(root *cobra.Command) {
+	show := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		if rest := cmd.Flags().Args(); cmd.HasSubCommands() && len(rest) > 0 {
+			t.unknown = usageError{cobra.NoArgs(cmd, rest)}
+			return
+		}
+		show(cmd, args)
+	})
+	root.InitDefaultHelpCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() != "help" {
+			continue
+		}
+		cmd.Run = nil
+		cmd.RunE = func(_ *cobra.Command, args []string) error {
+			found, rest, err := root.Find(args)
+			if err == nil && len(rest) > 0 {
+				err = cobra.NoArgs(found, rest)
+			}
+			if err != nil {
+				return usageError{err}
+			}
+			found.InitDefaultHelpFlag()
+			return found.Help()
+		}
+	}
 }
 
 // showHelp is what a command does that only has others below it. Its Args is cobra.NoArgs, so that a mistyped one is refused.

@@ -43,7 +43,7 @@ func StartMariaDB(t testing.TB, options ...string) *MariaDB {
 	m := &MariaDB{Address: lastingAddress(t), folder: t.TempDir(), program: Binary(t, "mariadbd", "mariadb-server"), options: options}
 	for try := 1; ; try++ {
 		out, err := exec.CommandContext(t.Context(), install, "--no-defaults", "--user=root", "--auth-root-authentication-method=normal", "--skip-test-db",
-			"--datadir="+m.data(), "--innodb-log-file-size=16M", "--innodb-use-native-aio=0").CombinedOutput()
+			"--datadir="+m.data(), m.tmpdir(), "--innodb-log-file-size=16M", "--innodb-use-native-aio=0").CombinedOutput()
 		if err == nil {
 			break
 		}
@@ -105,10 +105,14 @@ func (m *MariaDB) Start(t testing.TB) {
 	}
 }
 
+// tmpdir gives the server a folder of its own for temporary tables: at its start it deletes those that it finds, and in /tmp they may be
+// another server's.
+func (m *MariaDB) tmpdir() string { return "--tmpdir=" + m.folder }
+
 func (m *MariaDB) run(t testing.TB, port string) {
 	t.Helper()
 	m.running = exec.Command(m.program, append([]string{
-		"--no-defaults", "--user=root", "--datadir=" + m.data(), "--bind-address=127.0.0.1", "--port=" + port,
+		"--no-defaults", "--user=root", "--datadir=" + m.data(), m.tmpdir(), "--bind-address=127.0.0.1", "--port=" + port,
 		"--socket=" + filepath.Join(m.folder, "socket"), "--pid-file=" + filepath.Join(m.folder, "pid"), "--log-error=" + filepath.Join(m.folder, "log"),
 		"--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M", "--innodb-use-native-aio=0", "--skip-name-resolve", "--character-set-server=utf8mb4",
 	}, m.options...)...)

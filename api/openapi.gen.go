@@ -1122,6 +1122,9 @@ type Price = money.Amount
 
 // Problem RFC 9457, with the shop's own code.
 type Problem struct {
+	// Available Of `fewer_left`: how many units are left, or in a sale that shows bands the most that there can be.
+	Available int64 `json:"available,omitempty,omitzero"`
+
 	// Code Stable; decide by it.
 	//
 	// Example: sold_out

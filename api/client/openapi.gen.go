@@ -1134,6 +1134,9 @@ type Price struct {
 
 // Problem RFC 9457, with the shop's own code.
 type Problem struct {
+	// Available Of `fewer_left`: how many units are left, or in a sale that shows bands the most that there can be.
+	Available int64 `json:"available,omitempty,omitzero"`
+
 	// Code Stable; decide by it.
 	//
 	// Example: sold_out
@@ -3308,7 +3311,7 @@ type ClientInterface interface {
 	// GetSale Read a sale, with what is still available
 	//
 	// `server_time` is the clock by which the sale opens and closes: count down by the difference to it, not by the
-	// shopper's own clock. `available` is a picture of the moment, not a promise, and absent where the shop does not know it.
+	// shopper's own clock. `available` is a picture of the moment, not a promise. It is absent where the shop does not know it, and when the sale has ended.
 	//
 	// Corresponds with GET /v1/sales/{id} (the `GetSale` operationId).
 	GetSale(ctx context.Context, id SalePath, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3320,7 +3323,8 @@ type ClientInterface interface {
 	//
 	// | refused with | when | ask again? |
 	// |---|---|---|
-	// | `sold_out` | fewer units are left than you asked for | units of unpaid orders come back |
+	// | `sold_out` | nothing is left | units of unpaid orders come back |
+	// | `fewer_left` | fewer units are left than you asked for; `available` says how many the sale shows | for fewer units |
 	// | `limit_reached` | you would own more than the sale allows one customer | no |
 	// | `too_many_orders` | you have placed 500 orders in the sale, the cancelled and expired ones included | no |
 	// | `sale_not_open`, `sale_paused` | it has not begun, or it rests | later |
@@ -3340,7 +3344,8 @@ type ClientInterface interface {
 	//
 	// | refused with | when | ask again? |
 	// |---|---|---|
-	// | `sold_out` | fewer units are left than you asked for | units of unpaid orders come back |
+	// | `sold_out` | nothing is left | units of unpaid orders come back |
+	// | `fewer_left` | fewer units are left than you asked for; `available` says how many the sale shows | for fewer units |
 	// | `limit_reached` | you would own more than the sale allows one customer | no |
 	// | `too_many_orders` | you have placed 500 orders in the sale, the cancelled and expired ones included | no |
 	// | `sale_not_open`, `sale_paused` | it has not begun, or it rests | later |
@@ -5277,7 +5282,7 @@ func (c *API) ListSales(ctx context.Context, reqEditors ...RequestEditorFn) (*ht
 // GetSale Read a sale, with what is still available
 //
 // `server_time` is the clock by which the sale opens and closes: count down by the difference to it, not by the
-// shopper's own clock. `available` is a picture of the moment, not a promise, and absent where the shop does not know it.
+// shopper's own clock. `available` is a picture of the moment, not a promise. It is absent where the shop does not know it, and when the sale has ended.
 //
 // Corresponds with GET /v1/sales/{id} (the `GetSale` operationId).
 func (c *API) GetSale(ctx context.Context, id SalePath, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5299,7 +5304,8 @@ func (c *API) GetSale(ctx context.Context, id SalePath, reqEditors ...RequestEdi
 //
 // | refused with | when | ask again? |
 // |---|---|---|
-// | `sold_out` | fewer units are left than you asked for | units of unpaid orders come back |
+// | `sold_out` | nothing is left | units of unpaid orders come back |
+// | `fewer_left` | fewer units are left than you asked for; `available` says how many the sale shows | for fewer units |
 // | `limit_reached` | you would own more than the sale allows one customer | no |
 // | `too_many_orders` | you have placed 500 orders in the sale, the cancelled and expired ones included | no |
 // | `sale_not_open`, `sale_paused` | it has not begun, or it rests | later |
@@ -5329,7 +5335,8 @@ func (c *API) PlaceSaleOrderWithBody(ctx context.Context, id SalePath, params *P
 //
 // | refused with | when | ask again? |
 // |---|---|---|
-// | `sold_out` | fewer units are left than you asked for | units of unpaid orders come back |
+// | `sold_out` | nothing is left | units of unpaid orders come back |
+// | `fewer_left` | fewer units are left than you asked for; `available` says how many the sale shows | for fewer units |
 // | `limit_reached` | you would own more than the sale allows one customer | no |
 // | `too_many_orders` | you have placed 500 orders in the sale, the cancelled and expired ones included | no |
 // | `sale_not_open`, `sale_paused` | it has not begun, or it rests | later |
@@ -10427,7 +10434,7 @@ type ClientWithResponsesInterface interface {
 	// GetSaleWithResponse Read a sale, with what is still available
 	//
 	// `server_time` is the clock by which the sale opens and closes: count down by the difference to it, not by the
-	// shopper's own clock. `available` is a picture of the moment, not a promise, and absent where the shop does not know it.
+	// shopper's own clock. `available` is a picture of the moment, not a promise. It is absent where the shop does not know it, and when the sale has ended.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10441,7 +10448,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// | refused with | when | ask again? |
 	// |---|---|---|
-	// | `sold_out` | fewer units are left than you asked for | units of unpaid orders come back |
+	// | `sold_out` | nothing is left | units of unpaid orders come back |
+	// | `fewer_left` | fewer units are left than you asked for; `available` says how many the sale shows | for fewer units |
 	// | `limit_reached` | you would own more than the sale allows one customer | no |
 	// | `too_many_orders` | you have placed 500 orders in the sale, the cancelled and expired ones included | no |
 	// | `sale_not_open`, `sale_paused` | it has not begun, or it rests | later |
@@ -10461,7 +10469,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// | refused with | when | ask again? |
 	// |---|---|---|
-	// | `sold_out` | fewer units are left than you asked for | units of unpaid orders come back |
+	// | `sold_out` | nothing is left | units of unpaid orders come back |
+	// | `fewer_left` | fewer units are left than you asked for; `available` says how many the sale shows | for fewer units |
 	// | `limit_reached` | you would own more than the sale allows one customer | no |
 	// | `too_many_orders` | you have placed 500 orders in the sale, the cancelled and expired ones included | no |
 	// | `sale_not_open`, `sale_paused` | it has not begun, or it rests | later |
@@ -16518,7 +16527,7 @@ func (c *ClientWithResponses) ListSalesWithResponse(ctx context.Context, reqEdit
 // GetSaleWithResponse Read a sale, with what is still available
 //
 // `server_time` is the clock by which the sale opens and closes: count down by the difference to it, not by the
-// shopper's own clock. `available` is a picture of the moment, not a promise, and absent where the shop does not know it.
+// shopper's own clock. `available` is a picture of the moment, not a promise. It is absent where the shop does not know it, and when the sale has ended.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16538,7 +16547,8 @@ func (c *ClientWithResponses) GetSaleWithResponse(ctx context.Context, id SalePa
 //
 // | refused with | when | ask again? |
 // |---|---|---|
-// | `sold_out` | fewer units are left than you asked for | units of unpaid orders come back |
+// | `sold_out` | nothing is left | units of unpaid orders come back |
+// | `fewer_left` | fewer units are left than you asked for; `available` says how many the sale shows | for fewer units |
 // | `limit_reached` | you would own more than the sale allows one customer | no |
 // | `too_many_orders` | you have placed 500 orders in the sale, the cancelled and expired ones included | no |
 // | `sale_not_open`, `sale_paused` | it has not begun, or it rests | later |
@@ -16564,7 +16574,8 @@ func (c *ClientWithResponses) PlaceSaleOrderWithBodyWithResponse(ctx context.Con
 //
 // | refused with | when | ask again? |
 // |---|---|---|
-// | `sold_out` | fewer units are left than you asked for | units of unpaid orders come back |
+// | `sold_out` | nothing is left | units of unpaid orders come back |
+// | `fewer_left` | fewer units are left than you asked for; `available` says how many the sale shows | for fewer units |
 // | `limit_reached` | you would own more than the sale allows one customer | no |
 // | `too_many_orders` | you have placed 500 orders in the sale, the cancelled and expired ones included | no |
 // | `sale_not_open`, `sale_paused` | it has not begun, or it rests | later |

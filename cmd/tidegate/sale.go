@@ -141,6 +141,8 @@ func showSale(w io.Writer, s api.Sale) error {
 			available = "stopped"
 		case item.Available != nil:
 			available = strconv.FormatInt(*item.Available, 10)
+		case s.Status == api.SaleStatusEnded || s.Status == api.SaleStatusDraft:
+			available = "-"
 		}
 		table.Row(item.SkuId, item.Price, item.ListPrice, item.Allocation, available)
 	}

@@ -126,7 +126,7 @@ func (a *App) openOrders(ctx context.Context) error {
 	}
 	a.orders = order.NewService(order.Parts{
 		Store: a.store, Gate: a.gate, Intake: a.orderIntake(), Sales: a.saleCache, Prices: a.reader, Signer: a.signer, Probes: a.probes(),
-		Clock: a.clock, Mint: a.mint, Config: a.config.Orders,
+		Levels: a.levels, Clock: a.clock, Mint: a.mint, Config: a.config.Orders,
 	})
 	return nil
 }

@@ -32,7 +32,8 @@ func TestLanesAgree(t *testing.T) {
 	}{
 		{"a product", ask{do: "GET " + product}, 200},
 		{"its head", ask{do: "HEAD " + product}, 200},
-		{"with a query", ask{do: "GET " + product + "?utm_source=x"}, 200},
+		{"with an unknown parameter", ask{do: "GET " + product + "?utm_source=x"}, 400},
+		{"with an empty query", ask{do: "GET " + product + "?"}, 200},
 		{"in the absolute form", ask{do: "GET http://shop.test" + product}, 200},
 		{"percent-encoded", ask{do: "GET /v1/products/%3" + product[len("/v1/products/"):][:1] + product[len("/v1/products/")+1:]}, 200},
 		{"with an encoded slash before it", ask{do: "GET /v1%2Fproducts/" + l.product.String()}, 200},
@@ -68,6 +69,7 @@ func TestLanesAgree(t *testing.T) {
 		{"one that has ended", ask{do: "GET /v1/sales/" + l.sales["ended"].String()}, 200},
 		{"a draft", ask{do: "GET /v1/sales/" + l.sales["draft"].String()}, 404},
 		{"no such sale", ask{do: "GET /v1/sales/5"}, 404},
+		{"a sale with an unknown parameter", ask{do: "GET " + live + "?fields=items%20x"}, 400},
 		{"a sale with an id that is none", ask{do: "GET /v1/sales/x"}, 422},
 		{"a sale with a trailing slash", ask{do: "GET " + live + "/"}, 404},
 		{"deleting a sale", ask{do: "DELETE " + live}, 405},
@@ -114,6 +116,7 @@ func TestLanesAgree(t *testing.T) {
 		{"in no sale", ask{do: "POST /v1/sales/5/orders"}, 404},
 		{"in a sale that is none", ask{do: "POST /v1/sales/x/orders"}, 422},
 		{"in a sale that is none, without a token", ask{do: "POST /v1/sales/x/orders", drop: "Authorization"}, 401},
+		{"with an unknown parameter", ask{do: "POST " + live + "/orders?dry_run=true"}, 400},
 		{"with a trailing slash", ask{do: "POST " + live + "/orders/"}, 404},
 		{"to a sale", ask{do: "POST " + live}, 405},
 		{"orders of a sale", ask{do: "GET " + live + "/orders"}, 405},
@@ -226,7 +229,7 @@ func TestLanesQueueAlike(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	a.sale, b.sale, a.body, b.body = "live", "live", l.units(51), l.units(51)
-	if got := l.both(t, a, b); got.Status != 409 || !strings.Contains(got.Body, "sold_out") {
+	if got := l.both(t, a, b); got.Status != 409 || !strings.Contains(got.Body, "fewer_left") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -236,7 +236,7 @@ func (s *buyers) refused(purchase, kind, tries int, a load.Answer, now time.Dura
 		s.books.mark(purchase, markDenied) // it has an order, and asked for it with the same key
 	}
 	switch code := codeOf(a.Body); string(code) {
-	case "sold_out":
+	case "sold_out", "fewer_left":
 		c.soldOut.Add(1)
 		s.settle(purchase, kind, SoldOut)
 	case "limit_reached":

@@ -181,6 +181,15 @@ func (x *exchange) path() string {
 	return text(target)
 }
 
+// checkQuery refuses parameters: the routes of this lane have none. The error may outlive the request, so it has its own memory.
+func (x *exchange) checkQuery() error {
+	_, query, given := bytes.Cut(x.ctx.Request.Header.RequestURI(), []byte{'?'})
+	if !given {
+		return nil
+	}
+	return wire.CheckQuery(string(query), nil)
+}
+
 // notHot says what is wrong with a request that no route takes: the method, an id with a slash in it, or the address.
 func (s *Server) notHot(x *exchange, raw string, get bool) error {
 	route, _ := wire.HotRoute(raw)
@@ -204,6 +213,9 @@ func (s *Server) placeSaleOrder(x *exchange, saleID string, unread error) error 
 	h := &x.ctx.Request.Header
 	x.ctx.Response.Header.SetCanonical(keyCache, noStore)
 	if err := s.Admission.Enter(admission.Order, x); err != nil {
+		return err
+	}
+	if err := x.checkQuery(); err != nil {
 		return err
 	}
 	req := order.Request{Customer: x.who.Customer, Refusal: s.Admission.Hold(admission.Order, x)}
@@ -242,6 +254,9 @@ func (s *Server) placeSaleOrder(x *exchange, saleID string, unread error) error 
 
 func (s *Server) getSale(x *exchange, saleID string) error {
 	x.recorder = s.sale
+	if err := x.checkQuery(); err != nil {
+		return err
+	}
 	parsed, err := id.Parse[id.Sale](saleID)
 	if err != nil {
 		return wire.MalformedID("id")
@@ -257,6 +272,9 @@ func (s *Server) getSale(x *exchange, saleID string) error {
 
 func (s *Server) getProduct(x *exchange, productID string) error {
 	x.recorder = s.product
+	if err := x.checkQuery(); err != nil {
+		return err
+	}
 	parsed, err := id.Parse[id.Product](productID)
 	if err != nil {
 		return wire.MalformedID("id")

@@ -94,7 +94,7 @@ func New(p Parts) *Server {
 		saleOrder:  p.Record("POST", "/v1/sales/{id}/orders"),
 		sale:       p.Record("GET", "/v1/sales/{id}"),
 		product:    p.Record("GET", "/v1/products/{id}"),
-		unknown:    p.Record("", ""),
+		unknown:    p.Record(telemetry.OtherMethod, ""),
 		overloaded: overloaded(),
 	}
 	s.http = &fasthttp.Server{

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -26,6 +27,8 @@ type need struct {
 	role     account.Role // of an admin; empty: no admin
 	// operation is the route's name in the contract, subject its parameter in the path; empty where there is none.
 	operation, subject string
+	// query are the names of its parameters in the query, sorted.
+	query []string
 }
 
 var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
@@ -37,7 +40,13 @@ var securityOfContract = sync.OnceValues(func() (map[string]need, error) { retur
 // leave an admin route open.
 func readSecurity(spec []byte) (map[string]need, error) {
 	var contract struct {
-		Paths map[string]map[string]yaml.Node `yaml:"paths"`
+		Paths      map[string]map[string]yaml.Node `yaml:"paths"`
+		Components struct {
+			Parameters map[string]struct {
+				Name string `yaml:"name"`
+				In   string `yaml:"in"`
+			} `yaml:"parameters"`
+		} `yaml:"components"`
 	}
 	if err := yaml.Unmarshal(spec, &contract); err != nil {
 		return nil, fmt.Errorf("read the contract: %w", err)
@@ -49,8 +58,13 @@ func readSecurity(spec []byte) (map[string]need, error) {
 				continue
 			}
 			var operation struct {
-				ID       string                `yaml:"operationId"`
-				Security []map[string][]string `yaml:"security"`
+				ID         string                `yaml:"operationId"`
+				Security   []map[string][]string `yaml:"security"`
+				Parameters []struct {
+					Ref  string `yaml:"$ref"`
+					Name string `yaml:"name"`
+					In   string `yaml:"in"`
+				} `yaml:"parameters"`
 			}
 			if err := node.Decode(&operation); err != nil {
 				return nil, fmt.Errorf("read the contract of %s %s: %w", method, path, err)
@@ -63,6 +77,16 @@ func readSecurity(spec []byte) (map[string]need, error) {
 				return nil, fmt.Errorf("the security of %s %s: an admin route that asks for no role would be open to all", method, path)
 			}
 			n.operation = operation.ID
+			for _, p := range operation.Parameters {
+				name, in := p.Name, p.In
+				if shared, is := strings.CutPrefix(p.Ref, "#/components/parameters/"); is {
+					name, in = contract.Components.Parameters[shared].Name, contract.Components.Parameters[shared].In
+				}
+				if in == "query" {
+					n.query = append(n.query, name)
+				}
+			}
+			slices.Sort(n.query)
 			if found := pathParameter.FindStringSubmatch(path); found != nil {
 				n.subject = found[1]
 			}

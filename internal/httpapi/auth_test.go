@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -26,7 +27,7 @@ func TestReadSecurity(t *testing.T) {
 		}
 		needs, err := readSecurity([]byte(contract + "}}}"))
 		switch {
-		case c.wrong == "" && (err != nil || needs["GET "+c.path] != c.want):
+		case c.wrong == "" && (err != nil || !reflect.DeepEqual(needs["GET "+c.path], c.want)):
 			t.Errorf("%s %s: %+v, %v", c.path, c.security, needs, err)
 		case c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)):
 			t.Errorf("%s %s: %v, want an error with %q", c.path, c.security, err, c.wrong)

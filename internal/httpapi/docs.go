@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	_ "embed" // for the page
 	"encoding/base64"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -20,17 +22,36 @@ import (
 //go:embed docs.html
 var docsPage string
 
-// document is something that does not change while the process runs.
+// document is something that does not change while the process runs. It is compressed when a client first asks for that.
 type document struct {
 	contentType []string
-	etag        []string
 	policy      []string
-	body        []byte
+	plain       encoded
+	gzipped     func() encoded
+}
+
+// encoded is a document in one content encoding; nil: as it is. Each has an ETag of its own.
+type encoded struct {
+	encoding []string
+	etag     string
+	body     []byte
 }
 
 func newDocument(contentType string, body []byte) *document {
 	sum := sha256.Sum256(body)
-	return &document{[]string{contentType}, []string{`"` + hex.EncodeToString(sum[:8]) + `"`}, []string{policyOf(body)}, body}
+	tag := hex.EncodeToString(sum[:8])
+	plain := encoded{nil, `"` + tag + `"`, body}
+	return &document{[]string{contentType}, []string{policyOf(body)}, plain, sync.OnceValue(func() encoded {
+		var small bytes.Buffer
+		w := gzip.NewWriter(&small)
+		if _, err := w.Write(body); err != nil {
+			return plain
+		}
+		if err := w.Close(); err != nil {
+			return plain
+		}
+		return encoded{[]string{"gzip"}, `"` + tag + `-gzip"`, small.Bytes()}
+	})}
 }
 
 // policyOf returns the Content-Security-Policy of a page that stands alone: nothing is loaded, and its style sheet is the one
@@ -47,10 +68,15 @@ func policyOf(page []byte) string {
 
 // ServeHTTP implements http.Handler.
 func (d *document) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	as := d.plain
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		as = d.gzipped()
+	}
 	h := w.Header()
-	h["Etag"] = d.etag
+	h["Etag"] = []string{as.etag}
 	h["Cache-Control"] = []string{"no-cache"}
-	if strings.Contains(r.Header.Get("If-None-Match"), d.etag[0]) {
+	h["Vary"] = []string{"Accept-Encoding"}
+	if strings.Contains(r.Header.Get("If-None-Match"), as.etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
@@ -58,8 +84,12 @@ func (d *document) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h["Content-Security-Policy"] = d.policy
 	h["X-Content-Type-Options"] = []string{wire.NoSniff}
 	h["Referrer-Policy"] = []string{"no-referrer"}
+	if as.encoding != nil {
+		h["Content-Encoding"] = as.encoding
+	}
+	h["Content-Length"] = []string{strconv.Itoa(len(as.body))}
 	// A client that has left is not told.
-	_, _ = w.Write(d.body)
+	_, _ = w.Write(as.body)
 }
 
 // mountDocs serves the contract, and the page that is made of it.

@@ -45,12 +45,15 @@ func (h *hotRoutes) serve(s *Server, x *exchange, r *http.Request) bool {
 			}
 		}
 	case hot == wire.HotSale && r.Method == http.MethodGet:
-		x.route = h.getSale
-		if saleID, ok := pathID[id.Sale](s, x, r, text); ok {
-			s.GetSale(x, r, saleID)
+		if h.takes(s, x, r, h.getSale) {
+			if saleID, ok := pathID[id.Sale](s, x, r, text); ok {
+				s.GetSale(x, r, saleID)
+			}
 		}
 	case hot == wire.HotProduct && r.Method == http.MethodGet:
-		x.route = h.getProduct
+		if !h.takes(s, x, r, h.getProduct) {
+			return true
+		}
 		if productID, ok := pathID[id.Product](s, x, r, text); ok {
 			s.GetProduct(x, r, productID, api.GetProductParams{IfNoneMatch: r.Header.Get("If-None-Match")})
 		}
@@ -63,6 +66,16 @@ func (h *hotRoutes) serve(s *Server, x *exchange, r *http.Request) bool {
 func (h *hotRoutes) admit(s *Server, x *exchange, r *http.Request, rt *route) bool {
 	x.route, x.purpose = rt, admission.Order
 	if err := s.Admission.Enter(x.purpose, x); err != nil {
+		s.fail(x, r, err)
+		return false
+	}
+	return h.takes(s, x, r, rt)
+}
+
+// takes refuses parameters that the route does not have.
+func (h *hotRoutes) takes(s *Server, x *exchange, r *http.Request, rt *route) bool {
+	x.route = rt
+	if err := wire.CheckQuery(r.URL.RawQuery, rt.need.query); err != nil {
 		s.fail(x, r, err)
 		return false
 	}

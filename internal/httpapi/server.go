@@ -67,7 +67,7 @@ type Server struct {
 
 // New returns a server over its parts. It returns an error where the contract cannot be read.
 func New(p Parts) (*Server, error) {
-	s := &Server{Parts: p, mux: http.NewServeMux(), unknown: p.Record("", ""), faults: telemetry.NewFaultLog(p.Log)}
+	s := &Server{Parts: p, mux: http.NewServeMux(), unknown: p.Record(telemetry.OtherMethod, ""), faults: telemetry.NewFaultLog(p.Log)}
 	var err error
 	if s.proxies, err = wire.ParseProxies(p.Config.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("http.trusted_proxies: %w", err)
@@ -149,6 +149,12 @@ func (r *registrar) handle(pattern string, rt *route, handler http.HandlerFunc) 
 		if err := s.Admission.Enter(x.purpose, x); err != nil {
 			s.fail(x, req, err)
 			return
+		}
+		if rt.need.operation != "" { // else it is not the contract's
+			if err := wire.CheckQuery(req.URL.RawQuery, rt.need.query); err != nil {
+				s.fail(x, req, err)
+				return
+			}
 		}
 		acting, err := s.acting(x, req)
 		if err != nil {

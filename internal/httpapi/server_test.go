@@ -1,6 +1,8 @@
 package httpapi_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -187,6 +189,32 @@ func TestTheContractAndItsPage(t *testing.T) {
 	again := s.do(t, call{do: "GET /openapi.yaml", head: map[string]string{"If-None-Match": s.do(t, call{do: "GET /openapi.yaml"}).header.Get("ETag")}})
 	if again.status != http.StatusNotModified || len(again.body) != 0 {
 		t.Errorf("%d", again.status)
+	}
+}
+
+// TestTheContractIsCompressed checks that the contract and its page are small for who takes gzip, and are the same for who does not.
+func TestTheContractIsCompressed(t *testing.T) {
+	s := newShop(t)
+	for _, path := range []string{"/docs", "/openapi.yaml"} {
+		plain := s.do(t, call{do: "GET " + path}).is(200, 0, "")
+		small := s.do(t, call{do: "GET " + path, head: map[string]string{"Accept-Encoding": "br, gzip"}}).is(200, 0, "")
+		if small.header.Get("Content-Encoding") != "gzip" || len(small.body)*3 > len(plain.body) || plain.header.Get("Content-Encoding") != "" {
+			t.Errorf("%s: %d of %d bytes, %v", path, len(small.body), len(plain.body), small.header)
+		}
+		r, err := gzip.NewReader(bytes.NewReader(small.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, plain.body) {
+			t.Errorf("%s: what was compressed is not the document (%v)", path, err)
+		}
+		tag := small.header.Get("ETag")
+		if tag == plain.header.Get("ETag") || small.header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%s: both forms have the ETag %s", path, tag)
+		}
+		if again := s.do(t, call{do: "GET " + path, head: map[string]string{"Accept-Encoding": "gzip", "If-None-Match": tag}}); again.status != http.StatusNotModified {
+			t.Errorf("%s: %d for its own ETag", path, again.status)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package order
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,7 @@ type Service struct {
 	prices Prices
 	signer Signer
 	probes ProbeLimiter
+	levels sale.Availability
 	clock  clock.Clock
 	mint   *id.Mint
 	config Limits
@@ -45,6 +47,8 @@ type Parts struct {
 	Signer Signer // signs tickets
 	// Probes limits a customer's orders of several units in a sale that hides its exact stock; nil: no limit.
 	Probes ProbeLimiter
+	// Levels is what shoppers are shown to be left, for refusals of several units; nil: they do not say it.
+	Levels sale.Availability
 	Clock  clock.Clock
 	Mint   *id.Mint
 	Config Config
@@ -53,7 +57,7 @@ type Parts struct {
 // NewService returns a Service with these dependencies.
 func NewService(p Parts) *Service {
 	s := &Service{
-		store: p.Store, gate: p.Gate, intake: p.Intake, sales: p.Sales, prices: p.Prices, signer: p.Signer, probes: p.Probes, clock: p.Clock,
+		store: p.Store, gate: p.Gate, intake: p.Intake, sales: p.Sales, prices: p.Prices, signer: p.Signer, probes: p.Probes, levels: p.Levels, clock: p.Clock,
 		mint: p.Mint, reserving: new(sync.RWMutex), deadlines: new(sharedDeadlines),
 	}
 	s.config.Set(p.Config)
@@ -99,7 +103,7 @@ const (
 
 // Place prices, reserves and commits an order, and returns when the order is on disk.
 //
-// Faults: MissingKey, BadRequest, Invalid, NotFound, NotInSale, SaleNotOpen, SaleEnded, SalePaused, SoldOut,
+// Faults: MissingKey, BadRequest, Invalid, NotFound, NotInSale, SaleNotOpen, SaleEnded, SalePaused, SoldOut, FewerLeft,
 // LimitReached, TooManyOrders, TooManyUnpaid, KeyReused, Overloaded, StoreUnavailable, StoreFull. A refusal leaves the
 // idempotency key free. If the outcome is not known in time, the answer is Undecided without an error.
 func (s *Service) Place(ctx context.Context, r Request) (Placed, error) {
@@ -138,10 +142,58 @@ func (s *Service) Place(ctx context.Context, r Request) (Placed, error) {
 			placed, again, err = s.reserveAndCommit(ctx, until, d)
 		}
 		if !again {
-			return placed, err
+			return placed, s.sayLeft(ctx, &r, err)
 		}
 	}
 	return Placed{}, fault.New(fault.Overloaded, "The sale's terms keep changing; try again.").After(time.Second)
+}
+
+// sayLeft replaces SoldOut by FewerLeft if some units are left, but fewer than a line asks for. It tells what the sale shows everybody: the
+// number, or the upper bound of the band.
+func (s *Service) sayLeft(ctx context.Context, r *Request, err error) error {
+	if s.levels == nil || fault.CodeOf(err) != fault.SoldOut || !slices.ContainsFunc(r.Lines, func(l inventory.Line) bool { return l.Units > 1 }) {
+		return err
+	}
+	var sl *sale.Sale
+	if r.Sale != 0 {
+		var unknown error
+		if sl, unknown = s.sales.Sale(ctx, r.Sale); unknown != nil {
+			return err
+		}
+	}
+	var fewer *fault.Error
+	for _, l := range r.Lines {
+		left, known := s.left(sl, l.SKU)
+		coarse := sl != nil && sl.ShowsLeft == sale.Coarse
+		switch {
+		case !known:
+		case left < 1:
+			return err
+		case left < l.Units && coarse:
+			fewer = fault.New(fault.FewerLeft, "At most %d of SKU %s are left; you asked for %d.", left, l.SKU, l.Units)
+			fewer.Available = left
+		case left < l.Units:
+			fewer = fault.New(fault.FewerLeft, "Of SKU %s %d are left; you asked for %d.", l.SKU, left, l.Units)
+			fewer.Available = left
+		case coarse && len(r.Lines) == 1:
+			fewer = fault.New(fault.FewerLeft, "Fewer of SKU %s are left than the %d you asked for.", l.SKU, l.Units)
+		}
+	}
+	if fewer == nil {
+		return err // the units have come back since
+	}
+	return fewer
+}
+
+// left returns the units of a SKU that shoppers are shown, in a sale or, without one, in general stock.
+func (s *Service) left(sl *sale.Sale, sku id.SKU) (int64, bool) {
+	if sl == nil {
+		return s.levels.Available(inventory.Pool{SKU: sku})
+	}
+	if it := sl.Item(sku); it != nil {
+		return sl.Left(it, s.levels)
+	}
+	return 0, false
 }
 
 // replayOnly handles a request that admission has rejected: it answers with the order of the key, otherwise with the

@@ -16,7 +16,7 @@ type Availability interface {
 }
 
 // AppendJSON appends the sale as clients see it at now: the status by the clock, and the units left. Unknown units are
-// absent, never zero. It does not allocate beyond b.
+// absent, never zero, and so are those of a draft or an ended sale, which has none to sell. It does not allocate beyond b.
 func (s *Sale) AppendJSON(b []byte, now time.Time, levels Availability) []byte {
 	phase := s.Phase(now)
 	b = append(b, `{"id":"`...)
@@ -42,7 +42,7 @@ func (s *Sale) AppendJSON(b []byte, now time.Time, levels Availability) []byte {
 			b = append(b, ',')
 		}
 		it := &s.Items[i]
-		left, known := int64(0), true
+		left, known := int64(0), false
 		if phase != Draft && phase != Ended {
 			left, known = s.Left(it, levels)
 		}

@@ -47,6 +47,10 @@ func (r *routes) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
+// OtherMethod is the method of requests that fit no route, of any method. See
+// https://opentelemetry.io/docs/specs/semconv/http/http-metrics/.
+const OtherMethod = "_OTHER"
+
 // Route records the requests of one route. It is safe for concurrent use.
 type Route struct {
 	method, pattern string

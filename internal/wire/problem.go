@@ -32,6 +32,9 @@ func AppendProblem(b []byte, e *fault.Error, requestID string) []byte {
 		b = append(b, `,"field":`...)
 		b = AppendText(b, e.Field)
 	}
+	if e.Available > 0 {
+		b = appendInt(append(b, `,"available":`...), e.Available)
+	}
 	if len(e.Others) > 0 {
 		b = appendErrors(b, e)
 	}

@@ -82,7 +82,7 @@ var shopModel = porcupine.Model{
 			possible := left > 0 && s.held(in.Customer) < saleLimit
 			s.orders[in.Customer][in.Key] = out.Order
 			return possible, s
-		case out.Code == "sold_out":
+		case out.Code == "sold_out" || out.Code == "fewer_left":
 			return left == 0 || s.anyCancelled(), s
 		case out.Code == "limit_reached":
 			return s.held(in.Customer) >= saleLimit || s.anyCancelled(), s

@@ -68,7 +68,7 @@ func TestCoarse(t *testing.T) {
 	refused := 0
 	for i := range 12 {
 		switch a, _ := buy(1, sale, 150, fmt.Sprint("large-", i)); {
-		case a.Code() == "sold_out":
+		case a.Code() == "fewer_left":
 			refused++
 		case a.Status != 429 || a.Header.Get("Retry-After") == "":
 			t.Errorf("an order that is too large: %s", a)

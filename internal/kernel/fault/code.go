@@ -53,6 +53,7 @@ const (
 	TooManyOrders
 	SellsInSale
 	TooManyUnpaid
+	FewerLeft
 
 	TooManyRequests
 	Overloaded
@@ -107,6 +108,7 @@ var table = [codes]Row{
 	SaleLocked:     {"sale_locked", 5012, http.StatusConflict, None, "The sale can no longer be changed like this"},
 	TooManyOrders:  {"too_many_orders", 5013, http.StatusConflict, None, "One customer has placed as many orders in the sale as there may be"},
 	SellsInSale:    {"sells_in_sale", 5014, http.StatusConflict, None, "It sells in a sale that is not over"},
+	FewerLeft:      {"fewer_left", 5016, http.StatusConflict, None, "Fewer are left than you ask for"},
 	TooManyUnpaid:  {"too_many_unpaid", 5015, http.StatusConflict, None, "Too much from general stock waits for your payment"},
 
 	TooManyRequests: {"too_many_requests", 6001, http.StatusTooManyRequests, None, "Too many requests"},

@@ -20,6 +20,8 @@ type Error struct {
 	Field string
 	// RetryAfter, where not zero, is when asking again makes sense.
 	RetryAfter time.Duration
+	// Available, of FewerLeft, is how many units are left, as shoppers are shown it; zero: it is not told.
+	Available int64
 	// Others are further inputs at fault, where several are told at once.
 	Others []*Error
 

@@ -1,0 +1,30 @@
+package wire
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/tidegate/tidegate/internal/kernel/fault"
+)
+
+// CheckQuery returns fault.BadRequest for the first parameter of a raw query that is not among the known names: a filter that is mistyped
+// would otherwise be a list of everything. It allocates nothing for the empty query.
+func CheckQuery(raw string, known []string) error {
+	for raw != "" {
+		var pair string
+		pair, raw, _ = strings.Cut(raw, "&")
+		name, _, _ := strings.Cut(pair, "=")
+		if decoded, err := url.QueryUnescape(name); err == nil {
+			name = decoded
+		}
+		if name == "" || slices.Contains(known, name) {
+			continue
+		}
+		if len(known) == 0 {
+			return fault.New(fault.BadRequest, "There is no parameter %q: this address takes none.", name).In(name)
+		}
+		return fault.New(fault.BadRequest, "There is no parameter %q; this address takes %s.", name, strings.Join(known, ", ")).In(name)
+	}
+	return nil
+}

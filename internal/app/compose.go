@@ -46,7 +46,7 @@ var roles = map[string][]part{
 		{"rehearsals and audit", (*App).openOperations, nil},
 		{"events", (*App).openEvents, (*App).eventLoops},
 		{"api", (*App).serveContract, nil},
-		{"pages", (*App).servePages, nil},
+		{"pages", (*App).servePages, (*App).pageLoops},
 		{"metrics", (*App).observe, nil},
 	},
 }

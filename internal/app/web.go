@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 
+	"github.com/tidegate/tidegate/internal/app/loop"
 	"github.com/tidegate/tidegate/internal/httpapi"
 	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/id"
@@ -52,6 +53,13 @@ func (a *App) servePages(context.Context) error {
 	}
 	a.pages, a.handler = pages, pages.WithAPI(a.handler)
 	return a.metrics.ObserveCount("tidegate.web.viewers", "Shoppers who are sent a sale's numbers as they change.", pages.Viewers)
+}
+
+func (a *App) pageLoops() []loop.Loop {
+	if a.pages == nil {
+		return nil
+	}
+	return []loop.Loop{{Name: "live sales", Every: livesale.Every, RetryMax: livesale.Every, Step: a.pages.LiveSaleStep}}
 }
 
 // hasNoOrder tells who has no order in a sale, where the gate knows: from memory where this process takes all orders itself, with

@@ -3,6 +3,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -28,6 +29,7 @@ type Parts struct {
 type Server struct {
 	*site.Site
 	storefront *storefront.Storefront
+	live       *livesale.Page
 }
 
 // New returns a server of all pages. It returns the errors of site.New.
@@ -39,13 +41,16 @@ func New(p Parts) (*Server, error) {
 	p.Storefront.Site = s
 	console := adminauth.Mount(s, p.Operators)
 	p.LiveSale.Site, p.LiveSale.Console, p.Admin.Console = s, console, console
-	livesale.Mount(p.LiveSale)
+	live := livesale.Mount(p.LiveSale)
 	admin.Mount(p.Admin)
-	return &Server{Site: s, storefront: storefront.Mount(p.Storefront)}, nil
+	return &Server{Site: s, storefront: storefront.Mount(p.Storefront), live: live}, nil
 }
 
 // Viewers returns how many shoppers have a stream of a sale's stock open.
 func (s *Server) Viewers() int64 { return s.storefront.Viewers() }
+
+// LiveSaleStep records one second of the live sales: see livesale.Page.Step.
+func (s *Server) LiveSaleStep(ctx context.Context) (int, error) { return s.live.Step(ctx) }
 
 // WithAPI returns a handler that passes API requests to api and serves pages for the others.
 func (s *Server) WithAPI(api http.Handler) http.Handler {

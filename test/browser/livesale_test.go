@@ -54,6 +54,11 @@ func TestConsoleLiveSale(t *testing.T) {
 	s.Await("the words below a plot say what is now", `[...document.querySelectorAll("[data-plot=stock] .legend b")].map(b => b.textContent).join() === "0,500,700"`)
 	s.Await("the gate agrees", `document.querySelector("[data-n=drift]").textContent === "0"`)
 	s.look("livesale")
+	s.Await("the operator's hand comes before the plots", `document.querySelector(".hand").getBoundingClientRect().bottom <= document.querySelector(".plots").getBoundingClientRect().top`)
+	s.Go("/console")
+	s.Go("/console/live-sales/" + sale.ID)
+	s.Await("who comes back finds what was before", `Number(document.querySelector("[data-live-sale]").dataset.points) >= 5`)
+	s.Await("and what is now", `document.querySelector("[data-heard]")`)
 
 	s.Press(`details[data-phase-is="live"] summary`)
 	s.Fill("#why-pause", "The lorry is late")

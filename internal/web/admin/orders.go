@@ -45,7 +45,7 @@ type ordersPage struct {
 	Sale     id.Sale
 	Customer id.Customer
 	Asked    string // the customer, as they were asked for
-	From, To string // as datetime-local, in UTC
+	From, To string // as datetime-local, in the shop's zone
 	Status   order.Status
 	Statuses []order.Status
 	Orders   []order.Order
@@ -102,7 +102,7 @@ func (d *Pages) ordersAsked(r *request) (f order.Filter, page ordersPage, err er
 		if bound.text == "" {
 			continue
 		}
-		if *bound.at, err = moment(bound.field, bound.text); err != nil {
+		if *bound.at, err = moment(bound.field, bound.text, r.Zone()); err != nil {
 			return f, page, err
 		}
 	}

@@ -115,7 +115,9 @@ func (d *Pages) showSale(r *request) error {
 	page := salePage{saleRow: d.rowOf(s)}
 	for _, it := range s.Items {
 		row := saleItem{Item: it}
-		row.Left, row.Known = d.Levels.Available(inventory.Pool{Sale: s.ID, SKU: it.SKU})
+		if s.Status != sale.Ended { // an ended sale has none left, but not because they were sold
+			row.Left, row.Known = d.Levels.Available(inventory.Pool{Sale: s.ID, SKU: it.SKU})
+		}
 		if row.Name, err = skuname.Find(r.Request.Context(), d.Products, it.Product, it.SKU); err != nil {
 			return err
 		}
@@ -186,7 +188,7 @@ type termsPage struct {
 	Sale                  *sale.Sale // being changed; nil for a new one
 	Action                string
 	Title, Items          string
-	StartsAt, EndsAt      string // as datetime-local, in UTC
+	StartsAt, EndsAt      string // as datetime-local, in the shop's zone
 	Limit, PaymentSeconds int64
 	ShowsLeft             sale.Shows
 	Currency              money.Currency
@@ -199,7 +201,7 @@ const formTime = "2006-01-02T15:04:05"
 func (d *Pages) showNewSale(r *request) error {
 	opens := d.Clock.Now().Add(24 * time.Hour).Truncate(time.Hour)
 	page := termsPage{
-		Action: "/console/sales", StartsAt: opens.UTC().Format(formTime), EndsAt: opens.Add(time.Hour).UTC().Format(formTime),
+		Action: "/console/sales", StartsAt: opens.In(r.Zone()).Format(formTime), EndsAt: opens.Add(time.Hour).In(r.Zone()).Format(formTime),
 		PaymentSeconds: int64(d.PaymentWindow().Seconds()), ShowsLeft: sale.Exact, Currency: d.Currency,
 	}
 	from, err := queryID[id.Sale](r, "from")
@@ -211,11 +213,11 @@ func (d *Pages) showNewSale(r *request) error {
 		if err != nil {
 			return err
 		}
-		if err := d.fill(r.Request.Context(), &page, s); err != nil {
+		if err := d.fill(r.Request.Context(), &page, s, r.Zone()); err != nil {
 			return err
 		}
 		length := s.EndsAt.Sub(s.StartsAt)
-		page.StartsAt, page.EndsAt = opens.UTC().Format(formTime), opens.Add(length).UTC().Format(formTime)
+		page.StartsAt, page.EndsAt = opens.In(r.Zone()).Format(formTime), opens.Add(length).In(r.Zone()).Format(formTime)
 	}
 	return r.Show(http.StatusOK, d.terms, r.Lang.T("admin.sale.new"), page)
 }
@@ -226,16 +228,16 @@ func (d *Pages) showTerms(r *request) error {
 		return err
 	}
 	page := termsPage{Sale: s, Action: "/console/sales/" + s.ID.String() + "/terms", Currency: d.Currency}
-	if err := d.fill(r.Request.Context(), &page, s); err != nil {
+	if err := d.fill(r.Request.Context(), &page, s, r.Zone()); err != nil {
 		return err
 	}
 	return r.Show(http.StatusOK, d.terms, s.Title, page)
 }
 
 // fill puts a sale's terms into the form.
-func (d *Pages) fill(ctx context.Context, page *termsPage, s *sale.Sale) error {
+func (d *Pages) fill(ctx context.Context, page *termsPage, s *sale.Sale, zone *time.Location) error {
 	page.Title, page.Limit, page.PaymentSeconds, page.ShowsLeft = s.Title, s.Limit, int64(s.PaymentWindow.Seconds()), s.ShowsLeft
-	page.StartsAt, page.EndsAt = s.StartsAt.Format(formTime), s.EndsAt.Format(formTime)
+	page.StartsAt, page.EndsAt = s.StartsAt.In(zone).Format(formTime), s.EndsAt.In(zone).Format(formTime)
 	var lines strings.Builder
 	for _, it := range s.Items {
 		name, err := skuname.Find(ctx, d.Products, it.Product, it.SKU)
@@ -279,10 +281,10 @@ func (d *Pages) replaceSale(ctx context.Context, r *request) (string, error) {
 // termsOf reads the form of a sale's terms. It returns fault.Invalid, naming the field.
 func (d *Pages) termsOf(ctx context.Context, r *request) (terms sale.Sale, err error) {
 	terms = sale.Sale{Title: r.Form("title"), ShowsLeft: sale.Shows(r.Form("stock_display"))}
-	if terms.StartsAt, err = moment("starts_at", r.Form("starts_at")); err != nil {
+	if terms.StartsAt, err = moment("starts_at", r.Form("starts_at"), r.Zone()); err != nil {
 		return terms, err
 	}
-	if terms.EndsAt, err = moment("ends_at", r.Form("ends_at")); err != nil {
+	if terms.EndsAt, err = moment("ends_at", r.Form("ends_at"), r.Zone()); err != nil {
 		return terms, err
 	}
 	if terms.Limit, err = site.Number("limit_per_customer", r.Form("limit_per_customer"), 0, sale.LimitMax, 0); err != nil {
@@ -336,12 +338,12 @@ func (d *Pages) itemOf(ctx context.Context, line string) (it sale.Item, err erro
 	return it, nil
 }
 
-// moment reads what a datetime-local field has sent, in UTC. It returns fault.Invalid of the field.
-func moment(field, text string) (time.Time, error) {
+// moment reads what a datetime-local field has sent, in the shop's zone. It returns fault.Invalid of the field.
+func moment(field, text string, zone *time.Location) (time.Time, error) {
 	for _, form := range []string{formTime, "2006-01-02T15:04"} {
-		if t, err := time.Parse(form, text); err == nil {
+		if t, err := time.ParseInLocation(form, text, zone); err == nil {
 			return t, nil
 		}
 	}
-	return time.Time{}, fault.Bad(field, "%q is not a moment such as 2026-11-27T20:00:00, in UTC.", text)
+	return time.Time{}, fault.Bad(field, "%q is not a moment such as 2026-11-27T20:00:00.", text)
 }

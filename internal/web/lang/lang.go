@@ -34,9 +34,10 @@ type Language struct {
 	Index  int
 	tag    language.Tag
 	words  map[string]message
-	clock  string // forms of time.Format
 	date   string
 	months []string
+	// forms of time.Format
+	clock, clockSeconds string
 }
 
 // message is a text, or one for each plural form.
@@ -112,7 +113,8 @@ func read(name string) (*Language, error) {
 		return nil, err
 	}
 	l.Name = l.T("language")
-	l.clock, l.date, l.months = l.T("format.clock"), l.T("format.date"), strings.Fields(l.T("format.months"))
+	l.clock, l.clockSeconds = l.T("format.clock"), l.T("format.clock_seconds")
+	l.date, l.months = l.T("format.date"), strings.Fields(l.T("format.months"))
 	if len(l.months) != 12 {
 		return nil, fmt.Errorf("format.months names %d months", len(l.months))
 	}
@@ -207,9 +209,13 @@ func grouped(digits string) string {
 // Money writes an amount for people, such as £1,250.00.
 func (l *Language) Money(a money.Amount) string { return a.Text() }
 
-// Time writes a moment in UTC, to the second.
-func (l *Language) Time(t time.Time) string {
-	t = t.UTC()
+// Time writes a moment in a zone, with the zone's abbreviation: to the minute, or to the second where there are seconds.
+func (l *Language) Time(t time.Time, zone *time.Location) string {
+	t = t.In(zone)
 	date := strings.NewReplacer("{year}", t.Format("2006"), "{month}", l.months[t.Month()-1], "{day}", strconv.Itoa(t.Day())).Replace(l.date)
-	return date + " " + t.Format(l.clock) + " UTC"
+	clock := l.clock
+	if t.Second() != 0 {
+		clock = l.clockSeconds
+	}
+	return date + " " + t.Format(clock+" MST")
 }

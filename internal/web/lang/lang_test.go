@@ -70,13 +70,20 @@ func TestFind(t *testing.T) {
 func TestFormats(t *testing.T) {
 	en, zh := loaded(t).Find("en", ""), loaded(t).Find("zh", "")
 	at := time.Date(2026, 11, 27, 19, 4, 5, 0, time.UTC)
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct{ got, want string }{
 		{en.Money(money.Of(125000, "GBP")), "£1,250.00"},
 		{en.Money(money.Of(1250, "JPY")), "¥1,250"},
 		{zh.Money(money.Of(5, "CNY")), "¥0.05"},
 		{en.Money(money.Of(1250, "CHF")), "CHF\u00a012.50"},
-		{en.Time(at), "27 November 2026 19:04:05 UTC"},
-		{zh.Time(at), "2026年11月27日 19:04:05 UTC"},
+		{en.Time(at, time.UTC), "27 November 2026 19:04:05 UTC"},
+		{zh.Time(at, time.UTC), "2026年11月27日 19:04:05 UTC"},
+		{en.Time(at.Truncate(time.Minute), time.UTC), "27 November 2026 19:04 UTC"},
+		{en.Time(at, berlin), "27 November 2026 20:04:05 CET"},
+		{en.Time(at.AddDate(0, -5, 0), berlin), "27 June 2026 21:04:05 CEST"},
 		{en.Number(1234567), "1,234,567"},
 		{en.T("left", "n", 1), "1 left"},
 		{en.T("left", "n", int64(1200)), "1,200 left"},

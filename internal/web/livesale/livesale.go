@@ -86,11 +86,12 @@ type Page struct {
 
 	mu     sync.Mutex
 	topics map[id.Sale]*topic
+	before map[bool]reading // of real orders, and of rehearsal orders; for Step
 }
 
 // Mount adds the pages to the console.
 func Mount(p Parts) *Page {
-	n := &Page{Parts: p, topics: map[id.Sale]*topic{}}
+	n := &Page{Parts: p, topics: map[id.Sale]*topic{}, before: map[bool]reading{}}
 	n.list, n.page = p.Console.Template(files, "list.html"), p.Console.Template(files, "sale.html")
 	p.Console.Handle("GET /console/live-sales", account.RoleSales, n.showList)
 	p.Console.Handle("GET /console/live-sales/{id}", account.RoleSales, n.show)
@@ -145,7 +146,7 @@ func (n *Page) show(v *site.Visit, _ account.Admin) error {
 	}
 	v.TellTime()
 	now := n.Clock.Now()
-	page := saleView{Sale: sl, Phase: sl.Phase(now), At: now.UnixMilli(), Done: v.Query("did")}
+	page := saleView{Sale: sl, Phase: sl.Phase(now), At: now.UnixMilli(), Done: v.Notice()}
 	if !v.Lang.Has("livesale.did." + page.Done) {
 		page.Done = ""
 	}
@@ -164,7 +165,7 @@ func done(v *site.Visit, s id.Sale, did string, err error) error {
 	if err != nil {
 		return err
 	}
-	return v.Redirect("/console/live-sales/" + s.String() + "?did=" + did)
+	return v.RedirectWithNotice("/console/live-sales/"+s.String(), did)
 }
 
 // withActor returns the context of a change that is logged with its operator and reason. It returns fault.Invalid without a reason.
@@ -231,7 +232,7 @@ func (n *Page) moveStock(v *site.Visit, who account.Admin) error {
 // writeTimeout is how long a browser may take to receive one event before its connection is closed.
 const writeTimeout = 10 * time.Second
 
-// stream sends one server-sent event a second, starting with the earlier ones so that the plots are full.
+// stream sends the history of the sale, so that the plots are full, and then one server-sent event a second.
 func (n *Page) stream(v *site.Visit, _ account.Admin) error {
 	sl, err := n.sale(v)
 	if err != nil {
@@ -247,23 +248,27 @@ func (n *Page) stream(v *site.Visit, _ account.Admin) error {
 	}
 	t := n.join(sl.ID, sl.Rehearsal)
 	defer t.leave()
-	sent := int64(0)
+	message, sent := t.sofar()
 	for {
-		seconds, changed := t.after(sent)
-		for _, s := range seconds {
+		if len(message) > 0 {
 			if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 				return err
 			}
 			if v.Request.Context().Err() != nil {
 				return nil // checked after setting the deadline, which would otherwise undo the short deadline set at cancellation
 			}
-			if _, err := v.Write(s.message); err != nil {
+			if _, err := v.Write(message); err != nil {
 				return nil // the browser has left
 			}
-			sent = s.number
+			if err := c.Flush(); err != nil {
+				return nil
+			}
 		}
-		if err := c.Flush(); err != nil {
-			return nil
+		newest, ok, changed := t.after(sent)
+		message = nil
+		if ok {
+			message, sent = newest.message, newest.number
+			continue
 		}
 		select {
 		case <-changed:
@@ -281,11 +286,14 @@ type second struct {
 	message []byte
 }
 
-// encode returns a value as a server-sent event.
-func encode(of any) []byte {
+// encode returns a value as a server-sent event with a name; most have none.
+func encode(name string, of any) []byte {
 	text, err := json.Marshal(of)
 	if err != nil {
 		panic(err) // texts and numbers marshal
+	}
+	if name != "" {
+		return append(append([]byte("event: "+name+"\ndata: "), text...), "\n\n"...)
 	}
 	return append(append([]byte("data: "), text...), "\n\n"...)
 }

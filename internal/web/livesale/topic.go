@@ -1,6 +1,7 @@
 package livesale
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -14,11 +15,10 @@ import (
 	"github.com/tidegate/tidegate/internal/web/skuname"
 )
 
+// Every is the time between two calls of Page.Step, and so between two events.
+const Every = time.Second
+
 const (
-	// refreshInterval is the time between two events.
-	refreshInterval = time.Second
-	// historySeconds is how many earlier events a new viewer receives.
-	historySeconds = 300
 	// newestOrders is how many orders an event lists.
 	newestOrders = 100
 	// shownItems is how many items an event lists. The totals count all items.
@@ -27,37 +27,40 @@ const (
 	dueWithin = time.Minute
 	// readTimeout bounds the reads of one event.
 	readTimeout = 5 * time.Second
+	// topicsMax bounds the sales whose history is kept after their end, without viewers.
+	topicsMax = 16
 )
 
-// topic polls one sale once a second for all its viewers.
+// topic is one sale: its history, and the newest event for its viewers.
 type topic struct {
-	page      *Page
 	sale      id.Sale
 	rehearsal bool
 
 	mu      sync.Mutex
 	viewers int
-	polling bool
-	history []second
-	changed chan struct{} // closed when history grows
+	history history
+	newest  second        // of this topic's numbers; its message is empty until somebody has looked
+	changed chan struct{} // closed when newest changes
 }
 
-// join adds a viewer. The first viewer of a sale starts its goroutine, which ends after the last has left.
-func (n *Page) join(s id.Sale, rehearsal bool) *topic {
+// topicOf returns the topic of a sale, which begins when it is first asked for.
+func (n *Page) topicOf(s id.Sale, rehearsal bool) *topic {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	t := n.topics[s]
 	if t == nil {
-		t = &topic{page: n, sale: s, rehearsal: rehearsal, changed: make(chan struct{})}
+		t = &topic{sale: s, rehearsal: rehearsal, changed: make(chan struct{})}
 		n.topics[s] = t
 	}
+	return t
+}
+
+// join adds a viewer of a sale, and returns its topic.
+func (n *Page) join(s id.Sale, rehearsal bool) *topic {
+	t := n.topicOf(s, rehearsal)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.viewers++
-	if !t.polling {
-		t.polling = true
-		go t.poll()
-	}
 	return t
 }
 
@@ -67,63 +70,112 @@ func (t *topic) leave() {
 	t.viewers--
 }
 
-// after returns the events after a number, and a channel that closes when there are more.
-func (t *topic) after(number int64) ([]second, <-chan struct{}) {
+// sofar returns the history as an event, and the number of the last event in it.
+func (t *topic) sofar() (message []byte, number int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	i := slices.IndexFunc(t.history, func(s second) bool { return s.number > number })
-	if i < 0 {
-		return nil, t.changed
-	}
-	return slices.Clone(t.history[i:]), t.changed
+	return encode("history", t.history.points), t.newest.number
 }
 
-// poll reads the sale once a second while it has viewers.
-func (t *topic) poll() {
-	ticker := time.NewTicker(refreshInterval)
-	defer ticker.Stop()
-	n := t.page
-	meter := n.RateMeters.Of(t.rehearsal)
-	before := meter.read(n.Clock.Now())
-	for range ticker.C {
-		now := meter.read(n.Clock.Now())
-		ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
-		event, err := n.read(ctx, t.sale, now.at)
+// after returns the newest event if its number is above the given one, and a channel that closes when there is a newer one.
+func (t *topic) after(number int64) (newest second, ok bool, changed <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.newest, t.newest.number > number && len(t.newest.message) > 0, t.changed
+}
+
+func (t *topic) watched() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.viewers > 0
+}
+
+// add adds the event of a second.
+func (t *topic) add(e *event, message []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.history.add(pointOf(e))
+	t.newest = second{t.newest.number + 1, message}
+	close(t.changed)
+	t.changed = make(chan struct{})
+}
+
+// Step records one second of each sale that is live or paused, and of each that is watched. Call it once a second; it is not safe for
+// concurrent use.
+func (n *Page) Step(ctx context.Context) (int, error) {
+	now := n.Clock.Now()
+	rates := n.ratesSince(now)
+	for _, all := range [][]*sale.Sale{n.Sales.Open(), n.Sales.Rehearsals()} {
+		for _, sl := range all {
+			if sl.Phase(now) != sale.Scheduled {
+				n.topicOf(sl.ID, sl.Rehearsal)
+			}
+		}
+	}
+	for _, t := range n.recorded() {
+		if ctx.Err() != nil {
+			return 0, nil
+		}
+		watched := t.watched()
+		reading, cancel := context.WithTimeout(ctx, readTimeout)
+		event, err := n.read(reading, t.sale, now, watched)
 		cancel()
-		if err != nil && !gone(err) {
+		switch {
+		case gone(err):
+			n.forget(t)
+			continue
+		case err != nil:
 			n.Errors.WarnContext(ctx, "cannot read the live sale; its page skips a second", "sale", t.sale.String(), "error", err)
+			continue
+		case !watched && event.Phase != sale.Live && event.Phase != sale.Paused:
+			continue // its history is complete, or has not begun
 		}
-		event.Rates = now.since(before)
-		before = now
-		if t.append(encode(event), err == nil) {
-			return
+		event.Rates = rates[t.rehearsal]
+		var message []byte
+		if watched {
+			message = encode("", event)
 		}
+		t.add(&event, message)
 	}
+	return 0, nil
 }
 
-// append adds an event if ok, and reports whether the last viewer has left.
-func (t *topic) append(message []byte, ok bool) (done bool) {
-	t.page.mu.Lock()
-	defer t.page.mu.Unlock()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if ok {
-		number := int64(1)
-		if len(t.history) > 0 {
-			number = t.history[len(t.history)-1].number + 1
+// ratesSince returns the rates since the last call, of real orders and of rehearsal orders.
+func (n *Page) ratesSince(now time.Time) map[bool]Rates {
+	rates := map[bool]Rates{}
+	for _, rehearsal := range []bool{false, true} {
+		read := n.RateMeters.Of(rehearsal).read(now)
+		if before, known := n.before[rehearsal]; known {
+			rates[rehearsal] = read.since(before)
 		}
-		if t.history = append(t.history, second{number, message}); len(t.history) > historySeconds {
-			t.history = slices.Clone(t.history[len(t.history)-historySeconds:])
+		n.before[rehearsal] = read
+	}
+	return rates
+}
+
+// recorded returns all topics, after dropping the oldest ones that nobody watches beyond topicsMax. Sale ids grow with time.
+func (n *Page) recorded() []*topic {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	all := slices.SortedFunc(maps.Values(n.topics), func(a, b *topic) int { return cmp.Compare(b.sale, a.sale) })
+	kept := all[:0]
+	for _, t := range all {
+		if len(kept) >= topicsMax && !t.watched() {
+			delete(n.topics, t.sale)
+			continue
 		}
-		close(t.changed)
-		t.changed = make(chan struct{})
+		kept = append(kept, t)
 	}
-	if t.viewers > 0 {
-		return false
+	return kept
+}
+
+// forget drops the topic of a sale that is gone, unless it is watched.
+func (n *Page) forget(t *topic) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !t.watched() {
+		delete(n.topics, t.sale)
 	}
-	t.polling = false
-	maps.DeleteFunc(t.page.topics, func(_ id.Sale, other *topic) bool { return other == t })
-	return true
 }
 
 // event is the state of a sale in one second, as the page's script reads it.
@@ -165,8 +217,8 @@ type eventOrder struct {
 	Status   order.Status `json:"status"`
 }
 
-// read returns the state of a sale now, without its rates.
-func (n *Page) read(ctx context.Context, s id.Sale, now time.Time) (event, error) {
+// read returns the state of a sale now, without its rates; without detail also without its items and orders.
+func (n *Page) read(ctx context.Context, s id.Sale, now time.Time, detail bool) (event, error) {
 	sl, err := n.Sales.Published(ctx, s)
 	if err != nil {
 		return event{}, err
@@ -184,7 +236,7 @@ func (n *Page) read(ctx context.Context, s id.Sale, now time.Time) (event, error
 		out.Sold, out.Reserved, out.Left = out.Sold+p.Sold, out.Reserved+p.Reserved, out.Left+p.Available()
 		level, ok := n.Levels.Available(inventory.Pool{Sale: s, SKU: p.SKU})
 		gate, known = gate+max(level, 0), known && ok
-		if i < shownItems {
+		if detail && i < shownItems {
 			name, err := skuname.Find(ctx, n.Products, productOf(sl, p.SKU), p.SKU)
 			if err != nil {
 				return out, err
@@ -197,6 +249,9 @@ func (n *Page) read(ctx context.Context, s id.Sale, now time.Time) (event, error
 	}
 	for _, it := range sl.Items {
 		out.Allocated += it.Allocation
+	}
+	if !detail {
+		return out, nil
 	}
 	if out.Pending, out.Due, err = n.Totals.SaleDue(ctx, s, now.Add(dueWithin)); err != nil {
 		return out, err

@@ -13,13 +13,14 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// cookieNames are the names of the cookies of a session, and of the one by which a browser that signed in before is known. The API takes neither: it asks for an Authorization header.
-type cookieNames struct{ access, refresh, device string }
+// cookieNames are the names of the cookies: access and refresh belong to a session, device names a browser that has signed in before, notice
+// holds the notice for the next page. The API takes none of them: it asks for an Authorization header.
+type cookieNames struct{ access, refresh, device, notice string }
 
 // namesOf returns the names. With the prefix __Host- a browser takes a cookie over HTTPS from this very host alone: see
 // https://www.rfc-editor.org/rfc/rfc6265#section-4.1.3.2 of its successor draft.
 func namesOf(https bool) cookieNames {
-	return cookieNames{hostPrefix(https) + "tg_access", hostPrefix(https) + "tg_refresh", hostPrefix(https) + "tg_device"}
+	return cookieNames{hostPrefix(https) + "tg_access", hostPrefix(https) + "tg_refresh", hostPrefix(https) + "tg_device", hostPrefix(https) + "tg_notice"}
 }
 
 func hostPrefix(https bool) string {
@@ -154,6 +155,38 @@ func (v *Visit) SetSecret(name, value string, lifetime time.Duration) {
 		Name: v.site.secretName(name), Value: value, Path: "/", MaxAge: maxAge(lifetime), HttpOnly: true, Secure: v.site.Config.HTTPS,
 		SameSite: http.SameSiteStrictMode,
 	})
+}
+
+// noticeLifetime is how long a notice waits for its page: a redirect and a slow network.
+const noticeLifetime = time.Minute
+
+// RedirectWithNotice is Redirect to a page that shows a notice once. The notice travels in a cookie, so a link cannot make the page say
+// anything. notice must be a word, such as a fault's slug.
+func (v *Visit) RedirectWithNotice(to, notice string) error {
+	path, _, _ := strings.Cut(to, "?")
+	http.SetCookie(v, v.noticeCookie(notice+"@"+path, noticeLifetime))
+	return v.Redirect(to)
+}
+
+// Notice returns the notice for this page and removes it from the browser; empty where there is none. Call it before the answer begins.
+func (v *Visit) Notice() string {
+	value := v.cookie(v.site.cookies.notice)
+	if value == "" {
+		return ""
+	}
+	notice, path, _ := strings.Cut(value, "@")
+	if path != v.Request.URL.Path {
+		return ""
+	}
+	http.SetCookie(v, v.noticeCookie("", 0))
+	return notice
+}
+
+func (v *Visit) noticeCookie(value string, lifetime time.Duration) *http.Cookie {
+	return &http.Cookie{
+		Name: v.site.cookies.notice, Value: value, Path: "/", MaxAge: maxAge(lifetime), HttpOnly: true, Secure: v.site.Config.HTTPS,
+		SameSite: http.SameSiteStrictMode,
+	}
 }
 
 func (s *Site) secretName(name string) string { return hostPrefix(s.Config.HTTPS) + name }

@@ -84,13 +84,14 @@ type Site struct {
 	cookies   cookieNames
 	cache     *cache
 	policy    []string
+	zone      *time.Location
 }
 
 // New returns a Site without pages. It returns an error where an embedded file cannot be read, and fault.Invalid for an
 // address in the configuration that is none.
 func New(p Parts) (*Site, error) {
 	s := &Site{
-		Parts: p, mux: http.NewServeMux(), unknown: p.Record("", ""), faults: telemetry.NewFaultLog(p.Log),
+		Parts: p, mux: http.NewServeMux(), unknown: p.Record(telemetry.OtherMethod, ""), faults: telemetry.NewFaultLog(p.Log),
 		origin: http.NewCrossOriginProtection(), closing: make(chan struct{}), cookies: namesOf(p.Config.HTTPS),
 	}
 	var err error
@@ -104,6 +105,9 @@ func New(p Parts) (*Site, error) {
 		if err := s.origin.AddTrustedOrigin(p.Config.PublicURL); err != nil {
 			return nil, fault.Bad("public_url", "%s", err)
 		}
+	}
+	if s.zone, err = p.Config.zone(); err != nil {
+		return nil, err
 	}
 	s.cache, s.policy = newCache(p.Config.PagesMaxMiB), policyOf(p.FormTargets)
 	s.mux.Handle("GET "+assets.Prefix, s.Assets)

@@ -139,13 +139,16 @@ func (v View) Picture(p id.Product, title string, own []catalog.Picture) string 
 	return picture.URL(p, title)
 }
 
-// Moment writes a moment in UTC, which a script turns into the shopper's own time.
+// Zone returns the name of the shop's time zone, such as Europe/London.
+func (v View) Zone() string { return v.site.zone.String() }
+
+// Moment writes a moment in the shop's time zone, which it names. A script writes it in the reader's own zone where they have chosen that.
 func (v View) Moment(t time.Time) template.HTML {
 	stamp := t.UTC().Format(time.RFC3339)
-	return template.HTML(`<time datetime="` + stamp + `">` + template.HTMLEscapeString(v.lang.Time(t)) + `</time>`)
+	return template.HTML(`<time datetime="` + stamp + `">` + template.HTMLEscapeString(v.lang.Time(t, v.site.zone)) + `</time>`)
 }
 
-// Day is Moment for a list, where a script writes less of it.
+// Day is Moment for a list, where a script that writes it anew writes less of it.
 func (v View) Day(t time.Time) template.HTML {
 	return template.HTML(strings.Replace(string(v.Moment(t)), "<time ", "<time data-short ", 1))
 }

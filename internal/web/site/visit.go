@@ -83,6 +83,9 @@ func (v *Visit) header(name string) string {
 // Now returns when the request came.
 func (v *Visit) Now() time.Time { return v.at }
 
+// Zone returns the shop's time zone.
+func (v *Visit) Zone() *time.Location { return v.site.zone }
+
 // Take bounds what is read of the request's body, in bytes. Call it before the form is read.
 func (v *Visit) Take(bytesMax int64) {
 	if v.body != nil {

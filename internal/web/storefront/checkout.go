@@ -2,6 +2,7 @@ package storefront
 
 import (
 	"github.com/tidegate/tidegate/internal/catalog"
+	"github.com/tidegate/tidegate/internal/inventory"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/kernel/id"
 	"github.com/tidegate/tidegate/internal/kernel/money"
@@ -17,6 +18,7 @@ type checkoutPage struct {
 	Total   money.Amount
 	Key     string
 	Told    string
+	Gone    bool // nothing is left
 }
 
 func (s *Storefront) showCheckout(v *site.Visit) error {
@@ -28,7 +30,7 @@ func (s *Storefront) showCheckout(v *site.Visit) error {
 	if err != nil {
 		return fault.New(fault.NotFound, "There is nothing at this address.")
 	}
-	page := checkoutPage{Told: toldOf(v.Query("told"))}
+	page := checkoutPage{Told: toldOf(v.Notice())}
 	if page.Units, err = site.Number("units", v.Query("units"), 1, order.UnitsMax, 1); err != nil {
 		return err
 	}
@@ -45,6 +47,13 @@ func (s *Storefront) showCheckout(v *site.Visit) error {
 	}
 	if w := variant(&page.View, sku); w != nil {
 		page.Variant = *w
+	}
+	// Where there are fewer than asked for, the page offers what there is, and says so.
+	switch left, known := s.Levels.Available(inventory.Pool{SKU: sku}); {
+	case known && left < 1:
+		page.Told, page.Gone = fault.SoldOut.String(), true
+	case known && left < page.Units:
+		page.Told, page.Units = fault.FewerLeft.String(), left
 	}
 	if page.Total, err = price.Times(page.Units); err != nil {
 		return fault.Wrap(fault.Invalid, err, "The total is too large.")
@@ -77,7 +86,7 @@ func (s *Storefront) buy(v *site.Visit) error {
 		return s.toNewest(v, who.Customer, 0)
 	case toldOf(code.String()) != "":
 		sku := req.Lines[0].SKU.String()
-		return v.Redirect("/checkout?sku=" + sku + "&units=" + v.Form("units-"+sku) + "&told=" + code.String())
+		return v.RedirectWithNotice("/checkout?sku="+sku+"&units="+v.Form("units-"+sku), code.String())
 	}
 	return err
 }

@@ -57,6 +57,8 @@ type shownLeft struct {
 func leftOf(l *lang.Language, m *live.Moment, i int) shownLeft {
 	n, all := m.Left[i], m.Sale.Items[i].Allocation
 	switch {
+	case m.Phase == sale.Ended: // nothing is for sale, but not because it was sold
+		return shownLeft{}
 	case n == live.Unknown: // an order decides
 		return shownLeft{Text: l.T("left.unknown"), Share: 100}
 	case n < 1:

@@ -28,6 +28,11 @@ func TestWhatIsLeft(t *testing.T) {
 			if got := leftOf(l, m, 0); got.Text != l.T(c.word) || got.Sold != c.sold {
 				t.Errorf("%d left, %s: %+v, want %q, sold out %t", c.left, c.shows, got, l.T(c.word), c.sold)
 			}
+			ended := *m
+			ended.Phase = sale.Ended
+			if got := leftOf(l, &ended, 0); got != (shownLeft{}) {
+				t.Errorf("an ended sale with %d in its pool says %+v", c.left, got)
+			}
 		}
 	}
 }

@@ -78,7 +78,7 @@ func (s *Storefront) orderOf(v *site.Visit) (page orderPage, err error) {
 	if err != nil {
 		return page, err
 	}
-	page = orderPage{Order: placed.Order, Placing: placed.Undecided, Ticket: s.ticketOf(&placed, who.Session), Told: toldOf(v.Query("told"))}
+	page = orderPage{Order: placed.Order, Placing: placed.Undecided, Ticket: s.ticketOf(&placed, who.Session), Told: toldOf(v.Notice())}
 	for _, l := range placed.Order.Lines {
 		line := orderLine{Line: l, Price: money.Of(l.UnitPrice, page.Total.Currency)}
 		line.Subtotal = money.Of(l.UnitPrice*l.Units, page.Total.Currency)
@@ -199,7 +199,7 @@ func (s *Storefront) pay(v *site.Visit) error {
 	case err == nil, code == fault.OrderClosed, code == fault.BadTransition:
 		return v.Redirect("/orders/" + orderID.String()) // it says how it stands
 	case toldOf(code.String()) != "":
-		return v.Redirect("/orders/" + orderID.String() + "?told=" + code.String())
+		return v.RedirectWithNotice("/orders/"+orderID.String(), code.String())
 	}
 	return err
 }
@@ -219,7 +219,7 @@ func (s *Storefront) cancel(v *site.Visit) error {
 	case err == nil, code == fault.OrderClosed, code == fault.BadTransition:
 		return v.Redirect("/orders/" + orderID.String())
 	case toldOf(code.String()) != "":
-		return v.Redirect("/orders/" + orderID.String() + "?told=" + code.String())
+		return v.RedirectWithNotice("/orders/"+orderID.String(), code.String())
 	}
 	return err
 }

@@ -58,6 +58,7 @@ type saleItem struct {
 	Mine                   string // the state that this shopper has of their own, whatever the sale does
 	Waiting                *order.Order
 	Units                  []int64 // quantities to choose from
+	most                   int64   // of these; zero: the units left are not known, or not told
 }
 
 // mine is what a shopper has in a sale.
@@ -101,7 +102,7 @@ func (m *mine) waiting(sku id.SKU) *order.Order {
 
 // tellable are the refusals that the page of a sale says in its own words.
 var tellable = []fault.Code{
-	fault.SoldOut, fault.LimitReached, fault.TooManyOrders, fault.TooManyUnpaid, fault.SaleNotOpen, fault.SaleEnded, fault.SalePaused, fault.NotInSale, fault.Overloaded,
+	fault.SoldOut, fault.FewerLeft, fault.LimitReached, fault.TooManyOrders, fault.TooManyUnpaid, fault.SaleNotOpen, fault.SaleEnded, fault.SalePaused, fault.NotInSale, fault.Overloaded,
 	fault.TooManyRequests, fault.PaymentRefused, fault.StoreUnavailable, fault.StoreFull, fault.TimedOut,
 }
 
@@ -136,7 +137,7 @@ func (s *Storefront) showSale(v *site.Visit) error {
 	if err != nil {
 		return err
 	}
-	page := salePage{Moment: m, Told: toldOf(v.Query("told"))}
+	page := salePage{Moment: m, Told: toldOf(v.Notice())}
 	if who, ok := v.Who(); ok && !s.HasNothing(v.Request.Context(), saleID, who.Customer) {
 		if page.Mine, err = s.mineOf(v.Request.Context(), who.Customer, saleID); err != nil {
 			return err
@@ -176,6 +177,9 @@ func (s *Storefront) fillSale(ctx context.Context, l *lang.Language, page *saleP
 	}
 	for i := from; i < to; i++ {
 		it := saleItem{Item: all[i], Left: leftOf(l, page.Moment, int(i)), Saves: saves(all[i])}
+		if page.Phase == sale.Live && page.Sale.ShowsLeft != sale.Coarse {
+			it.most = max(page.Left[i], 0)
+		}
 		p, err := s.productOf(ctx, all[i].Product)
 		switch {
 		case errors.Is(err, fault.NotFound): // taken off the shelves meanwhile: it is still sold here
@@ -191,6 +195,14 @@ func (s *Storefront) fillSale(ctx context.Context, l *lang.Language, page *saleP
 	return nil
 }
 
+// Name is the item's title with its variant: no two items of a sale share it.
+func (it *saleItem) Name() string {
+	if it.Variant == "" {
+		return it.Title
+	}
+	return it.Title + ", " + it.Variant
+}
+
 func (it *saleItem) describe(p *catalog.View) {
 	it.Title, it.Handle, it.Pictures = p.Title, p.Handle, p.Pictures
 	if w := variant(p, it.SKU); w != nil && len(w.Options) > 0 {
@@ -202,6 +214,9 @@ func (it *saleItem) describe(p *catalog.View) {
 func (it *saleItem) decide(page *salePage) {
 	limit := page.Sale.Limit
 	room := int64(unitsChoice)
+	if it.most > 0 {
+		room = min(room, it.most)
+	}
 	if limit > 0 {
 		room = min(room, limit-page.Mine.Used)
 	}
@@ -248,7 +263,7 @@ func (s *Storefront) buyInSale(v *site.Visit) error {
 	case code == fault.KeyReused: // they have bought something else meanwhile, on another page
 		return s.toNewest(v, who.Customer, saleID)
 	case slices.Contains(tellable, code):
-		return v.Redirect(back + "?told=" + code.String())
+		return v.RedirectWithNotice(back, code.String())
 	}
 	return err
 }

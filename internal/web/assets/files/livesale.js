@@ -3,16 +3,24 @@
   "use strict";
   const page = document.querySelector("[data-live-sale]");
   if (!page) return;
-  const keep = 300; // seconds in the plots
+  const keep = 3600; // points in the plots; of more, every other old one goes
   const language = document.documentElement.lang;
   const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
   const fine = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
   const time = new Intl.NumberFormat(language, { maximumSignificantDigits: 3 });
-  const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+  let clock;
+  const setClock = () => {
+    let own = false;
+    try { own = localStorage.getItem("zone") === "own"; } catch { /* nothing is kept here */ }
+    const timeZone = own ? undefined : document.body.dataset.zone;
+    clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false, timeZone });
+  };
+  setClock();
   const moneys = {};
   const money = (currency) => (moneys[currency] ||= new Intl.NumberFormat(language, { style: "currency", currency }));
   const $ = (s) => page.querySelector(s);
   const at = (m, path) => path.split(".").reduce((o, k) => o[k], m);
+  const orders = $("[data-last]").dataset.orders; // where orders are, for who may see them
   const words = Object.fromEntries($("[data-last]").dataset.statuses.split("|").map((s) => s.split("=")));
 
   // Plots, in the colours of the scheme that is on.
@@ -25,6 +33,10 @@
   };
   const dark = matchMedia("(prefers-color-scheme: dark)");
   let plots = [];
+  // Axes: at least a minute, so that a first second is not a row of equal times; counts in whole steps.
+  const atLeastAMinute = (u, from, to) => to == null ? [0, 60] : [Math.min(from, to - 60), to];
+  const wholeSteps = [];
+  for (let n = 1; n <= 1e12; n *= 10) wholeSteps.push(n, 2 * n, 5 * n);
   const draw = () => {
     for (const p of plots) p.plot.destroy();
     const d = dark.matches;
@@ -54,8 +66,10 @@
       };
       const plot = new uPlot({
         width: Math.max(200, box.clientWidth), height: 190, cursor: { points: { show: false } }, legend: { show: false },
-        scales: { y: { range: (u, lo, hi) => [0, Math.max(1, hi * 1.1)] } },
-        axes: [{ ...axis, size: 32, values: (u, v) => v.map((s) => clock.format(s * 1000)), space: 90 }, { ...axis, size: 56, values: (u, v) => v.map((n) => whole.format(n)) }],
+        scales: { x: { range: atLeastAMinute }, y: { range: (u, lo, hi) => [0, Math.max(1, hi * 1.1)] } },
+        axes: [{ ...axis, size: 32, values: (u, v) => v.map((s) => clock.format(s * 1000)), space: 90 }, box.dataset.plot === "latency" || box.dataset.plot === "commit"
+          ? { ...axis, size: 56, values: (u, v) => v.map((n) => fine.format(n)) }
+          : { ...axis, size: 56, incrs: wholeSteps, values: (u, v) => v.map((n) => whole.format(n)) }],
         series: [{}].concat(names.map((label, i) => ({ label, stroke: colours[i], width: 2, points: { show: false } }))),
         hooks: { setCursor: [tell] },
       }, [[], ...names.map(() => [])], box);
@@ -104,6 +118,12 @@
       const r = last.insertRow();
       cell(r, clock.format(o.at));
       cell(r, o.id);
+      if (orders) {
+        const link = document.createElement("a");
+        link.href = orders + o.id;
+        link.append(...r.cells[1].childNodes);
+        r.cells[1].append(link);
+      }
       cell(r, whole.format(o.units), true);
       cell(r, money(o.currency).format(o.total), true);
       cell(r, words[o.status] || o.status);
@@ -122,18 +142,28 @@
 
   draw();
   dark.addEventListener("change", draw);
+  document.addEventListener("zone", () => { setClock(); draw(); });
   let resizing;
   addEventListener("resize", () => { clearTimeout(resizing); resizing = setTimeout(draw, 200); });
   const source = new EventSource("/console/live-sales/" + page.dataset.liveSale + "/live");
   let waiting;
+  // The sale so far, at every connection: nothing is lost by leaving the page, or the network.
+  source.addEventListener("history", (e) => {
+    rows.length = 0;
+    for (const [at, sold, reserved, left, created, sold_out, failed, p50_ms, p99_ms, batch_orders, commit_ms] of JSON.parse(e.data) || [])
+      rows.push({ at, sold, reserved, left, rates: { created, sold_out, failed, p50_ms, p99_ms, batch_orders, commit_ms } });
+    $("[data-away]").hidden = true;
+    fill();
+    page.dataset.points = rows.length;
+  });
   source.onmessage = (e) => {
     const m = JSON.parse(e.data);
-    rows.push(m);
-    if (rows.length > keep) rows.shift();
+    if (!rows.length || m.at > rows[rows.length - 1].at) rows.push(m);
+    if (rows.length > keep) rows.splice(0, rows.length, ...rows.filter((_, i) => i % 2 || i > keep / 2));
     $("[data-away]").hidden = true;
-    // What is told at once, such as the minutes before, is drawn once.
+    // What is told at once is drawn once.
     clearTimeout(waiting);
     waiting = setTimeout(() => { show(m); fill(); page.dataset.heard = ""; }, 20);
   };
-  source.onerror = () => { $("[data-away]").hidden = false; rows.length = 0; };
+  source.onerror = () => { $("[data-away]").hidden = false; };
 })();

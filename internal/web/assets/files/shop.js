@@ -22,9 +22,18 @@
     return days > 0 ? new Intl.NumberFormat(language, { style: "unit", unit: "day", unitDisplay: "narrow" }).format(days) + " " + rest : rest;
   };
 
-  // Moments in the shopper's own time: the seconds where there are any, and less of all in lists.
+  // Moments are written in the shop's zone, and in the reader's own where they have chosen it: the zone is always named.
+  const shopZone = document.body.dataset.zone;
+  const ownZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  let own = false;
+  try { own = localStorage.getItem("zone") === "own" && ownZone !== shopZone; } catch { /* nothing is kept here */ }
   const localise = (of) => {
-    const day = { day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit", hour12: false };
+    for (const t of all("time[datetime]", of)) t.dataset.shop ??= t.textContent;
+    if (!own) {
+      for (const t of all("time[datetime]", of)) t.textContent = t.dataset.shop;
+      return;
+    }
+    const day = { day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit", hour12: false, timeZoneName: "short" };
     const whole = new Intl.DateTimeFormat(language, day);
     const exact = new Intl.DateTimeFormat(language, { ...day, second: "2-digit" });
     const short = new Intl.DateTimeFormat(language, { ...day, month: "short" });
@@ -33,6 +42,21 @@
       t.textContent = ("short" in t.dataset ? short : at.getSeconds() ? exact : whole).format(at);
     }
   };
+
+  const zones = document.querySelector("[data-zones]");
+  if (zones && ownZone !== shopZone) {
+    const button = zones.querySelector("button");
+    const name = () => { button.textContent = own ? button.dataset.own : button.dataset.shop; };
+    button.addEventListener("click", () => {
+      own = !own;
+      try { localStorage.setItem("zone", own ? "own" : "shop"); } catch { /* for this page alone, then */ }
+      name();
+      localise(document);
+      document.dispatchEvent(new Event("zone"));
+    });
+    name();
+    zones.hidden = false;
+  }
 
   // A sale: its phase is the clock's to say between two messages.
   const sale = document.querySelector("[data-sale]");

@@ -31,8 +31,8 @@ type Store interface {
 	DueEndpoints(ctx context.Context, now time.Time) ([]Endpoint, error)
 	// DueDeliveries lists up to limit due deliveries of an endpoint, oldest first.
 	DueDeliveries(ctx context.Context, e id.Endpoint, now time.Time, limit int) ([]Delivery, error)
-	// SettleDeliveries records the results of tries and the endpoint's state after them, in one transaction. It does
-	// not change the status of an endpoint that was paused or deleted meanwhile.
+	// SettleDeliveries records the results of tries and the endpoint's state after them, in one transaction. An
+	// endpoint that was paused or deleted meanwhile stays paused or deleted.
 	SettleDeliveries(ctx context.Context, e Endpoint, all []Delivery) error
 	// Deliveries lists up to limit deliveries of an endpoint, newest first. before, if not zero, selects smaller
 	// numbers; state, if not empty, one state.

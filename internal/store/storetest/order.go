@@ -255,7 +255,7 @@ func orderOneBadOf500(tr *Trade) {
 	}
 }
 
-// topUp returns the units that a case has taken to the sale.
+// topUp gives the sale back the units that a case has taken.
 func (tr *Trade) topUp(s *sale.Sale, units int64) *sale.Sale {
 	tr.T.Helper()
 	tr.Receive(mug, units)

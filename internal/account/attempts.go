@@ -78,12 +78,12 @@ func (s *Service) begin(ctx context.Context, email string, client netip.Addr, de
 	if s.knownDevice(email, device) {
 		giveBack, err := g.byDevice.take(ctx, email)
 		if err == nil {
-			return guess{place{email, true}, giveBack, func() {}}, nil // also what was right costs a hash
+			return guess{place{email, true}, giveBack, func() {}}, nil // a correct attempt counts too: it costs a hash
 		}
 		if !errors.Is(err, fault.TooManyRequests) {
 			return guess{}, err
 		}
-		// The devices of the account have tried too often: they are as good as any.
+		// The devices of this account have used up their attempts: treat this one like an unknown device.
 	}
 	from := clientKey(client)
 	pair := email + " " + from
@@ -93,14 +93,14 @@ func (s *Service) begin(ctx context.Context, email string, client netip.Addr, de
 	}
 	pairBack, err := g.byPair.take(ctx, pair)
 	if err != nil {
-		clientBack() // no password was looked at: who insists on one account must not lock an office out of all
+		clientBack() // no password was checked: attempts at one account must not lock an office out of all accounts
 		return guess{}, err
 	}
 	name, accountBack := from, func() {}
 	if back, err := g.byAccount.take(ctx, email); err == nil {
 		accountBack = back
 	} else if errors.Is(err, fault.TooManyRequests) {
-		name = email // the checks of all who try this account share one line
+		name = email // all who try this account share one queue
 	} else {
 		clientBack()
 		pairBack()

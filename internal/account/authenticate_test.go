@@ -12,7 +12,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// newService returns a Service that must not need its store.
+// newService returns a Service that never uses its store.
 func newService(tb testing.TB, change func(*Config)) (*Service, *clock.Manual) {
 	tb.Helper()
 	now := clock.NewManual(noon)
@@ -133,7 +133,8 @@ func TestRememberedTokensAreBounded(t *testing.T) {
 	}
 }
 
-// TestTokensThatComeInTurns: shoppers who come one after the other, again and again, are remembered, and do not put each other out.
+// TestTokensThatComeInTurns: shoppers who return again and again, one after the other, are remembered and do not evict
+// each other.
 func TestTokensThatComeInTurns(t *testing.T) {
 	r := newRemembered(DefaultConfig().TokensRememberedMax)
 	const shoppers, rounds = 20_000, 4
@@ -158,7 +159,7 @@ func TestAuthenticateHitDoesNotAllocate(t *testing.T) {
 	s, _ := newService(t, nil)
 	token := sign(t, s, 1, 2, noon.Add(time.Minute))
 	s.refuse([]id.Session{77}, noon)
-	for range 2 { // the first time it is noted, the second time remembered
+	for range 2 { // noted the first time, remembered the second time
 		if _, err := s.Authenticate(token); err != nil {
 			t.Fatal(err)
 		}

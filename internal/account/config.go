@@ -48,8 +48,9 @@ type Config struct {
 	RevocationsRememberedMax int `koanf:"revocations_remembered_max" help:"ended sessions remembered while their access tokens last; beyond it every older token must be refreshed"`
 }
 
-// DefaultConfig returns the defaults. The cost of a password is OWASP's (Password Storage Cheat Sheet): 19 MiB, two
-// passes, one lane. The client's allowance is wide because an office or a campus shares one address on the sale night.
+// DefaultConfig returns the defaults. The cost of a password hash is OWASP's (Password Storage Cheat Sheet): 19 MiB,
+// two passes, one lane. The limit of a client address is high, because an office or a campus shares one address in a
+// live sale.
 func DefaultConfig() Config {
 	return Config{
 		Issuer:         "tidegate",
@@ -80,7 +81,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate returns an Invalid fault of the first key that is out of range, its path relative to account.
+// Validate returns an Invalid fault of the first value that is out of range, with its path relative to account.
 func (c Config) Validate() error {
 	if c.Issuer == "" || len(c.Issuer) > 100 {
 		return fault.Bad("issuer", "A text of 1 to 100 bytes.")
@@ -141,7 +142,7 @@ func (c Config) argon() argon {
 	}
 }
 
-// clamp keeps a configured number from wrapping round when it is narrowed; validate then refuses what is out of range.
+// clamp keeps a configured number from wrapping round when it is narrowed. validate then rejects a number out of range.
 func clamp(n, most int) int { return min(max(n, 0), most) }
 
 func (c Config) hashesMax() int {
@@ -151,7 +152,7 @@ func (c Config) hashesMax() int {
 	return max(1, runtime.GOMAXPROCS(0)/2)
 }
 
-// validate bounds the cost: at least eight KiB a lane (RFC 9106 section 3.1), at most what a server would want to spend.
+// validate bounds the cost: at least eight KiB for each lane (RFC 9106 section 3.1), at most what a server can afford.
 func (a argon) validate() error {
 	const memoryMaxKiB, passesMax, lanesMax = 1 << 20, 64, 16
 	switch {

@@ -15,32 +15,33 @@ import (
 )
 
 const (
-	// ConsoleLifetime is how long a sign-in to the console is good: a night's work and the morning after.
+	// ConsoleLifetime is how long a sign-in to the console is valid: through a sale in the evening and the morning
+	// after.
 	ConsoleLifetime = 16 * time.Hour
 	// consolesPerKeyMax bounds the open sign-ins of one key; the oldest ends beyond it.
 	consolesPerKeyMax = 100
 )
 
-// consoleForm is what the signature of a console's token covers before the token's own text, so that no other thing that
-// the same keys sign can stand for one.
+// consoleForm precedes the token's text in the signed bytes. So no other text signed by the same keys can pass for a
+// console token.
 const consoleForm = "tidegate console 2\n"
 
-// Console is a sign-in to the console. It is good while it is kept, until its end, and as long as its key.
+// Console is a sign-in to the console. It is valid while it is stored, until it expires, and as long as its key.
 type Console struct {
 	ID        id.Session
 	Key       id.AdminKey
 	ExpiresAt time.Time
 }
 
-// OpenConsole signs an admin in with a key. The token that it returns stands for the sign-in in a browser's cookie, so that the
-// key itself is kept nowhere; it ends with ConsoleLifetime, and within a second of CloseConsole and of the key. It returns an
-// Unauthenticated fault, TooManyRequests, and what Store returns.
+// OpenConsole signs an administrator in with a key. It returns a token for a browser's cookie, so that the key is
+// stored nowhere. The token expires after ConsoleLifetime, and within a second of CloseConsole and of the key's
+// revocation. It returns an Unauthenticated fault, TooManyRequests, and the errors of Store.
 func (s *Service) OpenConsole(ctx context.Context, keyText string, client netip.Addr) (string, error) {
 	if _, err := s.AuthenticateAdmin(ctx, keyText); err != nil {
 		if !errors.Is(err, fault.Unauthenticated) {
 			return "", err
 		}
-		// Only keys that are none count, and what others of the address have tried keeps no good one out.
+		// Only invalid keys count, so attempts by others at the same address never reject a valid key.
 		if _, over := s.guesses.byClient.take(ctx, clientKey(client)); over != nil {
 			return "", over
 		}
@@ -58,8 +59,8 @@ func (s *Service) OpenConsole(ctx context.Context, keyText string, client netip.
 	return text + "." + s.tokens.signText(consoleForm+text), nil
 }
 
-// CloseConsole ends a sign-in to the console: at once in this process, within a second in others. A token that stands for none is
-// let be. It returns what Store returns.
+// CloseConsole ends a sign-in to the console: immediately in this process, within a second in others. An invalid token
+// is ignored. It returns the errors of Store.
 func (s *Service) CloseConsole(ctx context.Context, token string) error {
 	session, err := s.parseConsole(token)
 	if err != nil {
@@ -70,14 +71,14 @@ func (s *Service) CloseConsole(ctx context.Context, token string) error {
 	return err
 }
 
-// AuthenticateConsole returns whom a console's token stands for. Like a key, a sign-in is believed for a moment without asking
-// the store again. It returns an Unauthenticated fault, and what Store returns.
+// AuthenticateConsole returns the administrator of a console token. Like a key, a sign-in is trusted briefly without
+// asking the store again. It returns an Unauthenticated fault, and the errors of Store.
 func (s *Service) AuthenticateConsole(ctx context.Context, token string) (Admin, error) {
 	session, err := s.parseConsole(token)
 	if err != nil {
 		return Admin{}, err
 	}
-	asked := s.clock.Now() // before the read, as holder does
+	asked := s.clock.Now() // before the read, as in holder
 	c, known := s.consoles.get(session, asked)
 	if !known {
 		c, err = s.store.Console(ctx, session)
@@ -96,7 +97,7 @@ func (s *Service) AuthenticateConsole(ctx context.Context, token string) (Admin,
 	return holder.admin, err
 }
 
-// parseConsole returns the sign-in that a token of ours stands for.
+// parseConsole returns the sign-in of a token signed by the shop.
 func (s *Service) parseConsole(token string) (id.Session, error) {
 	text, signature, found := strings.Cut(token, ".")
 	if !found || len(token) > tokenBytesMax || !s.tokens.signed(consoleForm+text, signature) {
@@ -119,7 +120,7 @@ func (t *Tokens) signText(text string) string {
 	return strictBase64.EncodeToString(mac.Sum(nil))
 }
 
-// consoles remembers sign-ins to the console for a moment. It is bounded and safe for concurrent use.
+// consoles briefly remembers sign-ins to the console. It is bounded and safe for concurrent use.
 type consoles struct {
 	mu    sync.Mutex
 	known map[id.Session]knownConsole

@@ -9,9 +9,9 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// Find returns customers for an operator: the one of an e-mail address where that is given, else all, newest first, older than
-// before where that is not zero, at most limit. An address that nobody has finds nobody. It returns an Invalid fault of the field
-// email, and what Store returns.
+// Find returns customers for an operator: the one with an e-mail address, or, if email is empty, all, newest first, at
+// most limit. before, if not zero, selects older ones only. An unknown address finds none. It returns an Invalid fault
+// of the field email, and the errors of Store.
 func (s *Service) Find(ctx context.Context, email string, before id.Customer, limit int) ([]Customer, error) {
 	if email == "" {
 		return s.store.Customers(ctx, before, limit)
@@ -27,19 +27,19 @@ func (s *Service) Find(ctx context.Context, email string, before id.Customer, li
 	return []Customer{c}, err
 }
 
-// Customer returns a customer. It returns NotFound, and what Store returns.
+// Customer returns a customer. It returns NotFound, and the errors of Store.
 func (s *Service) Customer(ctx context.Context, customer id.Customer) (Customer, error) {
 	return s.store.Customer(ctx, customer)
 }
 
-// Sessions returns a customer's open sessions, newest first; Config.SessionsPerCustomerMax bounds them. It returns what Store
-// returns.
+// Sessions returns a customer's open sessions, newest first, at most Config.SessionsPerCustomerMax. It returns the
+// errors of Store.
 func (s *Service) Sessions(ctx context.Context, customer id.Customer) ([]Session, error) {
 	return s.store.OpenSessions(ctx, customer, s.now(), s.config.SessionsPerCustomerMax)
 }
 
-// EndSession ends a session of a customer, as Logout does. One that has ended stays as it is. It returns NotFound for one that is
-// not theirs, and what Store returns.
+// EndSession ends a session of a customer, as Logout does. An ended session stays as it is. It returns NotFound for
+// another customer's session, and the errors of Store.
 func (s *Service) EndSession(ctx context.Context, customer id.Customer, session id.Session) error {
 	found, err := s.store.Session(ctx, session)
 	if err != nil {
@@ -48,15 +48,16 @@ func (s *Service) EndSession(ctx context.Context, customer id.Customer, session 
 	if found.Customer != customer {
 		return fault.New(fault.NotFound, "There is no session %s of the customer %s.", session, customer)
 	}
-	if err := s.store.NoteDeed(ctx); err != nil { // sessions may be kept elsewhere: none ends that the log does not tell of
+	if err := s.store.NoteDeed(ctx); err != nil { // sessions may be in another store, so first make sure that the audit log has the entry
 		return err
 	}
 	return s.end(ctx, session, s.now())
 }
 
-// EndSessions ends every session of a customer, as Logout does, and returns how many. It returns what Store returns.
+// EndSessions ends every session of a customer, as Logout does, and returns their number. It returns the errors of
+// Store.
 func (s *Service) EndSessions(ctx context.Context, customer id.Customer) (int, error) {
-	if err := s.store.NoteDeed(ctx); err != nil { // as EndSession
+	if err := s.store.NoteDeed(ctx); err != nil { // as in EndSession
 		return 0, err
 	}
 	now := s.now()
@@ -68,12 +69,12 @@ func (s *Service) EndSessions(ctx context.Context, customer id.Customer) (int, e
 	return len(ended), nil
 }
 
-// Block has a customer neither sign in nor refresh any more, and ends every session: their access tokens are refused at once here
-// and within a second in other processes, so nothing more is ordered with them. What they have ordered stays as it is: a payment
-// that was begun is taken, and what is not paid for expires. A token for a load test has no session, and is not ended.
+// Block stops a customer from signing in and refreshing, and ends every session. Their access tokens are refused
+// immediately in this process, and within a second in others, so they can place no more orders. Existing orders stay: a
+// payment that has begun is accepted, and an unpaid order expires. A load-test token has no session, and stays valid.
 //
-// The block is written before the sessions end, which may be kept elsewhere: where an error comes between, nobody signs in or
-// refreshes, and blocking again ends the sessions. It returns NotFound, and what Store returns.
+// Block stores the block before it ends the sessions, which may be in another store. After an error in between nobody
+// can sign in or refresh, and blocking again ends the sessions. It returns NotFound, and the errors of Store.
 func (s *Service) Block(ctx context.Context, customer id.Customer) (Customer, error) {
 	c, err := s.store.SetBlocked(ctx, customer, s.now())
 	if err != nil {
@@ -83,7 +84,7 @@ func (s *Service) Block(ctx context.Context, customer id.Customer) (Customer, er
 	return c, err
 }
 
-// Unblock lets a customer sign in again; the sessions that were ended stay ended. It returns NotFound, and what Store returns.
+// Unblock lets a customer sign in again; ended sessions stay ended. It returns NotFound, and the errors of Store.
 func (s *Service) Unblock(ctx context.Context, customer id.Customer) (Customer, error) {
 	return s.store.SetBlocked(ctx, customer, time.Time{})
 }

@@ -12,15 +12,15 @@ import (
 	"github.com/tidegate/tidegate/internal/store"
 )
 
-// A customer who is blocked neither signs in nor refreshes; their access tokens end at once here, and in another process when it
-// has read what was revoked. Unblocked they sign in again.
+// A blocked customer neither signs in nor refreshes. Their access tokens end immediately in this process, and in
+// another once it has read the revocations. After unblocking they sign in again.
 func TestBlock(t *testing.T) {
 	shop := newShop(t)
 	s, other := shop.process(t, nil), shop.process(t, nil)
 	c := register(t, s)
 	first, second := login(t, s), login(t, s)
 	shop.Clock.Advance(time.Minute)
-	for range 2 { // twice is once
+	for range 2 { // blocking twice has the effect of once
 		blocked, err := s.Block(t.Context(), c.ID)
 		if err != nil || !blocked.BlockedAt.Equal(noon.Add(time.Minute)) {
 			t.Fatalf("blocked %+v, %v", blocked, err)
@@ -54,7 +54,8 @@ func TestBlock(t *testing.T) {
 	wants(t, "a customer who is not there", err, fault.NotFound)
 }
 
-// A session that is open though its customer is blocked, as where the process ended between the two, is ended by its next refresh.
+// An open session of a blocked customer ends at its next refresh. It exists if the process ended half-way through
+// Block.
 func TestBlockHalfDone(t *testing.T) {
 	shop := newShop(t)
 	s := shop.process(t, nil)
@@ -69,7 +70,7 @@ func TestBlockHalfDone(t *testing.T) {
 	wants(t, "the access token afterwards", err, fault.Unauthenticated)
 }
 
-// away is a store whose sessions can be reached, and whose customers and log cannot.
+// away is a store with sessions, whose customers and log are unavailable.
 type away struct{ *store.Store }
 
 var errAway = errors.New("the database is away")
@@ -79,7 +80,7 @@ func (away) Customer(context.Context, id.Customer) (account.Customer, error) {
 }
 func (away) NoteDeed(context.Context) error { return errAway }
 
-// Where customers cannot be asked for, a refresh token is not spent; where the log cannot be written, no session ends.
+// If customers cannot be read, no refresh token is spent. If the log cannot be written, no session ends.
 func TestNothingIsDoneHalf(t *testing.T) {
 	shop := newShop(t)
 	s := shop.process(t, nil)

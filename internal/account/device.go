@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// DeviceLifetime is for how long a device is known after it has signed in.
+// DeviceLifetime is how long a device stays known after it has signed in.
 const DeviceLifetime = 366 * 24 * time.Hour
 
-// deviceForm is what the signature of a device's token covers before its address and its own text.
+// deviceForm precedes the address and the token's text in the signed bytes of a device token.
 const deviceForm = "tidegate device 1\n"
 
-// newDevice returns what a device may show at its next sign-in with the address: the time, signed. Nothing of it is kept. It opens
-// nothing: who has it still needs the password, and is not held up by what others try.
+// newDevice returns a device token for the next sign-in with the address: the signed time. It is not stored. It grants
+// nothing: its holder still needs the password, but other callers' attempts do not delay it.
 func (s *Service) newDevice(email string) string {
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], uint64(s.clock.Now().Unix()))
@@ -21,7 +21,7 @@ func (s *Service) newDevice(email string) string {
 	return text + "." + s.tokens.signText(deviceForm+email+"\n"+text)
 }
 
-// knownDevice reports whether a device has signed in with the address before.
+// knownDevice reports whether the token proves an earlier sign-in of the device with the address.
 func (s *Service) knownDevice(email, token string) bool {
 	text, signature, found := strings.Cut(token, ".")
 	if !found || len(token) > tokenBytesMax || !s.tokens.signed(deviceForm+email+"\n"+text, signature) {

@@ -12,16 +12,16 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
-// Limits of an address, from RFC 5321 section 4.5.3.1 and its path of 256 octets with the angle brackets taken off.
+// Limits of an address: RFC 5321 section 4.5.3.1, whose path of 256 octets includes the angle brackets.
 const (
 	emailBytesMax      = 254
 	emailLocalBytesMax = 64
 )
 
-// NormaliseEmail returns the one form under which an address is kept, compared and written to: the part before the @ in
-// NFKC and lower case, the domain as mail servers have it (ann@käse.example and ann@xn--kse-qla.example are one), without
-// space around it. RFC 5321 lets a mail server tell cases apart in the part before the @; no server in use does, and two
-// accounts that differ only in case would be a trap. It returns an Invalid fault of the field email.
+// NormaliseEmail returns the form in which an address is stored, compared and written to. The part before the @ is in
+// NFKC and lower case, the domain as mail servers have it (ann@käse.example and ann@xn--kse-qla.example are one),
+// without surrounding space. RFC 5321 allows a mail server to distinguish case before the @, but none in use does, and
+// accounts that differ only in case would confuse people. It returns an Invalid fault of the field email.
 func NormaliseEmail(given string) (string, error) {
 	if len(given) > 4*emailBytesMax || !utf8.ValidString(given) {
 		return "", fault.Bad("email", "An email address is at most %d bytes of UTF-8.", emailBytesMax)
@@ -38,7 +38,7 @@ func NormaliseEmail(given string) (string, error) {
 	return email, nil
 }
 
-// validLocal takes RFC 5322's dot-atom, letters of any script among its atoms. Quoted local parts are not taken.
+// validLocal accepts RFC 5322's dot-atom with letters of any script. It rejects quoted local parts.
 func validLocal(local string) bool {
 	if local == "" || len(local) > emailLocalBytesMax {
 		return false

@@ -7,7 +7,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/clock"
 )
 
-// FuzzToken: a token that is let in is, to the byte, one that was signed here.
+// FuzzToken: every accepted token equals, byte for byte, a token that was signed here.
 func FuzzToken(f *testing.F) {
 	now := clock.NewManual(time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC))
 	tokens := NewTokens(NewKeyring(), DefaultConfig(), now)

@@ -17,7 +17,7 @@ import (
 	"github.com/tidegate/tidegate/test/engine"
 )
 
-// counters are who counts tries of passwords; each returns two processes of one shop that count together.
+// counters are the counters of password attempts; each returns two processes of one shop that count together.
 var counters = map[string]func(t *testing.T, change func(*account.Config)) (*shop, [2]*account.Service){
 	"memory": func(t *testing.T, change func(*account.Config)) (*shop, [2]*account.Service) {
 		shop := newShop(t)
@@ -37,13 +37,13 @@ var counters = map[string]func(t *testing.T, change func(*account.Config)) (*sho
 	},
 }
 
-// stranger is the address of the nth of many.
+// stranger returns the nth client address.
 func stranger(n int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)})
 }
 
-// TestStrangersLockNobodyOut: whatever others try with an account from elsewhere, its owner signs in, at every process and by every
-// counter; from their own address too, where their device has signed in before.
+// TestStrangersLockNobodyOut: whatever others try with an account from elsewhere, its owner signs in, at every process
+// and with every counter. A known device also signs in from the strangers' address.
 func TestStrangersLockNobodyOut(t *testing.T) {
 	t.Parallel()
 	for counter, open := range counters {
@@ -78,7 +78,7 @@ func TestStrangersLockNobodyOut(t *testing.T) {
 				t.Errorf("the owner, at an address of which nothing is known: %v", err)
 			}
 
-			for range 130 { // all that can be tried from the owner's own address
+			for range 130 { // every possible attempt from the owner's own address
 				wrong(client)
 			}
 			_, err := at[1].Login(t.Context(), email, password, client, "")
@@ -102,7 +102,7 @@ func TestStrangersLockNobodyOut(t *testing.T) {
 	}
 }
 
-// TestGuessesTellNothing: an account that is there and one that is not are answered alike, try by try.
+// TestGuessesTellNothing: existing and unknown accounts get the same answers, attempt by attempt.
 func TestGuessesTellNothing(t *testing.T) {
 	t.Parallel()
 	for counter, open := range counters {
@@ -128,7 +128,7 @@ func TestGuessesTellNothing(t *testing.T) {
 	}
 }
 
-// TestAGoodKeyAlwaysOpensTheConsole: wrong keys are counted, and keep no good one out.
+// TestAGoodKeyAlwaysOpensTheConsole: wrong keys are counted and never reject a valid one.
 func TestAGoodKeyAlwaysOpensTheConsole(t *testing.T) {
 	t.Parallel()
 	for counter, open := range counters {
@@ -154,7 +154,7 @@ func TestAGoodKeyAlwaysOpensTheConsole(t *testing.T) {
 	}
 }
 
-// awayAtTimes is a store whose customers cannot be asked while it is down.
+// awayAtTimes is a store whose customers are unavailable while it is down.
 type awayAtTimes struct {
 	*store.Store
 	down atomic.Bool
@@ -188,8 +188,8 @@ func (a *awayAtTimes) KeyWithHash(ctx context.Context, key id.AdminKey) (account
 	return a.Store.KeyWithHash(ctx, key)
 }
 
-// TestOnlyWrongTriesCount: what the database could not answer, and what was refused before a password was looked at, counts against
-// nobody; the right password is taken afterwards.
+// TestOnlyWrongTriesCount: an attempt that the database could not answer, or that was turned away before its password
+// was checked, does not count. The right password is accepted afterwards.
 func TestOnlyWrongTriesCount(t *testing.T) {
 	t.Parallel()
 	few := func(c *account.Config) {

@@ -19,19 +19,19 @@ import (
 const (
 	keyPrefix   = "tgk_"
 	keyBytesMax = 128
-	// keysMax bounds the keys that are good at one time: far beyond what a shop's staff and systems need.
+	// keysMax bounds the valid keys: far more than a shop's staff and systems need.
 	keysMax = 1000
-	// keyRememberedFor is how long a key is believed without asking the store. What "revoked within a second" allows beside it is
-	// left for the steps that look at streams.
+	// keyRememberedFor is how long a key is trusted without asking the store. The rest of the promised second is for
+	// the steps that check streams.
 	keyRememberedFor = 250 * time.Millisecond
-	// keysRememberedMax bounds the memory; only keys that the store knows get in.
+	// keysRememberedMax bounds the memory. Only keys that are in the store are remembered.
 	keysRememberedMax = 2 * keysMax
 )
 
-// keyText is digits and lower-case letters, so that a double click takes the whole key.
+// keyText uses digits and lower-case letters, so that a double click selects the whole key.
 var keyText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// newKeyText returns the text of a key: tgk_<id>_<256 random bits>. Only its hash is kept.
+// newKeyText returns the text of a key: tgk_<id>_<256 random bits>. Only its hash is stored.
 func newKeyText(key id.AdminKey) string {
 	secret := make([]byte, 32)
 	rand.Read(secret)
@@ -56,11 +56,11 @@ func errBadKey() error {
 	return fault.New(fault.Unauthenticated, "The admin key is not good.")
 }
 
-// admins remembers who holds a key. It is bounded and safe for concurrent use.
+// admins remembers the holders of keys. It is bounded and safe for concurrent use.
 type admins struct {
 	mu    sync.RWMutex
 	known map[id.AdminKey]knownAdmin
-	local map[id.AdminKey]knownAdmin // good as long as the process
+	local map[id.AdminKey]knownAdmin // valid as long as the process
 }
 
 type knownAdmin struct {
@@ -99,9 +99,9 @@ func (a *admins) forget(key id.AdminKey) {
 	delete(a.known, key)
 }
 
-// holder returns who holds a key that is good. It returns an Unauthenticated fault where it is not, and what Store returns.
+// holder returns the holder of a valid key. It returns an Unauthenticated fault for any other, and the errors of Store.
 func (s *Service) holder(ctx context.Context, key id.AdminKey) (knownAdmin, error) {
-	asked := s.clock.Now() // before the read: what is revoked during it must not be believed a moment longer
+	asked := s.clock.Now() // before the read, so that a key revoked during it is trusted no longer than others
 	if known, found := s.admins.get(key, asked); found {
 		return known, nil
 	}
@@ -117,9 +117,9 @@ func (s *Service) holder(ctx context.Context, key id.AdminKey) (knownAdmin, erro
 	return known, nil
 }
 
-// AuthenticateAdmin returns the holder of a key. A key is believed for a quarter of a second without asking the store again, so
-// one that is revoked, here or in another process, stops working within the second. It returns an Unauthenticated fault
-// for every text that is not a good key, and what Store returns.
+// AuthenticateAdmin returns the holder of a key. A key is trusted for a quarter of a second without asking the store
+// again, so a key revoked in any process stops working within a second. It returns an Unauthenticated fault for every
+// text that is not a valid key, and the errors of Store.
 func (s *Service) AuthenticateAdmin(ctx context.Context, text string) (Admin, error) {
 	key, err := parseKeyText(text)
 	if err != nil {
@@ -135,8 +135,8 @@ func (s *Service) AuthenticateAdmin(ctx context.Context, text string) (Admin, er
 	return known.admin, nil
 }
 
-// AddLocalKey makes a key with every role that is good in this process, until it ends, and is written nowhere by it. It
-// returns the key's text.
+// AddLocalKey makes a key with every role that is valid in this process until it ends. It is not stored. It returns the
+// key's text.
 func (s *Service) AddLocalKey() string {
 	key := id.New[id.AdminKey](s.mint)
 	text := newKeyText(key)
@@ -146,8 +146,8 @@ func (s *Service) AddLocalKey() string {
 	return text
 }
 
-// CreateKey makes an admin key. Its text is returned this once and kept nowhere. It returns an Invalid fault of the
-// field name or roles, Conflict when there are too many keys, and what Store returns.
+// CreateKey makes an admin key. It returns the key's text, which is not stored and cannot be read again. It returns an
+// Invalid fault of the field name or roles, Conflict if there are too many keys, and the errors of Store.
 func (s *Service) CreateKey(ctx context.Context, name string, roles []string) (Key, string, error) {
 	name, err := text.Clean("name", name, text.Name, 1, nameCharactersMax)
 	if err != nil {
@@ -164,13 +164,13 @@ func (s *Service) CreateKey(ctx context.Context, name string, roles []string) (K
 	return key, text, nil
 }
 
-// Keys returns keys, revoked ones too, by id beyond after, at most limit. It returns what Store returns.
+// Keys returns keys with ids above after, including revoked ones, at most limit. It returns the errors of Store.
 func (s *Service) Keys(ctx context.Context, after id.AdminKey, limit int) ([]Key, error) {
 	return s.store.Keys(ctx, after, limit)
 }
 
-// RevokeKey ends a key: at once in this process, within a second in others. Revoking it again does nothing. It returns
-// NotFound, and what Store returns.
+// RevokeKey revokes a key: immediately in this process, within a second in others. Revoking it again does nothing. It
+// returns NotFound, and the errors of Store.
 func (s *Service) RevokeKey(ctx context.Context, key id.AdminKey) (Key, error) {
 	revoked, err := s.store.RevokeKey(ctx, key, s.now())
 	if err == nil {

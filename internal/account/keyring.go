@@ -13,21 +13,21 @@ import (
 
 const (
 	signingKeyBytes = 32 // as long as the hash of HS256: RFC 7518 section 3.2
-	// signingKeysMax bounds the list: verifying tries each key in turn.
+	// signingKeysMax bounds the list: verification tries each key in turn.
 	signingKeysMax = 8
 )
 
-// Keyring is the secrets that sign and verify access tokens, the first of which signs. Its String hides them.
+// Keyring holds the secrets that sign and verify access tokens. The first one signs. String hides them.
 //
-// In a file there is one key a line, 32 bytes or more in unpadded base64url; blank lines and lines that begin with # are
-// passed over. To rotate, put a new key on the first line and start the processes again; take the old line out once the
-// tokens that it signed have expired.
+// A key file has one key a line, 32 bytes or more in unpadded base64url; blank lines and lines that begin with # are
+// ignored. To rotate, put a new key on the first line and restart the processes. Remove the old line once the tokens
+// that it signed have expired.
 type Keyring struct{ keys [][]byte }
 
-// String implements fmt.Stringer and shows no key.
+// String implements fmt.Stringer without showing a key.
 func (k Keyring) String() string { return fmt.Sprintf("%d signing keys", len(k.keys)) }
 
-// GoString implements fmt.GoStringer and shows no key.
+// GoString implements fmt.GoStringer without showing a key.
 func (k Keyring) GoString() string { return k.String() }
 
 // NewKeyring returns a ring with one new key.
@@ -37,7 +37,7 @@ func NewKeyring() Keyring {
 	return Keyring{keys: [][]byte{key}}
 }
 
-// ParseKeyring reads the text of a key file. The error names the line, never its contents.
+// ParseKeyring parses the text of a key file. An error names the line, never its contents.
 func ParseKeyring(text string) (Keyring, error) {
 	var ring Keyring
 	line := 0
@@ -59,8 +59,8 @@ func ParseKeyring(text string) (Keyring, error) {
 	return ring, nil
 }
 
-// ReadKeyring reads the key file at path. It refuses a file that others than its owner may read, and returns an error
-// for which errors.Is(err, fs.ErrNotExist) holds when there is none.
+// ReadKeyring reads the key file at path. It rejects a file that users other than its owner can read. Its error for a
+// missing file satisfies errors.Is(err, fs.ErrNotExist).
 func ReadKeyring(path string) (Keyring, error) {
 	text, err := keyfile.Read(path)
 	if err != nil {
@@ -73,9 +73,9 @@ func ReadKeyring(path string) (Keyring, error) {
 	return ring, nil
 }
 
-// OpenKeyring reads the key file at path, and creates it with one new key (mode 0600, its folder 0700) when there is
-// none. Two processes that create it at once end up with the same key: the one that was first. It returns what ReadKeyring
-// does, but for a missing file, and an error where the file cannot be made.
+// OpenKeyring reads the key file at path. It creates a missing file with one new key (mode 0600, its folder 0700). Two
+// processes that create it concurrently get the same key. It returns the errors of ReadKeyring, except for a missing
+// file, and an error if the file cannot be created.
 func OpenKeyring(path string) (Keyring, error) {
 	ring, err := ReadKeyring(path)
 	if !errors.Is(err, fs.ErrNotExist) {

@@ -15,14 +15,14 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
-// Limits of a password. The least length is NIST SP 800-63B's; the greatest is far beyond what people type, and keeps a
-// caller from making us normalise and hash a megabyte.
+// Limits of a password. The minimum is NIST SP 800-63B's. The maximum is far beyond what people type, and keeps callers
+// from making the shop normalise and hash a megabyte.
 const (
 	passwordCharactersMin = 8
 	passwordCharactersMax = 128
 )
 
-// commonPasswords are those that head every list of leaked ones and are long enough to pass the length rule.
+// commonPasswords are the most frequent leaked passwords that pass the length rule.
 var commonPasswords = strings.Fields(`
 	12345678 123456789 1234567890 0123456789 9876543210 87654321 11223344 1q2w3e4r 1q2w3e4r5t 1qaz2wsx abcd1234 abc12345
 	abcdefgh adminadmin admin123 baseball changeme computer dragon123 football football1 freedom1 iloveyou iloveyou1
@@ -30,8 +30,9 @@ var commonPasswords = strings.Fields(`
 	princess princess1 q1w2e3r4 qwer1234 qwerty12 qwerty123 qwertyui qwertyuiop shadow123 starwars sunshine superman
 	trustno1 welcome1 welcome123 whatever zaq12wsx zxcvbnm1 zxcvbnm123 asdfghjkl asdf1234 correcthorsebatterystaple`)
 
-// preparePassword returns the bytes that are hashed: NFKC, so that one password typed on two keyboards is one password
-// (NIST SP 800-63B section 5.1.1.2). It returns an Invalid fault of the field password for what no account can have.
+// preparePassword returns the bytes to hash. It applies NFKC, so that one password typed on two keyboards is one
+// password (NIST SP 800-63B section 5.1.1.2). It returns an Invalid fault of the field password for a text that cannot
+// be a password.
 func preparePassword(password string) (string, error) {
 	if len(password) > passwordCharactersMax*utf8.UTFMax || utf8.RuneCountInString(password) > passwordCharactersMax {
 		return "", fault.Bad("password", "A password has at most %d characters.", passwordCharactersMax)
@@ -42,8 +43,9 @@ func preparePassword(password string) (string, error) {
 	return norm.NFKC.String(password), nil
 }
 
-// checkPassword says whether a prepared password may be chosen for the (normalised) address. It returns an Invalid fault
-// of the field password. There is no rule about kinds of characters: length and not being guessed first are what counts.
+// checkPassword reports whether a prepared password may be chosen for the (normalised) address. It returns an Invalid
+// fault of the field password. It requires no kinds of characters: only length, and not being among the first guesses,
+// matter.
 func checkPassword(password, email string) error {
 	if utf8.RuneCountInString(password) < passwordCharactersMin {
 		return fault.Bad("password", "A password has at least %d characters.", passwordCharactersMin)
@@ -88,16 +90,16 @@ func (a argon) encode(salt, sum []byte) string {
 		argon2.Version, a.memoryKiB, a.passes, a.lanes, b64.EncodeToString(salt), b64.EncodeToString(sum))
 }
 
-// decoy returns a hash that no password has. Checking a password against it costs what a real check costs, so the time
-// of an answer does not tell whether an address has an account.
+// decoy returns a hash that no password has. Checking a password against it costs as much as a real check, so the
+// response time does not reveal whether an address has an account.
 func (a argon) decoy() string {
 	random := make([]byte, saltBytes+hashBytes)
 	rand.Read(random)
 	return a.encode(random[:saltBytes], random[saltBytes:])
 }
 
-// parsePHC reads a stored hash. A cost beyond what Config allows is refused: a row that somebody edited must not be able
-// to take the machine's memory.
+// parsePHC parses a stored hash. It rejects a cost above Config's limits, so that a manipulated row cannot exhaust the
+// machine's memory.
 func parsePHC(phc string) (a argon, salt, sum []byte, err error) {
 	parts := strings.Split(phc, "$")
 	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
@@ -121,7 +123,7 @@ func parsePHC(phc string) (a argon, salt, sum []byte, err error) {
 	return a, salt, sum, nil
 }
 
-// matches reports whether the prepared password has the hash, and with which cost that was made.
+// matches reports whether the prepared password has the hash, and returns the hash's cost.
 func matches(password, phc string) (bool, argon, error) {
 	cost, salt, want, err := parsePHC(phc)
 	if err != nil {

@@ -9,23 +9,23 @@ import (
 	"time"
 )
 
-// verified is what a token's signature vouches for.
+// verified is the content of a verified token.
 type verified struct {
 	principal Principal
 	issued    time.Time // to the second
 }
 
-// remembered keeps verified tokens, so that a shopper's signature is computed once and not at every request. It is
-// bounded and safe for concurrent use; a look-up takes no lock and allocates nothing.
+// remembered keeps verified tokens, so that a shopper's signature is verified once and not at every request. It is
+// bounded and safe for concurrent use. A look-up takes no lock and allocates nothing.
 //
-// It is a table of sets of eight, each slot replaced atomically: the token's hash chooses the set, and the token's own
-// bytes decide whether a slot is its. A full set gives up one of its eight. The hash is seeded at random in each process,
-// so nobody can aim tokens at one set, and only tokens that we signed get in at all.
+// It is a table of sets of eight slots. Each slot is replaced atomically. The token's hash selects the set, and the
+// token's bytes identify its slot. A full set evicts one of its eight. The hash has a random seed in each process, so
+// nobody can aim tokens at one set, and only tokens signed by the shop get in at all.
 //
-// A token gets in when it comes the second time: on the night of a drop most come once, and what is kept of them would
-// only be thrown away. noted has the hashes of those that came the first time, in sets of eight as well, from which a hash is
-// taken out when it comes again: with one place for each part of the hashes, two shoppers of the same part who come in turns
-// put each other out for ever, and of 20,000 who come again and again 9,400 stayed unknown.
+// A token is stored when it comes the second time: in a live sale most tokens come once, and storing those would be
+// wasted. noted holds the hashes of tokens that came once, also in sets of eight; a hash that comes again is removed.
+// With one place for each part of the hashes, two shoppers of one part who come in turns evict each other for ever: of
+// 20,000 returning shoppers 9,400 stayed unknown.
 type remembered struct {
 	seed  maphash.Seed
 	mask  uint64
@@ -35,11 +35,11 @@ type remembered struct {
 
 const rememberedWays = 8
 
-// notedSet is one line of a processor's cache. Zero is a free place.
+// notedSet fills one cache line. Zero is a free place.
 type notedSet [rememberedWays]atomic.Uint64
 
-// rememberedSet has its hashes in one line of a processor's cache, so that a look-up goes to memory for them and for the token
-// alone. A hash may be that of the token before or after the one in its slot: it only says where to look.
+// rememberedSet has its hashes in one cache line, so a look-up reads memory only for them and for the token. A hash may
+// belong to the previous or next token of its slot: it only says where to look.
 type rememberedSet struct {
 	hashes [rememberedWays]atomic.Uint64
 	slots  [rememberedWays]atomic.Pointer[rememberedToken]
@@ -61,7 +61,7 @@ func newRemembered(tokensMax int) *remembered {
 	}
 }
 
-// get returns what the token vouches for, or nil, and the token's hash for put. The caller checks its expiry.
+// get returns the content of a remembered token, or nil, and the token's hash for put. The caller checks its expiry.
 func (r *remembered) get(token string) (*verified, uint64) {
 	hash := maphash.String(r.seed, token)
 	set := &r.sets[hash&r.mask]
@@ -76,14 +76,14 @@ func (r *remembered) get(token string) (*verified, uint64) {
 	return nil, hash
 }
 
-// put remembers a token that was verified and has come before. The token's bytes are copied: a lane may hand in a string
-// over a buffer that it uses again for the next request.
+// put remembers a verified token that has come before. It copies the token's bytes, because the caller may pass a
+// string over a buffer that it reuses for the next request.
 func (r *remembered) put(token string, hash uint64, v verified, now time.Time) {
 	if !r.noted[hash>>32&r.mask].again(hash) {
 		return
 	}
 	set := &r.sets[hash&r.mask]
-	victim := rand.N(rememberedWays) // not fixed by the hash: two busy tokens must not evict each other for ever
+	victim := rand.N(rememberedWays) // random, not fixed by the hash: two busy tokens must not evict each other for ever
 	for i := range set.slots {
 		if slot := set.slots[i].Load(); slot == nil || !now.Before(slot.principal.Expires) {
 			victim = i
@@ -94,7 +94,7 @@ func (r *remembered) put(token string, hash uint64, v verified, now time.Time) {
 	set.hashes[victim].Store(hash)
 }
 
-// again reports whether the hash was noted, and takes it out; where it was not, it is noted.
+// again reports whether the hash was noted, and removes it. Otherwise it notes the hash.
 func (n *notedSet) again(hash uint64) bool {
 	place := rand.N(rememberedWays)
 	for i := range n {

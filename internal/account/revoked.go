@@ -8,12 +8,12 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// revoked holds the sessions that ended while their access tokens could still be good, and until when that is. It is
-// safe for concurrent use, does no I/O and allocates nothing to look up.
+// revoked holds the sessions that ended before their access tokens expired, and when the tokens expire. It is safe for
+// concurrent use, does no I/O and looks up without allocating.
 //
-// It is bounded. When it is full it forgets its list and raises a floor instead: every token that was issued before now
-// is refused and must be refreshed, and the refresh asks the store. That is a burst of refreshes, never a session that
-// was ended and still buys.
+// It is bounded. When it is full it drops its list and raises a floor: every token issued earlier is refused and must
+// be refreshed, and the refresh asks the store. That causes a burst of refreshes, but never accepts a token of an ended
+// session.
 type revoked struct {
 	sessionsMax int64
 	count       atomic.Int64
@@ -38,12 +38,12 @@ func newRevoked(sessionsMax int) *revoked {
 	return r
 }
 
-// shard spreads by the whole number: a snowflake's low bits are mostly zero.
+// shard uses all bits of the id: the low bits of a snowflake are mostly zero.
 func (r *revoked) shard(session id.Session) *revokedShard {
 	return &r.shards[uint64(session)*0x9E3779B97F4A7C15>>58]
 }
 
-// add remembers that the session has ended. Tokens of it are refused from the moment that add returns.
+// add remembers an ended session. Its tokens are refused as soon as add returns.
 func (r *revoked) add(session id.Session, until, now time.Time) {
 	if session.IsZero() || !now.Before(until) {
 		return
@@ -61,7 +61,7 @@ func (r *revoked) add(session id.Session, until, now time.Time) {
 	shard.until[session] = max(was, until.UnixMilli())
 }
 
-// raiseFloor sets the floor before it empties the list: at no instant is an ended session let through.
+// raiseFloor sets the floor before it empties the list, so that no ended session is accepted in between.
 func (r *revoked) raiseFloor(now time.Time) {
 	r.raise.Lock()
 	defer r.raise.Unlock()
@@ -78,12 +78,12 @@ func (r *revoked) raiseFloor(now time.Time) {
 	}
 }
 
-// refuses reports whether a token of the session, issued at the time, is refused. Tokens without a session never are.
+// refuses reports whether a token of the session issued at that time is refused. Tokens without a session never are.
 func (r *revoked) refuses(session id.Session, issued time.Time) bool {
 	if session.IsZero() {
 		return false
 	}
-	// The list first: the floor is up before the list is emptied, so one of the two always knows.
+	// Check the list first: the floor is raised before the list is emptied, so one of the two always refuses.
 	if r.count.Load() != 0 && r.shard(session).has(session) {
 		return true
 	}
@@ -98,7 +98,7 @@ func (s *revokedShard) has(session id.Session) bool {
 	return found
 }
 
-// forget drops, from one shard at each call, the sessions whose last access token has expired. It returns how many.
+// forget removes sessions whose last access token has expired, from one shard at each call. It returns their number.
 func (r *revoked) forget(now time.Time) int {
 	shard := &r.shards[r.next.Add(1)%revokedShards]
 	shard.mu.Lock()

@@ -10,10 +10,10 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// rightsWithin bounds one look at every right that is watched: what cannot be looked at in it is looked at by the next.
+// rightsWithin bounds one check of all watched rights. The next check continues with the rest.
 const rightsWithin = 500 * time.Millisecond
 
-// rights are what answers that last stand on: a stream, a long wait, an import. It is safe for concurrent use.
+// rights are the rights behind long answers: a stream, a long poll, an import. It is safe for concurrent use.
 type rights struct {
 	mu      sync.Mutex
 	watched map[*right]struct{}
@@ -24,10 +24,10 @@ type right struct {
 	end   context.CancelCauseFunc
 }
 
-// Watch returns a context that ends within a second of the right of an answer that lasts. still asks for the right as the request
-// did: an access token, an admin key, a sign-in to the console. What it returns of Unauthenticated and Forbidden ends the context
-// and is its cause; another error, as of a database that does not answer, leaves the answer as it is. Call stop when the answer
-// has ended.
+// Watch returns a context for a long answer. The context ends within a second after the caller loses the right to the
+// answer. still repeats the request's check of an access token, an admin key or a console sign-in. If it returns
+// Unauthenticated or Forbidden, that error ends the context and is its cause. Other errors, such as a database that
+// does not answer, have no effect. Call stop when the answer has ended.
 func (s *Service) Watch(ctx context.Context, still func(context.Context) error) (watched context.Context, stop func()) {
 	ctx, end := context.WithCancelCause(ctx)
 	r := &right{still, end}
@@ -42,7 +42,7 @@ func (s *Service) Watch(ctx context.Context, still func(context.Context) error) 
 	}
 }
 
-// check ends what has lost its right.
+// check ends the answers that have lost their right.
 func (r *rights) check(ctx context.Context) {
 	r.mu.Lock()
 	all := make([]*right, 0, len(r.watched))
@@ -62,8 +62,8 @@ func (r *rights) check(ctx context.Context) {
 	}
 }
 
-// SessionEnded returns an Unauthenticated fault where this process knows that the session has ended, of which something was
-// handed out at the time. The zero session never ends. It does no I/O.
+// SessionEnded returns an Unauthenticated fault if this process knows that the session has ended. issued is the time of
+// the token. The zero session never ends. It does no I/O.
 func (s *Service) SessionEnded(session id.Session, issued time.Time) error {
 	if s.revoked.refuses(session, issued) {
 		return errEnded()
@@ -71,8 +71,8 @@ func (s *Service) SessionEnded(session id.Session, issued time.Time) error {
 	return nil
 }
 
-// CheckSession is SessionEnded by the store, which knows of sessions that ended long ago. It returns an Unauthenticated fault, and
-// what Store returns.
+// CheckSession is SessionEnded against the store, which also knows sessions that ended long ago. It returns an
+// Unauthenticated fault, and the errors of Store.
 func (s *Service) CheckSession(ctx context.Context, session id.Session) error {
 	if session.IsZero() {
 		return nil

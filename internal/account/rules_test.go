@@ -31,7 +31,7 @@ func TestNormaliseEmail(t *testing.T) {
 		"李@例え。テスト":                  "李@xn--r8jz45g.xn--zckzah",
 		"ann@example.com.":          "ann@example.com",
 		"ann@EXAMPLE。COM｡":          "ann@example.com",
-		"ann@xn--99zzzz.example":    "ann@xn--99zzzz.example", // as it was taken before
+		"ann@xn--99zzzz.example":    "ann@xn--99zzzz.example", // as accepted earlier
 		"o'neil@example.com":        "o'neil@example.com",
 	}
 	for in, want := range good {
@@ -91,7 +91,7 @@ func TestPasswordPolicy(t *testing.T) {
 	}
 }
 
-// cheap is a cost that tests can afford.
+// cheap is a cost for tests.
 var cheap = argon{memoryKiB: 64, passes: 1, lanes: 1}
 
 func TestPasswordHash(t *testing.T) {

@@ -62,13 +62,13 @@ func NewService(c Config, store Store, ring Keyring, now clock.Clock, mint *id.M
 	return s, nil
 }
 
-// CountAttempts sets the counters of log-in attempts, one for each kind. Without it this process counts by itself. Call
-// it before requests arrive.
+// CountAttempts sets the counters of log-in attempts, one for each kind. Without it this process counts alone. Call it
+// before requests arrive.
 func (s *Service) CountAttempts(counter func() limit.Counter) {
 	s.guesses = newGuesses(s.config, counter)
 }
 
-// now is the present to the millisecond, as it is stored.
+// now returns the current time to the millisecond, as it is stored.
 func (s *Service) now() time.Time { return s.clock.Now().Truncate(time.Millisecond) }
 
 // Authenticate returns the customer of an access token. It does no I/O; for a token seen before it computes no
@@ -104,8 +104,8 @@ type Registration struct {
 	Password string
 }
 
-// Register makes a customer. It returns an Invalid fault of the field email or password, Conflict when the address
-// has an account, TooManyRequests, and what Store returns.
+// Register adds a customer. It returns an Invalid fault of the field email or password, Conflict if the address has an
+// account, TooManyRequests, and the errors of Store.
 func (s *Service) Register(ctx context.Context, r Registration, client netip.Addr) (Customer, error) {
 	email, err := NormaliseEmail(r.Email)
 	if err != nil {
@@ -139,10 +139,11 @@ func (s *Service) Register(ctx context.Context, r Registration, client netip.Add
 	return Customer{}, err
 }
 
-// Login opens a session. An unknown address and a wrong password get one answer after the same work, an Unauthenticated
-// fault. device is the Grant.Device of an earlier sign-in, empty where there is none: with it nobody else's tries hold this one up.
-// It also returns an Invalid fault of the field email or password for what no account can have, TooManyRequests,
-// Forbidden of the field account for who is blocked, and what Store returns. A customer's oldest session ends when too many are open.
+// Login opens a session. For an unknown address and for a wrong password it returns the same Unauthenticated fault
+// after the same work. device is Grant.Device of an earlier sign-in, or empty: with it, other callers' attempts do not
+// delay this one. It also returns an Invalid fault of the field email or password for impossible values,
+// TooManyRequests, Forbidden of the field account for a blocked customer, and the errors of Store. If too many sessions
+// are open, the customer's oldest ends.
 func (s *Service) Login(ctx context.Context, email, password string, client netip.Addr, device string) (Grant, error) {
 	email, err := NormaliseEmail(email)
 	if err != nil {
@@ -162,7 +163,7 @@ func (s *Service) Login(ctx context.Context, email, password string, client neti
 		return Grant{}, err
 	}
 	s.refuse(ended, now)
-	// After the session was written, so that of a sign-in and a block at once one sees the other.
+	// After the session is written: of a concurrent sign-in and block, one sees the other.
 	if err := s.admit(ctx, session, now); err != nil {
 		return Grant{}, err
 	}
@@ -210,7 +211,7 @@ func (s *Service) checkPassword(ctx context.Context, email, password string, cli
 // admit ends the session of a blocked customer and returns Forbidden for the field account.
 func (s *Service) admit(ctx context.Context, session Session, now time.Time) error {
 	c, err := s.store.Customer(ctx, session.Customer)
-	if err != nil && !errors.Is(err, fault.NotFound) { // sessions may be shared by shops whose customers are not
+	if err != nil && !errors.Is(err, fault.NotFound) { // shops may share sessions without sharing customers
 		return err
 	}
 	if c.BlockedAt.IsZero() {
@@ -222,7 +223,7 @@ func (s *Service) admit(ctx context.Context, session Session, now time.Time) err
 	return errBlocked()
 }
 
-// grant makes the texts that the shopper gets for a session.
+// grant makes the shopper's tokens for a session.
 func (s *Service) grant(session Session, token refreshToken, now time.Time) (Grant, error) {
 	expires := now.Add(s.config.AccessLifetime).Truncate(time.Second)
 	if session.ExpiresAt.Before(expires) {
@@ -242,13 +243,13 @@ func (s *Service) grant(session Session, token refreshToken, now time.Time) (Gra
 	}, nil
 }
 
-// refreshTriesMax bounds how often a refresh starts again because another one of the session was faster. The second try
-// already meets the session as that one left it.
+// refreshTriesMax bounds how often a refresh restarts because a concurrent refresh of the session was faster. The
+// second try already sees the other's result.
 const refreshTriesMax = 3
 
 // Refresh exchanges a refresh token for the next one and a new access token. Repeated within Config.RefreshRepeat it
-// gives the same refresh token again; later it ends the session (see Session.judge). It returns an Unauthenticated
-// fault, Forbidden of the field account for who is blocked, Overloaded, and what Store returns.
+// returns the same refresh token again; later it ends the session (see Session.judge). It returns an Unauthenticated
+// fault, Forbidden of the field account for a blocked customer, Overloaded, and the errors of Store.
 func (s *Service) Refresh(ctx context.Context, text string) (Grant, error) {
 	token, err := parseRefreshToken(text)
 	if err != nil {
@@ -265,8 +266,8 @@ func (s *Service) Refresh(ctx context.Context, text string) (Grant, error) {
 		now := s.now()
 		switch session.judge(token, now, s.config.RefreshRepeat) {
 		case rotate:
-			// Before the token is spent, for the customer may be kept elsewhere and not be found out. A block that comes between ends
-			// the session, which is then not rotated.
+			// Before the token is spent, because the customer may be in another store that does not answer. A block
+			// that comes in between ends the session, which is then not rotated.
 			if err := s.admit(ctx, session, now); err != nil {
 				return Grant{}, err
 			}
@@ -295,8 +296,8 @@ func (s *Service) Refresh(ctx context.Context, text string) (Grant, error) {
 	return Grant{}, fault.New(fault.Overloaded, "The session is being refreshed elsewhere; try again.").After(time.Second)
 }
 
-// Logout ends the principal's session: its tokens are refused at once here, and within a second in other processes. It
-// returns an Invalid fault for a token without a session, and what Store returns.
+// Logout ends the principal's session. Its tokens are refused immediately in this process, and within a second in
+// others. It returns an Invalid fault for a token without a session, and the errors of Store.
 func (s *Service) Logout(ctx context.Context, p Principal) error {
 	if p.Session.IsZero() {
 		return fault.New(fault.Invalid, "This access token belongs to no session; it ends by itself.")
@@ -304,14 +305,14 @@ func (s *Service) Logout(ctx context.Context, p Principal) error {
 	return s.end(ctx, p.Session, s.now())
 }
 
-// LogoutEverywhere ends every session of the principal's customer, as Logout does, and returns how many. It returns what
-// Store returns.
+// LogoutEverywhere ends every session of the principal's customer, as Logout does, and returns their number. It returns
+// the errors of Store.
 func (s *Service) LogoutEverywhere(ctx context.Context, p Principal) (int, error) {
 	return s.EndSessions(ctx, p.Customer)
 }
 
-// Me returns the customer. It returns NotFound for one who was never registered, which a token for a load test allows,
-// and what Store returns.
+// Me returns the customer. It returns NotFound for an unregistered one, which a load-test token allows, and the errors
+// of Store.
 func (s *Service) Me(ctx context.Context, p Principal) (Customer, error) {
 	return s.store.Customer(ctx, p.Customer)
 }

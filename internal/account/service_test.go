@@ -23,7 +23,7 @@ const (
 	password = "correct horse"
 )
 
-// shop is one database and one clock, with as many processes before it as a test wants.
+// shop is one database and one clock for any number of processes.
 type shop struct {
 	*shoptest.Shop
 	ring account.Keyring
@@ -34,13 +34,13 @@ func newShop(t *testing.T) *shop {
 	return &shop{shoptest.Open(t, noon), account.NewKeyring()}
 }
 
-// process returns a service with passwords that cost little.
+// process returns a service with cheap password hashes.
 func (s *shop) process(t *testing.T, change func(*account.Config)) *account.Service {
 	t.Helper()
 	return s.processOn(t, change, s.Store)
 }
 
-// processOn is process with accounts that are kept elsewhere.
+// processOn is process with another store for accounts.
 func (s *shop) processOn(t *testing.T, change func(*account.Config), kept account.Store) *account.Service {
 	t.Helper()
 	c := account.DefaultConfig()
@@ -208,7 +208,7 @@ func TestRefresh(t *testing.T) {
 		t.Errorf("the new access token: %+v, %v", p, err)
 	}
 
-	// The reply was lost: the same answer, some seconds long, also from another process.
+	// The reply was lost: for some seconds the same answer is repeated, also by another process.
 	shop.Clock.Advance(3 * time.Second)
 	again, err := shop.process(t, nil).Refresh(t.Context(), first.Refresh)
 	if err != nil || again.Refresh != second.Refresh {
@@ -219,7 +219,7 @@ func TestRefresh(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// A stolen token comes back: the session ends for whoever holds it.
+	// A stolen token comes back: the session ends for every holder.
 	shop.Clock.Advance(time.Minute)
 	_, err = s.Refresh(t.Context(), second.Refresh)
 	wants(t, "an old token", err, fault.Unauthenticated)
@@ -229,7 +229,7 @@ func TestRefresh(t *testing.T) {
 	wants(t, "the access token, after an old one came", err, fault.Unauthenticated)
 }
 
-// Every spelling of an address is one account, and signs in to it.
+// Every spelling of an address belongs to one account and signs in to it.
 func TestOneAccountForAllSpellingsOfAnAddress(t *testing.T) {
 	shop := newShop(t)
 	s := shop.process(t, nil)
@@ -295,7 +295,7 @@ func TestRefreshesAtOnceAgree(t *testing.T) {
 	}
 }
 
-// A refresh that races with logging out must not leave a token that works.
+// A refresh that races with a log-out must not leave a valid token.
 func TestRefreshAgainstLogout(t *testing.T) {
 	shop := newShop(t)
 	s := shop.process(t, nil)

@@ -31,8 +31,8 @@ type Session struct {
 	RevokedAt time.Time
 }
 
-// Hash is a SHA-256. It is enough for secrets of 128 random bits and more, which cannot be guessed at any speed: a slow
-// hash protects what people choose.
+// Hash is a SHA-256. That suffices for secrets of 128 random bits and more, which cannot be guessed at any speed. Slow
+// hashes are for passwords that people choose.
 type Hash [sha256.Size]byte
 
 func hashOf(secret []byte) Hash { return sha256.Sum256(secret) }
@@ -68,7 +68,7 @@ type refreshToken struct {
 
 const refreshPrefix = "tgr_"
 
-// text is the token as the shopper gets it, and the only way to its secrets: String says less, for logs.
+// text returns the token for the shopper. It is the only way to its secrets: String omits them, for logs.
 func (t refreshToken) text() string {
 	return refreshPrefix + t.session.String() + "_" + base64.RawURLEncoding.EncodeToString(append(t.family[:], t.secret[:]...))
 }
@@ -76,7 +76,7 @@ func (t refreshToken) text() string {
 // String implements fmt.Stringer without the secrets.
 func (t refreshToken) String() string { return "the refresh token of session " + t.session.String() }
 
-// parseRefreshToken returns an Unauthenticated fault for what is not a refresh token.
+// parseRefreshToken returns an Unauthenticated fault for a text that is not a refresh token.
 func parseRefreshToken(text string) (t refreshToken, err error) {
 	rest, isOurs := strings.CutPrefix(text, refreshPrefix)
 	number, secrets, found := strings.Cut(rest, "_")
@@ -91,7 +91,7 @@ func parseRefreshToken(text string) (t refreshToken, err error) {
 		return t, errBadRefresh()
 	}
 	copy(t.secret[:], raw[copy(t.family[:], raw):])
-	if t.text() != text { // base64 passes over line ends
+	if t.text() != text { // base64 ignores line breaks
 		return refreshToken{}, errBadRefresh()
 	}
 	return t, nil
@@ -137,7 +137,8 @@ func (s Session) rotate(presented refreshToken, now time.Time, c Config) (Sessio
 }
 
 // successor returns the token that follows the presented one: the same at every call until the session rotates again.
-// It takes the row's salt and the presented secret: neither a copy of the table nor an old token makes it alone.
+// It depends on the row's salt and on the presented secret, so neither a copy of the table nor an old token alone
+// yields it.
 func (s Session) successor(presented refreshToken) refreshToken {
 	mac := hmac.New(sha256.New, presented.secret[:])
 	mac.Write(s.Salt[:])
@@ -151,22 +152,22 @@ type verdict uint8
 const (
 	// refuse changes nothing.
 	refuse verdict = iota
-	// rotate gives a new token.
+	// rotate issues a new token.
 	rotate
-	// repeat gives the same answer again.
+	// repeat returns the same answer again.
 	repeat
 	// revoke ends the session.
 	revoke
 )
 
-// judge decides what becomes of a refresh token presented now.
+// judge decides about a refresh token that is presented now.
 //
-// An old token that comes back is theft, of it or of what followed, and nobody can tell the thief from the shopper: the
-// session ends (RFC 9700 section 4.14.2). One old token is spared: a reply that was lost looks the same, and so do two tabs
-// that refresh at once. So for a few seconds after a rotation the token before it gets the very answer that was lost: not
-// one more branch of the family, so whoever else holds it is found out at the next refresh. Nothing spares a still older
-// one, however soon it comes: a thief who refreshed every few seconds would be safe by it. A token that never was one of
-// this session, for session ids are no secret, ends nothing.
+// An old token that comes back means that it or a later one was stolen. Nobody can tell the thief from the shopper, so
+// the session ends (RFC 9700 section 4.14.2). The previous token is exempt for a few seconds after a rotation, because
+// a lost reply and two tabs that refresh concurrently look the same. It gets the same answer again, not another branch
+// of the family, so any other holder is found out at the next refresh. An older token is never exempt, however soon it
+// comes: otherwise a thief who refreshes every few seconds would be safe. A token that never belonged to this session
+// ends nothing, because session ids are not secret.
 func (s Session) judge(t refreshToken, now time.Time, window time.Duration) verdict {
 	secret := hashOf(t.secret[:])
 	switch {

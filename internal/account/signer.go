@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// Signer signs short texts of one purpose with the shop's keys: what was signed for one purpose is nothing for another. It
-// is safe for concurrent use.
+// Signer signs short texts for one purpose with the shop's keys. A signature for one purpose is invalid for any other.
+// It is safe for concurrent use.
 type Signer struct {
 	purpose []byte
 	macs    []sync.Pool
@@ -22,7 +22,7 @@ func NewSigner(ring Keyring, purpose string) *Signer {
 // Sign returns the HMAC-SHA256 of the text.
 func (s *Signer) Sign(text []byte) [32]byte { return s.sum(0, text) }
 
-// Signed reports whether one of the keys has signed the text; the signature may be the first 16 bytes of a whole one or more.
+// Signed reports whether one of the keys has signed the text. The signature may be truncated to 16 bytes or more.
 func (s *Signer) Signed(text, signature []byte) bool {
 	if len(signature) < sha256.Size/2 || len(signature) > sha256.Size {
 		return false

@@ -3,14 +3,14 @@ package account
 import "context"
 
 const (
-	// revocationsPerStep bounds one read of the ledger: some milliseconds of work.
+	// revocationsPerStep bounds one read of the ledger to some milliseconds of work.
 	revocationsPerStep = 1000
-	// deletionsPerStep bounds one transaction of cleaning, so that an order waits behind it for milliseconds at most.
+	// deletionsPerStep bounds one cleaning transaction, so that an order waits for it for some milliseconds at most.
 	deletionsPerStep = 500
 )
 
-// Load reads every revocation that still matters. Until it has returned nil once, a session that was ended before this
-// process began could still pass. It returns what Store returns.
+// Load reads every revocation that is still relevant. Until it has returned nil once, this process may accept sessions
+// that ended before it started. It returns the errors of Store.
 func (s *Service) Load(ctx context.Context) error {
 	for {
 		did, err := s.RevocationStep(ctx)
@@ -20,9 +20,9 @@ func (s *Service) Load(ctx context.Context) error {
 	}
 }
 
-// RevocationStep learns which sessions were ended elsewhere since the last step, forgets some whose access tokens have all
-// expired, and ends the answers that have lost their right (see Watch). Run it at least twice a second, from one goroutine: a
-// revocation is seen within a second. It returns how many it learnt, and what Store returns.
+// RevocationStep reads the sessions ended by other processes since the last step, forgets some whose access tokens have
+// all expired, and ends the answers that have lost their right (see Watch). Run it at least twice a second from one
+// goroutine, so that a revocation takes effect within a second. It returns the number read, and the errors of Store.
 func (s *Service) RevocationStep(ctx context.Context) (did int, err error) {
 	defer s.rights.check(ctx)
 	now := s.clock.Now()
@@ -38,8 +38,8 @@ func (s *Service) RevocationStep(ctx context.Context) (did int, err error) {
 	return len(learnt), nil
 }
 
-// CleanStep deletes sessions and sign-ins to the console that have expired, and revocations that no access token outlives: a
-// bounded number, so run it again while it returns more than zero. It returns what Store returns.
+// CleanStep deletes expired sessions and console sign-ins, and revocations that no access token outlives. Their number
+// is bounded, so repeat it while it returns more than zero. It returns the errors of Store.
 func (s *Service) CleanStep(ctx context.Context) (did int, err error) {
 	did, err = s.store.DeleteEndedSessions(ctx, s.now(), deletionsPerStep)
 	if err != nil {

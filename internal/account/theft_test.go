@@ -12,7 +12,7 @@ import (
 	"github.com/tidegate/tidegate/test/engine"
 )
 
-// engines are where sessions can be kept; each returns two processes of one shop.
+// engines are the stores of sessions; each returns two processes of one shop.
 var engines = map[string]func(t *testing.T) (*shop, [2]*account.Service){
 	"sql": func(t *testing.T) (*shop, [2]*account.Service) {
 		shop := newShop(t)
@@ -49,17 +49,17 @@ func connect(t *testing.T, address string) *redis.Client {
 	return client
 }
 
-// use is a refresh: with which token of the session, the first is 0; so many seconds after the one before.
+// use is a refresh with the session's token of that number, counted from 0, that time after the previous use.
 type use struct {
 	token int
 	after time.Duration
-	want  int // the token that is answered; ended: none, and the session has ended
+	want  int // the number of the token answered; ended: none, and the session has ended
 }
 
 const ended = -1
 
-// TestStolenRefreshTokens: a reply that was lost is answered again, by the same token; whatever is older than the one before ends
-// the session for whoever holds any token of it, however soon it comes and at whichever process.
+// TestStolenRefreshTokens: a lost reply is repeated with the same token. A token older than the previous one ends the
+// session for every holder, however soon it comes and at any process.
 func TestStolenRefreshTokens(t *testing.T) {
 	t.Parallel()
 	const soon, later = time.Second, time.Minute
@@ -119,7 +119,7 @@ func TestStolenRefreshTokens(t *testing.T) {
 	}
 }
 
-// TestRefreshesAtOnce: however many refresh with one token at once, at two processes, all are answered the same next token.
+// TestRefreshesAtOnce: all concurrent refreshes with one token, at two processes, get the same next token.
 func TestRefreshesAtOnce(t *testing.T) {
 	t.Parallel()
 	for engine, open := range engines {

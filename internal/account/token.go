@@ -12,10 +12,10 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// tokenBytesMax bounds what is looked at as an access token; ours are about 280 bytes with the default issuer.
+// tokenBytesMax bounds the length of an accepted access token; the shop's have about 280 bytes with the default issuer.
 const tokenBytesMax = 1024
 
-// TestTokenLifetimeMax bounds a token without a session: nothing but its end takes it back.
+// TestTokenLifetimeMax bounds the lifetime of a token without a session, which cannot be revoked.
 const TestTokenLifetimeMax = 24 * time.Hour
 
 // Tokens signs and verifies access tokens: JWTs (RFC 7519) with HS256. The customer is the sub, the session the sid. It
@@ -42,8 +42,8 @@ func NewTokens(ring Keyring, c Config, now clock.Clock) *Tokens {
 	for _, key := range ring.keys {
 		t.keys.Keys = append(t.keys.Keys, key)
 	}
-	// RFC 8725: the algorithm is ours to say, not the token's; issuer, audience and end are checked. No leeway: the
-	// process that signs and the one that verifies live by one clock, and a late token only costs a refresh.
+	// RFC 8725: the parser fixes the algorithm and checks issuer, audience and expiry. There is no leeway: the signing
+	// and the verifying process share one clock, and an expired token only costs a refresh.
 	t.parser = jwt.NewParser(
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 		jwt.WithIssuer(c.Issuer),
@@ -55,7 +55,7 @@ func NewTokens(ring Keyring, c Config, now clock.Clock) *Tokens {
 	return t
 }
 
-// Sign returns an access token of the customer in the session, which ends at the whole second at or before expires.
+// Sign returns an access token of the customer in the session. It expires at the whole second at or before expires.
 func (t *Tokens) Sign(customer id.Customer, session id.Session, expires time.Time) (string, error) {
 	c := claims{RegisteredClaims: jwt.RegisteredClaims{
 		Issuer:    t.issuer,
@@ -70,8 +70,8 @@ func (t *Tokens) Sign(customer id.Customer, session id.Session, expires time.Tim
 	return jwt.NewWithClaims(jwt.SigningMethodHS256, c).SignedString(t.ring.keys[0])
 }
 
-// SignTest returns a token of the customer for a load test: without a session, good for the lifetime. The customer need
-// not exist. It returns an Invalid fault of the field ttl beyond TestTokenLifetimeMax and below a second.
+// SignTest returns a load-test token of the customer, which has no session. The customer need not exist. It returns an
+// Invalid fault of the field ttl if the lifetime is less than a second or more than TestTokenLifetimeMax.
 func (t *Tokens) SignTest(customer id.Customer, lifetime time.Duration) (string, time.Time, error) {
 	if lifetime < time.Second || lifetime > TestTokenLifetimeMax {
 		return "", time.Time{}, fault.Bad("ttl", "%s is out of range: 1s to %s, because such a token cannot be revoked.", lifetime, TestTokenLifetimeMax)
@@ -111,7 +111,7 @@ func (t *Tokens) verify(token string) (verified, error) {
 
 func (t *Tokens) keyFor(*jwt.Token) (any, error) { return t.keys, nil }
 
-// The refusals of a token say what to do next, and nothing of what was wrong with a forged one.
+// The faults of a token say what to do next. They do not say why a forged token was refused.
 func errBadToken() error {
 	return fault.New(fault.Unauthenticated, "The access token is not one of ours; sign in.")
 }

@@ -15,11 +15,11 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// ownForm is how Sign writes a token, in the order in which the claims are marshalled. On the night of a drop each shopper's
-// token is new to the process; one of this form is verified in a fifth of the time that the library takes. Whatever is not
-// exactly of it, or is anything but good, is the library's to judge.
+// ownForm is the form in which Sign writes a token, in the order in which the claims are marshalled. In a live sale
+// most tokens are new to the process, and one of this form is verified five times as fast as by the library. Tokens of
+// any other form, and invalid ones, are left to the library.
 type ownForm struct {
-	header    string // encoded, with the dot behind it
+	header    string // encoded, with the dot after it
 	toSubject string
 	toExpires string
 }
@@ -37,22 +37,22 @@ func newOwnForm(issuer, audience string) ownForm {
 	}
 }
 
-// quoted returns the text as the claims have it: as encoding/json writes it.
+// quoted returns the text as encoding/json writes it in the claims.
 func quoted(text string) string {
 	b, err := json.Marshal(text)
 	if err != nil {
-		panic(err) // a string can always be written
+		panic(err) // a string can always be marshalled
 	}
 	return string(b)
 }
 
-// verifyOwn verifies a token of our own form that has not expired. It reports false for any other.
+// verifyOwn verifies an unexpired token of the shop's own form. It returns false for any other.
 func (t *Tokens) verifyOwn(token string) (v verified, ok bool) {
 	dot := strings.LastIndexByte(token, '.')
 	if dot < len(t.own.header) || !strings.HasPrefix(token, t.own.header) || !t.signed(token[:dot], token[dot+1:]) {
 		return v, false
 	}
-	// What is signed was written by Sign; that it is read as it was written is what the rest makes sure of.
+	// Only Sign writes signed text. The rest makes sure that it is read as it was written.
 	var buffer [tokenBytesMax]byte
 	n, err := strictBase64.Decode(buffer[:], []byte(token[len(t.own.header):dot]))
 	if err != nil {
@@ -74,7 +74,7 @@ func (t *Tokens) verifyOwn(token string) (v verified, ok bool) {
 	return v, t.clock.Now().Before(v.principal.Expires)
 }
 
-// strictBase64 refuses trailing bits, so that a token has one spelling.
+// strictBase64 rejects trailing bits, so that a token has one spelling.
 var strictBase64 = base64.RawURLEncoding.Strict()
 
 // signed reports whether one of the keys has signed the text.
@@ -89,7 +89,7 @@ func (t *Tokens) signed(text, signature string) bool {
 	for i := range t.macs {
 		mac := t.macs[i].Get().(hash.Hash)
 		mac.Reset()
-		mac.Write(unsafe.Slice(unsafe.StringData(text), len(text))) // a hash keeps and changes nothing
+		mac.Write(unsafe.Slice(unsafe.StringData(text), len(text))) // a hash neither keeps nor changes its input
 		var sum [sha256.Size]byte
 		ok := hmac.Equal(mac.Sum(sum[:0]), given[:sha256.Size])
 		t.macs[i].Put(mac)
@@ -117,7 +117,7 @@ func takeText(rest *string, text string) bool {
 	return ok
 }
 
-// takeNumber takes the digits of a number as an id or a time has them: no sign, no leading zero, no fraction.
+// takeNumber reads the digits of an id or a time: no sign, no leading zero, no fraction.
 func takeNumber(rest *string, n *int64) bool {
 	end := 0
 	for end < len(*rest) && (*rest)[end] >= '0' && (*rest)[end] <= '9' {

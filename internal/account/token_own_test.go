@@ -11,8 +11,8 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// TestOwnForm: every token that Sign writes is verified by the short way, to the same result as by the library's; and what
-// is changed in any byte is not.
+// TestOwnForm: verifyOwn accepts every token that Sign writes, with the library's result, and rejects it if any byte is
+// changed.
 func TestOwnForm(t *testing.T) {
 	now := clock.NewManual(time.Date(2026, 11, 27, 19, 0, 0, 0, time.UTC))
 	ring := NewKeyring()

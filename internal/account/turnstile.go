@@ -9,12 +9,12 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
-// turnstile bounds how many passwords are hashed at once and how many callers wait for it: each hash takes some twenty
-// mebibytes and tens of milliseconds of a processor, and a storm of log-ins must not take either from the orders.
+// turnstile bounds how many passwords are hashed concurrently and how many callers wait for that. Each hash takes about
+// 20 MiB and tens of milliseconds of a processor, and a storm of log-ins must not take these from the orders.
 //
-// Nobody can use it up for all. Whoever waits stands in a line of their own, and lines get their turns one after the other; where
-// there is no room, the longest line gives up its newest for a shorter one. Every other turn is for devices that signed in before, and
-// they find room where others wait.
+// No caller can use it up. Each waits in a line by name, and the lines take turns. If there is no space, the longest
+// line loses its newest caller to a shorter one. Every other turn is for known devices, which also find space when
+// others fill it.
 type turnstile struct {
 	waitingMax int
 	wait       time.Duration
@@ -25,13 +25,13 @@ type turnstile struct {
 	known, others lines
 }
 
-// place is in whose line a caller waits.
+// place says in which line a caller waits.
 type place struct {
 	name  string
 	known bool // a device that signed in before
 }
 
-// lines get their turns from the front; who has had one goes to the back.
+// lines take turns from the front. A line that had its turn goes to the back.
 type lines []*line
 
 type line struct {
@@ -39,15 +39,15 @@ type line struct {
 	waiters []*waiter
 }
 
-// waiter is told once: true, it is their turn; false, they lost their place.
+// waiter gets one message: true for its turn, false if it lost its place.
 type waiter struct{ turn chan bool }
 
 func newTurnstile(hashesMax, waitingMax int, wait time.Duration) *turnstile {
 	return &turnstile{free: hashesMax, waitingMax: waitingMax, wait: wait}
 }
 
-// enter waits for a turn; the caller must then leave. It returns a TooManyRequests fault when too many wait already or
-// the wait is over, and a TimedOut fault when ctx ends first.
+// enter waits for a turn; the caller must then leave. It returns a TooManyRequests fault if too many wait already or
+// the wait is over, and a TimedOut fault if ctx ends first.
 func (t *turnstile) enter(ctx context.Context, p place) error {
 	t.mu.Lock()
 	if t.free > 0 {
@@ -81,7 +81,7 @@ func (t *turnstile) enter(ctx context.Context, p place) error {
 	}
 }
 
-// leave gives the turn to the next in line.
+// leave passes the turn to the next caller in line.
 func (t *turnstile) leave() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -102,7 +102,7 @@ func (t *turnstile) leave() {
 	next.turn <- true
 }
 
-// giveUp takes a waiter out of their line. A turn that was given to them meanwhile goes on.
+// giveUp removes a waiter from its line. If it got its turn meanwhile, the turn passes on.
 func (t *turnstile) giveUp(p place, w *waiter) {
 	t.mu.Lock()
 	waited := t.of(p).remove(p.name, w)
@@ -115,8 +115,8 @@ func (t *turnstile) giveUp(p place, w *waiter) {
 	}
 }
 
-// makeRoom has the longest line lose its newest to somebody of a shorter one, and a stranger theirs to a known device. It reports
-// whether it did. The caller holds the lock.
+// makeRoom removes the newest caller of the longest line for a caller of a shorter one, and a stranger for a known
+// device. It reports whether it did. The caller holds the lock.
 func (t *turnstile) makeRoom(p place) bool {
 	from, unequal := t.of(p), false
 	if p.known && len(t.others) > 0 {
@@ -172,7 +172,7 @@ func (l *lines) remove(name string, w *waiter) bool {
 	return true
 }
 
-// next takes out whose turn it is; nil where nobody waits.
+// next removes and returns the waiter whose turn it is; nil if nobody waits.
 func (l *lines) next() *waiter {
 	if len(*l) == 0 {
 		return nil

@@ -10,14 +10,14 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
-// waits returns how many wait.
+// waits returns the number of waiting callers.
 func (t *turnstile) waits() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.waiting
 }
 
-// queued has somebody wait, and returns what becomes of it.
+// queued lets a caller wait, and returns its result.
 func queued(t *testing.T, turn *turnstile, p place) <-chan error {
 	t.Helper()
 	before, done := turn.waits(), make(chan error, 1)
@@ -64,8 +64,8 @@ func TestTurnstileBoundsHashing(t *testing.T) {
 	}
 }
 
-// However many one client sends, another one finds room and has their turn next but one; a known device finds room also where each
-// place is another client's.
+// However many calls one client makes, another client finds space and has its turn next but one. A known device finds
+// space even if every place is another client's.
 func TestNobodyUsesTheTurnstileUpForAll(t *testing.T) {
 	turn := newTurnstile(1, 8, time.Minute)
 	hog := place{name: "hog"}
@@ -97,7 +97,7 @@ func TestNobodyUsesTheTurnstileUpForAll(t *testing.T) {
 	if err := <-crowd[0]; err != nil {
 		t.Error(err)
 	}
-	for turn.waits() < 8 { // as many clients as there is room
+	for turn.waits() < 8 { // as many clients as there are places
 		queued(t, turn, place{name: fmt.Sprint("one of many ", turn.waits())})
 	}
 	known := arrives(place{"bob", true}, crowd[6])

@@ -7,24 +7,24 @@ import (
 	"runtime/debug"
 )
 
-// Handler applies a batch, in its order. What it returns decides what becomes of the messages:
+// Handler applies a batch, in its order. Its result decides what happens to the messages:
 //
 //   - nil: all were applied;
-//   - RetryLater: none was applied, and it is nobody's fault (the database is away): the batch is delivered again after a growing
-//     pause, and the try is not counted;
-//   - PartialFailure: those it names failed, the others were applied;
-//   - any other error, and a panic: none was applied. The batch is cut in halves and tried again, until the message that
-//     fails stands alone: only then a try of it is counted.
+//   - RetryLater: none was applied, and no message is the cause (the database is unavailable): the batch is delivered again
+//     after a growing pause, and the try is not counted;
+//   - PartialFailure: the messages it names failed, the others were applied;
+//   - any other error, and a panic: none was applied. The batch is halved and tried again, until the failing message is alone.
+//     Only then is its try counted.
 //
-// A message that failed is tried again after a pause and becomes a dead letter after Group.TriesMax tries, or at once
-// where the error is Permanent. Later messages of its key in the batch must not be applied before it: with PartialFailure they are
-// taken for not applied, whatever was done to them. Each keeps that rule.
+// A failed message is tried again after a pause. It becomes a dead letter after Group.TriesMax tries, or immediately if
+// the error is Permanent. Later messages of its key in the batch must not be applied before it: with PartialFailure
+// they count as not applied, whatever the handler did. Each keeps that rule.
 //
-// The context ends after Group.HandleMax, and some time after the subscription was told to stop.
+// The context ends after Group.HandleMax, and some time after the subscription was stopped.
 type Handler func(ctx context.Context, batch []Delivery) error
 
-// Each makes a handler of one that applies a message at a time. A message that fails holds back the later ones of its key;
-// the other keys go on.
+// Each makes a batch handler from a handler of one message. A message that fails holds back the later ones of its key,
+// but not other keys.
 func Each(handle func(context.Context, Delivery) error) Handler {
 	return func(ctx context.Context, batch []Delivery) error {
 		failed := map[int]error{}
@@ -49,7 +49,8 @@ func Each(handle func(context.Context, Delivery) error) Handler {
 	}
 }
 
-// PartialFailure says that the messages at these places of the batch failed, and why. It returns nil if none failed.
+// PartialFailure returns an error that names the failed messages by their index in the batch, with their errors; nil if
+// none failed.
 func PartialFailure(failed map[int]error) error {
 	if len(failed) == 0 {
 		return nil
@@ -63,14 +64,14 @@ func (p *partialFailure) Error() string {
 	return fmt.Sprintf("%d messages of the batch failed", len(p.failed))
 }
 
-// Permanent says of an error that no further try would end differently.
+// Permanent marks an error that a retry cannot change.
 func Permanent(err error) error { return &permanent{err} }
 
 type permanent struct{ error }
 
 func (p *permanent) Unwrap() error { return p.error }
 
-// RetryLater says of an error that it is not the message's.
+// RetryLater marks an error that the message did not cause.
 func RetryLater(err error) error { return &retryLater{err} }
 
 type retryLater struct{ error }
@@ -79,30 +80,30 @@ func (n *retryLater) Unwrap() error { return n.error }
 
 func isRetryLater(err error) bool { return errors.As(err, new(*retryLater)) }
 
-// Outcome is what became of a message.
+// Outcome is the result of a message.
 type Outcome uint8
 
 // The outcomes.
 const (
 	// Applied: acknowledge it.
 	Applied Outcome = iota
-	// Again: it failed; deliver it again after Group.Delay of its try, with the next try's number.
+	// Again: it failed. Deliver it again after Group.Delay of its try, with the next try's number.
 	Again
-	// Held: an earlier message of its key failed in this batch, so it was not tried; deliver it behind that one, with the
-	// same try's number.
+	// Held: an earlier message of its key failed in this batch, so it was not tried. Deliver it after that one, with
+	// the same try's number.
 	Held
-	// Dead: keep it as a dead letter with its reason, then acknowledge it.
+	// Dead: store it as a dead letter with its reason, then acknowledge it.
 	Dead
 )
 
-// Verdict is what became of one message, and why where it was not applied.
+// Verdict is the result of one message, with the reason if it was not applied.
 type Verdict struct {
 	Outcome Outcome
 	Reason  string
 }
 
-// Deliver hands a batch to a handler and returns what became of each message. The error is that of RetryLater: nothing is to
-// be settled, and the whole batch is to be delivered again later. Engines call it; it does not panic.
+// Deliver hands a batch to a handler and returns the verdict on each message. If it returns the error of RetryLater,
+// settle nothing and deliver the whole batch again later. Engines call it; it does not panic.
 func (g Group) Deliver(ctx context.Context, handle Handler, batch []Delivery) ([]Verdict, error) {
 	r := round{group: g, handle: handle, batch: batch, verdicts: make([]Verdict, len(batch)), held: map[string]bool{}}
 	tried := make([]int, len(batch))
@@ -121,11 +122,11 @@ type round struct {
 	handle   Handler
 	batch    []Delivery
 	verdicts []Verdict
-	held     map[string]bool // the keys of which a message will be tried again
+	held     map[string]bool // keys with a message that will be tried again
 	some     bool            // a part of the batch has been settled
 }
 
-// run delivers the messages at these places of the batch.
+// run delivers the messages at these indexes of the batch.
 func (r *round) run(ctx context.Context, places []int) error {
 	part := make([]Delivery, 0, len(places))
 	at := make([]int, 0, len(places))
@@ -148,7 +149,7 @@ func (r *round) run(ctx context.Context, places []int) error {
 	case isRetryLater(err) && !r.some:
 		return err
 	case isRetryLater(err):
-		for _, i := range at { // what was settled before stays settled; these come again, uncounted
+		for _, i := range at { // earlier parts stay settled; these messages come again, uncounted
 			r.hold(i)
 		}
 		return nil
@@ -172,8 +173,8 @@ func (r *round) call(ctx context.Context, part []Delivery) error {
 	return safely(func() error { return r.handle(ctx, part) })
 }
 
-// settle gives the verdicts of a part in which some messages failed. Those behind one of them were not applied, also where
-// that one is given up now.
+// settle sets the verdicts of a part in which messages failed. Later messages of a failed one's key count as not
+// applied, even if that one is now given up.
 func (r *round) settle(at []int, failed map[int]error) {
 	r.some = true
 	behind := map[string]bool{}
@@ -195,7 +196,7 @@ func (r *round) settle(at []int, failed map[int]error) {
 	}
 }
 
-// hold has a message, and those of its key, delivered again without counting the try.
+// hold makes a message, and later ones of its key, come again without counting the try.
 func (r *round) hold(i int) {
 	r.verdicts[i] = Verdict{Outcome: Held}
 	if key := r.batch[i].Key; key != "" {
@@ -203,7 +204,7 @@ func (r *round) hold(i int) {
 	}
 }
 
-// fail counts a try of a message that failed alone, outside a batch.
+// fail counts a try of a message that failed alone.
 func (r *round) fail(i int, err error) {
 	r.some = true
 	v := Verdict{Outcome: Again, Reason: Reason(err)}
@@ -215,10 +216,10 @@ func (r *round) fail(i int, err error) {
 	r.verdicts[i] = v
 }
 
-// reasonBytesMax bounds a kept reason: enough for an error and the top of a stack.
+// reasonBytesMax bounds a stored reason: enough for an error and the top of a stack.
 const reasonBytesMax = 2000
 
-// Reason returns what is kept of an error: its text, bounded.
+// Reason returns the text of an error as it is stored, truncated.
 func Reason(err error) string {
 	s := err.Error()
 	if len(s) > reasonBytesMax {
@@ -227,7 +228,7 @@ func Reason(err error) string {
 	return s
 }
 
-// safely turns a panic into an error that shows where it came from.
+// safely turns a panic into an error with its stack.
 func safely(fn func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// TestVerdicts checks what becomes of the messages of a batch, one letter each: a applied, r again, h held, d dead; n alone
-// is a batch that comes again uncounted.
+// TestVerdicts checks the verdicts on a batch, one letter each: a applied, r again, h held, d dead. A single n is a
+// batch that comes again uncounted.
 func TestVerdicts(t *testing.T) {
 	t.Parallel()
 	bad := errors.New("bad")
-	// In a batch the keys are the letters, and an upper-case message is the one that fails.
+	// In a batch the letters are keys, and an upper-case message fails.
 	refuse := func(err error) Handler {
 		return func(_ context.Context, batch []Delivery) error {
 			for _, d := range batch {
@@ -84,7 +84,8 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// deliveries makes a batch: a letter is a key, an upper-case one fails; a dot and an underscore have no key, the underscore fails.
+// deliveries makes a batch. A letter is a key, and an upper-case one fails. A dot and an underscore have no key, and
+// the underscore fails.
 func deliveries(letters string, try int) []Delivery {
 	var batch []Delivery
 	for i, l := range letters {

@@ -9,39 +9,39 @@ import (
 	"time"
 )
 
-// Topic is a stream of messages and the groups that read it. Every process that opens a bus names all groups of a topic,
-// also those that it does not run: a message waits for each of them from the moment it is published.
+// Topic is a stream of messages and the groups that read it. Every process that opens a bus names all groups of a
+// topic, including those that it does not run, because a message waits for each of them from its publication on.
 type Topic struct {
-	// Name is lower-case letters, digits and hyphens, at most 40 bytes; so is a group's.
+	// Name is lower-case letters, digits and hyphens, at most 40 bytes. The same holds for a group's name.
 	Name   string
 	Groups []Group
 }
 
-// Group is a consumer in as many processes as one likes: each message is settled once for the whole group.
+// Group is a consumer that may run in several processes: each message is settled once for the whole group.
 type Group struct {
 	Name string
-	// Types are the types that the group wants; all of them where empty.
+	// Types are the types that the group wants; empty: all.
 	Types []string
-	// AnyOrder says that the order by key is of no use to the group: several processes may then work at the same time where
-	// the engine would otherwise keep to one.
+	// AnyOrder says that the group does not need the order by key: several processes may work concurrently even if the
+	// engine would otherwise use one.
 	AnyOrder bool
-	// TypesNow, where set, returns which of Types any message is wanted of at the moment. An engine may ask it before it reads,
-	// to save reading what would be applied to nothing, or leave it unasked.
+	// TypesNow, if set, returns the members of Types that the group currently wants. An engine may call it before it
+	// reads, to skip unwanted events, or ignore it.
 	TypesNow func(context.Context) ([]string, error)
-	// BatchMax bounds the messages of one call of the handler.
+	// BatchMax bounds the messages of one handler call.
 	BatchMax int
-	// InFlightMax bounds the messages that one process has taken and not settled, those that wait for another try
-	// included where they wait in the process.
+	// InFlightMax bounds the messages that one process has taken and not settled, including retries that wait in the
+	// process.
 	InFlightMax int
 	// TriesMax is how often a message is tried before it becomes a dead letter.
 	TriesMax int
 	// FirstDelay is the pause before the second try. Each later one is twice as long, to LongestDelay.
 	FirstDelay, LongestDelay time.Duration
-	// HandleMax bounds one call of the handler: its context ends then.
+	// HandleMax bounds one handler call: its context ends then.
 	HandleMax time.Duration
 }
 
-// The defaults of a group: a message that fails ten times has been tried for a little over eight minutes.
+// The defaults of a group. A message that fails ten times has been tried for a little over eight minutes.
 const (
 	batchMax     = 500
 	inFlightMax  = 2000
@@ -49,11 +49,11 @@ const (
 	firstDelay   = time.Second
 	longestDelay = 5 * time.Minute
 	handleMax    = 30 * time.Second
-	// nameBytesMax keeps the names that engines make of a topic and a group within the limits of all of them.
+	// nameBytesMax keeps the names that engines derive from a topic and a group within every engine's limits.
 	nameBytesMax = 40
 )
 
-// WithDefaults returns the group with every limit that is zero set to its default.
+// WithDefaults returns the group with every zero limit set to its default.
 func (g Group) WithDefaults() Group {
 	def(&g.BatchMax, batchMax)
 	def(&g.InFlightMax, max(inFlightMax, g.BatchMax))
@@ -71,7 +71,7 @@ func def[T comparable](value *T, otherwise T) {
 	}
 }
 
-// Delay returns the pause after a try that failed; the first is 1.
+// Delay returns the pause after a failed try; the first try is 1.
 func (g Group) Delay(try int) time.Duration {
 	pause := g.FirstDelay
 	for range try - 1 {
@@ -85,7 +85,7 @@ func (g Group) Delay(try int) time.Duration {
 // Wants reports whether the group wants messages of a type.
 func (g Group) Wants(kind string) bool { return len(g.Types) == 0 || slices.Contains(g.Types, kind) }
 
-// FindGroup returns a topic's group. The error names what there is.
+// FindGroup returns a topic's group. The error lists the existing ones.
 func FindGroup(topics []Topic, topic, group string) (Group, error) {
 	for _, t := range topics {
 		if t.Name != topic {
@@ -100,7 +100,8 @@ func FindGroup(topics []Topic, topic, group string) (Group, error) {
 	return Group{}, fmt.Errorf("the bus was not opened with a group %q of a topic %q", group, topic)
 }
 
-// CheckTopics returns the topics with the defaults of their groups set, or what is wrong with them: every engine's Open calls it.
+// CheckTopics returns the topics with their groups' defaults set, or an error if they are invalid. Every engine's Open
+// calls it.
 func CheckTopics(topics []Topic) ([]Topic, error) {
 	var wrong []error
 	checked := make([]Topic, 0, len(topics))

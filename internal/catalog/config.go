@@ -7,13 +7,13 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/money"
 )
 
-// Config is the catalogue's part of the configuration.
+// Config is the catalogue part of the configuration.
 type Config struct {
 	Currency string      `koanf:"currency" help:"ISO 4217 currency of every price of the shop, such as GBP; it cannot change once there are prices"`
 	Cache    CacheConfig `koanf:"cache"`
 }
 
-// CacheConfig bounds the cache before product reads.
+// CacheConfig bounds the cache of product reads.
 type CacheConfig struct {
 	Lifetime        time.Duration `koanf:"lifetime" help:"how long an answer is kept, give or take a tenth, 1s to 24h; a change drops it at once"`
 	MissingLifetime time.Duration `koanf:"missing_lifetime" help:"how long the answer that something does not exist is kept, 100ms to 1m"`
@@ -29,7 +29,7 @@ func DefaultConfig() Config {
 	}}
 }
 
-// Validate returns a fault.Invalid for the first value that is not allowed.
+// Validate returns a fault.Invalid for the first value that is out of range.
 func (c Config) Validate() error {
 	if _, err := money.ParseCurrency(c.Currency); err != nil {
 		return fault.Bad("currency", "%q is not an ISO 4217 code such as GBP", c.Currency)

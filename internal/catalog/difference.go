@@ -8,17 +8,17 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// Difference is something in which two versions of a product differ. Before and After are texts where those are short: the title,
-// the status, and the price of the variant of a code; one of them is empty where the variant is new or gone.
+// Difference is one difference between two versions of a product. Before and After are set for the title, the status,
+// and a variant's price. Before is empty for a new variant, and After for a removed one.
 type Difference struct {
-	// Field is title, description, status, brand, categories, options, attributes, pictures or variants.
+	// Field is title, status, description, brand, categories, options, attributes, pictures or variants.
 	Field         string
-	Code          string // of a variant
+	Code          string // of the variant
 	Before, After string
 }
 
-// Differences returns in what a product differs from what it was before, in the order of Difference.Field. A product that was not
-// there before differs in nothing.
+// Differences returns the differences between two versions of a product, in the order of Difference.Field. It returns
+// none for a new product.
 func Differences(before, after *Product) (all []Difference) {
 	if before.ID.IsZero() {
 		return nil
@@ -47,7 +47,8 @@ func Differences(before, after *Product) (all []Difference) {
 	return append(all, variantDifferences(before.Variants, after.Variants)...)
 }
 
-// variantDifferences goes by code: the variants that are there, then those that are gone. The order of variants is not told.
+// variantDifferences compares variants by code, and ignores their order. It returns existing variants first, then
+// removed ones.
 func variantDifferences(before, after []Variant) (all []Difference) {
 	find := func(list []Variant, code string) *Variant {
 		if i := slices.IndexFunc(list, func(v Variant) bool { return v.Code == code }); i >= 0 {
@@ -74,17 +75,19 @@ func variantDifferences(before, after []Variant) (all []Difference) {
 	return all
 }
 
-// Removal is something that a product had, and has no longer.
+// Removal is something that a product has lost.
 type Removal struct {
-	Line   int64 // of the file, at which the product begins
+	Line   int64 // of the file, where the product begins
 	Handle string
-	// What is variant, picture, category, attribute, brand, description, or sale: a product that was published and is a draft now.
+	// What is variant, picture, category, attribute, brand, description or sale. Sale means that a published product
+	// became a draft.
 	What string
-	// Value names it: the stock code, the address, the path of titles, the name, the brand's title.
+	// Value is the stock code, the picture's address, the category's path of titles, the attribute's name, or the
+	// brand's title.
 	Value string
 }
 
-// removals returns what a change takes from a product.
+// removals returns what a change removes from a product.
 func (s *Service) removals(ctx context.Context, before, after *Product) (all []Removal, err error) {
 	gone := func(what, value string) { all = append(all, Removal{Handle: after.Handle, What: what, Value: value}) }
 	if before.Status == Published && after.Status != Published {

@@ -7,10 +7,10 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// EventChanged announces that a product was made, changed or deleted.
+// EventChanged announces that a product was created, changed or deleted.
 const EventChanged = "product.changed.v1"
 
-// ChangedEvent is the payload of EventChanged: what the product is or was asked for by.
+// ChangedEvent is the payload of EventChanged. It lists the product's keys before and after the change.
 type ChangedEvent struct {
 	Product id.Product `json:"product_id"`
 	Status  Status     `json:"status"`
@@ -22,7 +22,7 @@ type ChangedEvent struct {
 	Rehearsal bool `json:"rehearsal,omitzero"`
 }
 
-// UnmarshalJSON also reads events of earlier versions, which call the skus codes.
+// UnmarshalJSON also accepts events of earlier versions, which name skus codes.
 func (e *ChangedEvent) UnmarshalJSON(b []byte) error {
 	type plain ChangedEvent
 	in := struct {
@@ -38,8 +38,7 @@ func (e *ChangedEvent) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// NewChangedEvent returns the payload for a product that was one thing and is another now; before is the zero value of one
-// that is new.
+// NewChangedEvent returns the payload for a change of a product. before is zero for a new product.
 func NewChangedEvent(before, after *Product) ChangedEvent {
 	e := ChangedEvent{Product: after.ID, Status: after.Status, Version: after.Version, SKUs: []id.SKU{}, Codes: []string{}, Rehearsal: before.Rehearsal || after.Rehearsal}
 	for _, p := range []*Product{before, after} {
@@ -58,7 +57,7 @@ func distinct[T int64 | string | id.SKU](all []T) []T {
 	return slices.Compact(all)
 }
 
-// Heard drops what a change by another process has made old. It does no I/O.
+// Heard drops the cached values that other processes' changes have made outdated. It does no I/O.
 func (r *Reader) Heard(all []ChangedEvent) {
 	for _, e := range all {
 		for i, handle := range e.Handles {
@@ -71,10 +70,10 @@ func (r *Reader) Heard(all []ChangedEvent) {
 		}
 	}
 	r.generation.Add(1)
-	r.dropShelf() // a product may have brought a brand or a category along
+	r.dropShelf() // the product may have added a brand or category
 }
 
-// drop drops what is in memory of a product.
+// drop drops a product from memory.
 func (r *Reader) drop(k Keys) {
 	r.products.drop(k.Product)
 	r.addresses.drop(address{byHandle, k.Handle})

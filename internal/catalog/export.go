@@ -2,12 +2,13 @@ package catalog
 
 import "context"
 
-// exportPageProducts is how many products an export reads at a time: it holds no snapshot while a slow client reads.
+// exportPageProducts is the number of products an export reads at a time. Paging avoids holding a snapshot while a slow
+// client reads.
 const exportPageProducts = 200
 
-// Export calls write for every product that is not retired, oldest first, with its brand's title and its categories' paths.
-// It reads in pages: what changes meanwhile is exported as it is when its page is read. It returns the store's errors, and
-// write's.
+// Export calls write for every product that is not retired, oldest first, with its brand's title and its categories'
+// paths. It reads in pages: a product that changes during the export is written as it is when its page is read. It
+// returns the errors of the store and of write.
 func (s *Service) Export(ctx context.Context, write func(p *Product, brand string, categories [][]string) error) error {
 	q := Query{OldestFirst: true, Limit: exportPageProducts}
 	for {

@@ -10,7 +10,8 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// Sizes of the filter's layers: the first holds a shop of some 30,000 variants in 240 KiB, each next one four times as many.
+// Sizes of the filter's layers. The first holds a shop of about 30,000 variants in 240 KiB; each next layer is four
+// times as large.
 const (
 	filterFirstKeys = 1 << 17
 	filterGrowth    = 4

@@ -12,41 +12,42 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
-// Source reads products from a file, all of which it has looked at before. It is used by one goroutine.
+// Source reads products from a file that it has already read once completely. One goroutine uses it.
 type Source interface {
-	// Next returns the rows of the next product. It returns io.EOF at the end, and a fault where it cannot go on.
+	// Next returns the rows of the next product. It returns io.EOF at the end, and a fault if it cannot continue.
 	Next() (Entry, error)
-	// Progress returns how many rows were given out, and what part of the file's bytes that is.
+	// Progress returns the number of rows returned so far, and of the file's bytes read for them.
 	Progress() (rows, bytes int64)
-	// File returns what was recognised of the file.
+	// File returns what was recognised in the file.
 	File() FileInfo
-	// Column returns what the file calls a field of a product.
+	// Column returns the file's name for a field of a product.
 	Column(field string) string
 }
 
-// FileInfo is what was recognised of a file.
+// FileInfo describes what was recognised in a file.
 type FileInfo struct {
 	Format, Encoding, Separator string
 	Header                      []string
 	Columns                     []FileColumn
 	Rows, Products              int64
-	// Notes says, in sentences, what of the file is not imported, and what is in doubt.
+	// Notes are sentences about what is not imported and what is doubtful.
 	Notes []string
 }
 
-// FileColumn is a column of a file: its name, the field that it is, empty where it is left out, and how many rows have something in it.
+// FileColumn is a column of a file: its name, its field, and how many rows have a value. Field is empty if the column
+// is ignored.
 type FileColumn struct {
 	Name, Field string
 	Rows        int64
 }
 
-// Entry is the rows of one product: what they say, or why they cannot be taken.
+// Entry is the rows of one product, parsed or refused.
 type Entry struct {
 	Rows []Row
 	Put  Put
-	// VariantRows tells for each variant of Put which of Rows it comes from.
+	// VariantRows holds for each variant of Put the index of its row in Rows.
 	VariantRows []int
-	// Refusal, where not nil, says why the rows cannot be taken; RefusedRow which of them is at fault.
+	// Refusal, if not nil, is the reason why the rows were refused; RefusedRow is the index of the row at fault.
 	Refusal    *fault.Error
 	RefusedRow int
 	Bytes      int
@@ -54,67 +55,67 @@ type Entry struct {
 
 // Row is a row of a file.
 type Row struct {
-	Line   int64 // its first line, the header's being 1
+	Line   int64 // its first line; the header is line 1
 	Fields []string
 }
 
-// RefusedRow is a row that was not taken, and why.
+// RefusedRow is a row that was refused, with the reason.
 type RefusedRow struct {
 	Row
 	Reason string
 }
 
-// ImportReport counts what an import did.
+// ImportReport counts the results of an import.
 type ImportReport struct {
 	DryRun bool
-	// Rows were read, blank ones and the header left out.
+	// Rows counts the rows read, without blank rows and the header.
 	Rows int64
-	// Created, Updated and Unchanged are products.
+	// Created, Updated and Unchanged count products.
 	Created, Updated, Unchanged int64
-	// Refused are rows.
+	// Refused counts rows.
 	Refused int64
-	// Removed is what products had and have no longer; Removals are the first RemovalsMax of it.
+	// Removed counts what products have lost; Removals holds the first RemovalsMax of it.
 	Removed  int64
 	Removals []Removal
-	// Free are the products, of those that were taken, that have a variant of price zero.
+	// Free counts the accepted products that have a variant of price zero.
 	Free int64
-	// Notes says what of the file is not imported, and what is in doubt.
+	// Notes are sentences about what is not imported and what is doubtful.
 	Notes []string
 }
 
-// RemovalsMax bounds the removals that a report names: what a person reads through.
+// RemovalsMax bounds the removals in a report to what a person can read.
 const RemovalsMax = 10_000
 
-// ImportProgress is how far an import has come.
+// ImportProgress is the progress of an import.
 type ImportProgress struct {
 	Rows, Products, Bytes int64
 }
 
 // ImportOptions says how to import.
 type ImportOptions struct {
-	// DryRun finds out what would happen, and changes nothing.
+	// DryRun reports what would happen and changes nothing.
 	DryRun bool
-	// AllowFree takes a price of zero also where the product is not free already.
+	// AllowFree accepts a price of zero for variants that are not free already.
 	AllowFree bool
-	// Refused, where not nil, is told of every refused row, in the order of their products. Its error ends the import.
+	// Refused, if not nil, gets every refused row, in the order of their products. Its error ends the import.
 	Refused func(RefusedRow) error
-	// Changed, where not nil, is told of every product that is made or changed, or would be, with the line it begins at, in the order
-	// of the file. Its error ends the import.
+	// Changed, if not nil, gets every product that is created or changed, or would be in a dry run, with its first
+	// line, in the order of the file. Its error ends the import.
 	Changed func(line int64, c Change) error
-	// Progress, where not nil, is told after every batch. Its error ends the import.
+	// Progress, if not nil, is called after every batch. Its error ends the import.
 	Progress func(ImportProgress) error
 }
 
-// importBatchBytesMax bounds the rows that wait to be committed, and so the import's memory.
+// importBatchBytesMax bounds the uncommitted rows, and so the import's memory.
 const importBatchBytesMax = 8 << 20
 
-// Import writes every product of a source over the one with its handle, or makes it. What the file says of a product takes
-// the place of what was there; columns that the file does not have are left as they are. A product with a row that cannot be
-// taken is refused as a whole, so that a bad row never takes a variant out of sale. What a product had and has no longer is named in
-// the report.
+// Import creates or replaces every product of a source, matched by handle. The file's values replace the product's;
+// fields without a column in the file stay as they are. If one row of a product is invalid, all of its rows are
+// refused, so that a bad row never removes a variant from sale. The report names everything that products lost.
 //
-// It commits in batches. When it ends early, by an error or with the process, what was committed stays and the report counts
-// it; the same file again changes nothing of that and goes on. It returns the source's and the store's errors.
+// Import commits in batches. If it ends early, because of an error or because the process ends, committed batches stay
+// and the report counts them. Importing the same file again continues from there. It returns the errors of the source
+// and of the store.
 func (s *Service) Import(ctx context.Context, src Source, o ImportOptions) (ImportReport, error) {
 	i := importRun{service: s, source: src, options: o, report: ImportReport{DryRun: o.DryRun, Notes: src.File().Notes}}
 	err := i.run(ctx)
@@ -143,7 +144,7 @@ func (i *importRun) run(ctx context.Context) error {
 			return i.flush(ctx)
 		}
 		if err != nil {
-			// What was read before is good.
+			// Entries read before the error are valid.
 			return errors.Join(err, i.flush(ctx))
 		}
 		if err := i.take(ctx, e); err != nil {
@@ -152,7 +153,7 @@ func (i *importRun) run(ctx context.Context) error {
 	}
 }
 
-// take puts an entry into the batch, after committing the batch where it has no room for it.
+// take adds an entry to the batch. It first commits a full batch.
 func (i *importRun) take(ctx context.Context, e Entry) error {
 	if e.Refusal == nil {
 		if err := i.check(&e); err != nil {
@@ -172,7 +173,7 @@ func (i *importRun) take(ctx context.Context, e Entry) error {
 	return nil
 }
 
-// check decides what can be decided without the store.
+// check validates an entry as far as that is possible without the store.
 func (i *importRun) check(e *Entry) error {
 	for n, path := range e.Put.CategoryPaths {
 		field := fmt.Sprintf("categories[%d]", n)
@@ -184,7 +185,7 @@ func (i *importRun) check(e *Entry) error {
 			if err := c.Check(); err != nil {
 				return fault.Bad(field, "%q is not a title of a category: %s", title, fault.As(err).Detail)
 			}
-			path[depth] = c.Title // as it is kept: the same title in another form is the same category
+			path[depth] = c.Title // normalised: the same title in another Unicode form is the same category
 		}
 	}
 	if len(e.Put.CategoryPaths) > ProductCategoriesMax {
@@ -200,7 +201,7 @@ func (i *importRun) check(e *Entry) error {
 	return e.Put.Product.Check(i.service.currency)
 }
 
-// rowOf returns the row that a field of the product comes from.
+// rowOf returns the index of the row that a field of the product comes from.
 func (e *Entry) rowOf(field string) int {
 	index, _, _ := strings.Cut(strings.TrimPrefix(field, "variants["), "]")
 	if n, err := strconv.Atoi(index); err == nil && strings.HasPrefix(field, "variants[") && n < len(e.VariantRows) {
@@ -209,7 +210,7 @@ func (e *Entry) rowOf(field string) int {
 	return 0
 }
 
-// flush commits the batch and reports it, in the order of the file.
+// flush commits the batch and reports its results in the order of the file.
 func (i *importRun) flush(ctx context.Context) error {
 	if len(i.batch) == 0 {
 		return nil
@@ -265,7 +266,7 @@ func (i *importRun) count(ctx context.Context, e *Entry, c Change) error {
 	case Refused:
 		e.Refusal, e.RefusedRow = c.Err, e.rowOf(c.Err.Field)
 	}
-	if slices.ContainsFunc(c.After.Variants, func(v Variant) bool { return v.Price.Minor == 0 }) { // none of what was refused
+	if slices.ContainsFunc(c.After.Variants, func(v Variant) bool { return v.Price.Minor == 0 }) { // accepted products only
 		i.report.Free++
 	}
 	if i.options.Changed == nil || c.Action != Created && c.Action != Updated {
@@ -274,7 +275,7 @@ func (i *importRun) count(ctx context.Context, e *Entry, c Change) error {
 	return i.options.Changed(e.Rows[0].Line, c)
 }
 
-// removed notes what a change takes from a product.
+// removed records what a change removes from a product.
 func (i *importRun) removed(ctx context.Context, e *Entry, c *Change) error {
 	all, err := i.service.removals(ctx, &c.Before, &c.After)
 	if err != nil {
@@ -290,7 +291,7 @@ func (i *importRun) removed(ctx context.Context, e *Entry, c *Change) error {
 	return nil
 }
 
-// refuse reports every row of an entry: the one at fault with the reason, its neighbours with where to look.
+// refuse reports every row of an entry: the invalid row with the reason, the others with a reference to it.
 func (i *importRun) refuse(e *Entry) error {
 	i.report.Refused += int64(len(e.Rows))
 	if i.options.Refused == nil {
@@ -311,7 +312,7 @@ func (i *importRun) refuse(e *Entry) error {
 	return nil
 }
 
-// column turns a field of the product into the name that the columns of a file have for it.
+// column turns a field of a product into the name that files' columns use for it.
 func column(field string) string {
 	variant := strings.HasPrefix(field, "variants[")
 	if _, rest, ok := strings.Cut(field, "]."); ok && variant {

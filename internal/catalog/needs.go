@@ -11,77 +11,76 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/money"
 )
 
-// Store keeps the catalogue. Implementations are safe for concurrent use. Besides the errors named, every method may return
+// Store is the database as the catalogue needs it. It is safe for concurrent use. Every method may also return
 // fault.StoreUnavailable, fault.StoreFull and fault.TimedOut.
 type Store interface {
-	// PutProducts writes a batch in one transaction, or with DryRun finds out what it would do and writes nothing. It answers
-	// one Change for each put, in order; a refused put leaves its neighbours alone. The error is for the whole batch, of
-	// which then nothing was written.
+	// PutProducts writes a batch in one transaction. With DryRun it only reports what it would do. It returns one
+	// Change for each put, in order; a refused put does not affect the others. After an error nothing of the batch was
+	// written.
 	PutProducts(ctx context.Context, batch Batch) ([]Change, error)
-	// RetireProduct marks a product and its variants retired and returns what it was. A version that is not zero must be the
-	// product's. It returns fault.NotFound, also for one that is retired already, fault.VersionMismatch, and fault.SellsInSale where a
-	// scheduled, live or paused sale sells it.
+	// RetireProduct retires a product and its variants, and returns the product as it was. A version other than zero
+	// must be the product's. It returns fault.NotFound, also for a retired product, fault.VersionMismatch, and
+	// fault.SellsInSale if a scheduled, live or paused sale sells the product.
 	RetireProduct(ctx context.Context, product id.Product, version int64, now time.Time) (Product, error)
 
 	// Product returns a product of any status with its variants. It returns fault.NotFound.
 	Product(ctx context.Context, product id.Product) (Product, error)
-	// ProductByHandle and ProductByCode return whose the handle or the stock code is. They return fault.NotFound, also for the
-	// code of a retired variant.
+	// ProductByHandle and ProductByCode return the product with that handle or stock code. They return fault.NotFound,
+	// also for the code of a retired variant.
 	ProductByHandle(ctx context.Context, handle string) (id.Product, error)
 	ProductByCode(ctx context.Context, code string) (id.Product, error)
 	// Products returns a page of products with their variants.
 	Products(ctx context.Context, q Query) ([]Product, error)
-	// Sellables answers for the SKUs that exist, in any order; retired ones are answered as unpublished.
+	// Sellables returns the SKUs that exist, in any order. Retired SKUs are returned as unpublished.
 	Sellables(ctx context.Context, skus []id.SKU) ([]Sellable, error)
 
-	// AddCategory returns fault.Conflict for a handle, or a title under the same parent, that exists, fault.NotFound for an
-	// unknown parent, and fault.Invalid at a limit.
+	// AddCategory returns fault.Conflict if the handle exists, or the title exists under the same parent. It returns
+	// fault.NotFound for an unknown parent, and fault.Invalid at a limit.
 	AddCategory(ctx context.Context, c Category) error
-	// AddBrand returns fault.Conflict for a handle or title that exists, and fault.Invalid at the limit.
+	// AddBrand returns fault.Conflict if the handle or title exists, and fault.Invalid at the limit.
 	AddBrand(ctx context.Context, b Brand) error
-	// Categories returns all of them, parents before children.
+	// Categories returns all categories, parents before children.
 	Categories(ctx context.Context) ([]Category, error)
-	// Brands returns all of them, by title.
+	// Brands returns all brands, sorted by title.
 	Brands(ctx context.Context) ([]Brand, error)
 
-	// OtherCurrency returns a currency other than shop that a price is in, or none.
+	// OtherCurrency returns a currency of an existing price that differs from shop, or an empty one.
 	OtherCurrency(ctx context.Context, shop money.Currency) (money.Currency, error)
-	// CatalogKeys calls fn for every product, retired ones too, with its variants' ids and codes.
+	// CatalogKeys calls fn for every product, including retired ones, with its variants' ids and codes.
 	CatalogKeys(ctx context.Context, fn func(Keys)) error
-	// MostRead returns the products that SetMostRead was last told of, the most read first.
+	// MostRead returns the products of the last SetMostRead, most read first.
 	MostRead(ctx context.Context) ([]id.Product, error)
 	SetMostRead(ctx context.Context, products []id.Product) error
 }
 
-// Shared is a cache that the processes of a shop share, behind the memory of each. Implementations are safe for concurrent
-// use.
+// Shared is a cache that all processes of a shop share, behind each one's memory. It is safe for concurrent use.
 type Shared interface {
-	// Load returns the value of the key: the shared one, or what load returns, which is then shared for the lifetime that load
-	// says. One process at a time loads a key. Where the shared cache does not answer it is load's own answer. It returns
-	// load's error. What load read before a Forget of the key is never shared after it.
+	// Load returns the shared value of the key. Without one it calls load, and shares the result for the lifetime that
+	// load returns. One process at a time loads a key. If the shared cache does not answer, Load returns load's result
+	// directly. It returns load's error. A value that load read before a Forget of the key is never shared after it.
 	Load(ctx context.Context, key string, load func(context.Context) (value []byte, lifetime time.Duration, err error)) ([]byte, error)
-	// Forget drops the keys and has every process's Reader told, by Forgotten. It returns an error where not all may have been
-	// told: then it is called again.
+	// Forget drops the keys, and calls Forgotten of every process's Reader. After an error some processes may not know:
+	// call it again.
 	Forget(ctx context.Context, keys []string) error
-	// Live reports whether this process hears of changes at the moment.
+	// Live reports whether this process currently receives invalidations.
 	Live() bool
 }
 
-// Query asks for a page of products.
+// Query selects a page of products.
 type Query struct {
 	Status Status // empty: every status but retired
-	// Words are each a part of the title, in any order and in any case of A to Z: see Words.
+	// Words must all occur in the title, in any order and in any case of A to Z: see Words.
 	Words    []string
 	Category id.Category
 	Brand    id.Brand
-	// After is the last product of the page before; zero for the first page.
+	// After is the last product of the previous page; zero for the first page.
 	After id.Product
-	// OldestFirst turns the order, which is newest first.
+	// OldestFirst reverses the order, which is newest first.
 	OldestFirst bool
 	Limit       int
 }
 
-// Keys is everything that a product can be asked for by.
+// Keys are all keys by which a product can be looked up.
 type Keys struct {
 	Product id.Product
 	Handle  string
@@ -89,7 +88,7 @@ type Keys struct {
 	Codes   []string
 }
 
-// Keys returns what the product can be asked for by.
+// Keys returns the keys by which the product can be looked up.
 func (p *Product) Keys() Keys {
 	k := Keys{Product: p.ID, Handle: p.Handle}
 	for i := range p.Variants {
@@ -99,16 +98,17 @@ func (p *Product) Keys() Keys {
 	return k
 }
 
-// Batch is products to write in one transaction.
+// Batch is a batch of products to write in one transaction.
 type Batch struct {
 	Puts   []Put
 	Now    time.Time
 	DryRun bool
-	// NewID mints the ids of brands and categories that the puts name and the shop does not have yet.
+	// NewID mints ids for new brands and categories that the puts name.
 	NewID func() int64
 }
 
-// BatchProductsMax and BatchVariantsMax bound a batch: some tens of milliseconds for which an order would wait.
+// BatchProductsMax and BatchVariantsMax bound a batch, so that an order waits for it for some tens of milliseconds at
+// most.
 const (
 	BatchProductsMax = 100
 	BatchVariantsMax = 500
@@ -119,37 +119,39 @@ type PutMode uint8
 
 // The modes of a put.
 const (
-	// PutNew makes a product; its handle must be free.
+	// PutNew creates a product; its handle must be free.
 	PutNew PutMode = iota
-	// PutOver writes over the product with the put's id, which must have the put's version. A retired one comes back.
+	// PutOver replaces the product with the put's id, which must have the put's version. A retired product comes back.
 	PutOver
-	// PutByHandle writes over the product with the put's handle, or makes it. A retired one comes back.
+	// PutByHandle creates or replaces the product with the put's handle. A retired product comes back.
 	PutByHandle
 )
 
-// Put is one product to write. It was checked. Its id and its variants' ids are fresh ones, which the store uses where the
-// product or the stock code is new; a code that is known keeps its id, and so its stock. A code that only a retired variant
-// has moves to this product with its id.
+// Put is one product to write, already checked. It has fresh ids for the product and its variants. The store uses them
+// if the product or the stock code is new; a known code keeps its id, and so its stock. A code that only a retired
+// variant has moves to this product with its id.
 type Put struct {
 	Mode    PutMode
 	Product Product
 	Version int64 // of PutOver
-	// BrandTitle and CategoryPaths, where not empty, name the brand and the categories from the root down, and take the place
-	// of the product's own ids. What does not exist is made.
+	// BrandTitle and CategoryPaths, if not empty, name the brand and the categories by title, from the root down. They
+	// replace the product's own ids. Missing brands and categories are created.
 	BrandTitle    string
 	CategoryPaths [][]string
-	// Keep names what stays as it is where the product exists: the file it comes from does not have it.
+	// Keep names the fields of an existing product that stay as they are, because the file does not have them.
 	Keep Fields
-	// MadeCodes, where not nil, says for each variant whether its code was made because the file has none. Where the product exists, and
-	// has a variant with the same options, that one's code is taken.
+	// MadeCodes, if not nil, says for each variant whether its code was generated, because the file has none. If the
+	// existing product has a variant with the same options, that variant's code is used instead.
 	MadeCodes []bool
-	// Unread, where not zero, is a line of the file that cannot be read, and may be any product's: the put removes no variant.
+	// Unread, if not zero, is an unreadable line of the file that may belong to any product: the put removes no
+	// variant.
 	Unread int64
-	// AllowFree lets variants become free: a price of zero is the shop's decision, and no slip. One that is free may stay so without.
+	// AllowFree lets variants become free, so that a price of zero is never a mistake. A free variant may stay free
+	// without it.
 	AllowFree bool
 }
 
-// Fields is a set of what a product says of itself.
+// Fields is a set of fields of a product.
 type Fields uint8
 
 // The fields that a file may leave out.
@@ -162,13 +164,13 @@ const (
 	FieldPictures
 )
 
-// KeepFrom takes over what the put leaves as it is.
+// KeepFrom copies the fields that the put leaves as they are.
 func (p *Put) KeepFrom(before *Product) {
 	is := &p.Product
 	if p.Keep&FieldDescription != 0 {
 		is.Description = before.Description
 	}
-	if p.Keep&FieldStatus != 0 && before.Status != Retired { // one that comes back needs a status
+	if p.Keep&FieldStatus != 0 && before.Status != Retired { // a retired product that comes back needs a status
 		is.Status = before.Status
 	}
 	if p.Keep&FieldBrand != 0 {
@@ -186,12 +188,12 @@ func (p *Put) KeepFrom(before *Product) {
 	p.keepCodes(before)
 }
 
-// keepCodes gives variants of which the file has no code the code that they have.
+// keepCodes replaces generated codes by the codes of the existing variants.
 func (p *Put) keepCodes(before *Product) {
 	if !slices.Contains(p.MadeCodes, true) {
 		return
 	}
-	// The caller's slice stays as it is: a put may be tried again.
+	// Clone the slice: the put may be retried.
 	p.Product.Variants = slices.Clone(p.Product.Variants)
 	for i := range p.Product.Variants {
 		v := &p.Product.Variants[i]
@@ -205,7 +207,7 @@ func (p *Put) keepCodes(before *Product) {
 	}
 }
 
-// CheckRemovals returns fault.Invalid where the put would remove a variant that a line which cannot be read may stand for.
+// CheckRemovals returns fault.Invalid if the put would remove a variant that may be in an unreadable line.
 func (p *Put) CheckRemovals(before *Product) *fault.Error {
 	if p.Unread == 0 {
 		return nil
@@ -218,7 +220,7 @@ func (p *Put) CheckRemovals(before *Product) *fault.Error {
 	return nil
 }
 
-// CheckFree returns fault.Invalid where a variant would become free that was not, and that is not allowed.
+// CheckFree returns fault.Invalid if a variant would become free and the put does not allow it.
 func (p *Put) CheckFree(before *Product) *fault.Error {
 	if p.AllowFree {
 		return nil
@@ -234,7 +236,7 @@ func (p *Put) CheckFree(before *Product) *fault.Error {
 	return nil
 }
 
-// Action says what became of a put.
+// Action is the result of a put.
 type Action uint8
 
 // The actions.
@@ -245,15 +247,15 @@ const (
 	Refused
 )
 
-// Change is what became of a put.
+// Change is a put's result with the product before and after it.
 type Change struct {
 	Action Action
-	// Before is what was there; its zero value where nothing was.
+	// Before is zero if the product is new.
 	Before Product
-	// After is what is there now, with ids, version and times; in a dry run, what would be.
+	// After has the ids, version and times. In a dry run it is what would be written.
 	After Product
-	// Err says why a put was refused: fault.Conflict for a handle or code that another product has, fault.NotFound for an
-	// unknown product, brand or category, fault.VersionMismatch, fault.Invalid at a limit, fault.SellsInSale where what would not be sold
-	// any more sells in a sale that is scheduled, live or paused.
+	// Err says why a put was refused: fault.Conflict for a handle or code of another product, fault.NotFound for an
+	// unknown product, brand or category, fault.VersionMismatch, fault.Invalid at a limit, or fault.SellsInSale if a
+	// scheduled, live or paused sale sells what the put removes from sale.
 	Err *fault.Error
 }

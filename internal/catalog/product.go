@@ -26,13 +26,13 @@ const (
 // Product is a product with all its variants.
 type Product struct {
 	ID          id.Product
-	Handle      string // names the product in addresses; unique
+	Handle      string // part of addresses; unique
 	Title       string
-	Description string // text or HTML as it was given; whoever shows it as HTML sanitises it
+	Description string // text or HTML as entered; callers sanitise it before showing it as HTML
 	Status      Status
 	Brand       id.Brand // zero: none
 	Categories  []id.Category
-	Options     []string // names of what the variants differ in, such as "Colour"; empty for a single variant
+	Options     []string // names of the options in which variants differ, such as "Colour"; empty for a single variant
 	Attributes  []Attribute
 	Pictures    []Picture
 	Variants    []Variant

@@ -18,38 +18,38 @@ import (
 
 // Bounds of the smaller caches.
 const (
-	// addressesMax is how many handles and stock codes are kept with their products: some 30 MiB.
+	// addressesMax bounds the cached handles and stock codes: about 30 MiB.
 	addressesMax = 200_000
-	// sellableBytes is about what a price costs in memory, with its place in the cache.
+	// sellableBytes is the weight of a price in its cache: PricesMax counts prices, not bytes.
 	sellableBytes = 1
-	// pageOverheadBytes is about what a page costs besides its body.
+	// pageOverheadBytes is the approximate memory of a page besides its body.
 	pageOverheadBytes = 512
-	// listLifetimeMax bounds how long a list is kept: lists are dropped by every change, so this is for the engines to come.
+	// listLifetimeMax bounds how long a list is kept if no change drops it earlier.
 	listLifetimeMax = time.Minute
 )
 
-// ListQuery asks for a public page: brand and category by handle, empty for any. Name, where not empty, is words that the
-// title has, in any order and case.
+// ListQuery selects a page of published products: brand and category by handle, empty for any. Name, if not empty,
+// holds words of the title, in any order and case.
 type ListQuery struct {
 	Name     string
 	Category string
 	Brand    string
-	Cursor   string     // of the page before, where not empty
-	After    id.Product // without a cursor: the last product of the page before
+	Cursor   string     // of the previous page; empty for the first
+	After    id.Product // without a cursor: the last product of the previous page
 	Limit    int        // 1 to PageMax
 }
 
-// emptyList is the page of a search for nothing that can be found.
+// emptyList is the page of a search that cannot match any product.
 var emptyList = newPage(encode(listView[View]{Items: []View{}}))
 
-// PageMax is the longest page.
+// PageMax is the maximum length of a page.
 const PageMax = 200
 
-// Reader answers what shoppers read, and what an order needs to know of its lines, from memory. Only published products are
-// shown. It is safe for concurrent use.
+// Reader serves product reads of shoppers, and the product data of orders, from memory. It shows published products
+// only. It is safe for concurrent use.
 //
-// Every write goes through Service, which tells the Reader before (admit) and after (forget). What other processes write it
-// hears through Shared: see Forgotten, Hears and Deaf.
+// Every write goes through Service, which calls admit before and forget after it. Writes of other processes arrive
+// through Shared: see Forgotten, OnConnect and OnDisconnect.
 type Reader struct {
 	store    Store
 	currency money.Currency
@@ -57,7 +57,7 @@ type Reader struct {
 	most     *mostRead
 	mostMax  int
 
-	shared Shared // nil: what is in memory is this process's own affair
+	shared Shared // nil: this is the only process
 	told   telling
 
 	products  *cache[id.Product, *Page]
@@ -65,7 +65,7 @@ type Reader struct {
 	lists     *cache[listKey, *Page]
 	sellables *cache[id.SKU, Sellable]
 
-	// generation grows after every change. It is part of every list's key: a list that was loaded before a change is never
+	// generation grows with every change. It is part of every list's key, so a list loaded before a change is never
 	// found after it.
 	generation atomic.Uint64
 	shelfMu    sync.Mutex
@@ -82,11 +82,11 @@ type listKey struct {
 	limit      int
 }
 
-// missing stands for a product that does not exist or is not published.
+// missing marks a product that does not exist or is not published.
 var missing = &Page{}
 
-// NewReader returns a Reader with nothing in memory; see Open. The config must be valid. The log takes the refreshes that
-// failed. Without a shared cache, which is nil then, the Reader is right where its process is the only one.
+// NewReader returns a Reader with an empty cache; see Open. The config must be valid. Failed refreshes are logged. If
+// shared is nil, the Reader is correct only as the only process.
 func NewReader(c Config, store Store, shared Shared, clk clock.Clock, log *slog.Logger) *Reader {
 	r := &Reader{
 		store: store, currency: money.Currency(c.Currency), known: newFilter(), most: newMostRead(c.Cache.MostReadMax), mostMax: c.Cache.MostReadMax,
@@ -120,9 +120,9 @@ func NewReader(c Config, store Store, shared Shared, clk clock.Clock, log *slog.
 	return r
 }
 
-// Open fills the filter and warms what is read first: the most read products, the first page of the list, categories and
-// brands. Until it has returned the Reader answers, only slower. It returns the store's errors, and fault.Invalid
-// where the shop has prices in another currency than the configured one.
+// Open fills the filter and warms the most read products, the first page of the list, categories and brands. The Reader
+// can be used before Open returns, but is slower. It returns the store's errors, and fault.Invalid if the shop has
+// prices in a currency other than the configured one.
 func (r *Reader) Open(ctx context.Context) error {
 	other, err := r.store.OtherCurrency(ctx, r.currency)
 	if err != nil {
@@ -145,11 +145,11 @@ func (r *Reader) Open(ctx context.Context) error {
 	return err
 }
 
-// PageDefault is the length of a page that did not ask for one.
+// PageDefault is the length of a page if the request does not specify one.
 const PageDefault = 50
 
-// Warm loads products and their prices into memory, so that the first who asks waits for nothing. Unknown and unpublished
-// products are passed over. It returns the store's errors.
+// Warm loads products and their prices into memory, so that their first reader does not wait. It skips unknown and
+// unpublished products. It returns the store's errors.
 func (r *Reader) Warm(ctx context.Context, products []id.Product) error {
 	for _, product := range products {
 		page, err := r.products.get(ctx, product)
@@ -168,8 +168,8 @@ func (r *Reader) Warm(ctx context.Context, products []id.Product) error {
 	return nil
 }
 
-// Product returns a published product's page. It returns fault.NotFound and the store's errors. A page in memory is answered
-// without an allocation.
+// Product returns a published product's page. It returns fault.NotFound and the store's errors. A cached page is
+// returned without an allocation.
 func (r *Reader) Product(ctx context.Context, product id.Product) (*Page, error) {
 	page, err := r.products.get(ctx, product)
 	if err != nil || page == missing {
@@ -202,7 +202,7 @@ func (r *Reader) byAddress(ctx context.Context, a address, format string) (*Page
 	return nil, notShown(err, format, a.name)
 }
 
-// notShown is what is said of what a shopper does not see; any other failure is passed on.
+// notShown returns fault.NotFound for a product that shoppers do not see, and any other error unchanged.
 func notShown(err error, format string, key any) error {
 	if err == nil || errors.Is(err, errUnknown) {
 		return fault.New(fault.NotFound, format, key)
@@ -210,8 +210,8 @@ func notShown(err error, format string, key any) error {
 	return err
 }
 
-// List returns a page of published products, newest first. It returns fault.Invalid for an unknown category or brand, or a
-// limit that is out of range, fault.BadRequest for a cursor that is not of this list, and the store's errors.
+// List returns a page of published products, newest first. It returns fault.Invalid for an unknown category or brand or
+// a limit out of range, fault.BadRequest for a cursor of another list, and the store's errors.
 func (r *Reader) List(ctx context.Context, q ListQuery) (*Page, error) {
 	if q.Limit < 1 || q.Limit > PageMax {
 		return nil, fault.Bad("limit", "It is %d; 1 to %d is allowed.", q.Limit, PageMax)
@@ -241,15 +241,15 @@ func (r *Reader) List(ctx context.Context, q ListQuery) (*Page, error) {
 	return r.lists.get(ctx, key)
 }
 
-// nothing is the list of a search for nothing that can be found: it has no second page.
+// nothing is the list of a search that cannot match any product: it has no second page.
 var nothing = cursor.Of("no products")
 
-// list names the list that the key is a page of.
+// list returns the identity of the list to which the key's page belongs.
 func (k *listKey) list() cursor.List {
 	return cursor.Of("products", k.words, k.category.String(), k.brand.String())
 }
 
-// ids finds a category and a brand by handle, each zero where the handle is empty. It returns fault.Invalid.
+// ids returns a category and a brand by handle; an empty handle gives zero. It returns fault.Invalid.
 func (s *shelf) ids(category, brand string) (c id.Category, b id.Brand, err error) {
 	var ok bool
 	if c, ok = s.categoryID[category]; !ok && category != "" {
@@ -279,9 +279,9 @@ func (r *Reader) Brands(ctx context.Context) (*Page, error) {
 	return s.brandsPage, nil
 }
 
-// Offer returns what a published variant is and its present list price: a change is seen from the moment at which it was
-// answered. From memory nothing is allocated. It returns fault.NotInSale where the SKU is not published, and the store's
-// errors.
+// Offer returns a published variant's product and current list price. It shows every change from the moment the change
+// was answered. A cached answer allocates nothing. It returns fault.NotInSale if the SKU is not published, and the
+// store's errors.
 func (r *Reader) Offer(ctx context.Context, sku id.SKU) (id.Product, money.Amount, error) {
 	s, err := r.sellables.get(ctx, sku)
 	if errors.Is(err, errUnknown) || err == nil && !s.Published {
@@ -290,7 +290,8 @@ func (r *Reader) Offer(ctx context.Context, sku id.SKU) (id.Product, money.Amoun
 	return s.Product, money.Of(s.PriceMinor, r.currency), err
 }
 
-// Price returns the present list price, as Offer does. A rehearsal's SKU has none: it is sold in its sale alone.
+// Price returns the current list price, as Offer does. A SKU of a rehearsal has none, because it is sold only in its
+// sale.
 func (r *Reader) Price(ctx context.Context, sku id.SKU) (money.Amount, error) {
 	_, price, err := r.Offer(ctx, sku)
 	if err == nil {
@@ -302,7 +303,8 @@ func (r *Reader) Price(ctx context.Context, sku id.SKU) (money.Amount, error) {
 	return price, err
 }
 
-// OfRehearsal reports whether a SKU was made for a rehearsal; one that there is not was not. It returns the store's errors.
+// OfRehearsal reports whether a SKU was made for a rehearsal. It returns false for an unknown SKU. It returns the
+// store's errors.
 func (r *Reader) OfRehearsal(ctx context.Context, sku id.SKU) (bool, error) {
 	s, err := r.sellables.get(ctx, sku)
 	if errors.Is(err, errUnknown) {
@@ -315,8 +317,8 @@ func notOnSale(sku id.SKU) error {
 	return fault.New(fault.NotInSale, "There is no SKU %s on sale.", sku)
 }
 
-// KnowsSKU returns nil where there is such a SKU, published or not, retired or not. It returns fault.NotFound and the store's
-// errors.
+// KnowsSKU returns nil if the SKU exists, even if it is unpublished or retired. It returns fault.NotFound and the
+// store's errors.
 func (r *Reader) KnowsSKU(ctx context.Context, sku id.SKU) error {
 	s, err := r.sellables.get(ctx, sku)
 	if errors.Is(err, errUnknown) || err == nil && s.Product.IsZero() {
@@ -325,13 +327,13 @@ func (r *Reader) KnowsSKU(ctx context.Context, sku id.SKU) error {
 	return err
 }
 
-// Stats returns the counts of every cache, for telemetry.
+// Stats returns the counters of every cache, for telemetry.
 func (r *Reader) Stats() []CacheStats {
 	return []CacheStats{r.products.stats(), r.lists.stats(), r.addresses.stats(), r.sellables.stats()}
 }
 
-// SaveMostRead writes down which products are read most, for Open to warm after a restart. It is one step of background work
-// and reports how many products it wrote; it returns the store's errors.
+// SaveMostRead saves the most read products, which Open warms after a restart. It is one step of background work. It
+// returns the number of products saved, and the store's errors.
 func (r *Reader) SaveMostRead(ctx context.Context) (did int, err error) {
 	top := r.most.top(r.mostMax)
 	if len(top) == 0 {
@@ -340,10 +342,10 @@ func (r *Reader) SaveMostRead(ctx context.Context) (did int, err error) {
 	return len(top), r.store.SetMostRead(ctx, top)
 }
 
-// admit makes keys known before the write that makes them visible.
+// admit adds keys to the filter before the write that makes them visible.
 func (r *Reader) admit(k Keys) { r.known.addKeys(k) }
 
-// shelf returns every category and brand, loading them once for all who wait.
+// shelf returns all categories and brands. Concurrent callers share one load.
 func (r *Reader) shelf(ctx context.Context) (*shelf, error) {
 	if s := r.shelfNow.Load(); s != nil {
 		return s, nil
@@ -364,7 +366,7 @@ func (r *Reader) shelf(ctx context.Context) (*shelf, error) {
 	}
 	s := newShelf(categories, brands)
 	r.shelfNow.Store(s)
-	if r.shelfEpoch.Load() != epoch { // changed while it was read: good for this answer, not for the next
+	if r.shelfEpoch.Load() != epoch { // changed while it was read: valid for this answer, not for the next
 		r.shelfNow.CompareAndSwap(s, nil)
 	}
 	return s, nil
@@ -389,11 +391,11 @@ func (r *Reader) loadProduct(ctx context.Context, product id.Product) (*Page, er
 	return page, nil
 }
 
-// shelfTriesMax bounds how often the shelf is read again: each time somebody else has changed it in between.
+// shelfTriesMax bounds the reloads of the shelf; each one is due to a concurrent change.
 const shelfTriesMax = 10
 
-// shelfOf returns a shelf on which everything stands that the products name: one that was read before the products were can
-// lack a category that was made together with them.
+// shelfOf returns a shelf with every brand and category of the products. A shelf loaded before the products can lack a
+// category that was created together with them.
 func (r *Reader) shelfOf(ctx context.Context, products ...*Product) (*shelf, error) {
 	for range shelfTriesMax {
 		s, err := r.shelf(ctx)
@@ -427,7 +429,7 @@ func (r *Reader) loadList(ctx context.Context, k listKey) (*Page, error) {
 	return newPage(encode(view)), nil
 }
 
-// list reads a page and one product more, which tells whether there is a next page.
+// list reads one product more than the page, to find out whether there is a next page.
 func (r *Reader) list(ctx context.Context, list cursor.List, q Query) (listView[View], error) {
 	limit := q.Limit
 	q.Limit++

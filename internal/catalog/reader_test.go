@@ -35,7 +35,7 @@ func TestOneLoadServesAllWhoWait(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(10 * time.Millisecond) // most of them wait by now; whoever comes later is answered from memory
+	time.Sleep(10 * time.Millisecond) // most readers wait by now; later ones are answered from memory
 	close(release)
 	wg.Wait()
 	if n := rt.store.loads.Load(); n != 1 {
@@ -49,13 +49,13 @@ func TestTheReaderWhoLeavesDoesNotEndTheLoad(t *testing.T) {
 	hold := func() { cancel() }
 	rt.store.onLoad.Store(&hold)
 	_, _ = rt.reader.Product(ctx, 1)
-	rt.store.fail.Store(true) // what is answered now was kept by the load whose reader went away
+	rt.store.fail.Store(true) // what is answered now was kept by the load whose reader left
 	if _, err := rt.reader.Product(t.Context(), 1); err != nil {
 		t.Error(err)
 	}
 }
 
-// The load has read the old row when the write commits; it must not be kept over the write.
+// The load has read the old row when the write commits. The old row must not replace the new one in memory.
 func TestALoadFromBeforeTheWriteIsNotKept(t *testing.T) {
 	for name, read := range map[string]func(*readerTest) string{
 		"product":   func(rt *readerTest) string { return rt.title(1) },
@@ -116,7 +116,7 @@ func readTitle(rt *readerTest, by func(context.Context, string) (*Page, error), 
 	return titleOf(rt.T, page)
 }
 
-// Readers and a writer race; whoever reads after a write was answered sees that write or a later one.
+// Readers and a writer race. Each read after a write's answer sees that write or a later one.
 func TestReadersNeverGoBack(t *testing.T) {
 	rt := newReaderTest(t, numbered(1))
 	rt.open()
@@ -187,7 +187,7 @@ func TestWhatDoesNotExist(t *testing.T) {
 			t.Errorf("knows %d: %v", sku, err)
 		}
 	}
-	// What a write makes visible is visible at once, although its absence was remembered.
+	// A product that a write makes visible is visible immediately, although its absence was cached.
 	rt.rename(2, "Shown")
 	if got := rt.title(2); got != "Shown" {
 		t.Errorf("title %q", got)
@@ -213,7 +213,7 @@ func second[A any](_ A, err error) error { return err }
 
 func TestTheAnswerThatSomethingIsMissingIsShort(t *testing.T) {
 	rt := newReaderTest(t)
-	// The filter is not filled yet, so the store is asked, once.
+	// The filter is not filled yet, so the store is queried, once.
 	for range 3 {
 		if err := second(rt.reader.Product(t.Context(), 7)); !errors.Is(err, fault.NotFound) {
 			t.Fatal(err)
@@ -246,10 +246,10 @@ func TestWhatIsHotIsRefreshedBeforeItsEnd(t *testing.T) {
 	rt.title(1)
 	rt.title(2)
 	lifetime := DefaultConfig().Cache.Lifetime
-	rt.clock.Advance(lifetime * 83 / 100) // past every jittered refresh time, before every end
+	rt.clock.Advance(lifetime * 83 / 100) // past every jittered refresh time, before every expiry
 	rt.store.retitle(1, "Refreshed")
 	await.Equal(t, "the refresh has run behind an answer from memory", "Refreshed", func() string { return rt.title(1) })
-	rt.clock.Advance(lifetime * 30 / 100) // past the first ends
+	rt.clock.Advance(lifetime * 30 / 100) // past the first expiries
 	rt.store.fail.Store(true)
 	if got := rt.title(1); got != "Refreshed" {
 		t.Error(got)

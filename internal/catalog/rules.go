@@ -11,13 +11,13 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
-// Limits of a product. Together they bound its encoded form to some hundred kilobytes, usually two.
+// Limits of a product. Together they bound its encoded form to some hundred kilobytes; usually it has two.
 const (
-	// TitleRunesMax is a line.
+	// TitleRunesMax fits one line.
 	TitleRunesMax = 255
 	// DescriptionRunesMax fits a long article.
 	DescriptionRunesMax = 50_000
-	// OptionsMax is what shop systems agree on: more is a configurator.
+	// OptionsMax is the limit of other shop systems; more options need a configurator.
 	OptionsMax = 3
 	// OptionRunesMax bounds an option's name and each value.
 	OptionRunesMax = 120
@@ -32,16 +32,17 @@ const (
 	// PicturesMax and PictureURLBytesMax bound the pictures.
 	PicturesMax        = 50
 	PictureURLBytesMax = 2000
-	// PictureAltRunesMax bounds what says a picture in words.
+	// PictureAltRunesMax bounds a picture's alternative text.
 	PictureAltRunesMax = 255
 	// ProductCategoriesMax bounds the categories of one product.
 	ProductCategoriesMax = 20
-	// PriceMinorMax is the highest list price, 10^10 minor units: the largest order, 50 lines of 1,000 units, still is an amount.
+	// PriceMinorMax is the highest list price, 10^10 minor units. With it the total of the largest order, 50 lines of
+	// 1,000 units, still fits an amount.
 	PriceMinorMax = 10_000_000_000
 )
 
-// Check trims the product's texts, derives the handle from the title when there is none, and checks everything that can be
-// decided from the product alone. It returns fault.Invalid with the field.
+// Check trims the product's texts, derives a missing handle from the title, and checks everything that depends on the
+// product alone. It returns fault.Invalid with the field.
 func (p *Product) Check(shop money.Currency) error {
 	if err := checkText("title", &p.Title, text.Line, 1, TitleRunesMax); err != nil {
 		return err
@@ -127,7 +128,8 @@ func (p *Product) checkPictures() error {
 	return nil
 }
 
-// checkPictureURL takes absolute http and https addresses without a user, and nothing that a page could run.
+// checkPictureURL accepts absolute http and https addresses without user information. It rejects every other scheme,
+// which a page might run.
 func checkPictureURL(field, address string) error {
 	if err := text.CheckAddress(field, address, PictureURLBytesMax); err != nil {
 		return err
@@ -201,8 +203,8 @@ func (v *Variant) check(at string, options int, shop money.Currency) error {
 	return nil
 }
 
-// CheckCode returns fault.Invalid of the field unless code can be a stock code: 1 to CodeBytesMax printable ASCII characters,
-// without space at either end. Codes are compared by bytes, so nothing is trimmed or folded.
+// CheckCode returns fault.Invalid with the field unless code is a valid stock code: 1 to CodeBytesMax printable ASCII
+// characters without space at either end. Codes are compared by bytes, so nothing is trimmed or folded.
 func CheckCode(field, code string) error {
 	switch {
 	case code == "":

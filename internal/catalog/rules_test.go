@@ -94,7 +94,7 @@ func TestProductCheckTakes(t *testing.T) {
 	p.Pictures = []Picture{{URL: " https://example.com/a.jpg?w=1#x ", Alt: "A mug"}, {URL: "http://[::1]:80/b.jpg"}}
 	p.Variants[0].Code = "MUG B/1"
 	p.Variants[0].Price.Minor = PriceMinorMax
-	p.Variants[1].Price.Minor = 0 // whether it may become so is decided beside what it was
+	p.Variants[1].Price.Minor = 0 // whether it may become free depends on the product before: see CheckFree
 	if err := p.Check("GBP"); err != nil {
 		t.Fatal(err)
 	}

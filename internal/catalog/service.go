@@ -13,8 +13,8 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/money"
 )
 
-// Service changes the catalogue and reads it for admins, drafts too. It is safe for concurrent use. Every method may return
-// the store's errors besides those it names.
+// Service changes the catalogue, and reads it for administrators, including drafts. It is safe for concurrent use.
+// Every method may also return the store's errors.
 type Service struct {
 	store    Store
 	reader   *Reader
@@ -23,15 +23,15 @@ type Service struct {
 	currency money.Currency
 }
 
-// New returns a Service whose changes the reader sees at once.
+// New returns a Service whose changes the reader sees immediately.
 func New(c Config, store Store, reader *Reader, mint *id.Mint, clk clock.Clock) *Service {
 	return &Service{store: store, reader: reader, mint: mint, clock: clk, currency: money.Currency(c.Currency)}
 }
 
-// Currency returns the shop's currency, which every price is in.
+// Currency returns the currency of every price in the shop.
 func (s *Service) Currency() money.Currency { return s.currency }
 
-// Input is a product as an admin writes it: without ids, brand and categories by handle.
+// Input is a product as an administrator writes it: without ids; brand and categories by handle.
 type Input struct {
 	Product    Product
 	Brand      string
@@ -40,16 +40,16 @@ type Input struct {
 	AllowFree bool
 }
 
-// Create makes a product. It returns fault.Invalid, and fault.Conflict for a handle or stock code that another product has.
+// Create creates a product. It returns fault.Invalid, and fault.Conflict for a handle or stock code of another product.
 func (s *Service) Create(ctx context.Context, in Input) (View, error) {
 	in.Product.ID = id.New[id.Product](s.mint)
 	return s.put(auditlog.About(ctx, in.Product.ID.String()), in, PutNew, 0)
 }
 
-// Replace writes a product over. The version must be the one that the product has. Variants are known by their codes: a code
-// that stays keeps its SKU id and stock, one that is left out is retired. A deleted product comes back. It returns
-// fault.Invalid, fault.NotFound, fault.VersionMismatch, fault.Conflict for a handle or code that another product has, and
-// fault.SellsInSale where a sale sells what would not be sold any more.
+// Replace replaces a product; version must be its current version. Variants are matched by code: a code that stays
+// keeps its SKU id and stock, and a code that is missing is retired. A deleted product comes back. It returns
+// fault.Invalid, fault.NotFound, fault.VersionMismatch, fault.Conflict for a handle or code of another product, and
+// fault.SellsInSale if a sale sells what would be removed from sale.
 func (s *Service) Replace(ctx context.Context, product id.Product, version int64, in Input) (View, error) {
 	in.Product.ID = product
 	return s.put(ctx, in, PutOver, version)
@@ -85,8 +85,8 @@ func (s *Service) put(ctx context.Context, in Input, mode PutMode, version int64
 	return s.view(ctx, &changes[0].After)
 }
 
-// write is the one way in which products change: new ids are minted and made known, the store commits, and what is in memory
-// of the products, as they were and as they are, is forgotten.
+// write is the only way to change products. It mints new ids and admits their keys, the store commits, and the Reader
+// forgets the products' keys from before and after the change.
 func (s *Service) write(ctx context.Context, puts []Put, dryRun bool) ([]Change, error) {
 	for i := range puts {
 		p := &puts[i].Product
@@ -105,7 +105,7 @@ func (s *Service) write(ctx context.Context, puts []Put, dryRun bool) ([]Change,
 		return changes, err
 	}
 	var stale []Keys
-	if err != nil { // the commit may have gone through and its answer not
+	if err != nil { // the commit may have succeeded although its answer was lost
 		for i := range puts {
 			stale = append(stale, puts[i].Product.Keys())
 		}
@@ -122,18 +122,19 @@ func (s *Service) write(ctx context.Context, puts []Put, dryRun bool) ([]Change,
 	return changes, err
 }
 
-// Retire deletes a product for shoppers: it is no longer shown or sold, and its stock codes are free. Its rows stay. A version
-// that is not zero must be the product's. It returns fault.NotFound, fault.VersionMismatch, and fault.SellsInSale while a sale sells it.
+// Retire deletes a product for shoppers: it is no longer shown or sold, and its stock codes are free. Its rows stay. A
+// version other than zero must be the product's. It returns fault.NotFound, fault.VersionMismatch, and
+// fault.SellsInSale while a sale sells it.
 func (s *Service) Retire(ctx context.Context, product id.Product, version int64) error {
 	before, err := s.store.RetireProduct(ctx, product, version, s.clock.Now())
 	if err != nil {
-		before.ID = product // the commit may have gone through and its answer not
+		before.ID = product // the commit may have succeeded although its answer was lost
 	}
 	s.reader.forget(ctx, before.Keys())
 	return err
 }
 
-// Get returns a product, a draft too, from the store. It returns fault.NotFound, also for a deleted one.
+// Get returns a product from the store, also a draft. It returns fault.NotFound, also for a deleted product.
 func (s *Service) Get(ctx context.Context, product id.Product) (View, error) {
 	p, err := s.store.Product(ctx, product)
 	if err != nil {
@@ -153,8 +154,8 @@ func (s *Service) view(ctx context.Context, p *Product) (View, error) {
 	return shelf.view(p), nil
 }
 
-// List returns a page of products, drafts too, newest first, and the cursor of the next page, empty on the last. A status
-// narrows it. It returns fault.Invalid, and fault.BadRequest for a cursor that is not of this list.
+// List returns a page of products, including drafts, newest first, and the cursor of the next page, which is empty on
+// the last. status, if not empty, filters. It returns fault.Invalid, and fault.BadRequest for a cursor of another list.
 func (s *Service) List(ctx context.Context, status Status, q ListQuery) (items []View, next string, err error) {
 	if q.Limit < 1 || q.Limit > PageMax {
 		return nil, "", fault.Bad("limit", "It is %d; 1 to %d is allowed.", q.Limit, PageMax)
@@ -186,7 +187,7 @@ func (s *Service) List(ctx context.Context, status Status, q ListQuery) (items [
 	return view.Items, view.Next, err
 }
 
-// AddCategory makes a category. It returns fault.Invalid, and fault.Conflict for a handle or title that is taken.
+// AddCategory creates a category. It returns fault.Invalid, and fault.Conflict for a handle or title that exists.
 func (s *Service) AddCategory(ctx context.Context, c Category) (Category, error) {
 	if err := c.Check(); err != nil {
 		return c, err
@@ -197,7 +198,7 @@ func (s *Service) AddCategory(ctx context.Context, c Category) (Category, error)
 	return c, err
 }
 
-// AddBrand makes a brand. It returns fault.Invalid, and fault.Conflict for a handle or title that is taken.
+// AddBrand creates a brand. It returns fault.Invalid, and fault.Conflict for a handle or title that exists.
 func (s *Service) AddBrand(ctx context.Context, b Brand) (Brand, error) {
 	if err := b.Check(); err != nil {
 		return b, err

@@ -13,10 +13,10 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// deafLifetime is how long something is kept that was loaded while this process does not hear of changes.
+// deafLifetime is how long a value is kept that was loaded while this process receives no invalidations.
 const deafLifetime = 5 * time.Second
 
-// sharedForm says under which key a cache's values are shared, and in which form. A nil one shares nothing.
+// sharedForm defines the key and encoding of a cache's shared values. A nil sharedForm shares nothing.
 type sharedForm[K comparable, V any] struct {
 	shared Shared
 	key    func(context.Context, K) (string, error)
@@ -24,10 +24,10 @@ type sharedForm[K comparable, V any] struct {
 	decode func([]byte) (V, error)
 }
 
-// deaf reports whether values may become old without this process hearing of it.
+// deaf reports whether values may become outdated unnoticed.
 func (f *sharedForm[K, V]) deaf() bool { return f != nil && !f.shared.Live() }
 
-// load returns the shared value, or that of the source, which is then shared.
+// load returns the shared value. Without one it loads from source and shares the result.
 func (f *sharedForm[K, V]) load(ctx context.Context, key K, lifetime func(V) time.Duration, source func(context.Context, K) (V, error)) (V, error) {
 	if f == nil {
 		return source(ctx, key)
@@ -49,14 +49,14 @@ func (f *sharedForm[K, V]) load(ctx context.Context, key K, lifetime func(V) tim
 	if err != nil || own {
 		return loaded, err
 	}
-	if loaded, err = f.decode(b); err != nil { // what another release wrote costs a read, not an answer
+	if loaded, err = f.decode(b); err != nil { // a value written by another release costs a read, not an error
 		return source(ctx, key)
 	}
 	return loaded, nil
 }
 
-// The keys under which things are shared, and by which they are forgotten. Those of pages have the version of their form: one that
-// an earlier version wrote is never an answer of this one.
+// The prefixes of shared keys, for loading and forgetting. Those of pages contain the version of their form, so that a
+// page written by an earlier version is never used.
 const (
 	sharedProduct    = "p2:"
 	sharedSellable   = "s:"
@@ -78,10 +78,10 @@ func shareProducts(s Shared) *sharedForm[id.Product, *Page] {
 	}
 }
 
-// errForm says that a shared value is not in the form of this release.
+// errForm says that a shared value does not have the form of this release.
 var errForm = errors.New("a shared value is in another form")
 
-// encodePage puts the SKUs of a page before its body. Nothing at all stands for a page that is missing.
+// encodePage writes a page's SKUs before its body. An empty value means a missing page.
 func encodePage(p *Page) []byte {
 	if p == missing {
 		return nil
@@ -115,8 +115,8 @@ func decodePage(b []byte) (*Page, error) {
 	return page, nil
 }
 
-// shareLists shares lists under a name that a change replaces: a list that was read before the change lies under the old name,
-// where nobody looks any more.
+// shareLists shares lists under a generation that each change replaces. A list read before the change stays under the
+// old generation, which is no longer used.
 func shareLists(s Shared) *sharedForm[listKey, *Page] {
 	if s == nil {
 		return nil
@@ -157,7 +157,7 @@ func shareSellables(s Shared) *sharedForm[id.SKU, Sellable] {
 	}
 }
 
-// forgottenKeys lists what is shared of a product.
+// forgottenKeys lists the shared keys of products.
 func forgottenKeys(all []Keys) []string {
 	var keys []string
 	for _, k := range all {
@@ -177,8 +177,8 @@ func forgottenKeys(all []Keys) []string {
 	return append(keys, sharedGeneration)
 }
 
-// Forgotten drops what the key of a Shared stands for: some process has changed it. What has come to exist is known from then
-// on. It does no I/O.
+// Forgotten drops the value of a shared key that some process has changed. It adds a new key to the filter. It does no
+// I/O.
 func (r *Reader) Forgotten(key string) {
 	switch {
 	case key == sharedGeneration:

@@ -22,8 +22,8 @@ func isInvalid(err error, field string) bool {
 	return errors.Is(err, fault.Invalid) && fault.As(err).Field == field
 }
 
-// shelfStub is a Store in memory that counts its reads and lets a test hold them up. Only what the Reader and single edits
-// need is there; the real engine is tested in store and through the API.
+// shelfStub is a Store in memory that counts its reads and lets a test delay them. It implements only what the Reader
+// and single edits need; package store and the API tests test the real engine.
 type shelfStub struct {
 	Store
 	mu       sync.Mutex
@@ -31,7 +31,7 @@ type shelfStub struct {
 	mostRead []id.Product
 	loads    atomic.Int64
 	fail     atomic.Bool
-	// onLoad, where set, is called by a load after it has read and before it returns.
+	// onLoad, if set, is called by a load after its read and before it returns.
 	onLoad atomic.Pointer[func()]
 }
 
@@ -130,7 +130,7 @@ func (s *shelfStub) CatalogKeys(_ context.Context, fn func(Keys)) error {
 	return nil
 }
 
-// PutProducts writes over or adds, with the put's ids.
+// PutProducts adds or replaces products under the put's ids.
 func (s *shelfStub) PutProducts(_ context.Context, b Batch) (changes []Change, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,7 +150,7 @@ func (s *shelfStub) PutProducts(_ context.Context, b Batch) (changes []Change, e
 	return changes, nil
 }
 
-// retitle changes a product behind the shop's back: what is in memory stays as it is.
+// retitle changes a product behind the service's back: memory keeps the old one.
 func (s *shelfStub) retitle(product id.Product, title string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -159,7 +159,7 @@ func (s *shelfStub) retitle(product id.Product, title string) {
 	s.products[product] = p
 }
 
-// numbered returns a published product whose id, handle and code come from n.
+// numbered returns a published product whose id, handle and code are derived from n.
 func numbered(n int64) Product {
 	return Product{ID: id.Product(n), Handle: fmt.Sprint("h", n), Title: fmt.Sprint("Product ", n), Status: Published, Version: 1,
 		Variants: []Variant{{ID: id.SKU(1000 + n), Code: fmt.Sprint("C", n), Price: money.Of(100*n, "GBP")}}}
@@ -208,7 +208,7 @@ func titleOf(t *testing.T, page *Page) string {
 	return v.Title
 }
 
-// rename writes a product's title through the service.
+// rename changes a product's title through the service.
 func (t *readerTest) rename(n int64, title string) {
 	t.Helper()
 	p := numbered(n)

@@ -8,14 +8,15 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
-// HandleBytesMax bounds a handle: it is a part of an address.
+// HandleBytesMax bounds a handle, which is part of an address.
 const HandleBytesMax = 128
 
-// latin spells the letters that have no decomposition.
+// latin spells out letters that have no decomposition.
 var latin = strings.NewReplacer("ß", "ss", "æ", "ae", "œ", "oe", "ø", "o", "đ", "d", "ð", "d", "þ", "th", "ł", "l", "ı", "i", "&", " and ")
 
-// Slug makes a handle of a title: lower case, accents dropped, every run of anything but Latin letters and digits one
-// hyphen, cut at HandleBytesMax with room for a number behind it. It is empty where the title has neither.
+// Slug makes a handle from a title: lower case, without accents, with one hyphen for every run of anything but Latin
+// letters and digits. It cuts at HandleBytesMax minus space for a number. It is empty if the title has no Latin letters
+// or digits.
 func Slug(title string) string {
 	var b strings.Builder
 	gap := false
@@ -39,7 +40,8 @@ func Slug(title string) string {
 	return b.String()
 }
 
-// checkHandle returns fault.Invalid unless h is lower-case letters and digits in groups joined by single hyphens.
+// checkHandle returns fault.Invalid unless h consists of groups of lower-case letters and digits, joined by single
+// hyphens.
 func checkHandle(field, h string) error {
 	if h == "" {
 		return fault.Bad(field, "It is required, because the title has no Latin letters or digits to make it from.")

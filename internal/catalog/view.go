@@ -12,21 +12,21 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/money"
 )
 
-// Page is an encoded answer, ready to be written. It is shared between readers: nobody changes it.
+// Page is an encoded answer. Readers share it and must not change it.
 type Page struct {
-	// Body is JSON as the contract has it.
+	// Body is JSON as the API defines it.
 	Body []byte
 	// ETag is a strong validator of Body, quotes included. See RFC 9110, section 8.8.3.
 	ETag string
-	// ETagHeader and LengthHeader are the values of the ETag and Content-Length headers, made once so that writing an
-	// answer allocates nothing.
+	// ETagHeader and LengthHeader are the values of the ETag and Content-Length headers. They are made once, so that
+	// writing an answer allocates nothing.
 	ETagHeader   []string
 	LengthHeader []string
 
 	skus []id.SKU // of a product's page
 }
 
-// SKUs returns the variants of a product's page, in their order. The caller does not change them.
+// SKUs returns the variants of a product's page, in their order. The caller must not change them.
 func (p *Page) SKUs() []id.SKU { return p.skus }
 
 func newPage(body []byte) *Page {
@@ -35,7 +35,7 @@ func newPage(body []byte) *Page {
 	return &Page{Body: body, ETag: etag, ETagHeader: []string{etag}, LengthHeader: []string{strconv.Itoa(len(body))}}
 }
 
-// View is a product as it goes over the wire: brand and categories by handle.
+// View is a product in the API: brand and categories by handle.
 type View struct {
 	ID          id.Product    `json:"id"`
 	Handle      string        `json:"handle"`
@@ -53,7 +53,7 @@ type View struct {
 	Rehearsal   bool          `json:"rehearsal,omitempty"`
 }
 
-// VariantView is a variant as it goes over the wire.
+// VariantView is a variant in the API.
 type VariantView struct {
 	SKU     id.SKU       `json:"sku_id"`
 	Code    string       `json:"sku"`
@@ -90,7 +90,7 @@ func (s *shelf) view(p *Product) View {
 	return v
 }
 
-// some makes an empty array of none, so that lists are always lists on the wire.
+// some returns an empty list instead of nil, which JSON would encode as null.
 func some[T any](list []T) []T {
 	if list == nil {
 		return []T{}
@@ -98,7 +98,8 @@ func some[T any](list []T) []T {
 	return list
 }
 
-// encode writes v as JSON without a trailing line break. Everything encoded here marshals, so a failure is a defect.
+// encode returns v as JSON without a trailing line break. Everything encoded here can be marshalled, so a failure is a
+// bug.
 func encode(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -109,7 +110,7 @@ func encode(v any) []byte {
 	return bytes.Clone(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 }
 
-// shelf is every category and brand, read-only.
+// shelf holds all categories and brands. It is read-only.
 type shelf struct {
 	categories     []Category
 	brands         []Brand

@@ -6,14 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of a search by name: each word is looked for in every title that has the words before it.
+// Limits of a search by name. Each word is matched against every title that has the words before it.
 const (
 	wordsMax     = 8
 	wordRunesMax = 40
 )
 
-// Words returns what a shopper's search is looked for by: the words in lower case, each once, at most 8 of at most 40
-// characters. What is beyond that, or is no text, is left out.
+// Words returns the words of a shopper's search in lower case, each once, at most 8 of at most 40 characters. It leaves
+// out further and longer words, and everything that is not text.
 func Words(search string) []string {
 	var words []string
 	if !utf8.ValidString(search) {

@@ -1,5 +1,5 @@
-// Package delivery owns what groups of consumers have done with events: how far each is, what waits for another try, and
-// what was given up. It does not own the events (each module announces its own) nor the effects (each consumer's).
+// Package delivery owns the progress of consumer groups: each group's cursor, its retries and its dead letters. It does
+// not own the events (each module announces its own) nor the effects (each consumer's).
 package delivery
 
 import (
@@ -15,20 +15,20 @@ import (
 type Message struct {
 	// ID is the event's position.
 	ID int64
-	// Key is what the event is about: those of one key are delivered in order.
+	// Key is the event's subject: messages with one key are delivered in order.
 	Key     string
 	Type    string
 	Payload []byte
 	At      time.Time
 }
 
-// MessageOf returns the message that carries an event. Its key is the event's subject, so that all that happens to one order
-// arrives in order.
+// MessageOf returns the message of an event. Its key is the event's subject, so that all events of one order arrive in
+// order.
 func MessageOf(e event.Event) Message {
 	return Message{ID: e.Position, Key: strconv.FormatInt(e.Subject, 10), Type: e.Type, Payload: e.Payload, At: e.At}
 }
 
-// Event returns the event that a message carries. It returns fault.Invalid where the key is no subject.
+// Event returns the event of a message. It returns fault.Invalid if the key is not a subject.
 func (m Message) Event() (event.Event, error) {
 	subject, err := strconv.ParseInt(m.Key, 10, 64)
 	if err != nil {
@@ -39,11 +39,11 @@ func (m Message) Event() (event.Event, error) {
 
 // Cursor is how far a group has read the outbox.
 type Cursor struct {
-	// Position is that of the last event that was settled or parked.
+	// Position is the position of the last event that was settled or parked.
 	Position int64
-	// Fence is that of the lease under which the cursor was moved last.
+	// Fence is the fence of the lease under which the cursor last moved.
 	Fence int64
-	// RetryMessage counts the messages that wait for another try.
+	// Parked counts the messages that wait for another try.
 	Parked int64
 }
 
@@ -52,33 +52,34 @@ type RetryMessage struct {
 	Message
 	// Try is the number of the next try.
 	Try int
-	// Reason is why the last one failed; empty where it has not been tried.
+	// Reason says why the last try failed; empty if there was none.
 	Reason string
 	DueAt  time.Time
 }
 
-// Progress is how far a group has come with the outbox. One transaction records it.
+// Progress is a group's progress through the outbox. One transaction records it.
 type Progress struct {
 	Group string
-	// Fence is that of the lease: progress under an older fence than the cursor's is refused with ErrFenced.
+	// Fence is the lease's fence. Progress with an older fence than the cursor's is rejected with ErrFenced.
 	Fence int64
-	// Position is where the cursor goes; it never goes back.
+	// Position is the new position of the cursor, which never goes back.
 	Position int64
-	// Done are the ids of parked messages that no longer wait; Park is what waits from now on, replacing what it had.
+	// Done are the ids of parked messages that no longer wait. Park are messages that wait from now on; they replace
+	// their earlier state.
 	Done []int64
 	Park []RetryMessage
 }
 
-// ErrFenced says that another process has taken the group over.
+// ErrFenced says that another process has taken over the group.
 var ErrFenced = errors.New("another process has taken over this group")
 
 // DeadLetter is a message that a group has given up.
 type DeadLetter struct {
-	// Number names it to the people who look after it. It is not used again.
+	// Number identifies the letter for operators. It is never reused.
 	Number       int64
 	Topic, Group string
 	Message
-	// Tries is how often it was tried, Reason how the last try ended, DiedAt when.
+	// Tries is how often it was tried, Reason why the last try failed, DiedAt when.
 	Tries  int
 	Reason string
 	DiedAt time.Time

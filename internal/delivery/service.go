@@ -7,10 +7,10 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
-// DeadLettersMax bounds a page of letters, and what one call replays or drops.
+// DeadLettersMax bounds a page of letters, and the letters that one call replays or deletes.
 const DeadLettersMax = 500
 
-// Service lists, replays and deletes dead letters. Safe for concurrent use.
+// Service lists, replays and deletes dead letters. It is safe for concurrent use.
 type Service struct {
 	store Store
 	bus   Bus
@@ -19,19 +19,19 @@ type Service struct {
 // NewService returns the service.
 func NewService(s Store, b Bus) *Service { return &Service{store: s, bus: b} }
 
-// DeadLetters lists up to limit letters, oldest first, with numbers above after; of one group where that is not empty.
+// DeadLetters lists up to limit letters with numbers above after, oldest first. group, if not empty, selects one group.
 func (s *Service) DeadLetters(ctx context.Context, group string, after int64, limit int) ([]DeadLetter, error) {
 	return s.store.DeadLetters(ctx, group, after, min(limit, DeadLettersMax))
 }
 
-// DeadLetter reads one. It returns fault.NotFound.
+// DeadLetter returns a letter. It returns fault.NotFound.
 func (s *Service) DeadLetter(ctx context.Context, number int64) (DeadLetter, error) {
 	return s.store.DeadLetter(ctx, number)
 }
 
-// Replay hands a letter's message to its group again, as new, and takes the letter away. Where the process dies in between,
-// both are there: the group gets the message once more when it is replayed again, as any message may come twice. It
-// returns fault.NotFound, and fault.Overloaded where the bus does not take it.
+// Replay hands a letter's message to its group again, as new, and deletes the letter. If the process dies in between,
+// the letter stays, and replaying it again delivers the message twice, which consumers tolerate. It returns
+// fault.NotFound, and fault.Overloaded if the bus does not accept the message.
 func (s *Service) Replay(ctx context.Context, number int64) error {
 	l, err := s.store.DeadLetter(ctx, number)
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 )
 
-// FileSender is a Sender that puts mails into a folder, one file each, for a shop that is tried out. A mail that is sent again
-// replaces itself.
+// FileSender is a Sender that writes each mail to a file in a folder, for trying out the shop. A mail that is sent
+// again replaces its file.
 type FileSender struct{ Folder string }
 
 // Send implements Sender.

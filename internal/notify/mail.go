@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// Bytes returns the mail as it travels: RFC 5322, text and HTML side by side.
+// Bytes returns the mail as it is sent: RFC 5322, with text and HTML alternatives.
 func (m *Mail) Bytes() ([]byte, error) {
 	var b bytes.Buffer
 	parts := multipart.NewWriter(&b)
-	// The same mail in the same bytes on every try.
+	// Every try sends the same bytes.
 	if err := parts.SetBoundary(fmt.Sprintf("%x", sha256.Sum256([]byte(m.ID)))); err != nil {
 		return nil, err
 	}
@@ -26,7 +26,7 @@ func (m *Mail) Bytes() ([]byte, error) {
 		{"Subject", mime.QEncoding.Encode("utf-8", m.Subject)},
 		{"Date", m.At.UTC().Format(time.RFC1123Z)},
 		{"Message-ID", "<" + m.ID + ">"},
-		{"Auto-Submitted", "auto-generated"}, // RFC 3834: nobody's absence answers it
+		{"Auto-Submitted", "auto-generated"}, // RFC 3834: prevents automatic replies
 		{"MIME-Version", "1.0"},
 		{"Content-Type", "multipart/alternative; boundary=" + parts.Boundary()},
 	} {

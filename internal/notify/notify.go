@@ -1,5 +1,5 @@
-// Package notify owns what shoppers are told of their orders: placed, paid, expired, refunded. It does not own how mail
-// travels: that is a Sender's.
+// Package notify owns the notifications of shoppers about their orders: placed, paid, expired, refunded. A Sender owns
+// how mail is transported.
 //
 // A notification is sent at least once. Every try has the same Message-ID, so a mail program shows it once.
 package notify
@@ -18,14 +18,14 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
-// The senders there are.
+// The senders.
 const (
 	SendNone = "none"
 	SendFile = "file"
 	SendSMTP = "smtp"
 )
 
-// Config is the module's part of the configuration.
+// Config is the notification part of the configuration.
 type Config struct {
 	Sender   string `koanf:"sender" help:"how shoppers are told of their orders: none, smtp, or file (mails in the folder mail of the data folder)"`
 	From     string `koanf:"from" help:"whom mails come from, such as Shop <orders@shop.example>"`
@@ -33,7 +33,7 @@ type Config struct {
 	SMTP     SMTP   `koanf:"smtp"`
 }
 
-// SMTP is how mail leaves.
+// SMTP is the configuration of the mail server.
 type SMTP struct {
 	Address  string `koanf:"address" help:"host and port of the mail server, such as smtp.example.com:587"`
 	User     string `koanf:"user" help:"log-in, where the server asks for one; sent over TLS only"`
@@ -46,7 +46,7 @@ func DefaultConfig() Config {
 	return Config{Sender: SendNone, From: "shop@localhost", ShopName: "Tidegate", SMTP: SMTP{Address: "127.0.0.1:25", TLS: "starttls"}}
 }
 
-// Validate returns every value that is not allowed.
+// Validate returns a fault for every invalid value.
 func (c Config) Validate() error {
 	var wrong []error
 	if c.Sender != SendNone && c.Sender != SendFile && c.Sender != SendSMTP {
@@ -64,27 +64,27 @@ func (c Config) Validate() error {
 	return errors.Join(wrong...)
 }
 
-// Types are the events that the module follows.
+// Types returns the types of events that the module consumes.
 func Types() []string {
 	return []string{"order.placed.v1", "order.paid.v1", "order.expired.v1", "order.refunded.v1"}
 }
 
-// State is where a notification stands.
+// State is the state of a notification.
 type State string
 
 // The states.
 const (
 	Waiting State = "waiting"
 	Sent    State = "sent"
-	// Failed was tried for a day in vain.
+	// Failed: all tries of about a day failed.
 	Failed State = "failed"
-	// Nobody is there to be told: a shopper without an account, such as a rehearsal's.
+	// Nobody: the shopper has no account, such as a rehearsal's.
 	Nobody State = "nobody"
 )
 
-// Notification is something that a shopper is to be told, once for an event.
+// Notification is a notification of a shopper, one for each event.
 type Notification struct {
-	// Position is the event's, Type its type and Payload its payload.
+	// Position, Type and Payload are the event's.
 	Position int64
 	Type     string
 	Order    id.Order
@@ -93,14 +93,14 @@ type Notification struct {
 	State    State
 	Tries    int
 	DueAt    time.Time
-	// LastError is how the last try failed.
+	// LastError is the error of the last try.
 	LastError string
 	SettledAt time.Time
 	// Email is the shopper's current address; empty if there is none.
 	Email string
 }
 
-// line and told are what a mail says of an order: the payload of its events.
+// line and told are the payload of an order's events, as far as mails show it.
 type line struct {
 	SKU      id.SKU       `json:"sku_id"`
 	Quantity int64        `json:"quantity"`
@@ -115,9 +115,9 @@ type told struct {
 	ExpiresAt time.Time    `json:"expires_at"`
 }
 
-// newNotification returns what a shopper is to be told of an event. It returns fault.Invalid for one that cannot be read.
+// newNotification returns the notification of an event. It returns fault.Invalid for an unreadable event.
 func newNotification(e event.Event, now time.Time) (Notification, error) {
-	var o struct { // its owner; the rest is read when the mail is sent
+	var o struct { // its owner; sending reads the rest
 		ID       id.Order    `json:"id"`
 		Customer id.Customer `json:"customer_id"`
 	}
@@ -129,12 +129,12 @@ func newNotification(e event.Event, now time.Time) (Notification, error) {
 	}, nil
 }
 
-// retryDelays are the pauses after each try that failed: about a day in all.
+// retryDelays are the pauses after each failed try: about a day in all.
 var retryDelays = []time.Duration{
 	10 * time.Second, time.Minute, 5 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour, 8 * time.Hour,
 }
 
-// withResult returns the notification after a try that ended so.
+// withResult returns the notification after a try.
 func (n Notification) withResult(err error, now time.Time) Notification {
 	n.Tries++
 	switch {
@@ -148,7 +148,7 @@ func (n Notification) withResult(err error, now time.Time) Notification {
 	return n
 }
 
-// reasonBytesMax bounds what is kept of an error.
+// reasonBytesMax bounds the stored text of an error.
 const reasonBytesMax = 500
 
 func reason(err error) string {
@@ -156,7 +156,7 @@ func reason(err error) string {
 	return text[:min(len(text), reasonBytesMax)]
 }
 
-// PermanentError says of an error that no further try would end differently: the address does not exist.
+// PermanentError is an error that a retry cannot change, such as an unknown address.
 type PermanentError struct{ Err error }
 
 // Error implements error.
@@ -175,22 +175,22 @@ type Mail struct {
 	At         time.Time
 }
 
-// Sender takes mail on its way. Safe for concurrent use.
+// Sender sends mail. It is safe for concurrent use.
 type Sender interface {
-	// Send returns when the mail has been taken. It returns a *PermanentError where no further try makes sense.
+	// Send returns when the mail has been accepted. It returns a *PermanentError if a retry is useless.
 	Send(ctx context.Context, m *Mail) error
 }
 
-// Store is what notifications need of the database. Safe for concurrent use.
+// Store is the database as notifications need it. It is safe for concurrent use.
 type Store interface {
 	// AddNotifications records notifications in one transaction, each once for its event.
 	AddNotifications(ctx context.Context, all []Notification) error
-	// DueNotifications lists up to limit that are due, oldest first, with the shoppers' addresses.
+	// DueNotifications lists up to limit due notifications, oldest first, with the shoppers' addresses.
 	DueNotifications(ctx context.Context, now time.Time, limit int) ([]Notification, error)
-	// SettleNotifications records how tries ended, in one transaction.
+	// SettleNotifications records the results of tries, in one transaction.
 	SettleNotifications(ctx context.Context, all []Notification) error
-	// CleanNotifications deletes up to limit of those that were settled before a moment.
+	// CleanNotifications deletes up to limit notifications that were settled before a time.
 	CleanNotifications(ctx context.Context, before time.Time, limit int) (int, error)
-	// SKUTitles reads what SKUs are called.
+	// SKUTitles returns the titles of SKUs.
 	SKUTitles(ctx context.Context, skus []id.SKU) (map[id.SKU]string, error)
 }

@@ -34,7 +34,7 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// post is a Sender that keeps what it is given.
+// post is a Sender that keeps the mails.
 type post struct {
 	mu   sync.Mutex
 	sent []notify.Mail
@@ -64,7 +64,8 @@ func told(position int64, kind string, c id.Customer) event.Event {
 		`{"id":"77","customer_id":"%d","lines":[{"sku_id":"5","quantity":2,"total":{"minor":2500,"currency":"GBP"}}],"total":{"minor":2500,"currency":"GBP"},"expires_at":"2026-11-27T20:00:00Z"}`, c)}
 }
 
-// TestNotifications: each event is told once, however often it comes, in words that fit it; who has no account is nobody.
+// TestNotifications: each event is notified once, however often it comes, with fitting words. A shopper without an
+// account is nobody.
 func TestNotifications(t *testing.T) {
 	t.Parallel()
 	p := &post{}
@@ -104,7 +105,7 @@ func TestNotifications(t *testing.T) {
 	}
 }
 
-// TestRetries: the same Message-ID on every try, for about a day; a refusal for good ends it.
+// TestRetries: every try of about a day has the same Message-ID, and a permanent refusal ends the tries.
 func TestRetries(t *testing.T) {
 	t.Parallel()
 	p := &post{err: errors.New("the mail server is away")}
@@ -154,7 +155,7 @@ func TestFile(t *testing.T) {
 	}
 }
 
-// readMail takes a mail apart as a mail program does.
+// readMail parses a mail like a mail program.
 func readMail(t *testing.T, text string) (plain, rich string) {
 	t.Helper()
 	m, err := mail.ReadMessage(strings.NewReader(text))
@@ -175,7 +176,7 @@ func readMail(t *testing.T, text string) (plain, rich string) {
 	return plain, rich
 }
 
-// TestSMTP speaks to a mail server of the test's own.
+// TestSMTP uses the test's own mail server.
 func TestSMTP(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -213,7 +214,7 @@ func TestSMTP(t *testing.T) {
 	}
 }
 
-// serveMail is one connection of a mail server that refuses one command for good.
+// serveMail serves one connection as a mail server that permanently refuses one command.
 func serveMail(l net.Listener, refuse string, got chan<- string) {
 	conn, err := l.Accept()
 	if err != nil {

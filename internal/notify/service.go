@@ -17,7 +17,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// Parts is what a Service is made of.
+// Parts holds the dependencies of a Service.
 type Parts struct {
 	Store  Store
 	Sender Sender
@@ -26,14 +26,14 @@ type Parts struct {
 	Log    *slog.Logger
 }
 
-// Service records what shoppers are to be told, and tells them. Safe for concurrent use.
+// Service records notifications and sends them. It is safe for concurrent use.
 type Service struct{ Parts }
 
-// NewService returns the module. Nothing is sent before SendStep is driven.
+// NewService returns a Service. SendStep sends the notifications.
 func NewService(p Parts) *Service { return &Service{p} }
 
-// Apply records what shoppers are to be told of events, in one transaction, once for each event. It returns fault.Invalid
-// for an event that cannot be read.
+// Apply records the notifications of events in one transaction, one for each event. It returns fault.Invalid for an
+// unreadable event.
 func (s *Service) Apply(ctx context.Context, events []event.Event) error {
 	now := s.Clock.Now()
 	all := make([]Notification, 0, len(events))
@@ -48,12 +48,12 @@ func (s *Service) Apply(ctx context.Context, events []event.Event) error {
 }
 
 const (
-	// sendMax bounds one step, and sendAtOnce the mails under way.
+	// sendMax bounds the mails of one step, and sendAtOnce the concurrent ones.
 	sendMax    = 64
 	sendAtOnce = 8
 )
 
-// SendStep sends what is due and returns how much it settled or put off.
+// SendStep sends the due mails. It returns the number it settled or postponed.
 func (s *Service) SendStep(ctx context.Context) (int, error) {
 	due, err := s.Store.DueNotifications(ctx, s.Clock.Now(), sendMax)
 	if err != nil || len(due) == 0 {
@@ -81,23 +81,23 @@ func (s *Service) SendStep(ctx context.Context) (int, error) {
 				s.Log.WarnContext(ctx, "a shopper could not be told", "order", n.Order.String(), "event", n.Type, "error", err)
 			}
 			if err != nil && ctx.Err() != nil {
-				after[i] = n // cut off because the process stops: it is tried again
+				after[i] = n // cut off by the end of the process: it is retried
 			}
 		})
 	}
 	working.Wait()
-	// What was sent was sent: the record of it is not given up because the process stops.
+	// Record the results even if the process is stopping: the mails have been sent.
 	return len(due), s.Store.SettleNotifications(context.WithoutCancel(ctx), after)
 }
 
-// titles reads what the SKUs of all these orders are called.
+// titles returns the titles of the SKUs of all these orders.
 func (s *Service) titles(ctx context.Context, due []Notification) (map[id.SKU]string, error) {
 	var skus []id.SKU
 	seen := map[id.SKU]bool{}
 	for _, n := range due {
 		var o told
 		if json.Unmarshal(n.Payload, &o) != nil {
-			continue // send says so
+			continue // send reports the error
 		}
 		for _, l := range o.Lines {
 			if !seen[l.SKU] {
@@ -133,7 +133,7 @@ func (s *Service) send(ctx context.Context, n *Notification, titles map[id.SKU]s
 	return s.Sender.Send(ctx, m)
 }
 
-// deliverable returns an address with its domain as mail servers have it.
+// deliverable returns an address with its domain in the form of mail servers.
 func deliverable(address string) string {
 	at := strings.LastIndexByte(address, '@') + 1
 	domain, err := hostname.ASCII(address[at:])
@@ -143,14 +143,14 @@ func deliverable(address string) string {
 	return address[:at] + domain
 }
 
-// settledKept is how long notifications are kept after they were settled: longer than any bus keeps an event, so that one
-// that comes again finds that it was told.
+// settledKept is how long settled notifications are kept. It is longer than any bus keeps an event, so a repeated event
+// is recognised.
 const settledKept = 31 * 24 * time.Hour
 
 // cleanMax bounds one step of cleaning.
 const cleanMax = 1000
 
-// CleanStep deletes notifications that were settled long ago, and returns how many.
+// CleanStep deletes notifications that were settled long ago, and returns their number.
 func (s *Service) CleanStep(ctx context.Context) (int, error) {
 	return s.Store.CleanNotifications(ctx, s.Clock.Now().Add(-settledKept), cleanMax)
 }

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// SMTPSender is a Sender over SMTP (RFC 5321), a connection a mail.
+// SMTPSender is a Sender over SMTP (RFC 5321), with one connection for each mail.
 type SMTPSender struct {
 	Config SMTP
-	// Trust, where set, is how the server's certificate is checked: for tests.
+	// Trust, if set, replaces the check of the server's certificate, for tests.
 	Trust *tls.Config
 }
 
@@ -30,7 +30,7 @@ func (s SMTPSender) Send(ctx context.Context, m *Mail) (err error) {
 	}
 	defer func() { _ = c.Close() }()
 	if err := c.Mail(m.From.Address); err != nil {
-		return err // the server does not like us: that can be mended
+		return err // the server rejects the sender: that can be corrected
 	}
 	if err := c.Rcpt(m.To.Address); err != nil {
 		return permanent(err)
@@ -45,11 +45,11 @@ func (s SMTPSender) Send(ctx context.Context, m *Mail) (err error) {
 	if err := w.Close(); err != nil {
 		return permanent(err)
 	}
-	_ = c.Quit() // the mail has been taken
+	_ = c.Quit() // the mail has been accepted
 	return nil
 }
 
-// connect opens a connection, encrypted and logged in as the configuration says.
+// connect opens a connection, encrypted and authenticated as configured.
 func (s SMTPSender) connect(ctx context.Context) (*smtp.Client, error) {
 	host, _, err := net.SplitHostPort(s.Config.Address)
 	if err != nil {
@@ -99,10 +99,10 @@ func (s SMTPSender) greet(c *smtp.Client, host string, trust *tls.Config) error 
 	if s.Config.User == "" {
 		return nil
 	}
-	return c.Auth(smtp.PlainAuth("", s.Config.User, s.Config.Password, host)) // which refuses without TLS, but to this machine
+	return c.Auth(smtp.PlainAuth("", s.Config.User, s.Config.Password, host)) // which refuses without TLS, except on this machine
 }
 
-// permanent tells a refusal that stays from one that may pass.
+// permanent distinguishes a permanent refusal from a temporary one.
 func permanent(err error) error {
 	var said *textproto.Error
 	if errors.As(err, &said) && said.Code >= 500 {

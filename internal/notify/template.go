@@ -20,7 +20,7 @@ var (
 	pages = html.Must(html.ParseFS(files, "templates/*.html"))
 )
 
-// page is what the templates are given.
+// page is the data of the templates.
 type page struct {
 	Shop, Subject string
 	Order         id.Order
@@ -35,7 +35,7 @@ type item struct {
 	Total money.Amount
 }
 
-// write makes the mail that tells of an event: its first line is the subject, what follows the text.
+// write makes the mail of an event. The template's first line is the subject, the rest is the text.
 func write(c Config, kind string, o *told, titles map[id.SKU]string) (*Mail, error) {
 	name := strings.TrimSuffix(strings.TrimPrefix(kind, "order."), ".v1")
 	p := page{Shop: c.ShopName, Order: o.ID, Total: o.Total, PayBefore: o.ExpiresAt.UTC().Format("15:04 on 2 January 2006 (UTC)")}

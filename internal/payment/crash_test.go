@@ -17,10 +17,10 @@ import (
 
 type stepFunc = func(context.Context) (int, error)
 
-// deafFor is how long a call to the deaf hangs.
+// deafFor is how long a call to the deaf provider hangs.
 const deafFor = 300 * time.Millisecond
 
-// deafProvider does not answer for some attempts until it has heard.
+// deafProvider does not answer for some attempts until heard is set.
 type deafProvider struct {
 	payment.Provider
 	to    map[id.Attempt]bool
@@ -35,7 +35,7 @@ func (p *deafProvider) Close(ctx context.Context, a payment.Attempt) (payment.Re
 	return p.Provider.Close(ctx, a)
 }
 
-// brokenProvider panics for one attempt, as a driver does that meets what it had not thought of.
+// brokenProvider panics for one attempt, like a driver with a bug.
 type brokenProvider struct {
 	payment.Provider
 	at id.Attempt
@@ -48,7 +48,7 @@ func (p *brokenProvider) Close(ctx context.Context, a payment.Attempt) (payment.
 	return p.Provider.Close(ctx, a)
 }
 
-// P5: a panic in the call for one attempt ends neither the process nor the calls for the others, and its order waits.
+// P5: a panic in the call for one attempt ends neither the process nor the other calls. The attempt's order waits.
 func TestAPanicInOneCallEndsNoOther(t *testing.T) {
 	s := newShop(t, 3)
 	broken := &brokenProvider{Provider: s.sandbox}
@@ -80,8 +80,8 @@ var (
 	errLost = fmt.Errorf("lost: %w", context.DeadlineExceeded)
 )
 
-// fuse fails the call it is set to: before it is made, or after it was made and before its answer is seen. With dead, every
-// call after that fails, too: the process is gone.
+// fuse fails the call at its position: before it is made, or after it and before its answer arrives. If dead, every
+// later call fails too, because the process is gone.
 type fuse struct {
 	mu    sync.Mutex
 	at    int // the call, counted from 1; each call counts twice, for its two sides
@@ -103,7 +103,7 @@ func (f *fuse) pass() error {
 	return nil
 }
 
-// through makes a call whose both sides can fail.
+// through makes a call that can fail on both sides.
 func through[T any](f *fuse, call func() (T, error)) (none T, err error) {
 	if err := f.pass(); err != nil {
 		return none, err
@@ -115,7 +115,7 @@ func through[T any](f *fuse, call func() (T, error)) (none T, err error) {
 	return out, err
 }
 
-// fusedProvider is the sandbox with a fuse in its line.
+// fusedProvider is the sandbox behind a fuse.
 type fusedProvider struct {
 	payment.Provider
 	f *fuse
@@ -137,7 +137,7 @@ func (p fusedProvider) Refund(ctx context.Context, a payment.Attempt, r payment.
 	return through(p.f, func() (bool, error) { return p.Provider.Refund(ctx, a, r) })
 }
 
-// fusedStore is the store with a fuse before and after each transaction that writes.
+// fusedStore is the store with a fuse before and after each writing transaction.
 type fusedStore struct {
 	payment.Store
 	f *fuse
@@ -190,7 +190,7 @@ func (s fusedStore) RecordRefund(ctx context.Context, r id.Refund, to payment.Re
 	return through(s.f, func() (payment.Refund, error) { return s.Store.RecordRefund(ctx, r, to, refusal, at, mint) })
 }
 
-// story is what people do to one order. What they are told is not looked at: the end is what counts.
+// story is a sequence of acts on one order. Only the final state is checked, not the answers.
 type story struct {
 	name string
 	end  order.Status
@@ -208,7 +208,7 @@ func steps(s *shop, on *payment.Service, _ id.Order) {
 		for _, step := range []stepFunc{on.PollStep, on.ExpireStep, on.RefundStep} {
 			_, _ = step(s.ctx)
 		}
-		s.Clock.Advance(closeEvery) // what was claimed by one who died comes due again
+		s.Clock.Advance(closeEvery) // claims of a dead process come due again
 	}
 }
 func overdue(s *shop, _ *payment.Service, o id.Order) {
@@ -219,21 +219,21 @@ func overdue(s *shop, _ *payment.Service, o id.Order) {
 	}
 }
 
-// pay is the shopper at the cashier: whatever the sandbox has of the order is paid.
+// pay pays every attempt of the order at the cashier.
 func pay(s *shop, _ *payment.Service, o id.Order) {
 	for _, a := range s.attempts(o) {
 		s.settleAtProvider(a.ID, payment.Waiting, payment.Paid)
 	}
 }
 
-// force is a provider that takes the money after it has said that it would not.
+// force takes money for attempts that the provider has already closed.
 func force(s *shop, _ *payment.Service, o id.Order) {
 	for _, a := range s.attempts(o) {
 		s.settleAtProvider(a.ID, payment.Ended, payment.Paid)
 	}
 }
 
-// notify sends what the sandbox would send: the truth.
+// notify sends the true state, as the sandbox would.
 func notify(s *shop, on *payment.Service, o id.Order) {
 	for _, a := range s.attempts(o) {
 		one, err := s.Store.SandboxPayment(s.ctx, a.ID)
@@ -252,7 +252,7 @@ func (s *shop) attempts(o id.Order) []payment.Attempt {
 	return all
 }
 
-// closeEvery is as long as an attempt that is due, or a refund, waits to be asked after again when it is young.
+// closeEvery is the interval between polls of a young attempt or refund that is due.
 const closeEvery = time.Minute
 
 type act = func(*shop, *payment.Service, id.Order)
@@ -272,11 +272,12 @@ var stories = []story{
 	{"free, refunded", order.Refunded, []act{start, refund, start, steps}, true},
 }
 
-// TestCrash lets the process die between any two lines that touch the outside, starts another over the same rows, and expects
-// the end that the story has without (I5, I6, I9, I11; P7).
+// TestCrash kills the process at every call to the outside, starts another on the same rows, and expects the same end
+// as without a crash (I5, I6, I9, I11; P7).
 func TestCrash(t *testing.T) { everyFuse(t, true, errDead) }
 
-// TestLostReplies loses every request to the provider and every answer in turn, and every transaction's, and goes on.
+// TestLostReplies loses each request to the provider, each of its answers, and each transaction's answer in turn, and
+// continues.
 func TestLostReplies(t *testing.T) { everyFuse(t, false, errLost) }
 
 func everyFuse(t *testing.T, dead bool, with error) {
@@ -297,7 +298,7 @@ func everyFuse(t *testing.T, dead bool, with error) {
 	}
 }
 
-// play plays the story with the fuse. Whoever got no answer does the same again, with a process that is sound.
+// play plays the story with the fuse. An act without an answer is repeated with a process that works.
 func (s *shop) play(st story, f *fuse) {
 	s.stock(1)
 	if st.free {

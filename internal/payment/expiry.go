@@ -34,11 +34,11 @@ func (s *Service) Lag(ctx context.Context) (time.Duration, error) {
 	return now.Sub(oldest), nil
 }
 
-// PollStep polls providers for up to CallsMax attempts, concurrently: while the order waits, it queries the attempt;
-// when the order's time is over, it closes the attempt or learns that it was paid. It returns how many it polled.
+// PollStep polls providers for up to CallsMax attempts, concurrently. Before the order's deadline it queries the
+// attempt. After it, PollStep closes the attempt or learns that it was paid. It returns the number of polled attempts.
 //
-// If a provider does not answer, its attempt and order stay as they are until the next poll. The silent provider delays this
-// step by at most CallTimeout. It does not delay the answers of other providers or the steps of other workers.
+// If a provider does not answer, its attempt and order stay as they are until the next poll. A silent provider delays
+// this step by at most CallTimeout. It delays neither the answers of other providers nor the steps of other workers.
 func (s *Service) PollStep(ctx context.Context) (int, error) {
 	claimed, err := s.store.ClaimAttempts(ctx, s.now(), s.config.CallsMax, func(a *Attempt, pending bool) time.Time {
 		return s.pace.NextPoll(a, pending, s.now())

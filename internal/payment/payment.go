@@ -154,9 +154,9 @@ func (p RetrySchedule) FirstPoll(now, expires time.Time) time.Time {
 	return expires
 }
 
-// NextPoll returns when to poll an attempt again that is polled at now. The waits grow with the age of the attempt, so no
-// count is stored. pending says that the order still waits for the attempt. A poll whose lease would outlast the order's
-// time moves to that time. Concurrent polls are harmless.
+// NextPoll returns the next poll of an attempt that is polled at now. Intervals grow with the age of the attempt, so no
+// count is stored. pending says that the order still waits for the attempt. A poll whose lease would end after the
+// order's deadline moves to the deadline. Concurrent polls are harmless.
 func (p RetrySchedule) NextPoll(a *Attempt, pending bool, now time.Time) time.Time {
 	if pending && now.Before(a.ExpiresAt) {
 		at := now.Add(max(min(max(now.Sub(a.CreatedAt), p.QueryAfter), queryPollMax), p.Lease))

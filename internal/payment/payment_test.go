@@ -70,7 +70,7 @@ func TestAfter(t *testing.T) {
 		{payment.Open, payment.Declined, payment.Failed, true},
 		{payment.Open, payment.Ended, payment.Closed, true},
 		{payment.Succeeded, payment.Paid, payment.Succeeded, false},
-		{payment.Succeeded, payment.Declined, payment.Failed, false}, // an older word that came later
+		{payment.Succeeded, payment.Declined, payment.Failed, false}, // an outdated report
 		{payment.Succeeded, payment.Waiting, payment.Open, false},
 		{payment.Failed, payment.Paid, payment.Succeeded, true},
 		{payment.Closed, payment.Paid, payment.Succeeded, true},

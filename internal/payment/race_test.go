@@ -14,8 +14,8 @@ import (
 	"github.com/tidegate/tidegate/internal/payment"
 )
 
-// TestPayAgainstExpireAgainstCancel lets shoppers pay, notifications arrive, shoppers cancel and two workers expire, all at
-// once, while the clock passes the orders' end. Whatever came first, each order has one end (I5, I6, I9).
+// TestPayAgainstExpireAgainstCancel runs payments, notifications, cancellations and two expiry workers concurrently
+// while the clock passes the orders' deadline. Each order ends once (I5, I6, I9).
 func TestPayAgainstExpireAgainstCancel(t *testing.T) {
 	s := newShop(t, raceOrders)
 	var orders []id.Order
@@ -25,7 +25,7 @@ func TestPayAgainstExpireAgainstCancel(t *testing.T) {
 	s.Clock.Advance(window - time.Minute)
 	attempts := map[id.Order]payment.Attempt{}
 	for i, o := range orders {
-		if i%5 != 0 { // the rest has no attempt
+		if i%5 != 0 { // the others have no attempt
 			a, err := s.Start(s.ctx, shopper, o, "")
 			s.must(err)
 			attempts[o] = a
@@ -48,7 +48,7 @@ func TestPayAgainstExpireAgainstCancel(t *testing.T) {
 	s.lateToAll(orders, attempts)
 }
 
-// race runs the actors, each over all the orders in an order of its own, while the clock goes on.
+// race runs the actors concurrently while the clock advances. Each visits all orders, in its own sequence.
 func (s *shop) race(orders []id.Order, attempts map[id.Order]payment.Attempt) {
 	var actors, clockHand sync.WaitGroup
 	done := make(chan struct{})
@@ -62,7 +62,7 @@ func (s *shop) race(orders []id.Order, attempts map[id.Order]payment.Attempt) {
 		})
 	}
 	var passed atomic.Int64
-	tick := func() { // the orders' end comes in the midst of it
+	tick := func() { // the deadline passes half-way
 		if passed.Add(1) == int64(len(orders)) {
 			s.Clock.Advance(time.Minute)
 		}
@@ -85,7 +85,7 @@ func (s *shop) race(orders []id.Order, attempts map[id.Order]payment.Attempt) {
 			s.complain(err)
 		}
 	}
-	// Of each three orders one is paid, one cancelled, and one both at once.
+	// Of every three orders one is paid, one cancelled, and one both concurrently.
 	actor(0, pay)
 	actor(1, cancel)
 	actor(2, pay)
@@ -110,14 +110,14 @@ func (s *shop) race(orders []id.Order, attempts map[id.Order]payment.Attempt) {
 	clockHand.Wait()
 }
 
-// complain reports an error from a goroutine.
+// complain reports an error of a goroutine.
 func (s *shop) complain(err error) {
 	if err != nil {
 		s.t.Error(err)
 	}
 }
 
-// lateToAll pays every order that ended unpaid, twice told and all at once, when there is stock for half of them.
+// lateToAll pays every unpaid ended order, with two concurrent notifications each, when stock is left for half of them.
 func (s *shop) lateToAll(orders []id.Order, attempts map[id.Order]payment.Attempt) {
 	s.t.Helper()
 	var late []payment.Attempt
@@ -149,8 +149,8 @@ func (s *shop) lateToAll(orders []id.Order, attempts map[id.Order]payment.Attemp
 	s.check(true)
 }
 
-// TestExpiryKeepsUp: a thousand orders that come due together, half of them with an open attempt, are closed within about a
-// second; a provider that is silent for some of them holds up none of the others, and those wait for it.
+// TestExpiryKeepsUp: a thousand orders that come due together, half of them with an open attempt, are closed within
+// about a second. A provider that does not answer for some of them delays only those.
 func TestExpiryKeepsUp(t *testing.T) {
 	s := newShop(t, dueOrders)
 	orders := append(s.place(0, dueOrders/2, 1), s.place(0, dueOrders/2, 1)...)

@@ -88,7 +88,7 @@ func (r *RefundRequest) Check() (err error) {
 // refundPollMax bounds the interval between requests for a refund.
 const refundPollMax = 10 * time.Minute
 
-// NextRefundPoll returns when to send a refund again that is being sent at now.
+// NextRefundPoll returns when to send a refund again that is sent at now.
 func (p RetrySchedule) NextRefundPoll(r *Refund, now time.Time) time.Time {
 	return now.Add(min(max(now.Sub(r.CreatedAt)/2, p.Lease), refundPollMax))
 }

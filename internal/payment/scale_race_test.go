@@ -2,7 +2,7 @@
 
 package payment_test
 
-// The race detector makes the pure Go database some twenty times slower: the same tests, with less of everything.
+// The race detector makes the pure Go database about twenty times slower, so these tests do less.
 const (
 	raceOrders  = 200
 	dueOrders   = 200

@@ -2,9 +2,9 @@
 
 package payment_test
 
-// How much the long tests do.
+// The sizes of the long tests.
 const (
-	raceOrders  = 2000 // put between the actors of TestPayAgainstExpireAgainstCancel
-	dueOrders   = 1000 // that come due together
+	raceOrders  = 2000 // shared by the actors of TestPayAgainstExpireAgainstCancel
+	dueOrders   = 1000 // coming due together
 	fuseStrides = 1    // every line
 )

@@ -16,7 +16,7 @@ import (
 )
 
 // Service handles payments. It is safe for concurrent use. It holds no lock and no transaction during a call to a
-// provider: the database has the intention before the call and the result after it.
+// provider: the database holds the intent before the call and the result after it.
 type Service struct {
 	store     Store
 	providers map[string]Provider

@@ -72,7 +72,7 @@ func TestStartRefuses(t *testing.T) {
 	s.check(false)
 }
 
-// TestNotifications is the table of attacks (P24, P25): each is sent, and then the honest one, which must still work.
+// TestNotifications sends each attack (P24, P25), then the honest notification, which must still work.
 func TestNotifications(t *testing.T) {
 	other := func(key string, value any) func(map[string]any) {
 		return func(m map[string]any) { m[key] = value }
@@ -136,7 +136,7 @@ func signed(with string, off time.Duration) func(*shop, http.Header, []byte) {
 	return func(s *shop, h http.Header, body []byte) { sandbox.Sign(h, with, body, s.Clock.Now().Add(off)) }
 }
 
-// TestSettledOnce sends one payment's notification from many sides at once, while the query finds it, too (P23, P24).
+// TestSettledOnce sends one payment's notification concurrently while a query finds it too (P23, P24).
 func TestSettledOnce(t *testing.T) {
 	s := newShop(t, 10)
 	o := s.one()
@@ -158,7 +158,7 @@ func TestSettledOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	s.must(s.tell(a, payment.Declined)) // out of order: the older word changes nothing
+	s.must(s.tell(a, payment.Declined)) // out of order: an outdated report changes nothing
 	if got := s.pool(0); s.status(o) != order.Paid || got.Sold != 1 || got.OnHand != 9 || got.Reserved != 0 {
 		t.Errorf("the order is %s, the stock %+v", s.status(o), got)
 	}
@@ -168,7 +168,7 @@ func TestSettledOnce(t *testing.T) {
 	s.check(true)
 }
 
-// TestLostNotification: the provider is asked without one.
+// TestLostNotification: without a notification, the shop polls the provider.
 func TestLostNotification(t *testing.T) {
 	s := newShop(t, 10)
 	o := s.one()
@@ -245,7 +245,7 @@ func TestLate(t *testing.T) {
 	})
 }
 
-// lapsed places an order, starts to pay it and lets it expire.
+// lapsed places an order, starts its payment and lets it expire.
 func (s *shop) lapsed(sl id.Sale) (id.Order, payment.Attempt) {
 	s.t.Helper()
 	o := s.place(sl, 1, 1)[0]
@@ -259,7 +259,7 @@ func (s *shop) lapsed(sl id.Sale) (id.Order, payment.Attempt) {
 	return o, a
 }
 
-// late pays an attempt that has ended, tells the shop twice, and expects the order's status and so many refunds.
+// late pays an ended attempt, notifies the shop twice, and expects that order status and that number of refunds.
 func (s *shop) late(o id.Order, a payment.Attempt, want order.Status, refunds int64) {
 	s.t.Helper()
 	if !s.settleAtProvider(a.ID, payment.Ended, payment.Paid) && !s.settleAtProvider(a.ID, payment.Declined, payment.Paid) {
@@ -278,7 +278,7 @@ func (s *shop) late(o id.Order, a payment.Attempt, want order.Status, refunds in
 	s.check(true)
 }
 
-// TestDoublePayment: a second attempt that succeeds is refunded, and what is still open is closed.
+// TestDoublePayment: a second attempt that succeeds is refunded, and open attempts are closed.
 func TestDoublePayment(t *testing.T) {
 	s := newShop(t, 1)
 	o := s.one()
@@ -294,7 +294,7 @@ func TestDoublePayment(t *testing.T) {
 		t.Fatalf("the order is %s", got)
 	}
 	s.settleAtProvider(second.ID, payment.Waiting, payment.Paid)
-	s.quiet(s.Service) // finds the second while it closes it
+	s.quiet(s.Service) // it finds the second payment while closing the attempt
 	if got := s.status(o); got != order.Paid || s.pool(0).Sold != 1 {
 		t.Errorf("the order is %s, %+v", got, s.pool(0))
 	}
@@ -339,7 +339,7 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-// TestFree: an order whose total is zero is paid in one step, without a provider, also where the shop has none.
+// TestFree: an order whose total is zero is paid in one step without a provider, even if the shop has none.
 func TestFree(t *testing.T) {
 	s := newShop(t, 3)
 	s.config.Provider, s.price = "", 0
@@ -381,7 +381,7 @@ func TestFree(t *testing.T) {
 	s.check(true)
 }
 
-// TestFreeAgainstExpireAgainstCancel: of many who end one order at once, one decides.
+// TestFreeAgainstExpireAgainstCancel: if several actors end one order concurrently, one of them wins.
 func TestFreeAgainstExpireAgainstCancel(t *testing.T) {
 	s := newShop(t, 20)
 	s.price = 0

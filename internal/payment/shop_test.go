@@ -36,13 +36,13 @@ type shop struct {
 	*shoptest.Shop
 	t       *testing.T
 	ctx     context.Context
-	db      *sql.DB // what the rows say
+	db      *sql.DB // for reading rows
 	sandbox *sandbox.Provider
 	config  payment.Config
-	price   int64 // of a unit of the orders that are placed
+	price   int64 // unit price of the placed orders
 }
 
-// newShop opens a shop with units of the SKU in general stock.
+// newShop opens a shop with that many units of the SKU in general stock.
 func newShop(t *testing.T, units int64) *shop {
 	t.Helper()
 	s := &shop{Shop: shoptest.Open(t, noon), t: t, ctx: context.WithoutCancel(t.Context()), config: payment.DefaultConfig(), price: price}
@@ -82,7 +82,7 @@ func (s *shop) stock(units int64) {
 	s.must(err)
 }
 
-// drop schedules a sale of units that is live now.
+// drop schedules a sale of that many units that is live now.
 func (s *shop) drop(units, limit int64) id.Sale {
 	s.t.Helper()
 	sl := &sale.Sale{
@@ -98,7 +98,7 @@ func (s *shop) drop(units, limit int64) id.Sale {
 	return sl.ID
 }
 
-// place commits n orders of the shopper, of so many units each.
+// place commits n orders of the shopper, each of that many units.
 func (s *shop) place(sl id.Sale, n int, units int64) []id.Order {
 	s.t.Helper()
 	now := s.Clock.Now()
@@ -131,8 +131,8 @@ func (s *shop) place(sl id.Sale, n int, units int64) []id.Order {
 
 func (s *shop) one() id.Order { return s.place(0, 1, 1)[0] }
 
-// settleAtProvider brings the attempt to a state at the sandbox, as the cashier or, from a final state, a control would; the shop
-// is not told. It reports whether it moved.
+// settleAtProvider moves the attempt to a state at the sandbox, as the cashier would, or a control from a final state.
+// It does not notify the shop. It reports whether the attempt moved.
 func (s *shop) settleAtProvider(a id.Attempt, from, to payment.State) bool {
 	s.t.Helper()
 	_, moved, err := s.Store.SandboxTransition(s.ctx, sandbox.Transition{Attempt: a, From: from, To: to, At: s.Clock.Now()})
@@ -140,7 +140,7 @@ func (s *shop) settleAtProvider(a id.Attempt, from, to payment.State) bool {
 	return moved
 }
 
-// notification signs what the sandbox would send of the attempt; change makes it wrong.
+// notification signs the sandbox's notification of the attempt. change makes it wrong.
 func (s *shop) notification(a payment.Attempt, state payment.State, change func(map[string]any)) (http.Header, []byte) {
 	body := map[string]any{
 		"id": "1", "attempt_id": a.ID, "order_id": a.Order, "state": state, "reference": "sbx_" + a.ID.String(),
@@ -161,7 +161,7 @@ func (s *shop) tell(a payment.Attempt, state payment.State) error {
 	return s.Notify(s.ctx, sandbox.Name, h, body)
 }
 
-// quiet runs the steps until none finds anything to do, moving the clock on so that everything that waits comes due.
+// quiet runs the steps until none finds work, and advances the clock so that all waits come due.
 func (s *shop) quiet(on *payment.Service) {
 	s.t.Helper()
 	for range 40 {
@@ -178,7 +178,7 @@ func (s *shop) quiet(on *payment.Service) {
 	s.t.Fatal("the steps do not come to an end")
 }
 
-// afterAll lets every wait of the shop pass, and runs the steps to their end.
+// afterAll lets every wait of the shop pass and runs the steps to their end.
 func (s *shop) afterAll(on *payment.Service) {
 	s.t.Helper()
 	for range 3 {
@@ -194,7 +194,7 @@ func (s *shop) status(o id.Order) order.Status {
 	return found.Status
 }
 
-// pool is the SKU's pool.
+// pool returns the SKU's stock in the pool.
 func (s *shop) pool(sl id.Sale) inventory.Stock {
 	s.t.Helper()
 	pools, err := s.Store.Pools(s.ctx, theSKU)
@@ -214,8 +214,8 @@ func (s *shop) count(query string, args ...any) (n int64) {
 	return n
 }
 
-// check holds the rows to what must always be true. It may be asked at any moment; settled asks for the end as well: no money
-// under way, none of it where it does not belong.
+// check checks the invariants of the rows, which hold at all times. If settled, it also checks the end: no money under
+// way, none in the wrong place.
 func (s *shop) check(settled bool) {
 	s.t.Helper()
 	rules := []struct{ rule, violations string }{

@@ -1,5 +1,5 @@
-// Package points owns what customers earn with their orders: points when an order is paid, taken back when it is refunded.
-// It is a ledger, once each for an order. It does not own the orders; it learns of them from their events.
+// Package points owns the points that customers earn when an order is paid, and lose when it is refunded. It is a
+// ledger with at most one entry of each kind for an order. It learns of orders from their events.
 package points
 
 import (
@@ -13,16 +13,16 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/money"
 )
 
-// Config is the module's part of the configuration.
+// Config is the points part of the configuration.
 type Config struct {
 	Enabled       bool  `koanf:"enabled" help:"customers earn points with paid orders"`
 	MinorPerPoint int64 `koanf:"minor_per_point" help:"minor units of money that earn one point, 1 to 1000000; what is left over earns nothing"`
 }
 
-// DefaultConfig returns the defaults: a point for each whole pound, euro or dollar.
+// DefaultConfig returns the defaults: one point for each whole pound, euro or dollar.
 func DefaultConfig() Config { return Config{Enabled: true, MinorPerPoint: 100} }
 
-// Validate returns what is out of range.
+// Validate returns a fault if a value is out of range.
 func (c Config) Validate() error {
 	if c.MinorPerPoint < 1 || c.MinorPerPoint > 1_000_000 {
 		return fault.Bad("minor_per_point", "a number from 1 to 1000000, not %d", c.MinorPerPoint)
@@ -30,7 +30,7 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Kind says what an entry is for.
+// Kind is the kind of an entry.
 type Kind string
 
 // The kinds.
@@ -44,27 +44,27 @@ type Entry struct {
 	Order    id.Order
 	Kind     Kind
 	Customer id.Customer
-	// Points are negative where they were taken back.
+	// Points are negative if they were taken back.
 	Points int64
 	At     time.Time
 }
 
-// Balance is what a customer has.
+// Balance is a customer's balance.
 type Balance struct {
 	Points int64
-	// Orders are those that it comes from, newest first.
+	// Orders are the orders that it comes from, newest first.
 	Orders []OrderPoints
 }
 
-// OrderPoints is what one order earned, and what was taken back of it.
+// OrderPoints are the points that an order earned and lost.
 type OrderPoints struct {
 	Order             id.Order
 	Earned, TakenBack int64
-	// At is when the first of it was recorded as having happened.
+	// At is the time of its first entry.
 	At time.Time
 }
 
-// Types are the events that the module follows.
+// Types returns the types of events that the module consumes.
 func Types() []string { return []string{orderPaid, orderRefunded} }
 
 const (
@@ -72,31 +72,32 @@ const (
 	orderRefunded = "order.refunded.v1"
 )
 
-// Store is what points need of the database. Safe for concurrent use.
+// Store is the database as points need it. It is safe for concurrent use.
 type Store interface {
-	// AddPoints records entries in one transaction, each once for its order and kind. What is taken back is what the order
-	// earned, where that is recorded.
+	// AddPoints records entries in one transaction, one for each order and kind. It takes back what the order earned,
+	// if that is recorded.
 	AddPoints(ctx context.Context, entries []Entry) error
-	// Points reads a customer's balance with up to limit of the latest orders before one, unless that is zero.
+	// Points returns a customer's balance with up to limit of the latest orders. before, if not zero, selects older
+	// ones.
 	Points(ctx context.Context, c id.Customer, before id.Order, limit int) (Balance, error)
 }
 
-// Service is the module. Safe for concurrent use.
+// Service records points and returns balances. It is safe for concurrent use.
 type Service struct {
 	store  Store
 	config Config
 }
 
-// NewService returns the module.
+// NewService returns a Service.
 func NewService(s Store, c Config) *Service { return &Service{store: s, config: c} }
 
-// Points returns a customer's balance with up to limit of the latest orders before one, unless that is zero.
+// Points returns a customer's balance with up to limit of the latest orders. before, if not zero, selects older ones.
 func (s *Service) Points(ctx context.Context, c id.Customer, before id.Order, limit int) (Balance, error) {
 	return s.store.Points(ctx, c, before, limit)
 }
 
-// Apply applies events in one transaction, each once however often it comes. It returns fault.Invalid for an event that
-// cannot be read.
+// Apply applies events in one transaction. A repeated event has no further effect. It returns fault.Invalid for an
+// unreadable event.
 func (s *Service) Apply(ctx context.Context, events []event.Event) error {
 	entries := make([]Entry, 0, len(events))
 	for _, e := range events {
@@ -114,7 +115,7 @@ func (s *Service) Apply(ctx context.Context, events []event.Event) error {
 	return s.store.AddPoints(ctx, entries)
 }
 
-// entry returns what an event is worth; no points where it is worth none.
+// entry returns the entry of an event; without points if it earns none.
 func (s *Service) entry(e event.Event) (Entry, error) {
 	if e.Type != orderPaid && e.Type != orderRefunded {
 		return Entry{}, nil

@@ -21,7 +21,7 @@ func BenchmarkAudit(b *testing.B) {
 		for from := 0; from < orders/2; from += batch {
 			drafts := make([]*order.Draft, batch)
 			for i := range drafts {
-				// Snowflakes of customers who registered long before, in no order.
+				// Snowflakes of customers who registered long ago, unordered.
 				c := id.Customer(uint64(half*orders+from+i+1) * 0x9E3779B97F4A7C15 >> 1)
 				drafts[i] = tr.Order(drop, c, "0a0f0c2e-5d0c-4a53-9a51-0d4f0e6f7a11", storetest.Line(1, 1))
 			}

@@ -20,7 +20,7 @@ import (
 	"github.com/tidegate/tidegate/internal/store/storetest"
 )
 
-// busyShop is a shop in which everything has happened that may happen to an order.
+// busyShop is a shop in which orders have gone through everything that can happen.
 type busyShop struct {
 	*storetest.Trade
 	path  string
@@ -36,7 +36,7 @@ func newBusyShop(t *testing.T) *busyShop {
 	return b
 }
 
-// newBusyShopOn is newBusyShop on a store without rows.
+// newBusyShopOn is newBusyShop on an empty store.
 func newBusyShopOn(t *testing.T, s *store.Store) *busyShop {
 	t.Helper()
 	b := &busyShop{Trade: storetest.NewTrade(t, s), named: map[string]id.Order{}}
@@ -51,7 +51,7 @@ func newBusyShopOn(t *testing.T, s *store.Store) *busyShop {
 		b.named[name] = b.Buy(s, c, name, lines...)
 		return b.named[name]
 	}
-	// The sale that ends: one order is paid, one waits, one comes free after the end, one is paid after it.
+	// The sale that ends: one order is paid before the end, one is pending, one is released and one is paid after it.
 	b.Pay(buy("sold before the end", ended, 1, line(1, 1), line(2, 2)))
 	freed := buy("freed after the end", ended, 2, line(1, 2))
 	buy("expires after the end", ended, 3, line(2, 1))
@@ -88,7 +88,7 @@ func newBusyShopOn(t *testing.T, s *store.Store) *busyShop {
 	b.Pay(buy("general", nil, 4, line(1, 5), line(3, 0+1)))
 	b.drop = b.Limit(b.drop.ID, 5)
 	buy("pending", b.drop, 8, line(1, 2), line(2, 3))
-	b.drop = b.Limit(b.drop.ID, 2) // lowered: customer 8 had five when that was allowed
+	b.drop = b.Limit(b.drop.ID, 2) // lowered: customer 8 ordered five when that was allowed
 	b.Begin(buy("being paid", b.drop, 9, line(1, 1)))
 	buy("pending, general", nil, 4, line(1, 1))
 	return b
@@ -101,7 +101,7 @@ func ok(t testing.TB, err error) {
 	}
 }
 
-// openAt opens and migrates the store in a file.
+// openAt opens and migrates the store of a file.
 func openAt(t testing.TB, path string) *store.Store {
 	t.Helper()
 	c := store.DefaultConfig()
@@ -164,20 +164,20 @@ func TestAuditOfAnEmptyShop(t *testing.T) {
 	}
 }
 
-// catalogueOf puts a product of one SKU into the catalogue.
+// catalogueOf inserts a product with one SKU.
 func catalogueOf(sku int, status string) string {
 	return fmt.Sprintf(`INSERT INTO product (id, handle, title, description, status, brand_id, options, attributes, pictures, version, created_at, updated_at)
 		VALUES (7, 'p', 'P', '', '%s', 0, '[]', '[]', '[]', 1, 1, 1);
 		INSERT INTO sku (id, product_id, position, code, options, price_minor, currency, retired) VALUES (%d, 7, 0, 'P', '[]', 1, 'GBP', 0)`, status, sku)
 }
 
-// TestAuditFindsWhatIsPlanted: a check that cannot fail is a defect. Each case spoils a copy of a shop that is clean.
+// TestAuditFindsWhatIsPlanted: a check that cannot fail is a defect. Each case corrupts a copy of a clean shop.
 func TestAuditFindsWhatIsPlanted(t *testing.T) {
 	b := newBusyShop(t)
 	ok(t, b.Store.Close())
 	clean, err := os.ReadFile(b.path)
 	ok(t, err)
-	sub := func(text string) string { // {name} is the id of an order, {drop} of the sale
+	sub := func(text string) string { // {name} is the id of an order, {drop} that of the sale
 		for name, o := range b.named {
 			text = strings.ReplaceAll(text, "{"+name+"}", o.String())
 		}
@@ -186,7 +186,7 @@ func TestAuditFindsWhatIsPlanted(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		spoil   string // SQL
-		broken  string // the invariants that must be violated, and no other
+		broken  string // the invariants that must be violated, and no others
 		subject string // of a violation
 	}{
 		{"more is reserved than orders hold", "UPDATE stock SET reserved = reserved + 1 WHERE sale_id = {drop} AND sku_id = 1", "I1 I4", "stock of SKU 1 in sale {drop}"},
@@ -283,7 +283,7 @@ func TestAuditFindsWhatIsPlanted(t *testing.T) {
 	}
 }
 
-// tells selects the row of the outbox that announces an order: its payload has the id in 8 bytes.
+// tells selects the outbox row that announces an order: its payload has the id in 8 bytes.
 func tells(o string) string {
 	return "type = 'order.placed.v1' AND INSTR(HEX(payload), PRINTF('%016X', " + o + ")) > 0"
 }
@@ -298,7 +298,7 @@ func violationsOf(found map[string]audit.Invariant) string {
 	return b.String()
 }
 
-// spoil runs SQL on a file whose CHECKs are off: what they refuse has to be planted, too.
+// spoil runs SQL on a file without its CHECKs, so that forbidden rows can be planted too.
 func spoil(t *testing.T, path, text string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=ignore_check_constraints(1)")

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// withSmallLog opens a new database whose write-ahead log is to have 1 MiB.
+// withSmallLog opens a new database with checkpoint_mib 1.
 func withSmallLog(t *testing.T) *Store {
 	t.Helper()
 	c := DefaultConfig()
@@ -29,8 +29,8 @@ func withSmallLog(t *testing.T) *Store {
 	return s
 }
 
-// TestTheLogIsCutUnderLoad: while transactions follow each other and a reader always has the log open, each next one before the last one
-// ends, the log is cut again and again by the writer, and nothing is lost.
+// TestTheLogIsCutUnderLoad: transactions follow each other and a reader always has the log open, because each reader
+// begins before the last one ends. The writer still truncates the log again and again, and nothing is lost.
 func TestTheLogIsCutUnderLoad(t *testing.T) {
 	s := withSmallLog(t)
 	stop := make(chan struct{})
@@ -40,7 +40,7 @@ func TestTheLogIsCutUnderLoad(t *testing.T) {
 	read = func(begun chan<- struct{}) {
 		if err := s.snapshot(context.Background(), func(now view) error {
 			var n int
-			err := now.row(context.Background(), "SELECT COUNT(*) FROM sku").Scan(&n) // its moment begins here
+			err := now.row(context.Background(), "SELECT COUNT(*) FROM sku").Scan(&n) // its snapshot begins here
 			close(begun)
 			select {
 			case <-stop:
@@ -90,8 +90,8 @@ func TestTheLogIsCutUnderLoad(t *testing.T) {
 	}
 }
 
-// TestCheckpoint: a write-ahead log that a reader kept from beginning anew is cut when the reader is gone, and not before;
-// and nothing is lost.
+// TestCheckpoint: a write-ahead log that a reader keeps from restarting is truncated once the reader is gone, not
+// before, and nothing is lost.
 func TestCheckpoint(t *testing.T) {
 	s := withSmallLog(t)
 	const rows = 100 // 6 MiB
@@ -107,7 +107,7 @@ func TestCheckpoint(t *testing.T) {
 	go func() {
 		ended <- s.snapshot(context.WithoutCancel(reading), func(now view) error {
 			var n int
-			err := now.row(context.Background(), "SELECT COUNT(*) FROM outbox").Scan(&n) // its moment begins here
+			err := now.row(context.Background(), "SELECT COUNT(*) FROM outbox").Scan(&n) // its snapshot begins here
 			close(started)
 			<-reading.Done()
 			return err

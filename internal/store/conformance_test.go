@@ -10,9 +10,9 @@ import (
 	"github.com/tidegate/tidegate/test/engine"
 )
 
-// databases are databases of a server that tests use one after another: to empty one takes a hundredth of making one.
+// databases are databases of a server that tests reuse: emptying one takes a hundredth of the time to create one.
 type databases struct {
-	whole *testing.T // they are dropped at its end
+	whole *testing.T // dropped at its end
 	make  func(testing.TB) string
 	empty func(testing.TB, string)
 	mu    sync.Mutex
@@ -38,28 +38,28 @@ func (d *databases) open(t *testing.T) *store.Store {
 		d.free = append(d.free, address)
 	})
 	s := encrypted(t, openAtAddress(t, address))
-	s.Twice() // what runs in a transaction may be run again: it must set all that it sets anew
+	s.Twice() // a transaction may run again, so it must reset everything it sets
 	return s
 }
 
-// TestSQLite runs what the modules expect of the database on SQLite.
+// TestSQLite runs the modules' conformance suites on SQLite.
 func TestSQLite(t *testing.T) { conforms(t, openSQLite) }
 
-// TestMySQL runs the same on MySQL.
+// TestMySQL runs the same suites on MySQL.
 func TestMySQL(t *testing.T) {
 	t.Parallel()
-	d := &databases{whole: t, make: engine.MySQL, empty: engine.EmptyMySQL, free: []string{engine.MySQL(t)}} // all of it is skipped at once where there is none
+	d := &databases{whole: t, make: engine.MySQL, empty: engine.EmptyMySQL, free: []string{engine.MySQL(t)}} // without a server all of it is skipped
 	conforms(t, d.open)
 }
 
-// TestPostgreSQL runs the same on PostgreSQL.
+// TestPostgreSQL runs the same suites on PostgreSQL.
 func TestPostgreSQL(t *testing.T) {
 	t.Parallel()
 	d := &databases{whole: t, make: engine.PostgreSQL, empty: engine.EmptyPostgreSQL, free: []string{engine.PostgreSQL(t)}}
 	conforms(t, d.open)
 }
 
-// conforms runs every suite, and then looks at the plan of every query that was asked for meanwhile.
+// conforms runs every suite, then checks the plan of every query that the suites have used.
 func conforms(t *testing.T, open func(*testing.T) *store.Store) {
 	var mu sync.Mutex
 	texts := map[string]bool{}
@@ -91,7 +91,7 @@ func conforms(t *testing.T, open func(*testing.T) *store.Store) {
 			newBusyShopOn(t, s)
 			audited(t, s)
 		})
-		t.Run("deliveries read", func(t *testing.T) { // a name of its own: "#01" in a folder's name would end the file's
+		t.Run("deliveries read", func(t *testing.T) { // its own name: "#01" in a folder's name would end the file's
 			t.Parallel()
 			deliveries(t, watched(t))
 		})

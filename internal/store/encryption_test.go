@@ -16,7 +16,7 @@ import (
 	"github.com/tidegate/tidegate/test/engine"
 )
 
-// encrypted gives a store keys of its own.
+// encrypted gives a store its own keys.
 func encrypted(t testing.TB, s *store.Store) *store.Store {
 	t.Helper()
 	_, _, err := s.UseKeys(t.Context(), keysOf(t, encryption.NewText()))
@@ -37,8 +37,8 @@ const (
 	goneSecret  = "whsec_C2FVsBQIhrscChlQIMV6b5sSYspob7oD"
 )
 
-// TestSecretsAreEncrypted: what an earlier release left in clear is encrypted, with nothing left of it in SQLite's files, keys can be
-// changed, and a process with the wrong ones is refused; on both engines.
+// TestSecretsAreEncrypted: plain-text secrets of an earlier release are encrypted and leave no trace in SQLite's files.
+// Keys can be changed, and a process with wrong keys is refused. It runs on SQLite and MySQL.
 func TestSecretsAreEncrypted(t *testing.T) {
 	t.Parallel()
 	t.Run("SQLite", func(t *testing.T) {
@@ -77,7 +77,7 @@ func secretsAreEncrypted(t *testing.T, open func() *store.Store, look func(*test
 			t.Errorf("read %+v, want %q and %q", all, secret, before)
 		}
 	}
-	// An earlier release's: a secret that was replaced twice, in clear.
+	// As left by an earlier release: a secret in plain text, replaced twice.
 	s := open()
 	ok(t, s.Do(ctx, "INSERT INTO webhook_endpoint (id, url, description, types, secret, status, paused_reason, failing_since, last_error, delivered_at, created_at) VALUES (7, 'https://x.example', '', ' * ', '"+goneSecret+"', 'active', '', 0, '', 0, 0)"))
 	ok(t, s.Do(ctx, "UPDATE webhook_endpoint SET secret = '"+clearBefore+"', secret_before = '"+goneSecret+"'"))
@@ -103,7 +103,7 @@ func secretsAreEncrypted(t *testing.T, open func() *store.Store, look func(*test
 		t.Errorf("with the same key: %d, %v", n, err)
 	}
 	reads(s, clearSecret, clearBefore)
-	// A new key first: everything is encrypted with it, and then the old one can go.
+	// First add a new key: everything is encrypted with it, and then the old one can be removed.
 	if n, _, err := s.UseKeys(ctx, keysOf(t, second, first)); n != 1 || err != nil {
 		t.Errorf("with a new key: %d, %v", n, err)
 	}
@@ -121,7 +121,7 @@ func secretsAreEncrypted(t *testing.T, open func() *store.Store, look func(*test
 	if ids, err := s.KeyIDs(ctx); err != nil || len(ids) != 1 || ids[0] != keysOf(t, second).ID() {
 		t.Errorf("the database's keys are %v, %v", ids, err)
 	}
-	// A row that another one's secret was copied into, and one of a key that is gone, hide nothing of the others.
+	// A row with another row's secret, and a row whose key is gone, do not hide the others.
 	ok(t, s.InsertEndpoint(ctx, webhook.Endpoint{ID: 8, URL: "https://y.example", Types: []string{"*"}, Secret: clearBefore, Status: webhook.Active}))
 	ok(t, s.Do(ctx, "UPDATE webhook_endpoint SET secret = (SELECT secret FROM (SELECT secret FROM webhook_endpoint WHERE id = 8) AS other) WHERE id = 7"))
 	all, err := s.Endpoints(ctx, false)
@@ -129,7 +129,7 @@ func secretsAreEncrypted(t *testing.T, open func() *store.Store, look func(*test
 	if len(all) != 2 || all[0].Secret != "" || all[0].SecretBefore != clearSecret || all[1].Secret != clearBefore {
 		t.Errorf("with a secret copied to another row: %+v", all)
 	}
-	// The key is lost: who says so gets a new one, and the secrets are made anew.
+	// The key is lost: after an operator has said so, a new key is used, and the secrets are made anew.
 	ok(t, s.Do(ctx, "DELETE FROM encryption_key"))
 	if n, left, err := s.UseKeys(ctx, keysOf(t, encryption.NewText())); n != 0 || left != 2 || err != nil {
 		t.Errorf("with the key lost: %d, %d, %v", n, left, err)

@@ -13,16 +13,16 @@ import (
 	"github.com/tidegate/tidegate/internal/store/mysql"
 )
 
-// AskFor bounds how long s asks after a COMMIT that was not answered.
+// AskFor bounds how long s investigates an unanswered COMMIT.
 func (s *Store) AskFor(d time.Duration) { s.writers().AskMax = d }
 
-// Deadlocks counts the transactions of s that the server undid because they waited in a circle.
+// Deadlocks returns the number of transactions of s that the server rolled back because of a deadlock.
 func (s *Store) Deadlocks() int64 { return s.writers().Deadlocks.Load() }
 
-// ConflictFor bounds how long s runs a transaction again that met a conflict.
+// ConflictFor bounds how long s repeats a transaction after conflicts.
 func (s *Store) ConflictFor(d time.Duration) { s.writers().ConflictMax = d }
 
-// Changed writes nothing in a transaction that finds so many times that what it had decided by has changed.
+// Changed runs a transaction without writes that fails with a changed decision that many times.
 func (s *Store) Changed(ctx context.Context, times int) error {
 	return s.write(ctx, jobs, func(*Tx) error {
 		if times--; times >= 0 {
@@ -32,14 +32,14 @@ func (s *Store) Changed(ctx context.Context, times int) error {
 	})
 }
 
-// Twice has every transaction of s undone once and run again, as after a deadlock.
+// Twice rolls every transaction of s back once and repeats it, as after a deadlock.
 func (s *Store) Twice() { s.writers().Twice = true }
 
 func (s *Store) writers() *engine.Writers {
 	return s.engine.(interface{ Writers() *engine.Writers }).Writers()
 }
 
-// Deadlocked writes nothing in a transaction that the server undoes so many times before.
+// Deadlocked runs a transaction without writes that fails with a deadlock that many times.
 func (s *Store) Deadlocked(ctx context.Context, times int) error {
 	return s.write(ctx, jobs, func(*Tx) error {
 		if times--; times >= 0 {
@@ -49,15 +49,15 @@ func (s *Store) Deadlocked(ctx context.Context, times int) error {
 	})
 }
 
-// Dialect says in whose words statements are.
+// Dialect returns the engine's SQL dialect.
 func (s *Store) Dialect() engine.Dialect { return s.dialect }
 
-// Texts lists every text of SQL that s was asked for, as it was written.
+// Texts returns every statement used so far, as it was written.
 func (s *Store) Texts() []string {
 	return s.engine.(interface{ Texts() []string }).Texts()
 }
 
-// Do carries out a statement.
+// Do runs a statement.
 func (s *Store) Do(ctx context.Context, text string) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		_, err := tx.Exec(text)
@@ -65,7 +65,7 @@ func (s *Store) Do(ctx context.Context, text string) error {
 	})
 }
 
-// DoOrNothing carries out an INSERT that leaves alone what is there.
+// DoOrNothing runs an INSERT that keeps an existing row.
 func (s *Store) DoOrNothing(ctx context.Context, text, table, key string) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		_, err := tx.Exec(text + tx.orNothing(table, key))
@@ -73,7 +73,7 @@ func (s *Store) DoOrNothing(ctx context.Context, text, table, key string) error 
 	})
 }
 
-// DoAhead carries out statements in one transaction: the first of them go ahead of the last, with the same values each.
+// DoAhead runs statements in one transaction. All but the last are queued ahead of it, each with the same values.
 func (s *Store) DoAhead(ctx context.Context, ahead []string, values []any, last string) error {
 	return s.write(ctx, orders, func(tx *Tx) error {
 		for _, text := range ahead {
@@ -87,12 +87,12 @@ func (s *Store) DoAhead(ctx context.Context, ahead []string, values []any, last 
 	})
 }
 
-// Plan explains a text, whose places are filled with values: a line a table.
+// Plan returns the query plan of a statement, one line for each table. fill replaces the placeholders by values.
 func (s *Store) Plan(ctx context.Context, text string, fill func(string) string) (plan []string, err error) {
 	explain := sqls{sqlite: "EXPLAIN QUERY PLAN ", mysql: "EXPLAIN ", postgres: "EXPLAIN "}
 	var rows *sql.Rows
 	err = s.engine.Snapshot(ctx, func(v engine.View) (err error) {
-		if s.dialect == engine.PostgreSQL { // which reads a small table as a whole where it may
+		if s.dialect == engine.PostgreSQL { // otherwise it may read a small table completely
 			if rows, err = v.Query(ctx, "SET LOCAL enable_seqscan = off"); err != nil {
 				return err
 			}

@@ -23,7 +23,7 @@ import (
 	"github.com/tidegate/tidegate/test/engine"
 )
 
-// openAtAddress opens a migrated store at an address, which runs a transaction again for as long as a test waits.
+// openAtAddress opens a migrated store at an address. It repeats transactions as long as a test waits.
 func openAtAddress(t *testing.T, address string) *store.Store {
 	t.Helper()
 	c := store.DefaultConfig()
@@ -33,11 +33,11 @@ func openAtAddress(t *testing.T, address string) *store.Store {
 	t.Cleanup(func() { _ = s.Close() })
 	_, _, err = s.Migrate(t.Context())
 	ok(t, err)
-	s.ConflictFor(await.Max) // a crowd at one row takes as long as the machine does
+	s.ConflictFor(await.Max) // a crowd at one row takes as long as the machine needs
 	return s
 }
 
-// audited ends the test where the audit finds anything.
+// audited ends the test if the audit finds anything.
 func audited(t *testing.T, s *store.Store) {
 	t.Helper()
 	for name, inv := range runAudit(t, s) {
@@ -47,7 +47,7 @@ func audited(t *testing.T, s *store.Store) {
 	}
 }
 
-// crowd is shoppers who order from one sale in batches, and what they were told.
+// crowd is a crowd of shoppers who order from one sale in batches, with the answers they got.
 type crowd struct {
 	tr   *storetest.Trade
 	sale *sale.Sale
@@ -63,7 +63,7 @@ func newCrowd(tr *storetest.Trade, units, limit int64) *crowd {
 	return &crowd{tr: tr, sale: tr.Sale(units, limit, 1, 2), told: map[id.Order]order.Result{}, failed: map[id.Order]struct{}{}, unknown: map[id.Order]struct{}{}}
 }
 
-// order commits batches through a store until told to stop. Shoppers are drawn from a few, so that batches meet.
+// order commits batches through a store until it is stopped. It draws from few shoppers, so that batches conflict.
 func (c *crowd) order(ctx context.Context, s *store.Store, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	for n := 0; ctx.Err() == nil; n++ {
@@ -93,7 +93,7 @@ func (c *crowd) note(batch []*order.Draft, outcomes []order.Outcome, err error) 
 	}
 }
 
-// settle compares what shoppers were told with what the database holds.
+// settle compares the shoppers' answers with the database.
 func (c *crowd) settle(t *testing.T, s *store.Store) (accepted int) {
 	t.Helper()
 	there := func(o id.Order) bool {
@@ -121,15 +121,15 @@ func (c *crowd) settle(t *testing.T, s *store.Store) (accepted int) {
 	return accepted
 }
 
-// server is a kind of database server, as the tests of faults need it.
+// server is a kind of database server for the fault tests.
 type server struct {
-	// database makes a database on the machine's server.
+	// database creates a database on the machine's server.
 	database func(testing.TB) string
-	// proxy starts a proxy before a server.
+	// proxy starts a proxy for a server.
 	proxy func(testing.TB, string) *engine.SQLProxy
-	// host takes the host and port out of an address.
+	// host returns the host and port of an address.
 	host func(address string) string
-	// start starts a server of the test's own.
+	// start starts a server for this test.
 	start func(testing.TB) ownServer
 }
 
@@ -151,7 +151,7 @@ var (
 func TestMySQLRestarted(t *testing.T)      { t.Parallel(); onMySQL.restarted(t) }
 func TestPostgreSQLRestarted(t *testing.T) { t.Parallel(); onPostgreSQL.restarted(t) }
 
-// restarted kills the server under batches of orders, several times, and starts it again.
+// restarted kills and restarts the server several times while batches of orders are committed.
 func (of server) restarted(t *testing.T) {
 	server := of.start(t)
 	address := server.Database(t, "shop")
@@ -205,10 +205,10 @@ func (of server) lostCommit(t *testing.T) {
 		}
 		lost(before + 1)
 		proxy.LoseOnce(what)
-		tr.Receive(1, 7) // a write of another kind, whose witness is its marker
+		tr.Receive(1, 7) // another kind of write, whose witness is its marker
 		lost(before + 2)
 		proxy.LoseOnce(what)
-		ok(t, s.AppendEvents(t.Context(), []event.Event{{Type: "test.lost.v1", Payload: []byte("{}"), At: time.Now()}})) // has no key, and must not be there twice
+		ok(t, s.AppendEvents(t.Context(), []event.Event{{Type: "test.lost.v1", Payload: []byte("{}"), At: time.Now()}})) // has no key, and must not be inserted twice
 		lost(before + 3)
 	}
 	tr.Pool(0, 1, 21, 0, 0)
@@ -251,8 +251,8 @@ func between(text, before, after string) (string, bool) {
 func TestMySQLTwoStores(t *testing.T)      { t.Parallel(); onMySQL.twoStores(t) }
 func TestPostgreSQLTwoStores(t *testing.T) { t.Parallel(); onPostgreSQL.twoStores(t) }
 
-// twoStores has two stores sell from one stock; one loses its connections in the middle, as a killed process does. A sale has 400 units:
-// not one more is sold, nobody gets more than their share, and all are sold.
+// twoStores lets two stores sell the same stock. One loses its connections half-way, like a killed process. Of the
+// sale's 400 units all are sold and not one more, and no customer gets more than the limit.
 func (of server) twoStores(t *testing.T) {
 	direct := of.database(t)
 	server := of.host(direct)
@@ -293,8 +293,8 @@ func (of server) twoStores(t *testing.T) {
 func TestMySQLPaused(t *testing.T)      { t.Parallel(); onMySQL.paused(t) }
 func TestPostgreSQLPaused(t *testing.T) { t.Parallel(); onPostgreSQL.paused(t) }
 
-// paused pauses a sale again and again while batches are under way: from the moment that it is paused not one more order of it is
-// committed, also of a batch that had read the terms before.
+// paused pauses a sale again and again while batches run. Once it is paused, no further order of it is committed, not
+// even in a batch that had read the terms before.
 func (of server) paused(t *testing.T) {
 	s := openAtAddress(t, of.database(t))
 	c := newCrowd(storetest.NewTrade(t, s), 100_000, 0)
@@ -336,8 +336,8 @@ func TestPostgreSQLDoNothingIsForConflictsAlone(t *testing.T) {
 	onPostgreSQL.doNothing(t)
 }
 
-// doNothing: a row that is there already is left as it is; one that breaks a CHECK or a NOT NULL is an error, which MySQL's INSERT IGNORE
-// would have swallowed.
+// doNothing: an existing row stays as it is. A row that violates a CHECK or NOT NULL is an error, which MySQL's INSERT
+// IGNORE would hide.
 func (of server) doNothing(t *testing.T) {
 	s := openAtAddress(t, of.database(t))
 	insert := func(sku, onHand string) error {
@@ -357,7 +357,8 @@ func (of server) doNothing(t *testing.T) {
 	}
 }
 
-// TestMySQLSentAhead: what goes ahead of a statement, or of the COMMIT, is done with it or not at all, whatever its values are.
+// TestMySQLSentAhead: statements queued ahead of a statement or of the COMMIT take effect with it or not at all,
+// whatever their values.
 func TestMySQLSentAhead(t *testing.T) {
 	t.Parallel()
 	address := engine.MySQL(t)
@@ -377,7 +378,7 @@ func TestMySQLSentAhead(t *testing.T) {
 		ahead []string
 		last  string // "": the COMMIT
 		fails bool
-		rows  int // afterwards
+		rows  int // at the end
 	}{
 		{"with a statement", []string{insert}, "UPDATE ahead SET nothing = 1 WHERE nothing IS NULL", false, 1},
 		{"a key that is there, with a statement", []string{insert}, "INSERT INTO ahead (n) VALUES (8)", true, 1},

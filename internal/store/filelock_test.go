@@ -13,7 +13,8 @@ import (
 	"github.com/tidegate/tidegate/test/engine"
 )
 
-// TestADatabaseIsOpenedOnce: the file itself is held, whatever else of its folder was deleted and whatever it is called.
+// TestADatabaseIsOpenedOnce: the lock is on the file itself, whatever else in its folder was deleted and whatever its
+// name.
 func TestADatabaseIsOpenedOnce(t *testing.T) {
 	t.Parallel()
 	for name, path := range map[string]func(t *testing.T, path string) string{
@@ -51,7 +52,7 @@ func linked(t *testing.T, path string, link func(string, string) error) string {
 	return name
 }
 
-// TestADatabaseThatIsHeldCanBeBackedUp: the lock keeps out no reader of another process, by any of the documented ways.
+// TestADatabaseThatIsHeldCanBeBackedUp: the lock keeps out no reader in another process, by any of the documented ways.
 func TestADatabaseThatIsHeldCanBeBackedUp(t *testing.T) {
 	t.Parallel()
 	shell := engine.Binary(t, "sqlite3", "sqlite3")
@@ -70,12 +71,12 @@ func TestADatabaseThatIsHeldCanBeBackedUp(t *testing.T) {
 	}
 }
 
-// TestADatabaseThatWasTakenAwayIsNotWritten: what goes into files that have no name any more would be lost with the process.
+// TestADatabaseThatWasTakenAwayIsNotWritten: writes to files without a name would be lost with the process.
 func TestADatabaseThatWasTakenAwayIsNotWritten(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		harm func(t *testing.T, path string)
-		back func(t *testing.T, path string) // nil where only a restart helps
+		back func(t *testing.T, path string) // nil if only a restart helps
 	}{
 		"the folder is moved": {
 			func(t *testing.T, path string) { ok(t, os.Rename(filepath.Dir(path), filepath.Dir(path)+".moved")) },

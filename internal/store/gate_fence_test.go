@@ -16,8 +16,8 @@ import (
 	"github.com/tidegate/tidegate/test/engine"
 )
 
-// TestNothingIsCommittedBehindAnOpening: two processes commit orders while the gate is closed and rebuilt again and again. When an epoch is
-// open, every order of an earlier one that will ever be made is there.
+// TestNothingIsCommittedBehindAnOpening: two processes commit orders while the gate is closed and rebuilt again and
+// again. When an epoch is opened, every order of an earlier epoch that will ever be committed is already there.
 func TestNothingIsCommittedBehindAnOpening(t *testing.T) {
 	for _, d := range engine.Databases {
 		t.Run(d.Name, func(t *testing.T) {
@@ -29,7 +29,7 @@ func TestNothingIsCommittedBehindAnOpening(t *testing.T) {
 
 const (
 	openings       = 25
-	openingBatches = 4 // at once
+	openingBatches = 4 // concurrent
 )
 
 func behindAnOpening(t *testing.T, address string) {
@@ -51,7 +51,7 @@ func behindAnOpening(t *testing.T, address string) {
 	}
 	open(1)
 	var mu sync.Mutex
-	var made []id.Order // orders that were told to be accepted, or not, of an epoch
+	var made []id.Order // orders that were attempted in an epoch, accepted or not
 	epochs := map[id.Order]int64{}
 	var over atomic.Bool
 	var all sync.WaitGroup
@@ -69,7 +69,7 @@ func behindAnOpening(t *testing.T, address string) {
 					return
 				}
 				batch := make([]*order.Draft, 3)
-				mu.Lock() // the trade is one test's
+				mu.Lock() // the trade is not safe for concurrent use
 				for i := range batch {
 					if n%2 == 0 {
 						batch[i] = tr.Order(s, id.Customer(customer.Add(1)), fmt.Sprint(n), storetest.Line(1, 1))
@@ -102,7 +102,7 @@ func behindAnOpening(t *testing.T, address string) {
 		if closed, err := one.CloseGateEpoch(ctx, number-1); err != nil || !closed {
 			t.Fatal(closed, err)
 		}
-		time.Sleep(20 * time.Millisecond) // batches go on without the gate
+		time.Sleep(20 * time.Millisecond) // batches continue without the gate
 		open(number)
 		seen[number] = there()
 		time.Sleep(20 * time.Millisecond)

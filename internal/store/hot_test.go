@@ -8,8 +8,8 @@ import (
 	"github.com/tidegate/tidegate/internal/store/sqlite"
 )
 
-// TestHotRows: what is bound on SQLite itself arrives as it is, of any length and with any byte, also where the memory for
-// texts has to grow between rows.
+// TestHotRows: values bound directly in SQLite arrive unchanged, with any length and any byte, even if the memory for
+// texts grows between rows.
 func TestHotRows(t *testing.T) {
 	s := openForJobs(t)
 	blobs := []string{"", "a", "a\x00b", strings.Repeat("long ", 10_000), "é\xff", ""}
@@ -40,7 +40,7 @@ func TestHotRows(t *testing.T) {
 	}
 }
 
-// TestHotErrors: errors carry SQLite's extended code, and leave the statement fit for the next row.
+// TestHotErrors: errors have SQLite's extended code, and the statement can be used for the next row.
 func TestHotErrors(t *testing.T) {
 	s := openForJobs(t)
 	const text = "INSERT INTO stock (sale_id, sku_id, on_hand, reserved, sold) VALUES (?, ?, ?, 0, 0)"

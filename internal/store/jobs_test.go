@@ -45,7 +45,7 @@ func (s *Store) noted(t *testing.T) (n int) {
 	return n
 }
 
-// hold takes the writer's turn until the returned function is called, which returns when the turn has been given up.
+// hold takes the writer's turn until the returned function is called. That returns once the turn has been given up.
 func (s *Store) hold(t *testing.T) (release func()) {
 	t.Helper()
 	began, end, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -67,7 +67,7 @@ func (s *Store) waitForJobs(n int) {
 	}
 }
 
-// Jobs that wait are carried out together, and each has its own end: one that fails or panics undoes itself alone.
+// Waiting jobs run together, each with its own result: a job that fails or panics is undone alone.
 func TestJobsShareATransaction(t *testing.T) {
 	s := openForJobs(t)
 	refused := errors.New("refused")
@@ -109,8 +109,8 @@ func TestJobsShareATransaction(t *testing.T) {
 	}
 }
 
-// While orders want every turn, jobs get every second one and as much time in it: a hundred that wait need no hundred
-// batches of orders to get through.
+// When orders want every turn, jobs get every second turn and as much time: a hundred waiting jobs do not wait for a
+// hundred batches of orders.
 func TestJobsAreNotStarvedByOrders(t *testing.T) {
 	s := openForJobs(t)
 	const many, batchTakes = 300, 5 * time.Millisecond
@@ -146,7 +146,7 @@ func TestJobsAreNotStarvedByOrders(t *testing.T) {
 	}
 }
 
-// A job whose caller has gone is not carried out; one that is being carried out is, and says so.
+// A job whose caller has left is not run. A job that has started is completed and reports so.
 func TestJobOfACallerWhoLeaves(t *testing.T) {
 	s := openForJobs(t)
 	release := s.hold(t)

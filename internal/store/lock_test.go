@@ -21,7 +21,7 @@ import (
 	"github.com/tidegate/tidegate/test/engine"
 )
 
-// TestMySQLDeadlocksAreTriedAgain: a crowd at one row takes its time, and is no reason to turn anybody away.
+// TestMySQLDeadlocksAreTriedAgain: a crowd at one row is slow, but nobody is turned away.
 func TestMySQLDeadlocksAreTriedAgain(t *testing.T) {
 	t.Parallel()
 	s := openAtAddress(t, engine.MySQL(t))
@@ -31,7 +31,8 @@ func TestMySQLDeadlocksAreTriedAgain(t *testing.T) {
 func TestMySQLChangesAreTriedAgain(t *testing.T)      { t.Parallel(); onMySQL.triesChanges(t) }
 func TestPostgreSQLChangesAreTriedAgain(t *testing.T) { t.Parallel(); onPostgreSQL.triesChanges(t) }
 
-// triesChanges: what a transaction had decided by changed while it waited longer than conflicts are tried for. The next try decides anew.
+// triesChanges: the facts of a transaction's decision changed while it waited, for longer than conflicts are retried.
+// The next try decides again.
 func (of server) triesChanges(t *testing.T) {
 	s := openAtAddress(t, of.database(t))
 	s.ConflictFor(0)
@@ -41,8 +42,8 @@ func (of server) triesChanges(t *testing.T) {
 func TestMySQLOneLockOrder(t *testing.T)      { t.Parallel(); onMySQL.oneLockOrder(t) }
 func TestPostgreSQLOneLockOrder(t *testing.T) { t.Parallel(); onPostgreSQL.oneLockOrder(t) }
 
-// oneLockOrder: orders, cancellations, payments, refunds and expiry of one sale at two processes at once. They wait for each other, and
-// never in a circle.
+// oneLockOrder runs orders, cancellations, payments, refunds and expiry of one sale concurrently at two processes. They
+// wait for each other but never deadlock.
 func (of server) oneLockOrder(t *testing.T) {
 	address := of.database(t)
 	stores := []*store.Store{openAtAddress(t, address), openAtAddress(t, address)}
@@ -65,7 +66,7 @@ func (of server) oneLockOrder(t *testing.T) {
 		}
 		return o.(id.Order)
 	}
-	later := tr.Clock.Now().Add(time.Hour) // when every hold is over
+	later := tr.Clock.Now().Add(time.Hour) // when every hold has ended
 	var all sync.WaitGroup
 	each := func(n int, what string, fn func(s *store.Store, r *rand.Rand) error) {
 		for p, s := range stores {
@@ -84,7 +85,7 @@ func (of server) oneLockOrder(t *testing.T) {
 			}
 		}
 	}
-	each(2, "batches of orders", func(s *store.Store, r *rand.Rand) error { // two at once, as in a process
+	each(2, "batches of orders", func(s *store.Store, r *rand.Rand) error { // two concurrent batches, as in a process
 		batch := make([]*order.Draft, 1+r.IntN(30))
 		for i := range batch {
 			lines := []inventory.Line{storetest.Line(id.SKU(1+r.IntN(2)), 1)}

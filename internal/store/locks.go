@@ -11,7 +11,7 @@ import (
 
 // These locks serialise concurrent transactions. An engine with one writer needs none.
 //
-// There is one order in which rows are locked, and a transaction that changes several of a kind locks all of them before it goes on
+// Rows are locked in one order. A transaction that changes several rows of a kind locks all of them before it goes on
 // to the next kind:
 //
 //	| what                 | allowances | orders  | sale | attempts, refunds | pools              |
@@ -26,10 +26,10 @@ import (
 //	| an allocation        |            |         | one  |                   | one, general       |
 //	| stock by hand, repair|            |         |      |                   | all                |
 //
-// Rows of a kind go by their id; pools by sale and SKU, those of general stock last, each found by its key and never by another
-// index. A payment that comes late locks an allowance when it holds the order: a batch that holds an allowance waits for no order
-// that was there before. Who meets another one in a circle all the same, of one key in two batches, is rolled back by the server and
-// tries again.
+// Rows of a kind are locked by id, and pools by sale and SKU, general stock last. Each pool is found by its key, never
+// by another index. A late payment locks an allowance while it holds the order; that is safe, because a batch that
+// holds an allowance never waits for an existing order. A remaining deadlock, of one key in two batches, is rolled back
+// by the server and tried again.
 
 // lockOrder locks an order until the transaction ends.
 func (tx *Tx) lockOrder(o id.Order) error {

@@ -21,8 +21,8 @@ import (
 	"github.com/tidegate/tidegate/test/engine"
 )
 
-// TestMigrateCarriesOrders makes of a busy shop what it was before one row stood for all orders of a commit, and migrates
-// it: the old rows stay as they are, readers see the same events, and the audit finds nothing.
+// TestMigrateCarriesOrders turns a busy shop into an old one, where each order had its own outbox row, and migrates it.
+// The old rows stay as they are, readers see the same events, and the audit finds nothing.
 func TestMigrateCarriesOrders(t *testing.T) {
 	b := newBusyShop(t)
 	want := eventsOf(t, b.Store)
@@ -41,7 +41,7 @@ func TestMigrateCarriesOrders(t *testing.T) {
 		}
 	}
 	clean()
-	// New orders beside the old ones: the old ones can still be paid and ended.
+	// New orders next to old ones: the old ones can still be paid and ended.
 	fresh := []*order.Draft{b.Order(b.drop, 20, "a", storetest.Line(2, 1)), b.Order(b.drop, 21, "a", storetest.Line(2, 1))}
 	b.Commit(fresh...)
 	b.Pay(fresh[0].Order.ID)
@@ -56,7 +56,7 @@ func TestMigrateCarriesOrders(t *testing.T) {
 			t.Errorf("%s: %v", impossible, err)
 		}
 	}
-	// What is planted in an old order is found, too.
+	// The audit also finds what is planted in an old order.
 	ok(t, b.Store.Close())
 	spoil(t, b.path, fmt.Sprintf("DELETE FROM movement WHERE order_id = %s AND kind = 'reserve' AND reason = ''", b.named["paid"]))
 	found := runAudit(t, openAt(t, b.path))
@@ -65,7 +65,7 @@ func TestMigrateCarriesOrders(t *testing.T) {
 	}
 }
 
-// open opens a file beside the store.
+// open opens a file independently of the store.
 func open(t *testing.T, path string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path)
@@ -81,15 +81,15 @@ func eventsOf(t *testing.T, s *store.Store) []event.Event {
 	return all
 }
 
-// age copies a shop into a database of schema 5, in which every order has a row of the outbox and rows of the ledger of its
-// own, and returns its path.
+// age copies a shop into a database of schema 5, in which every order has its own outbox row and ledger rows. It
+// returns the new path.
 func age(t *testing.T, path string, events []event.Event) string {
 	t.Helper()
 	old := filepath.Join(t.TempDir(), "old.db")
 	db, err := sql.Open("sqlite", "file:"+old)
 	ok(t, err)
 	defer func() { ok(t, db.Close()) }()
-	db.SetMaxOpenConns(1) // what is attached belongs to a connection
+	db.SetMaxOpenConns(1) // an attached database belongs to one connection
 	p, err := goose.NewProvider(goose.DialectSQLite3, db, os.DirFS("migrations/sqlite"))
 	ok(t, err)
 	_, err = p.UpTo(t.Context(), 5)
@@ -122,7 +122,7 @@ func age(t *testing.T, path string, events []event.Event) string {
 	return old
 }
 
-// TestEventOfALostOrder: an event that cannot be told is an error, and is not passed over.
+// TestEventOfALostOrder: an event whose order is missing is an error and is not skipped.
 func TestEventOfALostOrder(t *testing.T) {
 	b := newBusyShop(t)
 	ok(t, b.Store.Close())
@@ -133,8 +133,8 @@ func TestEventOfALostOrder(t *testing.T) {
 	}
 }
 
-// TestMySQLMigrateRepeats: a process that dies after a migration's statements and before its record leaves a schema that the
-// next start takes as it is, whichever migration it was.
+// TestMySQLMigrateRepeats: a process dies after a migration's statements and before its record. The next start accepts
+// the schema, whichever migration it was.
 func TestMySQLMigrateRepeats(t *testing.T) {
 	t.Parallel()
 	address := engine.MySQL(t)
@@ -163,7 +163,8 @@ func TestMySQLMigrateRepeats(t *testing.T) {
 	}
 }
 
-// TestMigrationsAreInStep: a migration has one number on every engine. PostgreSQL's begin with the first that holds all before it.
+// TestMigrationsAreInStep: a migration has the same number on every engine. PostgreSQL's start with the first one that
+// includes all earlier ones.
 func TestMigrationsAreInStep(t *testing.T) {
 	t.Parallel()
 	names := func(engine string) (all []string) {
@@ -184,8 +185,7 @@ func TestMigrationsAreInStep(t *testing.T) {
 	}
 }
 
-// TestChecksThatAreGoneAreNoticed: a server that has no CHECKs, having dropped them in silence, or passes over them, is refused at each
-// start.
+// TestChecksThatAreGoneAreNoticed: a server that silently dropped or ignores CHECKs is refused at each start.
 func TestChecksThatAreGoneAreNoticed(t *testing.T) {
 	t.Parallel()
 	const drop = "ALTER TABLE stock DROP CONSTRAINT stock_reserved"
@@ -218,7 +218,7 @@ func TestChecksThatAreGoneAreNoticed(t *testing.T) {
 	}
 }
 
-// TestMigrateDownKeepsPools: the column that lists a row's pools is dropped only where no row has need of it.
+// TestMigrateDownKeepsPools: the column that lists a row's pools is dropped only if no row needs it.
 func TestMigrateDownKeepsPools(t *testing.T) {
 	t.Parallel()
 	const (

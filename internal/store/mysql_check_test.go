@@ -8,7 +8,7 @@ import (
 	"github.com/tidegate/tidegate/test/engine"
 )
 
-// refusal opens a store that is to be refused and returns why: one line that does not repeat a password.
+// refusal opens a store that must be refused. It returns the reason: one line that does not repeat a password.
 func refusal(t *testing.T, c store.Config) string {
 	t.Helper()
 	s, err := store.Open(t.Context(), c)
@@ -26,7 +26,7 @@ func refusal(t *testing.T, c store.Config) string {
 	return why
 }
 
-// TestMySQLRefused: what cannot be relied on is refused in one sentence that names the setting and what to do.
+// TestMySQLRefused: an unreliable server is refused in one sentence that names the setting and the remedy.
 func TestMySQLRefused(t *testing.T) {
 	t.Parallel()
 	good := engine.MySQL(t)

@@ -17,8 +17,8 @@ import (
 	"github.com/tidegate/tidegate/test/engine"
 )
 
-// TestMySQLRefusalMeetsACommit: a batch has inserted an order and is held up before it looks for refusals. The refusal of its key at
-// another process is written meanwhile, and waits until it is clear what becomes of the order: it is not made.
+// TestMySQLRefusalMeetsACommit: a batch has inserted an order and is delayed before it looks for refusals. Meanwhile
+// another process refuses the order's key, and waits until the order's outcome is clear: it is not committed.
 func TestMySQLRefusalMeetsACommit(t *testing.T) {
 	t.Parallel()
 	address := engine.MySQL(t)
@@ -62,8 +62,8 @@ func TestMySQLRefusalMeetsACommit(t *testing.T) {
 	both.Wait()
 }
 
-// TestMySQLRefusalOrOrder: keys are refused at one process while their orders are committed at another. Of each there is an order, or
-// a refusal that was said, and never both.
+// TestMySQLRefusalOrOrder: one process refuses keys while another commits their orders. Each key gets an order or a
+// reported refusal, never both.
 func TestMySQLRefusalOrOrder(t *testing.T) {
 	t.Parallel()
 	address := engine.MySQL(t)

@@ -17,8 +17,8 @@ import (
 	"github.com/tidegate/tidegate/test/share"
 )
 
-// BenchmarkCommitOrders is the writer alone: commits of 80 orders, each of another customer, as the committer gathers them
-// under a crowd.
+// BenchmarkCommitOrders measures the writer alone: commits of 80 orders, each of another customer, as the committer
+// collects them from a crowd.
 func BenchmarkCommitOrders(b *testing.B) {
 	for _, c := range []struct {
 		name     string
@@ -37,8 +37,8 @@ func BenchmarkCommitOrders(b *testing.B) {
 	}
 }
 
-// BenchmarkCommitOrdersOnMany is the same where the database holds the orders of an earlier sale already, TORTURE_COUNT of them, and
-// beside it where it is empty: TORTURE_COUNT=5000000 takes half a minute and a gigabyte.
+// BenchmarkCommitOrdersOnMany is the same on a database that already holds TORTURE_COUNT orders of an earlier sale,
+// compared with an empty one. TORTURE_COUNT=5000000 takes half a minute and a gigabyte.
 func BenchmarkCommitOrdersOnMany(b *testing.B) {
 	n, err := strconv.Atoi(os.Getenv(share.VariableCount))
 	if err != nil {
@@ -51,8 +51,8 @@ func BenchmarkCommitOrdersOnMany(b *testing.B) {
 	b.Run(strconv.Itoa(n)+" before", func(b *testing.B) { commitBatches(b, full, 0, 1, inNoOrder) })
 }
 
-// fillOrders makes a database with n paid orders of one sale, without stock, events or a ledger: what the insert of an order reads
-// and writes is there, and nothing else.
+// fillOrders creates a database with n paid orders of one sale, without stock, events or ledger: only what inserting an
+// order reads and writes.
 func fillOrders(b *testing.B, path string, n int) {
 	b.Helper()
 	ok(b, openAt(b, path).Close())
@@ -97,7 +97,7 @@ func (m *batches) next() []*order.Draft {
 	return drafts
 }
 
-// TestAllocationsOfACommit counts those of a batch that is ready to be committed.
+// TestAllocationsOfACommit counts the allocations of committing a prepared batch.
 func TestAllocationsOfACommit(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -106,7 +106,7 @@ func TestAllocationsOfACommit(t *testing.T) {
 	}{{"one SKU", 1, 62}, {"1,000 SKUs", 1000, 62}} {
 		t.Run(c.name, func(t *testing.T) {
 			m := newBatches(t, filepath.Join(t.TempDir(), "shop.db"), 0, c.skus, inARow)
-			const batchesMax = 400 // of what AtMost asks for
+			const batchesMax = 400 // of what AtMost requires
 			ready := make([][]*order.Draft, batchesMax)
 			for i := range ready {
 				ready[i] = m.next()
@@ -136,6 +136,6 @@ func commitBatches(b *testing.B, path string, limit int64, skuCount uint64, cust
 	b.ReportMetric(float64(used.Nanoseconds())/1000/float64(b.N*ordersOfBatch), "cpu-µs/order")
 }
 
-// inARow are the ids of customers who registered one after the other; inNoOrder are those of a crowd that came in no order.
+// inARow returns the ids of customers who registered one after the other; inNoOrder returns those of a random crowd.
 func inARow(n uint64) uint64    { return 1<<50 + n }
 func inNoOrder(n uint64) uint64 { return n * 0x9E3779B97F4A7C15 >> 1 }

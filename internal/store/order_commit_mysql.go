@@ -17,17 +17,17 @@ type mysqlBatch struct {
 	my *mysql.Tx
 }
 
-// commitMySQL commits a batch beside others: as few statements as there are tables, the pools last of what is hot. What one statement guards
-// on SQLite takes a lock here. Everybody takes locks in this order, so that two batches wait for each other at the first of them and
-// not in a circle:
+// commitMySQL commits a batch concurrently with others. It uses as few statements as there are tables and takes the hot
+// pools last. What a single statement guards on SQLite takes a lock here. All batches take locks in this order, so two
+// batches wait for each other at the first lock and do not deadlock:
 //
 //  1. the refusals of queued orders (declined);
 //  2. the allowances of the customers of general stock and of sales with a limit, by sale and customer (lockBuyers);
 //  3. the orders' own rows and keys (insertAll, which goes ahead of the pools);
 //  4. the pools, by sale and SKU (reservePools): the hot rows, held from here to the COMMIT.
 //
-// The terms of the sales are assumed at first and read when the pools are held (termsHold): whoever changes them holds the pools as well.
-// Ledger and outbox go ahead of the COMMIT, in its packet.
+// The terms of the sales are assumed at first and read once the pools are locked (termsHold): a transaction that
+// changes them locks the pools too. Ledger and outbox travel in the packet of the COMMIT.
 func commitMySQL(common *batch) error {
 	b := mysqlBatch{&lockingBatch{batch: common}, common.tx.Tx.(*mysql.Tx)}
 	apart, err := b.declined()

@@ -17,16 +17,16 @@ type postgresBatch struct {
 	pg *postgres.Tx
 }
 
-// commitPostgres commits a batch beside others. An error would end the transaction, so nothing is left to be refused by a key: an INSERT
-// leaves alone what is there, and is counted. Everybody takes locks in this order:
+// commitPostgres commits a batch concurrently with others. An error would end the transaction, so no key may cause one:
+// an INSERT keeps an existing row and reports its count. All batches take locks in this order:
 //
 //  1. the intents of queued orders (lockIntents), by their id;
 //  2. the allowances of the customers of general stock and of sales with a limit, by sale and customer (lockBuyers);
 //  3. the orders' own rows and keys;
 //  4. the pools, by sale and SKU, those of general stock last: the hot rows, held from here to the COMMIT.
 //
-// The terms of the sales are assumed at first and read when the pools are held: whoever changes them holds the pools as well. Orders, pools
-// and terms are one round trip, ledger, outbox and COMMIT another.
+// The terms of the sales are assumed at first and read once the pools are locked: a transaction that changes them locks
+// the pools too. Orders, pools and terms take one round trip; ledger, outbox and COMMIT take another.
 func commitPostgres(common *batch) error {
 	b := postgresBatch{&lockingBatch{batch: common}, common.tx.Tx.(*postgres.Tx)}
 	queued := b.queued(func(order.Outcome) bool { return true })

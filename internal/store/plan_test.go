@@ -14,7 +14,7 @@ import (
 	"github.com/tidegate/tidegate/internal/store/engine"
 )
 
-// growing are the tables that grow with the trade, and a row of each: %[1]d is its number.
+// growing are the tables that grow with the trade, with a row of each: %[1]d is its number.
 var growing = map[string]string{
 	"orders": `INSERT INTO orders (id, sale_id, customer_id, idem_key, body_hash, status, "lines", units, total, currency, created_at, expires_at)
 		VALUES (%[1]d, %[1]d %% 7, %[1]d, 'k%[1]d', 'x', 'paid', '[]', 1, 1, 'GBP', %[1]d, %[1]d)`,
@@ -37,7 +37,7 @@ var growing = map[string]string{
 	"dead_letter": `INSERT INTO dead_letter (number, topic, consumer, message_id, msg_key, type, payload, at, tries, reason, died_at) VALUES (%[1]d, 't', 'g', %[1]d, '', '', '', 1, 1, '', 1)`,
 }
 
-// of each engine alone
+// Tables of one engine only.
 var (
 	growingSQLite = map[string]string{
 		"outbox":     `INSERT INTO outbox (position, type, subject, payload, at) VALUES (%[1]d, 'order.paid.v1', %[1]d, '', 1)`,
@@ -58,7 +58,7 @@ var growingPostgres = map[string]string{
 	"marker":     `INSERT INTO marker (id) VALUES (CAST('%016[1]d' AS BYTEA))`,
 }
 
-// allowed are the queries that read a whole table that grows, each because that is what it is for.
+// allowed are the queries that may read a whole growing table, with the reason.
 var allowed = []struct{ text, why string }{
 	{"FROM orders NOT INDEXED", "the audit reads along the tables"},
 	{"FROM movement NOT INDEXED", "the audit reads along the tables"},
@@ -83,10 +83,10 @@ var allowed = []struct{ text, why string }{
 	{"AND type = 'sale.changed.v1'", "the audit reads what limits a sale has had, along the index of the gate's events"},
 }
 
-// rowsOfPlans is how many rows each growing table has when its plans are looked at.
+// rowsOfPlans is the number of rows in each growing table when plans are checked.
 const rowsOfPlans = 600
 
-// plans fills the tables and fails where a query reads all rows of one that grows.
+// plans fills the tables and fails if a query reads all rows of a growing one.
 func plans(t *testing.T, s *store.Store, texts []string) {
 	own := map[engine.Dialect]map[string]string{engine.SQLite: growingSQLite, engine.MySQL: growingMySQL, engine.PostgreSQL: growingPostgres}[s.Dialect()]
 	tables := map[string]bool{}
@@ -100,7 +100,8 @@ func plans(t *testing.T, s *store.Store, texts []string) {
 			}
 			ok(t, s.Do(t.Context(), head+"VALUES "+strings.Join(all, ", ")))
 			if s.Dialect() == engine.MySQL {
-				// Written anew and analyzed: what the cases before have deleted is else counted until the server has purged it.
+				// Rebuild and analyse the table: otherwise rows deleted by earlier cases count until the server has
+				// purged them.
 				ok(t, s.Do(t.Context(), "OPTIMIZE TABLE "+table))
 			}
 		}
@@ -109,7 +110,7 @@ func plans(t *testing.T, s *store.Store, texts []string) {
 		ok(t, s.Do(t.Context(), "ANALYZE"))
 	}
 	fill := withValues
-	if s.Dialect() == engine.PostgreSQL { // a quoted value has the type that its place asks for
+	if s.Dialect() == engine.PostgreSQL { // a quoted value takes the type that its place requires
 		fill = func(text string) string {
 			return strings.ReplaceAll(listOfValues.ReplaceAllString(text, "'{20,21}'$1"), "?", "'20'")
 		}
@@ -155,7 +156,7 @@ var (
 	scanLine     = regexp.MustCompile(`\bSCAN (\w+)(?: AS (\w+))?`)
 )
 
-// withValues puts a value in every place of a text: of a kind that its column can be compared with.
+// withValues puts a value into every placeholder of a statement, of a kind that its column can be compared with.
 func withValues(text string) string {
 	var out strings.Builder
 	rest := text
@@ -177,10 +178,10 @@ func withValues(text string) string {
 	}
 }
 
-// scanned returns the table of which a line of a plan reads every row; empty where it reads a part.
+// scanned returns the table of which a plan's line reads every row; empty if it reads a part.
 func scanned(line string, of engine.Dialect) string {
 	switch of {
-	case engine.PostgreSQL: // an index is taken where there is one, however few rows there are: see Plan
+	case engine.PostgreSQL: // an index is used if there is one, however few the rows: see Plan
 		m := seqScanLine.FindStringSubmatch(line)
 		if m == nil {
 			return ""
@@ -207,7 +208,7 @@ func scanned(line string, of engine.Dialect) string {
 	return has["table"]
 }
 
-// named returns the table that a name stands for in a text.
+// named returns the table of an alias in a statement.
 func named(text, name string) string {
 	if name == "" {
 		return ""
@@ -219,7 +220,7 @@ func named(text, name string) string {
 	return name
 }
 
-// deliveries asks for everything that the bus asks of the store.
+// deliveries runs every query that the bus uses.
 func deliveries(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	at := time.UnixMilli(1)

@@ -8,7 +8,7 @@ import (
 	"github.com/tidegate/tidegate/test/engine"
 )
 
-// TestPostgreSQLRefused: what cannot be relied on is refused in one sentence that names the setting and what to do.
+// TestPostgreSQLRefused: an unreliable server is refused in one sentence that names the setting and the remedy.
 func TestPostgreSQLRefused(t *testing.T) {
 	t.Parallel()
 	good := engine.PostgreSQL(t)
@@ -65,7 +65,7 @@ func TestPostgreSQLRefused(t *testing.T) {
 	})
 }
 
-// TestPostgreSQLBehindAPooler: one that leaves a connection its session is taken, one that does not is refused.
+// TestPostgreSQLBehindAPooler: a pooler that keeps a connection's session is accepted, any other is refused.
 func TestPostgreSQLBehindAPooler(t *testing.T) {
 	t.Parallel()
 	for mode, says := range map[string]string{"session": "", "transaction": "pool_mode", "statement": "statement pooling mode"} {
@@ -86,7 +86,7 @@ func TestPostgreSQLBehindAPooler(t *testing.T) {
 	}
 }
 
-// TestPostgreSQLRefusesAZeroByte: a text that cannot be stored is the caller's mistake, and says so.
+// TestPostgreSQLRefusesAZeroByte: a text that cannot be stored is reported as the caller's mistake.
 func TestPostgreSQLRefusesAZeroByte(t *testing.T) {
 	t.Parallel()
 	s := openAtAddress(t, engine.PostgreSQL(t))

@@ -17,18 +17,18 @@ import (
 	"github.com/tidegate/tidegate/test/engine"
 )
 
-// replicated is a primary and a replica of it, a store that reads lists from the replica, and one that knows the primary
-// alone: another process.
+// replicated is a primary with a replica, a store that reads lists from the replica, and a store of another process
+// that knows only the primary.
 type replicated struct {
 	t           *testing.T
 	replica     replica
 	shop, other *store.Store
 }
 
-// replica is a server that follows, as the test needs it.
+// replica is a following server as the test needs it.
 type replica interface {
 	ownServer
-	// follow begins or goes on to follow the primary, stand stops it, late has it follow so many seconds behind.
+	// follow starts or resumes following the primary, stand stops it, late delays it by that many seconds.
 	follow(t *testing.T)
 	stand(t *testing.T)
 	late(t *testing.T, seconds int)
@@ -42,7 +42,7 @@ func (r mariaReplica) late(t *testing.T, seconds int) {
 	r.Do(t, "STOP SLAVE", fmt.Sprintf("CHANGE MASTER TO MASTER_DELAY=%d", seconds), "START SLAVE")
 }
 
-// standby is a PostgreSQL that follows: it goes on by itself when it is started.
+// standby is a following PostgreSQL: it resumes on its own when it is started.
 type standby struct{ *engine.PostgreSQLServer }
 
 func (r standby) do(t *testing.T, text string) { engine.Do(t, r.DSN("postgres"), text) }
@@ -83,7 +83,7 @@ func replicatedMySQL(t *testing.T) *replicated {
 	return r
 }
 
-// begin opens the store that reads from the replica, and has its pulse beat.
+// begin opens the store that reads from the replica, and starts its pulse.
 func (r *replicated) begin(address, replica string) {
 	t := r.t
 	t.Helper()
@@ -105,7 +105,7 @@ func (r *replicated) begin(address, replica string) {
 	t.Cleanup(func() { stop(); <-ended })
 }
 
-// used waits until lists come from the replica, or do not any more.
+// used waits until lists come from the replica, or until they no longer do.
 func (r *replicated) used(want bool) {
 	r.t.Helper()
 	await.Until(r.t, "the replica follows", func() bool {
@@ -136,14 +136,14 @@ func (r *replicated) listed() int {
 func TestMySQLReplica(t *testing.T)      { t.Parallel(); replicatedMySQL(t).lists(t) }
 func TestPostgreSQLReplica(t *testing.T) { t.Parallel(); replicatedPostgreSQL(t).lists(t) }
 
-// lists come from a replica that is current; one that is 30 seconds behind, stands still or is dead is left out and comes back by itself;
-// who writes sees what they wrote.
+// lists come from a current replica. A replica that is 30 seconds behind, stopped or dead is excluded, and returns on
+// its own. A writer sees its own writes.
 func (r *replicated) lists(t *testing.T) {
 	r.used(true)
 	r.put(r.other, 1, "a")
 	await.Equal(t, "orders that are listed", 1, r.listed)
 
-	// It stands still: for a moment its old list is read, and then the primary's.
+	// It stops: for a moment its old list is read, then the primary's.
 	r.used(true)
 	r.replica.stand(t)
 	r.put(r.other, 2, "b")
@@ -158,7 +158,7 @@ func (r *replicated) lists(t *testing.T) {
 	r.replica.follow(t)
 	r.used(true)
 
-	// Half a minute behind, as a replica that is kept so on purpose.
+	// It is half a minute behind, like a deliberately delayed replica.
 	r.replica.late(t, 30)
 	r.used(false)
 	r.put(r.other, 3, "c")
@@ -168,7 +168,7 @@ func (r *replicated) lists(t *testing.T) {
 	r.replica.late(t, 0)
 	r.used(true)
 
-	// Who writes sees it, at once and every time, of the catalogue and of their own orders.
+	// A writer always sees its own writes immediately, in the catalogue and in their own orders.
 	tr := storetest.NewTrade(t, r.shop)
 	sl := tr.Sale(100, 0, 1)
 	for n := range 20 {
@@ -184,7 +184,7 @@ func (r *replicated) lists(t *testing.T) {
 		}
 	}
 
-	// It dies, and comes back.
+	// It dies and comes back.
 	r.used(true)
 	r.replica.Kill(t)
 	if n := r.listed(); n != 23 {

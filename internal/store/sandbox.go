@@ -26,7 +26,7 @@ func scanSandbox(row scanner) (p sandbox.Payment, err error) {
 	return p, err
 }
 
-// SandboxOpen implements sandbox.Ledger.
+// SandboxOpen implements sandbox.Store.
 func (s *Store) SandboxOpen(ctx context.Context, p sandbox.Payment) (sandbox.Payment, error) {
 	known, err := s.SandboxPayment(ctx, p.Attempt)
 	if !errors.Is(err, fault.NotFound) {
@@ -54,13 +54,13 @@ func (tx *Tx) sandbox(a id.Attempt) (sandbox.Payment, error) {
 	return p, notFound(err, "sandbox payment of attempt", a)
 }
 
-// SandboxPayment implements sandbox.Ledger.
+// SandboxPayment implements sandbox.Store.
 func (s *Store) SandboxPayment(ctx context.Context, a id.Attempt) (sandbox.Payment, error) {
 	p, err := scanSandbox(s.row(ctx, selectSandbox, a))
 	return p, notFound(readError(err), "sandbox payment of attempt", a)
 }
 
-// SandboxPaymentByToken implements sandbox.Ledger. The result omits the token.
+// SandboxPaymentByToken implements sandbox.Store. The result omits the token.
 func (s *Store) SandboxPaymentByToken(ctx context.Context, token string) (sandbox.Payment, error) {
 	p, err := scanSandbox(s.row(ctx, "SELECT "+sandboxColumns+`
 		FROM sandbox_payment
@@ -68,7 +68,7 @@ func (s *Store) SandboxPaymentByToken(ctx context.Context, token string) (sandbo
 	return p, notFound(readError(err), "sandbox payment at this", "address")
 }
 
-// SandboxTransition implements sandbox.Ledger.
+// SandboxTransition implements sandbox.Store.
 func (s *Store) SandboxTransition(ctx context.Context, m sandbox.Transition) (after sandbox.Payment, moved bool, err error) {
 	err = s.write(ctx, jobs, func(tx *Tx) error {
 		n, err := tx.Exec(`
@@ -91,7 +91,7 @@ func (s *Store) SandboxTransition(ctx context.Context, m sandbox.Transition) (af
 	return after, moved, err
 }
 
-// SandboxScript implements sandbox.Ledger.
+// SandboxScript implements sandbox.Store.
 func (s *Store) SandboxScript(ctx context.Context, a id.Attempt, script []byte) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		_, err := tx.Exec("UPDATE sandbox_payment SET script = ? WHERE attempt_id = ?", script, a)
@@ -99,7 +99,7 @@ func (s *Store) SandboxScript(ctx context.Context, a id.Attempt, script []byte) 
 	})
 }
 
-// SandboxQueue implements sandbox.Ledger.
+// SandboxQueue implements sandbox.Store.
 func (s *Store) SandboxQueue(ctx context.Context, all []sandbox.Notification) error {
 	return s.write(ctx, jobs, func(tx *Tx) error { return tx.sandboxQueue(all) })
 }
@@ -117,7 +117,7 @@ func (tx *Tx) sandboxQueue(all []sandbox.Notification) error {
 	return nil
 }
 
-// SandboxRefund implements sandbox.Ledger.
+// SandboxRefund implements sandbox.Store.
 func (s *Store) SandboxRefund(ctx context.Context, key string, a id.Attempt, amount money.Amount, at time.Time) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		var known int
@@ -151,7 +151,7 @@ func (s *Store) SandboxRefund(ctx context.Context, key string, a id.Attempt, amo
 	})
 }
 
-// SandboxDue implements sandbox.Ledger.
+// SandboxDue implements sandbox.Store.
 func (s *Store) SandboxDue(ctx context.Context, now time.Time, limit int) ([]sandbox.Notification, error) {
 	rows, err := s.query(ctx, `
 		SELECT id, attempt_id, body, forged, age_ms, tries, due_at, answer
@@ -168,7 +168,7 @@ func (s *Store) SandboxDue(ctx context.Context, now time.Time, limit int) ([]san
 	})
 }
 
-// SandboxSent implements sandbox.Ledger.
+// SandboxSent implements sandbox.Store.
 func (s *Store) SandboxSent(ctx context.Context, n sandbox.Notification) error {
 	return s.write(ctx, jobs, func(tx *Tx) error {
 		_, err := tx.Exec(`

@@ -15,7 +15,7 @@ import (
 func BenchmarkCommitOrdersMySQL(b *testing.B)      { onMySQL.commitOrders(b) }
 func BenchmarkCommitOrdersPostgreSQL(b *testing.B) { onPostgreSQL.commitOrders(b) }
 
-// commitOrders is commits of orders, each of another customer, by one process or two at once.
+// commitOrders measures commits of orders, each of another customer, by one process or two concurrently.
 func (of server) commitOrders(b *testing.B) {
 	for _, c := range []struct {
 		batch, processes int

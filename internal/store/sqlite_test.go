@@ -11,7 +11,7 @@ import (
 	"github.com/tidegate/tidegate/internal/store/storetest"
 )
 
-// openSQLite returns a migrated store in a folder of the test's own.
+// openSQLite returns a migrated store in the test's own folder.
 func openSQLite(t *testing.T) *store.Store {
 	t.Helper()
 	c := store.DefaultConfig()
@@ -29,8 +29,8 @@ func openSQLite(t *testing.T) *store.Store {
 	return encrypted(t, s)
 }
 
-// TestStockRowsThatMoved: a batch remembers the rows of its pools by their numbers. Where somebody has exchanged them by hand, it takes
-// from no other pool, and finds the rows anew.
+// TestStockRowsThatMoved: a batch caches its pools' row numbers. If somebody has exchanged rows by hand, it takes from
+// no other pool, and finds the rows again.
 func TestStockRowsThatMoved(t *testing.T) {
 	s := openSQLite(t)
 	tr := storetest.NewTrade(t, s)
@@ -46,7 +46,7 @@ func TestStockRowsThatMoved(t *testing.T) {
 	buy(1)
 	pools := " WHERE sale_id = " + drop.ID.String()
 	ok(t, s.Do(t.Context(), "UPDATE stock SET id = -id"+pools))
-	ok(t, s.Do(t.Context(), "UPDATE stock SET id = id - (SELECT SUM(id) FROM stock"+pools+")"+pools)) // of two, each gets the other's
+	ok(t, s.Do(t.Context(), "UPDATE stock SET id = id - (SELECT SUM(id) FROM stock"+pools+")"+pools)) // of two rows, each gets the other's id
 	buy(3)
 	tr.Pool(drop.ID, 1, 10, 6, 0)
 	tr.Pool(drop.ID, 2, 10, 2, 0)

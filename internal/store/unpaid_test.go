@@ -7,7 +7,8 @@ import (
 	"github.com/tidegate/tidegate/test/engine"
 )
 
-// TestUnpaidAtTwoProcesses: one customer asks for general stock at two processes at once, and holds no more unpaid than one may.
+// TestUnpaidAtTwoProcesses: one customer orders general stock at two processes concurrently, and never holds more
+// unpaid than allowed.
 func TestUnpaidAtTwoProcesses(t *testing.T) {
 	t.Parallel()
 	for name, database := range map[string]func(testing.TB) string{"MySQL": engine.MySQL, "PostgreSQL": engine.PostgreSQL} {

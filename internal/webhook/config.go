@@ -8,7 +8,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
-// Config is the module's part of the configuration.
+// Config is the webhook part of the configuration.
 type Config struct {
 	Enabled       bool          `koanf:"enabled" help:"registered endpoints are told of events"`
 	Timeout       time.Duration `koanf:"timeout" help:"how long one try may take, 1s to 60s"`
@@ -19,7 +19,7 @@ type Config struct {
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config { return Config{Enabled: true, Timeout: 10 * time.Second, Workers: 16} }
 
-// Validate returns every value that is out of range.
+// Validate returns a fault for every value that is out of range.
 func (c Config) Validate() error {
 	var wrong []error
 	if c.Timeout < time.Second || c.Timeout > time.Minute {
@@ -36,7 +36,7 @@ func (c Config) Validate() error {
 	return errors.Join(wrong...)
 }
 
-// networks returns the allowed networks. The configuration has been validated.
+// networks returns the allowed networks. The configuration must be valid.
 func (c Config) networks() []netip.Prefix {
 	all := make([]netip.Prefix, len(c.AllowNetworks))
 	for i, text := range c.AllowNetworks {

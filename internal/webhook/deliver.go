@@ -16,17 +16,17 @@ import (
 
 // Limits of one DeliverStep.
 const (
-	// deliveriesMax bounds one step: with an endpoint that answers within 50 ms it takes a fifth of a second.
+	// deliveriesMax bounds one step. If the endpoint answers within 50 ms, it takes a fifth of a second.
 	deliveriesMax = 32
-	// perEndpoint bounds the requests to one endpoint under way.
+	// perEndpoint bounds the concurrent requests to one endpoint.
 	perEndpoint = 8
-	// answerBytesMax bounds what is read of an answer, so that its connection can be used again.
+	// answerBytesMax bounds how much of an answer is read, so that its connection can be reused.
 	answerBytesMax = 64 << 10
 	// slowAfter is when an endpoint counts as slow.
 	slowAfter = 2 * time.Second
 )
 
-// DeliverStep tells one endpoint what is due, and returns how much. As many workers as the configuration says drive it.
+// DeliverStep sends one endpoint its due deliveries, and returns their number. Config.Workers workers run it.
 func (s *Service) DeliverStep(ctx context.Context) (int, error) {
 	now := s.Clock.Now()
 	if !s.turns.mayBeDue(now) {
@@ -45,7 +45,7 @@ func (s *Service) DeliverStep(ctx context.Context) (int, error) {
 	defer func() { s.turns.release(e.ID, slow) }()
 	limit := deliveriesMax
 	if !e.FailingSince.IsZero() {
-		limit = 1 // one knock, until it opens
+		limit = 1 // one trial until it succeeds
 	}
 	waiting, err := s.Store.DueDeliveries(ctx, e.ID, s.Clock.Now(), limit)
 	if err != nil || len(waiting) == 0 {
@@ -65,12 +65,12 @@ func (s *Service) DeliverStep(ctx context.Context) (int, error) {
 	if len(results) == 0 {
 		return 0, ctx.Err()
 	}
-	// What was told was told: the record of it is not given up because the process stops.
+	// Record the results even if the process is stopping: the requests have been sent.
 	return len(results), s.Store.SettleDeliveries(context.WithoutCancel(ctx), after, settled)
 }
 
-// deliverBatch tries deliveries, perEndpoint of them at a time, and returns how each ended, in their order. One that was cut off
-// because the process stops is not among them: it is tried again, under the same id.
+// deliverBatch tries deliveries, perEndpoint of them concurrently, and returns the results in their order. It omits
+// requests that the end of the process cut off: they are retried under the same id.
 func (s *Service) deliverBatch(ctx context.Context, e *Endpoint, waiting []Delivery) []Result {
 	all := make([]Result, len(waiting))
 	var working sync.WaitGroup
@@ -109,7 +109,7 @@ func (s *Service) attempt(ctx context.Context, e *Endpoint, d Delivery) Result {
 		return r
 	}
 	defer func() { _ = answer.Body.Close() }()
-	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, answerBytesMax)) // what it says is not asked for
+	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, answerBytesMax)) // the body is ignored
 	r.Status = answer.StatusCode
 	switch {
 	case answer.StatusCode >= 200 && answer.StatusCode < 300:

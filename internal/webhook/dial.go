@@ -13,22 +13,24 @@ import (
 	"time"
 )
 
-// errInternalAddress is why an address is not dialled.
+// errInternalAddress says why an address is not dialled.
 var errInternalAddress = errors.New("its address is internal, and webhooks.allow_networks does not allow it")
 
-// global is what IPv6 gives out (RFC 4291): whatever is beside it, such as ::127.0.0.1, is no address of the public internet.
+// global is the global unicast range of IPv6 (RFC 4291). No other address, such as ::127.0.0.1, is on the public
+// internet.
 var global = netip.MustParsePrefix("2000::/3")
 
-// internalNetworks are the networks that no stranger may have the shop talk to: what is not the public internet. See
-// https://www.iana.org/assignments/iana-ipv4-special-registry and its IPv6 twin; the metadata addresses of clouds are among
-// them (169.254.169.254, 100.100.100.200, 192.0.0.192, and 168.63.129.16, which is a public one).
+// internalNetworks are networks outside the public internet, to which no stranger may direct the shop's requests. See
+// https://www.iana.org/assignments/iana-ipv4-special-registry and its IPv6 counterpart. They include the metadata
+// addresses of clouds (169.254.169.254, 100.100.100.200, 192.0.0.192, and the public 168.63.129.16).
 var internalNetworks = prefixes(
 	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "168.63.129.16/32", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
 	"192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
 	"2001::/23", "2001:db8::/32", "3fff::/20",
 )
 
-// carriers are networks whose addresses hold an IPv4 address: NAT64 and 6to4. What they lead to is what is checked.
+// carriers are networks whose addresses contain an IPv4 address: NAT64 and 6to4. The guard checks the contained
+// address.
 var carriers = []struct {
 	network netip.Prefix
 	at      int // the first of the four bytes
@@ -60,17 +62,17 @@ func isPublic(a netip.Addr) bool {
 	return !slices.ContainsFunc(internalNetworks, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// isISATAP reports an address that ends in an IPv4 one to which it is tunnelled (RFC 5214).
+// isISATAP reports whether an address ends in an IPv4 address to which it is tunnelled (RFC 5214).
 func isISATAP(a netip.Addr) bool {
 	b := a.As16()
 	return b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe
 }
 
-// addressGuard decides which addresses are dialled. It is asked with the address that the connection goes to, after every look-up
-// of a name, so a name that changes what it stands for gains nothing.
+// addressGuard decides which addresses are dialled. It checks the address of each connection after the name was
+// resolved, so a name that changes its address gains nothing.
 type addressGuard struct {
 	allowed []netip.Prefix
-	// plain asks for an allowed network: what is not encrypted stays inside.
+	// plain requires an allowed network: unencrypted requests stay inside.
 	plain bool
 }
 
@@ -97,7 +99,7 @@ func (g addressGuard) control(_, address string, _ syscall.RawConn) error {
 	return g.check(to.Addr())
 }
 
-// How the clients use connections.
+// Limits of the clients' connections.
 const (
 	idlePerEndpointMax = perEndpoint
 	idleMax            = 256
@@ -105,8 +107,8 @@ const (
 	headerBytesMax     = 16 << 10
 )
 
-// newTransport returns a transport that dials what the guard allows. It knows no proxy: that would dial for it. Redirects
-// are the client's business, which follows none.
+// newTransport returns a transport that dials only what the guard allows. It uses no proxy, because a proxy would dial
+// instead. The client follows no redirects.
 func newTransport(g addressGuard, timeout time.Duration, trust *tls.Config) *http.Transport {
 	dialer := &net.Dialer{Timeout: timeout, Control: g.control}
 	return &http.Transport{
@@ -123,10 +125,10 @@ func newTransport(g addressGuard, timeout time.Duration, trust *tls.Config) *htt
 	}
 }
 
-// noRedirect keeps what is signed for one address from being told to another.
+// noRedirect keeps a request that is signed for one address from going to another.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// reasonOf says of a failed try what the people of the endpoint can act on.
+// reasonOf describes a failed try to the endpoint's operators.
 func reasonOf(err error) string {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// TestGuard: what is not the public internet is not dialled, in whatever form the address comes.
+// TestGuard: an address outside the public internet is not dialled, in whatever form it comes.
 func TestGuard(t *testing.T) {
 	t.Parallel()
 	open := addressGuard{}
@@ -59,7 +59,7 @@ func TestGuard(t *testing.T) {
 		"[2607:f8b0::5efe:808:808]:443":   {true, true, false},
 		"[100::1]:80":                     {false, false, false}, // discard
 		"[5f00::1]:80":                    {false, false, false}, // segment routing
-		"[4000::1]:80":                    {false, false, false}, // given to nobody
+		"[4000::1]:80":                    {false, false, false}, // unassigned
 		"[fc00::1]:80":                    {false, false, false},
 		"[fec0::1]:80":                    {false, false, false},
 		"[fe80::1]:80":                    {false, false, false},
@@ -88,7 +88,7 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-// TestHosts: no way to write this machine's address in a URL leads to it.
+// TestHosts: no spelling of this machine's address in a URL leads to it.
 func TestHosts(t *testing.T) {
 	t.Parallel()
 	var came atomic.Int64
@@ -114,7 +114,7 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-// TestTurns: those that fail or are slow take half of the workers at most, and the one that waited longest is next.
+// TestTurns: failing and slow endpoints take at most half of the workers, and the endpoint that waited longest is next.
 func TestTurns(t *testing.T) {
 	t.Parallel()
 	s := NewService(Parts{Config: DefaultConfig()})

@@ -19,34 +19,34 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/text"
 )
 
-// Limits of what is registered.
+// Limits of an endpoint's registration.
 const (
 	endpointsMax        = 200
 	urlBytesMax         = 2000
 	descriptionRunesMax = 200
 )
 
-// Parts is what a Service is made of.
+// Parts holds the dependencies of a Service.
 type Parts struct {
 	Store  Store
 	Config Config
 	Clock  clock.Clock
 	Mint   *id.Mint
 	Log    *slog.Logger
-	// Types are the events there are.
+	// Types are all types of events.
 	Types []string
-	// Trust, where set, is how certificates are checked: for tests.
+	// Trust, if set, replaces the check of certificates, for tests.
 	Trust *tls.Config
 }
 
-// Service registers endpoints, records what they are to be told, and tells them. Safe for concurrent use.
+// Service registers endpoints, records their deliveries, and sends them. It is safe for concurrent use.
 type Service struct {
 	Parts
 	encrypted, plain *http.Client
 	turns            endpointQueue
 }
 
-// NewService returns the module. DeliverStep sends the deliveries.
+// NewService returns a Service. DeliverStep sends the deliveries.
 func NewService(p Parts) *Service {
 	client := func(plain bool) *http.Client {
 		g := addressGuard{allowed: p.Config.networks(), plain: plain}
@@ -55,17 +55,17 @@ func NewService(p Parts) *Service {
 	return &Service{Parts: p, encrypted: client(false), plain: client(true), turns: endpointQueue{busy: map[id.Endpoint]bool{}, slow: map[id.Endpoint]bool{}, last: map[id.Endpoint]int{}}}
 }
 
-// Input is what somebody registers.
+// Input is the registration of an endpoint.
 type Input struct {
 	URL, Description string
 	Types            []string
 	Rehearsals       bool
-	// Secret may be empty: then one is made.
+	// Secret may be empty: then a new one is made.
 	Secret string
 }
 
-// Create registers an endpoint and returns it with its secret, which is shown this once. It returns fault.Invalid, and
-// fault.Conflict where there are too many.
+// Create registers an endpoint and returns it with its secret, which no other call shows. It returns fault.Invalid, and
+// fault.Conflict if there are too many.
 func (s *Service) Create(ctx context.Context, in Input) (Endpoint, error) {
 	e := Endpoint{
 		ID: id.New[id.Endpoint](s.Mint), URL: in.URL, Description: in.Description, Types: in.Types, Rehearsals: in.Rehearsals, Secret: in.Secret,
@@ -87,8 +87,7 @@ func (s *Service) Create(ctx context.Context, in Input) (Endpoint, error) {
 	return e, s.Store.InsertEndpoint(auditlog.About(ctx, e.ID.String()), e)
 }
 
-// check returns a fault.Invalid for the first thing that is wrong with an endpoint, and has its description and its secret written
-// as all are.
+// check returns a fault.Invalid for the first invalid field of an endpoint, and normalises its description and secret.
 func (s *Service) check(e *Endpoint) (err error) {
 	if e.Description, err = text.Clean("description", e.Description, text.Line, 0, descriptionRunesMax); err != nil {
 		return err
@@ -113,16 +112,16 @@ func (s *Service) check(e *Endpoint) (err error) {
 		}
 	}
 	key, err := secretKey(e.Secret)
-	e.Secret = secretText(key) // base64 may come with line breaks
+	e.Secret = secretText(key) // the given base64 may contain line breaks
 	return err
 }
 
-// Endpoints lists every endpoint, oldest first, with how much waits for it.
+// Endpoints lists every endpoint, oldest first, with its number of waiting deliveries.
 func (s *Service) Endpoints(ctx context.Context) ([]Endpoint, error) {
 	return s.Store.Endpoints(ctx, true)
 }
 
-// Endpoint reads one. It returns fault.NotFound.
+// Endpoint returns an endpoint. It returns fault.NotFound.
 func (s *Service) Endpoint(ctx context.Context, e id.Endpoint) (Endpoint, error) {
 	return s.Store.Endpoint(ctx, e)
 }
@@ -132,20 +131,20 @@ func (s *Service) Delete(ctx context.Context, e id.Endpoint) error {
 	return s.Store.DeleteEndpoint(ctx, e)
 }
 
-// Pause has an endpoint told nothing until somebody resumes it; why is kept with it. One that is paused stays as it is. A request
-// that is under way is not taken back. It returns fault.NotFound.
+// Pause stops deliveries to an endpoint until it is resumed, and stores the reason. A paused endpoint stays as it is. A
+// running request continues. It returns fault.NotFound.
 func (s *Service) Pause(ctx context.Context, e id.Endpoint, why string) (Endpoint, error) {
 	return s.Store.PauseEndpoint(ctx, e, why)
 }
 
-// Resume has a paused endpoint told again, beginning with what has waited. It returns fault.NotFound.
+// Resume resumes a paused endpoint, beginning with the waiting deliveries. It returns fault.NotFound.
 func (s *Service) Resume(ctx context.Context, e id.Endpoint) (Endpoint, error) {
 	defer s.turns.added()
 	return s.Store.ResumeEndpoint(ctx, e, s.Clock.Now())
 }
 
-// Rotate gives an endpoint a new secret and returns the endpoint with it; no other call shows it. The previous secret signs too
-// for a day, so that no receiver misses anything meanwhile; one before that does not any more. It returns fault.NotFound.
+// Rotate gives an endpoint a new secret and returns it, which no other call does. For a day the previous secret signs
+// too, so that receivers have time to change; an earlier one no longer signs. It returns fault.NotFound.
 func (s *Service) Rotate(ctx context.Context, e id.Endpoint) (Endpoint, error) {
 	return s.Store.RotateEndpoint(ctx, e, newSecret(), s.Clock.Now().Add(secretOverlap))
 }
@@ -158,13 +157,13 @@ func (s *Service) Deliveries(ctx context.Context, e id.Endpoint, state State, be
 	return s.Store.Deliveries(ctx, e, state, before, limit)
 }
 
-// Retry has a delivery tried again as new, under the id it has. It returns fault.NotFound.
+// Retry makes a delivery due again, as new, under its id. It returns fault.NotFound.
 func (s *Service) Retry(ctx context.Context, e id.Endpoint, number int64) error {
 	defer s.turns.added()
 	return s.Store.RetryDelivery(ctx, e, number, s.Clock.Now())
 }
 
-// SubscribedTypes returns the types of events that any endpoint wants.
+// SubscribedTypes returns the types of events that at least one endpoint wants.
 func (s *Service) SubscribedTypes(ctx context.Context) ([]string, error) {
 	all, err := s.Store.Endpoints(ctx, false)
 	if err != nil {
@@ -184,7 +183,7 @@ func (s *Service) SubscribedTypes(ctx context.Context) ([]string, error) {
 	return wanted, nil
 }
 
-// Apply records what endpoints are to be told of events, in one transaction, once for each endpoint and event.
+// Apply records the deliveries of events in one transaction, one for each endpoint and event.
 func (s *Service) Apply(ctx context.Context, events []event.Event) error {
 	endpoints, err := s.Store.Endpoints(ctx, false)
 	if err != nil {
@@ -206,30 +205,30 @@ func (s *Service) Apply(ctx context.Context, events []event.Event) error {
 	return s.Store.AddDeliveries(ctx, all)
 }
 
-// settledKept is how long deliveries are kept after they were settled: longer than any bus keeps an event, so that one that
-// comes again finds that it was told.
+// settledKept is how long settled deliveries are kept. It is longer than any bus keeps an event, so a repeated event is
+// recognised.
 const settledKept = 31 * 24 * time.Hour
 
 // cleanMax bounds one step of cleaning.
 const cleanMax = 1000
 
-// CleanStep deletes deliveries that were settled long ago, and returns how many.
+// CleanStep deletes deliveries that were settled long ago, and returns their number.
 func (s *Service) CleanStep(ctx context.Context) (int, error) {
 	return s.Store.CleanDeliveries(ctx, s.Clock.Now().Add(-settledKept), cleanMax)
 }
 
-// endpointQueue decides whose turn it is: an endpoint is served by one worker at a time, the one that was served longest ago first,
-// and those that fail or are slow by half of the workers at most.
+// endpointQueue decides which endpoint is next. One worker at a time serves an endpoint, the one served longest ago
+// comes first, and failing or slow endpoints get at most half of the workers.
 type endpointQueue struct {
 	mu   sync.Mutex
 	busy map[id.Endpoint]bool
 	slow map[id.Endpoint]bool
 	last map[id.Endpoint]int
 	turn int
-	none time.Time // when a worker looked last and found nothing to do; zero where something was added since
+	none time.Time // when a worker last found nothing to do; zero if something was added since
 }
 
-// lookEvery is how long after a look that found nothing the other workers look for nothing either: each look is a query.
+// lookEvery is how long all workers pause after one has found nothing, because each look is a query.
 const lookEvery = 250 * time.Millisecond
 
 // mayBeDue reports whether it is time to look.
@@ -246,14 +245,14 @@ func (t *endpointQueue) noneDue(now time.Time) {
 	t.none = now
 }
 
-// added says that something may be due that was not.
+// added says that a new delivery may be due.
 func (t *endpointQueue) added() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.none = time.Time{}
 }
 
-// take gives a worker the next endpoint that is due.
+// take returns the next due endpoint for a worker.
 func (t *endpointQueue) take(due []Endpoint, workers int) (Endpoint, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

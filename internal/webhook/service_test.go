@@ -69,7 +69,7 @@ func paid(position int64) event.Event {
 	return event.Event{Position: position, Type: "order.paid.v1", Subject: 7, Payload: []byte(`{"id":"7"}`), At: time.Unix(1_800_000_000, 0)}
 }
 
-// deliver drives the workers until nothing is due.
+// deliver runs the workers until nothing is due.
 func (s *shop) deliver() {
 	s.t.Helper()
 	for {
@@ -93,7 +93,7 @@ type receiver struct {
 	*httptest.Server
 	mu    sync.Mutex
 	check *standardwebhooks.Webhook
-	// anyTime has signatures of any moment taken.
+	// anyTime accepts signatures of any time.
 	anyTime bool
 	ids     []string
 	bodies  []string
@@ -143,7 +143,7 @@ func (r *receiver) got() []string {
 	return slices.Clone(r.ids)
 }
 
-// TestDelivery: what is delivered is what Standard Webhooks says, over TLS, and an event that comes twice is told once.
+// TestDelivery: deliveries follow Standard Webhooks, over TLS, and a repeated event is delivered once.
 func TestDelivery(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t, httptest.NewTLSServer)
@@ -160,7 +160,7 @@ func TestDelivery(t *testing.T) {
 		check(t, s.Apply(t.Context(), []event.Event{paid(10), placed}))
 	}
 	s.deliver()
-	check(t, s.Apply(t.Context(), []event.Event{paid(10)})) // and again after it was told
+	check(t, s.Apply(t.Context(), []event.Event{paid(10)})) // and again after it was delivered
 	s.deliver()
 	if got := r.got(); !slices.Equal(got, []string{"evt_10"}) || len(r.wrong) > 0 {
 		t.Fatalf("told %v, refused %v", got, r.wrong)
@@ -180,8 +180,8 @@ func TestDelivery(t *testing.T) {
 	}
 }
 
-// TestRotation: a secret that was changed and the one before both check for a day, each with the published library; then the new one does
-// alone. The one before the one before does not, and what is not there is not rotated.
+// TestRotation: for a day the new and the previous secret both verify, with the published library; then only the new
+// one does. An earlier one does not, and an unknown endpoint is not rotated.
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t, httptest.NewTLSServer)
@@ -227,7 +227,7 @@ func TestRotation(t *testing.T) {
 	holds("a day later,", false, false, true)
 }
 
-// TestASecretWithLineBreaks: base64 wraps what is long; the secret is kept as it is written everywhere else, and checks.
+// TestASecretWithLineBreaks: long base64 may have line breaks. The secret is stored in the usual form, and verifies.
 func TestASecretWithLineBreaks(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
@@ -239,7 +239,8 @@ func TestASecretWithLineBreaks(t *testing.T) {
 	}
 }
 
-// TestRetries: the same id on every try, pauses that grow over a day, then the endpoint is paused and shown, and resumed.
+// TestRetries: every try has the same id, pauses grow over a day, then the endpoint is paused, shown as paused, and
+// resumed.
 func TestRetries(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
@@ -272,7 +273,7 @@ func TestRetries(t *testing.T) {
 	if e.PausedReason == "" || e.FailingSince.IsZero() || !strings.Contains(e.LastError, "500") {
 		t.Errorf("%+v", e)
 	}
-	// What comes while it is paused waits.
+	// Events that come while it is paused wait.
 	check(t, s.Apply(t.Context(), []event.Event{paid(11)}))
 	s.deliver()
 	if n := len(r.got()); n != len(ids) {
@@ -288,7 +289,7 @@ func TestRetries(t *testing.T) {
 	if got := r.got(); got[len(got)-1] != "evt_11" || s.read(e).Waiting != 0 {
 		t.Errorf("after resuming it was told %v", got)
 	}
-	// An operator can pause one, too: the reason of the first stays, and what comes waits.
+	// An operator can pause an endpoint too: the first reason stays, and events wait.
 	for _, why := range []string{"their release night", "again"} {
 		paused, err := s.Pause(t.Context(), e.ID, why)
 		check(t, err)
@@ -312,7 +313,7 @@ func TestRetries(t *testing.T) {
 	if log, err := s.Store.AuditLog(t.Context(), auditlog.Filter{Limit: 1}); err != nil || len(log) != 0 {
 		t.Errorf("what was refused stands in the audit log: %+v, %v", log, err)
 	}
-	// One that has failed for good can be tried again, under its id.
+	// A settled delivery can be retried, under its id.
 	failed, err := s.Deliveries(t.Context(), e.ID, webhook.Delivered, 0, 10)
 	check(t, err)
 	check(t, s.Retry(t.Context(), e.ID, failed[0].Number))
@@ -360,7 +361,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestInside: an address inside is refused when it is dialled, whatever name it has.
+// TestInside: an internal address is refused when it is dialled, whatever its name.
 func TestInside(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t, httptest.NewTLSServer)
@@ -381,7 +382,7 @@ func TestInside(t *testing.T) {
 	}
 }
 
-// TestSlowEndpoint: endpoints that hang delay no other.
+// TestSlowEndpoint: endpoints that hang do not delay others.
 func TestSlowEndpoint(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, func(p *webhook.Parts) { p.Config.Workers = 4 })
@@ -411,7 +412,7 @@ func TestSlowEndpoint(t *testing.T) {
 	await.Equal(t, "the good endpoint is told of everything", 100, func() int { return len(good.got()) })
 	cancel()
 	working.Wait()
-	// What was cut off by the stop was not counted as a failure.
+	// A request that the stop cut off does not count as a failure.
 	all, err := s.Endpoints(t.Context())
 	check(t, err)
 	for _, e := range all {

@@ -22,7 +22,7 @@ const (
 	headerSignature = "webhook-signature"
 )
 
-// secretPrefix tells a secret from other texts. Its bytes are 24 to 64, as the specification says.
+// secretPrefix marks a secret. A secret has 24 to 64 bytes, by the specification.
 const (
 	secretPrefix   = "whsec_"
 	secretBytes    = 32
@@ -52,8 +52,8 @@ func secretKey(secret string) ([]byte, error) {
 // errSecretUnreadable says that an endpoint's secret cannot be decrypted.
 var errSecretUnreadable = errors.New("its secret cannot be decrypted with this process's keys: start it with the key that encrypted it, or rotate the secret")
 
-// sign returns the signature header: a signature by the endpoint's secret, and beside it, separated by a blank, one by the secret before
-// while that one holds. It returns an error for a secret that is none.
+// sign returns the signature header: a signature with the endpoint's secret, and, separated by a space, one with the
+// previous secret while that is valid. It returns an error for an invalid secret.
 func (e *Endpoint) sign(messageID string, at time.Time, body []byte) (string, error) {
 	if e.Secret == "" {
 		return "", errSecretUnreadable
@@ -80,14 +80,14 @@ func sign(key []byte, messageID string, at time.Time, body []byte) string {
 	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// MessageID names an event to every endpoint, and is the same on every try, so a receiver recognises duplicates.
+// MessageID returns an event's id for endpoints. It is the same on every try, so a receiver recognises duplicates.
 func MessageID(position int64) string { return "evt_" + strconv.FormatInt(position, 10) }
 
 // body is the body of a delivery's request.
 func body(d *Delivery) []byte {
 	b := make([]byte, 0, 128+len(d.Payload))
 	b = append(b, `{"type":`...)
-	name, _ := json.Marshal(d.Type) // a text always can be
+	name, _ := json.Marshal(d.Type) // a text can always be marshalled
 	b = append(b, name...)
 	b = append(b, `,"timestamp":`...)
 	b = clock.AppendJSON(b, d.At)

@@ -1,5 +1,5 @@
-// Package webhook owns webhooks: the endpoints that other systems have registered, and for each event they
-// want a delivery that is tried over a day. It learns of changes from their events only.
+// Package webhook owns webhooks: the registered endpoints of other systems, and a delivery for each event they want,
+// which is retried for a day. It learns of changes only from their events.
 //
 // Headers, signature and body follow Standard Webhooks (https://www.standardwebhooks.com, specification 1.0.0).
 package webhook
@@ -25,12 +25,12 @@ const (
 // AllTypes subscribes to every event type.
 const AllTypes = "*"
 
-// Endpoint is an address that wants to be told.
+// Endpoint is a registered address that receives events.
 type Endpoint struct {
 	ID          id.Endpoint
 	URL         string
 	Description string
-	// Types are the events it wants, such as order.paid.v1, or Every.
+	// Types are the events it wants, such as order.paid.v1, or AllTypes.
 	Types []string
 	// Rehearsals says that it also receives the events of rehearsals, which are marked.
 	Rehearsals bool
@@ -40,14 +40,14 @@ type Endpoint struct {
 	SecretBefore      string
 	SecretBeforeUntil time.Time
 	Status            Status
-	// PausedReason says why it is paused; FailingSince is when the first of the failures happened that nothing succeeded
-	// after, zero where the last delivery succeeded; LastError is how the last failure ended.
+	// PausedReason says why it is paused. FailingSince is the time of the first failure since the last success, or zero
+	// if the last delivery succeeded. LastError is the last failure.
 	PausedReason string
 	FailingSince time.Time
 	LastError    string
-	DeliveredAt  time.Time // when something was delivered last
+	DeliveredAt  time.Time // when the last delivery succeeded
 	CreatedAt    time.Time
-	// Waiting counts its deliveries that are not settled.
+	// Waiting counts its unsettled deliveries.
 	Waiting int64
 }
 
@@ -71,16 +71,16 @@ type State string
 const (
 	Waiting   State = "waiting"
 	Delivered State = "delivered"
-	// Failed was tried for a day in vain.
+	// Failed: all tries of about a day failed.
 	Failed State = "failed"
 )
 
-// Delivery is what an endpoint is to be told, once for an event.
+// Delivery is the delivery of an event to an endpoint.
 type Delivery struct {
-	// Number orders the deliveries of the shop.
+	// Number orders all deliveries of the shop.
 	Number   int64
 	Endpoint id.Endpoint
-	// Position is the event's, Type and At its own; Payload is the event's payload.
+	// Position, Type, At and Payload are the event's.
 	Position int64
 	Type     string
 	Payload  []byte
@@ -88,36 +88,37 @@ type Delivery struct {
 	State    State
 	Tries    int
 	DueAt    time.Time
-	// LastStatus is the last answer's HTTP status, zero where there was none; LastError is how the last try ended.
+	// LastStatus is the HTTP status of the last answer, zero if there was none. LastError is the last try's error.
 	LastStatus int
 	LastError  string
 	SettledAt  time.Time
 }
 
-// newDelivery returns what an endpoint is to be told of an event.
+// newDelivery returns the delivery of an event to an endpoint.
 func newDelivery(e event.Event, endpoint id.Endpoint, now time.Time) Delivery {
 	return Delivery{Endpoint: endpoint, Position: e.Position, Type: e.Type, Payload: e.Payload, At: e.At, State: Waiting, DueAt: now}
 }
 
-// retryDelays are the pauses after each try that failed: a little over a day in all, then the delivery has failed. The first are
-// for an endpoint that restarts, the last for one whose people sleep.
+// retryDelays are the pauses after each failed try: a little over a day in all; then the delivery has failed. The first
+// are for an endpoint that restarts, the last for one whose operators sleep.
 var retryDelays = []time.Duration{
 	5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute,
 	time.Hour, 2 * time.Hour, 4 * time.Hour, 6 * time.Hour, 11 * time.Hour,
 }
 
-// pausedAfter is how long an endpoint may fail at everything before it is paused.
+// pausedAfter is how long every delivery to an endpoint may fail before it is paused.
 const pausedAfter = 24 * time.Hour
 
-// Result is how a try ended.
+// Result is the result of a try.
 type Result struct {
 	Delivery Delivery
-	// Status is the answer's, zero where there was none. Error is empty where the endpoint has taken it: a status of 2xx.
+	// Status is the answer's HTTP status, zero if there was none. Error is empty if the endpoint accepted the delivery
+	// with a 2xx.
 	Status int
 	Error  string
-	// Gone says that the endpoint wants nothing any more (410).
+	// Gone says that the endpoint wants no more deliveries (410).
 	Gone bool
-	// RetryAfter, where not zero, is how long the endpoint asks to be left alone.
+	// RetryAfter, if not zero, is the pause that the endpoint asks for.
 	RetryAfter time.Duration
 	At         time.Time
 }
@@ -138,7 +139,7 @@ func (r *Result) delivery() Delivery {
 	return d
 }
 
-// withResults returns the endpoint after tries that ended one after the other.
+// withResults returns the endpoint after tries, in their order.
 func (e Endpoint) withResults(results []Result) Endpoint {
 	for i := range results {
 		r := &results[i]
@@ -160,10 +161,11 @@ func (e Endpoint) withResults(results []Result) Endpoint {
 	return e
 }
 
-// secretOverlap is how long the previous secret also signs: long enough to give every receiver the new one by hand.
+// secretOverlap is how long the previous secret also signs, so that operators have time to give every receiver the new
+// one by hand.
 const secretOverlap = 24 * time.Hour
 
-// JoinTypes and SplitTypes are how the wanted types are stored: names with a blank on both sides.
+// JoinTypes and SplitTypes convert the stored form of wanted types: names with a space on both sides.
 func JoinTypes(types []string) string { return " " + strings.Join(types, " ") + " " }
 
 // SplitTypes is the inverse of JoinTypes.

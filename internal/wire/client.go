@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// forwardedHopsMax bounds how many proxies one behind the other are followed.
+// forwardedHopsMax bounds the chain of proxies that is followed.
 const forwardedHopsMax = 16
 
-// Proxies are the addresses of the proxies that are believed to say who the client is.
+// Proxies are the addresses of the proxies whose X-Forwarded-For is trusted.
 type Proxies []netip.Prefix
 
-// ParseProxies reads addresses and ranges of addresses, such as 10.0.0.0/8. It returns an error for the first that is neither.
+// ParseProxies reads addresses and address ranges such as 10.0.0.0/8. It returns an error for the first invalid one.
 func ParseProxies(texts []string) (Proxies, error) {
 	all := make(Proxies, 0, len(texts))
 	for _, text := range texts {
@@ -41,10 +41,10 @@ func (p Proxies) Trust(a netip.Addr) bool {
 	return slices.ContainsFunc(p, func(one netip.Prefix) bool { return one.Contains(a) })
 }
 
-// ClientAddress returns whom a request comes from: the peer, or, where the peer is one of the proxies, the nearest address in
-// X-Forwarded-For that is none of them. What stands further left in that header was written by the client and is believed by
-// nobody. forwarded is asked for the header's values, joined by commas, only where the peer is a proxy. It returns the zero
-// address where the peer has none, as in tests.
+// ClientAddress returns the client's address. That is the peer, unless the peer is one of the proxies: then it is the
+// rightmost address in X-Forwarded-For that is not a proxy. The client can forge everything left of that. ClientAddress
+// calls forwarded, which returns the header's values joined by commas, only if the peer is a proxy. It returns the zero
+// address if the peer has none, as in tests.
 func (p Proxies) ClientAddress(peer netip.Addr, forwarded func() string) netip.Addr {
 	peer = peer.Unmap()
 	if !p.Trust(peer) {
@@ -55,7 +55,7 @@ func (p Proxies) ClientAddress(peer netip.Addr, forwarded func() string) netip.A
 	for _, hop := range hops[:min(len(hops), forwardedHopsMax)] {
 		address := ParseHop(strings.TrimSpace(hop))
 		if !address.IsValid() {
-			break // not an address: what is left of it is no better
+			break // not an address: nothing left of it can be trusted
 		}
 		peer = address
 		if !p.Trust(address) {
@@ -65,7 +65,7 @@ func (p Proxies) ClientAddress(peer netip.Addr, forwarded func() string) netip.A
 	return peer
 }
 
-// ParseHop reads an address with or without a port. It returns the zero address for what is none.
+// ParseHop reads an address with or without a port. It returns the zero address if the text is invalid.
 func ParseHop(text string) netip.Addr {
 	if withPort, err := netip.ParseAddrPort(text); err == nil {
 		return withPort.Addr().Unmap()

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzClientAddress: who comes from no proxy is who is there, whatever they say; behind one, the address is one that the
-// header names, or the proxy's.
+// FuzzClientAddress: a peer that is not a proxy is the client, whatever its header says. Behind a proxy, the client's
+// address is in the header, or is the proxy's.
 func FuzzClientAddress(f *testing.F) {
 	proxies, err := ParseProxies([]string{"10.0.0.0/8", "::1"})
 	if err != nil {

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// dateFormat is the form of a Date in UTC: RFC 9110, section 5.6.7.
+// dateFormat is the format of an HTTP date in UTC: RFC 9110, section 5.6.7.
 const dateFormat = "Mon, 02 Jan 2006 15:04:05 GMT"
 
-// date is the Date of all answers that begin in the same second: what an HTTP library would write anew for each.
+// date caches the Date header of one second, which an HTTP library would format for each answer.
 type date struct {
 	second int64
 	value  []string
@@ -16,7 +16,7 @@ type date struct {
 
 var lastDate atomic.Pointer[date]
 
-// Date returns the Date of an answer (RFC 9110, section 6.6.1), shared: it must not be changed.
+// Date returns the value of the Date header (RFC 9110, section 6.6.1). Callers share the slice and must not change it.
 func Date(now time.Time) []string {
 	d := lastDate.Load()
 	if second := now.Unix(); d == nil || d.second != second {

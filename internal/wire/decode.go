@@ -1,5 +1,5 @@
-// Package wire is what goes over HTTP, without HTTP: strict decoding, encoding, and problems. It knows no HTTP library, so
-// that every listener answers in the same bytes.
+// Package wire decodes and encodes the bodies of HTTP requests and answers, without HTTP: strict decoding, encoding,
+// and problems. It imports no HTTP library, so all listeners answer with the same bytes.
 package wire
 
 import (
@@ -19,11 +19,11 @@ import (
 
 // Limits of bodies.
 const (
-	// OrderBytesMax bounds the body of an order: 50 lines with room to spare for white space.
+	// OrderBytesMax bounds the body of an order: 50 lines, with space for white space.
 	OrderBytesMax = 16 << 10
-	// BodyBytesMax bounds every other JSON body: a product with all its variants, a sale with all its items.
+	// BodyBytesMax bounds every other JSON body, such as a product with all its variants or a sale with all its items.
 	BodyBytesMax = 1 << 20
-	// fieldBytesMax bounds the path of a field in an answer; a path can hold names that the client made up.
+	// fieldBytesMax bounds the path of a field in an answer. The client chooses some of the names in a path.
 	fieldBytesMax = 200
 )
 
@@ -35,7 +35,7 @@ func CheckJSONType(contentType string) error {
 	return CheckType(contentType, "application/json")
 }
 
-// CheckType checks that a Content-Type header says want, in UTF-8. It returns fault.UnsupportedMedia.
+// CheckType checks that a Content-Type header is want, in UTF-8. It returns fault.UnsupportedMedia.
 func CheckType(contentType, want string) error {
 	got, parameters, err := mime.ParseMediaType(contentType)
 	charset, has := parameters["charset"]
@@ -52,9 +52,9 @@ func TooLarge(limitBytes int64) error {
 	return fault.New(fault.BodyTooLarge, "The body may have at most %d bytes.", limitBytes)
 }
 
-// Decode reads one JSON value into v, which it leaves half filled on an error. It returns fault.BadRequest for what is not
-// JSON and for unknown fields, repeated fields, wrong types, null and anything after the value, and fault.Invalid for a
-// text that its type does not take, such as a malformed id; both name the field.
+// Decode reads one JSON value into v. After an error v is partly filled. It returns fault.BadRequest for invalid JSON,
+// unknown or repeated fields, wrong types, null, and anything after the value. It returns fault.Invalid for a text that
+// the field's type rejects, such as a malformed id. Both name the field.
 func Decode(body []byte, v any) error {
 	if len(bytes.TrimLeft(body, " \t\r\n")) == 0 {
 		return errEmpty()
@@ -68,8 +68,7 @@ func Decode(body []byte, v any) error {
 	return nil
 }
 
-// refuseNull walks through the tokens, because a null would otherwise pass for any type. The walk finds what is not JSON
-// and repeated names, too.
+// refuseNull rejects null, which json.Unmarshal accepts for every type. It also finds invalid JSON and repeated names.
 func refuseNull(body []byte) error {
 	d := jsontext.NewDecoder(bytes.NewReader(body))
 	for {
@@ -84,7 +83,7 @@ func refuseNull(body []byte) error {
 			return badField(fieldPath(d.StackPointer()), isNull)
 		}
 		if d.StackDepth() == 0 {
-			// Unmarshal judges what follows the value.
+			// Unmarshal checks what follows the value.
 			return nil
 		}
 	}
@@ -136,7 +135,7 @@ func badID(field string) *fault.Error {
 	return fault.Bad(field, "It must be an id: a text of decimal digits, such as \"7240126464000001\".")
 }
 
-// sentence makes an error's text one.
+// sentence returns an error's text as a sentence.
 func sentence(err error) string {
 	s := err.Error()
 	return strings.ToUpper(s[:1]) + s[1:] + "."

@@ -10,7 +10,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// generic is the order's body for Decode: what DecodeOrder must agree with.
+// generic is the order's body for Decode, with which DecodeOrder must agree.
 type generic struct {
 	Lines []struct {
 		SKU   id.SKU `json:"sku_id"`
@@ -18,10 +18,10 @@ type generic struct {
 	} `json:"lines"`
 }
 
-// orderBodies is what both decoders must take or refuse alike, with the code and the field of the refusal.
+// orderBodies are bodies on which both decoders must agree, with the code and field of the fault.
 var orderBodies = []struct {
 	name, body string
-	code       fault.Code // Internal: taken
+	code       fault.Code // Internal: accepted
 	field      string
 	detail     string // part of it
 }{
@@ -100,7 +100,7 @@ func check(t *testing.T, which string, err error, code fault.Code, field, detail
 	}
 }
 
-// FuzzDecodeOrder holds the fast decoder to the strict generic one: what one takes the other takes, as the same lines.
+// FuzzDecodeOrder checks that DecodeOrder and Decode accept the same bodies with the same lines.
 func FuzzDecodeOrder(f *testing.F) {
 	for _, tt := range orderBodies {
 		f.Add([]byte(tt.body))

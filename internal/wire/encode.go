@@ -14,7 +14,7 @@ const (
 	TypeCSV     = "text/csv; charset=utf-8"
 )
 
-// Append appends the JSON of v. It returns an error for what has no JSON, such as a text that is not UTF-8.
+// Append appends the JSON of v. It returns an error if v has no JSON form, such as a text that is not UTF-8.
 func Append(b []byte, v any) ([]byte, error) {
 	out, err := json.Marshal(v, json.Deterministic(true))
 	return append(b, out...), err
@@ -24,7 +24,7 @@ func Append(b []byte, v any) ([]byte, error) {
 func AppendText(b []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
-			// AppendQuote writes all of it, and reports what it had to replace: of no use to anyone here.
+			// AppendQuote writes the whole text. Its error only reports that it replaced invalid UTF-8.
 			b, _ = jsontext.AppendQuote(b, s)
 			return b
 		}

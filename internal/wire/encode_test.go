@@ -43,7 +43,7 @@ func TestRetryAfterSeconds(t *testing.T) {
 	}
 }
 
-// FuzzAppendText holds every text to what a JSON reader reads back.
+// FuzzAppendText checks that a JSON reader reads every text back.
 func FuzzAppendText(f *testing.F) {
 	for _, s := range []string{"", "plain", "\"\\\n\x00", "Größe", "\xff\xfe", "\U0001f30a"} {
 		f.Add(s)

@@ -13,10 +13,11 @@ type orderLine = struct {
 	Units int64
 }
 
-// DecodeOrder appends the lines of {"lines":[{"sku_id":"1","quantity":1}]} to dst. It takes and refuses what Decode would, without
-// reflection and without memory of its own. What is absent is zero: the order's own rules judge values.
+// DecodeOrder appends the lines of {"lines":[{"sku_id":"1","quantity":1}]} to dst. It accepts and rejects the same
+// bodies as Decode, but uses no reflection and allocates only to grow dst. An absent value is zero; package order
+// validates values.
 //
-// It returns fault.BadRequest and, for a malformed id, fault.Invalid; both name the field.
+// It returns fault.BadRequest, or fault.Invalid for a malformed id; both name the field.
 func DecodeOrder[L ~struct {
 	SKU   id.SKU
 	Units int64
@@ -117,7 +118,7 @@ func (s *scanner) sku(i int) (id.SKU, error) {
 	return id.SKU(sku), nil
 }
 
-// parseID is id.Parse over bytes: 1 to 19 digits, the first not 0, within 63 bits.
+// parseID is id.Parse for bytes: 1 to 19 digits, the first not 0, within 63 bits.
 func parseID(b []byte) (int64, bool) {
 	if len(b) == 0 || len(b) > 19 || b[0] == '0' {
 		return 0, false
@@ -148,13 +149,13 @@ func (s *scanner) units(i int) (int64, error) {
 	return n, nil
 }
 
-// parseWhole reads a JSON number that is whole and written as such: no fraction, no exponent.
+// parseWhole reads a JSON number that is written as a whole number, without fraction or exponent.
 func parseWhole(b []byte) (int64, bool) {
 	digits := b
 	if len(digits) > 0 && digits[0] == '-' {
 		digits = digits[1:]
 	}
-	// 18 digits always fit; longer ones are not worth the care, but must be refused as Decode refuses them.
+	// 18 digits always fit. ParseInt decides about longer numbers, as in Decode.
 	if len(digits) == 0 || len(digits) > 1 && digits[0] == '0' {
 		return 0, false
 	}
@@ -190,5 +191,5 @@ func linePath(i int, name string) string {
 	return path + "." + name
 }
 
-// MalformedID is the fault of a path or query parameter that is not an id.
+// MalformedID returns the fault of a path or query parameter that is not an id.
 func MalformedID(name string) *fault.Error { return badID(name) }

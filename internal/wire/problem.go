@@ -10,8 +10,8 @@ import (
 
 func appendInt(b []byte, n int64) []byte { return strconv.AppendInt(b, n, 10) }
 
-// AppendProblem appends a fault as problem+json (RFC 9457). Its type is an address on the page of the contract, where the
-// code is explained. The cause is not told.
+// AppendProblem appends a fault as problem+json (RFC 9457). Its type links to the API documentation, which explains the
+// code. The cause is left out.
 func AppendProblem(b []byte, e *fault.Error, requestID string) []byte {
 	row := e.Code.Row()
 	b = append(b, `{"type":"/docs#`...)
@@ -45,7 +45,7 @@ func AppendProblem(b []byte, e *fault.Error, requestID string) []byte {
 	return append(b, '}')
 }
 
-// appendErrors appends every input at fault, the first one too.
+// appendErrors appends every invalid input, including the first.
 func appendErrors(b []byte, e *fault.Error) []byte {
 	b = append(b, `,"errors":[`...)
 	for i, one := range append([]*fault.Error{e}, e.Others...) {
@@ -59,14 +59,14 @@ func appendErrors(b []byte, e *fault.Error) []byte {
 	return append(b, ']')
 }
 
-// statuses whose answers always say when to come back.
+// Statuses whose answers always have a Retry-After header.
 const (
 	statusTooManyRequests = 429
 	statusUnavailable     = 503
 )
 
-// RetryAfterSeconds is what the Retry-After header says of a fault: 0 where it says nothing. It is never less than the
-// fault's own time.
+// RetryAfterSeconds returns the value of the Retry-After header for a fault; 0 means no header. It rounds the fault's
+// time up.
 func RetryAfterSeconds(e *fault.Error) int64 {
 	if e.RetryAfter > 0 {
 		return int64((e.RetryAfter + time.Second - 1) / time.Second)
@@ -77,7 +77,8 @@ func RetryAfterSeconds(e *fault.Error) int64 {
 	return 0
 }
 
-// WholeProblem returns a whole HTTP/1.1 answer with the problem, its status in words, for a connection that is closed after it.
+// WholeProblem returns a complete HTTP/1.1 answer with the problem. status is the reason phrase. The connection is
+// closed after it.
 func WholeProblem(e *fault.Error, status string) []byte {
 	body := AppendProblem(nil, e, "")
 	b := fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: %s\r\nX-Content-Type-Options: %s\r\nRetry-After: %d\r\nContent-Length: %d\r\n\r\n",

@@ -12,24 +12,24 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
-// Header values that every lane answers with.
+// Header values that all listeners use.
 const (
-	// Challenge is the WWW-Authenticate of a 401 (RFC 6750).
+	// Challenge is the WWW-Authenticate header of a 401 (RFC 6750).
 	Challenge = `Bearer realm="tidegate"`
-	// NoSniff is the X-Content-Type-Options of every answer.
+	// NoSniff is the X-Content-Type-Options header of every answer.
 	NoSniff = "nosniff"
-	// NoStore is the Cache-Control of what is one shopper's, or changes with every order.
+	// NoStore is the Cache-Control header of answers that belong to one shopper or change with every order.
 	NoStore = "no-store"
-	// MustRevalidate lets others keep an answer and ask every time whether it still holds: a price is never an old one.
+	// MustRevalidate lets caches keep an answer but revalidate it before each use, so that no price is outdated.
 	MustRevalidate = "no-cache"
-	// Replayed is the Idempotent-Replayed of an order that its key had made before.
+	// Replayed is the Idempotent-Replayed header of a replayed order.
 	Replayed = "true"
 )
 
-// Hot is one of the routes that a sale night consists of.
+// Hot is one of the routes that carry the traffic of a live sale.
 type Hot int
 
-// The hot routes. They are matched by hand, because a mux and a generated binding cost more than what they lead to.
+// The hot routes. They are matched by hand, because a mux and generated bindings cost more than their handlers.
 const (
 	HotNone         Hot = iota
 	HotOrder            // /v1/orders
@@ -40,7 +40,7 @@ const (
 	hotProductsPath = "/v1/products/"
 )
 
-// HotRoute returns which hot route a path is, and the text of its id. The method is the caller's to check.
+// HotRoute returns the hot route of a path and the text of its id. The caller checks the method.
 func HotRoute(path string) (Hot, string) {
 	if path == "/v1/orders" {
 		return HotOrder, ""
@@ -65,17 +65,17 @@ func oneSegment(route Hot, text string) (Hot, string) {
 	return route, text
 }
 
-// NothingHere is the fault of an address that no route has.
+// NothingHere returns the fault of an address without a route.
 func NothingHere() *fault.Error {
 	return fault.New(fault.NotFound, "There is nothing at this address; /docs lists what there is.")
 }
 
-// MethodNotAllowed is the fault of a method that a route does not have; allow lists those that it has.
+// MethodNotAllowed returns the fault of a method that the route does not have. allow lists the methods that it has.
 func MethodNotAllowed(allow, method string) *fault.Error {
 	return fault.New(fault.MethodNotAllowed, "This address takes %s, not %.20s.", allow, method)
 }
 
-// Bearer returns the token of an Authorization header (RFC 6750), of which there were given. It returns
+// Bearer returns the token of an Authorization header (RFC 6750). given is the number of such headers. It returns
 // fault.Unauthenticated. The token shares the header's memory.
 func Bearer(header string, given int) (string, error) {
 	const scheme = "bearer "
@@ -85,8 +85,8 @@ func Bearer(header string, given int) (string, error) {
 	return header[len(scheme):], nil
 }
 
-// CheckKeyGiven returns fault.BadRequest for an Idempotency-Key header that was given more than once. None is for the order's
-// own rules to refuse.
+// CheckKeyGiven returns fault.BadRequest if a request has more than one Idempotency-Key header. Package order rejects a
+// missing key.
 func CheckKeyGiven(given int) error {
 	if given < 2 {
 		return nil
@@ -102,7 +102,8 @@ const (
 	statusAccepted = 202
 )
 
-// PlacedStatus returns the status of the answer to an order: 201 where it is made, 202 where its outcome is not known yet.
+// PlacedStatus returns the status of the answer to an order: 201 if it was created, 202 if its outcome is not known
+// yet.
 func PlacedStatus(undecided bool) int {
 	if undecided {
 		return statusAccepted
@@ -110,7 +111,7 @@ func PlacedStatus(undecided bool) int {
 	return statusCreated
 }
 
-// Holds reports whether an If-None-Match header names the entity tag, weakly compared: RFC 9110, section 13.1.2.
+// Holds reports whether an If-None-Match header names the entity tag, by weak comparison (RFC 9110, section 13.1.2).
 func Holds(header, tag string) bool {
 	for header != "" {
 		var one string
@@ -125,11 +126,11 @@ func Holds(header, tag string) bool {
 
 const (
 	requestIDBytesMax = 64
-	requestIDBytes    = 8 // of the ones we make, before they are written in hexadecimal
+	requestIDBytes    = 8 // of generated ids, before hexadecimal encoding
 )
 
-// AppendRequestID appends the id of a request: the one that a proxy has given it, where that is one of 1 to 64 letters,
-// digits, hyphens, underscores and dots, else a new one.
+// AppendRequestID appends a request's id: the given one if it is 1 to 64 letters, digits, hyphens, underscores and
+// dots, otherwise a new one. A proxy may have given it.
 func AppendRequestID[T ~string | ~[]byte](b []byte, given T) []byte {
 	if isRequestID(given) {
 		return append(b, given...)
@@ -152,7 +153,8 @@ func isRequestID[T ~string | ~[]byte](s T) bool {
 	return true
 }
 
-// Unread is the fault of a body that could not be read to its end.
+// Unread returns the fault of a body that was not read completely: fault.TimedOut after a timeout, otherwise
+// fault.BadRequest.
 func Unread(err error) error {
 	if t, ok := errors.AsType[interface {
 		error
@@ -163,7 +165,7 @@ func Unread(err error) error {
 	return fault.Wrap(fault.BadRequest, err, "The body did not arrive whole.")
 }
 
-// AsFault returns err as a fault. A request whose time is up, or whose client has left, is no fault of the shop.
+// AsFault returns err as a fault. A request that ran out of time or whose client left is not an internal error.
 func AsFault(err error, left bool) *fault.Error {
 	e := fault.As(err)
 	if e.Code != fault.Internal {

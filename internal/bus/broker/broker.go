@@ -1,5 +1,5 @@
-// Package broker is what the adapters of brokers have in common: the loop between a group's place at a broker and its
-// handler, which an adapter fills with how its broker hands messages out and takes them back.
+// Package broker is the common part of the brokers' adapters: the loop between a group's place at a broker and its
+// handler. An adapter supplies how its broker hands messages out and takes them back.
 package broker
 
 import (
@@ -12,28 +12,28 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/crashpoint"
 )
 
-// Received is a message that this process has, and has not settled.
+// Received is a message that this process has taken and not settled.
 type Received struct {
 	bus.Delivery
-	// Token is the adapter's own.
+	// Token belongs to the adapter.
 	Token any
-	// NotOurs says that the message is not for this group: it is settled untouched.
+	// NotOurs says that the message is not for this group: it is settled without being handled.
 	NotOurs bool
-	// Unreadable says why the message is no message of a bus: it becomes a dead letter.
+	// Unreadable says why the message is not a message of a bus: it becomes a dead letter.
 	Unreadable string
 }
 
-// Source is a group's place at a broker. Its methods are called by one goroutine, but for Hold.
+// Source is a group's place at a broker. One goroutine calls its methods, except ExtendLease.
 type Source interface {
-	// Receive waits for messages and returns those at hand, 1 to limit, in their order. It returns an error where the place is
-	// lost, or ctx has ended.
+	// Receive waits for messages and returns those available, 1 to limit, in their order. It returns an error if the
+	// place is lost or ctx has ended.
 	Receive(ctx context.Context, limit int) ([]Received, error)
-	// Ack carries out what became of a batch. Where it returns an error the place is lost: what was not settled is delivered
-	// again.
+	// Ack carries out the verdicts on a batch. After an error the place is lost, and messages that were not settled are
+	// delivered again.
 	Ack(ctx context.Context, batch []Received, verdicts []bus.Verdict) error
-	// ExtendLease tells the broker that a batch is still worked on.
+	// ExtendLease tells the broker that a batch is still being handled.
 	ExtendLease(batch []Received)
-	// Close gives back what was taken and not settled. It is called once.
+	// Close returns the messages that were not settled. It is called once.
 	Close()
 }
 
@@ -44,22 +44,22 @@ type Pump struct {
 	Handle      bus.Handler
 	DeadLetters bus.DeadLetters
 	Log         *slog.Logger
-	// HoldEvery is how often a batch that is worked on is held.
+	// HoldEvery is the interval of ExtendLease while a batch is handled.
 	HoldEvery time.Duration
 }
 
 const (
-	// retryMin and retryMax are the pauses between tries of what failed through no message's fault.
+	// retryMin and retryMax are the pauses between retries after a failure that no message caused.
 	retryMin = 50 * time.Millisecond
 	retryMax = 5 * time.Second
-	// stopGrace is how long a batch may take to finish once the subscription was told to stop.
+	// stopGrace is how long a batch may take after the subscription was stopped.
 	stopGrace = 10 * time.Second
-	// settleMax bounds the settling of a batch.
+	// settleMax bounds the time to settle a batch.
 	settleMax = 15 * time.Second
 )
 
-// Run opens a place, pumps, and opens the next where one is lost, until ctx ends. It returns when the batch under way then is
-// settled.
+// Run opens a place, pumps its messages, and opens the next place when one is lost, until ctx ends. It returns once the
+// current batch is settled.
 func (p *Pump) Run(ctx context.Context, open func(context.Context) (Source, error)) {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -118,7 +118,7 @@ func settle(work context.Context, source Source, batch []Received, verdicts []bu
 	return nil
 }
 
-// hold holds a batch until release is called.
+// hold extends a batch's lease until release is called.
 func (p *Pump) hold(source Source, batch []Received) (release func()) {
 	if p.HoldEvery == 0 {
 		return func() {}
@@ -142,8 +142,8 @@ func (p *Pump) hold(source Source, batch []Received) (release func()) {
 	}
 }
 
-// deliver returns what became of a batch. A handler whose database is away is asked again, with growing pauses and the same
-// batch, until ctx ends; then the error says that nothing is to be settled.
+// deliver returns the verdicts on a batch. If the handler's database is unavailable, it retries the same batch with
+// growing pauses until ctx ends. Then it returns an error, and nothing is settled.
 func (p *Pump) deliver(ctx, work context.Context, batch []Received) ([]bus.Verdict, error) {
 	if err := crashpoint.Fail(crashpoint.DeliverBefore); err != nil {
 		return nil, err
@@ -177,7 +177,8 @@ func (p *Pump) deliver(ctx, work context.Context, batch []Received) ([]bus.Verdi
 	return verdicts, p.deadLetter(ctx, work, batch, verdicts)
 }
 
-// deadLetter keeps the dead of a batch. It does not give up while ctx lasts: an unkept letter would be a lost message.
+// deadLetter stores the dead letters of a batch. It retries until ctx ends, because an unstored letter would be a lost
+// message.
 func (p *Pump) deadLetter(ctx, work context.Context, batch []Received, verdicts []bus.Verdict) error {
 	var letters []bus.DeadLetter
 	for i, v := range verdicts {
@@ -200,7 +201,7 @@ func (p *Pump) deadLetter(ctx, work context.Context, batch []Received, verdicts 
 	return nil
 }
 
-// Sleep waits, and reports whether ctx lets it go on.
+// Sleep waits. It reports whether the pause is over before ctx ends.
 func Sleep(ctx context.Context, pause time.Duration) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -212,7 +213,7 @@ func Sleep(ctx context.Context, pause time.Duration) bool {
 	}
 }
 
-// Refused returns the error of a publish, as the contract has it: ErrUnavailable where nothing was sent, else ErrUndecided.
+// Refused returns the error of a publish: bus.ErrUnavailable if nothing was sent, otherwise bus.ErrUndecided.
 func Refused(sent bool, cause error) error {
 	if sent {
 		return errors.Join(bus.ErrUndecided, cause)

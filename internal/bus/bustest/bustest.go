@@ -1,4 +1,4 @@
-// Package bustest is what every bus must do, whatever engine it is made of.
+// Package bustest is the conformance suite for every bus.
 package bustest
 
 import (
@@ -13,15 +13,15 @@ import (
 	"github.com/tidegate/tidegate/internal/bus"
 )
 
-// Engine is a broker with nothing in it, for one case.
+// Engine is an empty broker for one case.
 type Engine struct {
 	// Open connects a process. The buses of one Engine share a broker. The suite closes them.
 	Open func(t *testing.T, topics []bus.Topic, letters bus.DeadLetters) bus.Bus
-	// Stop takes the broker away as its crash would, Start brings it back with what it has on disk.
+	// Stop takes the broker down like a crash. Start starts it with what is on its disk.
 	Stop, Start func(t *testing.T)
 }
 
-// Suite runs every case on a broker of its own.
+// Suite runs every case on its own broker.
 func Suite(t *testing.T, start func(t *testing.T) Engine) {
 	for _, c := range []struct {
 		name  string
@@ -55,7 +55,7 @@ func Suite(t *testing.T, start func(t *testing.T) Engine) {
 	}
 }
 
-// stage is a broker and what a case has on it.
+// stage is the broker of a case and what the case uses on it.
 type stage struct {
 	t       *testing.T
 	engine  Engine
@@ -64,12 +64,12 @@ type stage struct {
 
 const topic = bus.Events
 
-// group is a group that tries again soon.
+// group returns a group with short retry delays.
 func group(name string) bus.Group {
 	return bus.Group{Name: name, BatchMax: 50, InFlightMax: 500, TriesMax: 3, FirstDelay: 100 * time.Millisecond, LongestDelay: time.Second}
 }
 
-// open connects a process that knows groups.
+// open connects a process that knows the groups.
 func (s *stage) open(groups ...bus.Group) bus.Bus {
 	s.t.Helper()
 	b := s.engine.Open(s.t, []bus.Topic{{Name: topic, Groups: groups}}, s.letters)
@@ -81,7 +81,7 @@ func (s *stage) open(groups ...bus.Group) bus.Bus {
 	return b
 }
 
-// message is the n-th of a key. Its payload tells it, in every engine.
+// message returns the n-th message of a key. Its payload identifies it in every engine.
 func message(id int64, key string, n int) bus.Message {
 	return bus.Message{
 		ID: id, Key: key, Type: "order.placed.v1", Payload: fmt.Appendf(nil, `{"key":%q,"n":%d}`, key, n),
@@ -89,7 +89,7 @@ func message(id int64, key string, n int) bus.Message {
 	}
 }
 
-// messages are perKey messages of each key, the keys in turn.
+// messages returns perKey messages for each key, the keys in turn.
 func messages(keys, perKey int) []bus.Message {
 	var all []bus.Message
 	for n := range perKey {
@@ -100,7 +100,7 @@ func messages(keys, perKey int) []bus.Message {
 	return all
 }
 
-// publish publishes in batches, each until it is taken.
+// publish publishes in batches, and retries each until it succeeds.
 func (s *stage) publish(b bus.Bus, all []bus.Message) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), await.Max)
@@ -144,7 +144,7 @@ func (s *stage) subscribe(b bus.Bus, group string, handle bus.Handler) (stop fun
 	return stop
 }
 
-// settled waits until a group has nothing left.
+// settled waits until a group has no messages left.
 func (s *stage) settled(b bus.Bus, group string) {
 	s.t.Helper()
 	await.Equal(s.t, "nothing is left of "+group, "0 messages, error <nil>", func() string {
@@ -153,7 +153,7 @@ func (s *stage) settled(b bus.Bus, group string) {
 	})
 }
 
-// DeadLetters keeps dead letters in memory. Safe for concurrent use.
+// DeadLetters keeps dead letters in memory. It is safe for concurrent use.
 type DeadLetters struct {
 	mu   sync.Mutex
 	kept map[string]bus.DeadLetter

@@ -103,15 +103,14 @@ func shared(s *stage) {
 	all := messages(40, 50)
 	s.publish(first, all[:1000])
 	await.Until(s.t, "the first hundred", func() bool { n, _ := in.count(); return n >= 100 })
-	stop() // the other one goes on alone
+	stop() // the other one continues alone
 	s.publish(second, all[1000:])
 	s.gets(in, 2000)
 	s.settled(second, "one")
 	s.once(in)
 }
 
-// inHand: a backlog of zero is true of every process, also while one of them has the last message and another one waits for
-// work.
+// inHand: a backlog of zero holds for all processes, even if one has the last message and another waits for work.
 func inHand(s *stage) {
 	g := group("one")
 	g.AnyOrder = true
@@ -199,7 +198,7 @@ func redelivered(s *stage) {
 	}
 }
 
-// durable takes the broker away and brings it back.
+// bounce takes the broker down and starts it again.
 func (s *stage) bounce(t *testing.T, down time.Duration) {
 	t.Helper()
 	s.engine.Stop(t)
@@ -234,7 +233,7 @@ func away(s *stage) {
 	published := make(chan struct{})
 	go func() {
 		defer close(published)
-		s.publish(b, all[200:]) // tries until it is taken
+		s.publish(b, all[200:]) // retries until it succeeds
 	}()
 	s.bounce(s.t, 10*time.Second)
 	select {

@@ -43,7 +43,7 @@ func retries(s *stage) {
 	if !slices.Equal(tries, []int{1, 2, 3}) {
 		s.t.Fatalf("the tries were %v, want 1, 2, 3", tries)
 	}
-	// Engines may round a pause; none may begin early by much, and the second is the longer one.
+	// Engines may round a pause. No pause may be much too short, and the second is longer.
 	if first, second := at[1].Sub(at[0]), at[2].Sub(at[1]); first < 80*time.Millisecond || second < 160*time.Millisecond {
 		s.t.Errorf("the pauses were %s and %s, want at least 100 ms and 200 ms", first, second)
 	}
@@ -142,7 +142,7 @@ func holdsUp(s *stage) {
 		return len(in.order("1000")) == 20 && len(in.order("1002")) == 20 && len(in.order("1003")) == 20
 	}
 	await.Until(s.t, "the other keys", others)
-	s.publish(b, all[80:]) // what comes later waits too
+	s.publish(b, all[80:]) // later messages wait too
 	await.Until(s.t, "the other keys' later messages", func() bool { return len(in.order("1000")) == 40 && len(in.order("1003")) == 40 })
 	holds := b.Features().HoldsKey
 	if got := in.order("1001"); holds && len(got) != 3 {

@@ -12,20 +12,20 @@ import (
 	"github.com/tidegate/tidegate/internal/bus"
 )
 
-// said is what a message's payload says.
+// said is the content of a message's payload.
 type said struct {
 	Key string `json:"key"`
 	N   int    `json:"n"`
 }
 
-// inbox is a consumer that writes down what it applies.
+// inbox is a consumer that records what it applies.
 type inbox struct {
 	mu      sync.Mutex
 	applied []said
 	times   map[said]int
 	wrong   []string
 	last    map[string]int
-	// fail, where set, decides whether a message fails.
+	// fail, if set, decides whether a message fails.
 	fail func(d bus.Delivery, m said) error
 	// pause is how long a batch takes.
 	pause time.Duration
@@ -33,7 +33,7 @@ type inbox struct {
 
 func newInbox() *inbox { return &inbox{times: map[said]int{}, last: map[string]int{}} }
 
-// batch applies a whole batch or nothing, as one transaction would.
+// batch applies a whole batch or nothing, like a transaction.
 func (i *inbox) batch(ctx context.Context, batch []bus.Delivery) error {
 	if i.pause > 0 {
 		time.Sleep(i.pause)
@@ -91,7 +91,7 @@ func (i *inbox) apply(d bus.Delivery) {
 	}
 }
 
-// count returns how many different messages were applied, and how many more times than once.
+// count returns how many different messages were applied, and how many repetitions.
 func (i *inbox) count() (different, again int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -104,7 +104,7 @@ func (i *inbox) has(key string, n int) bool {
 	return i.times[said{key, n}] > 0
 }
 
-// order returns the numbers of a key's messages as they were first applied.
+// order returns the numbers of a key's messages in the order of their first application.
 func (i *inbox) order(key string) []int {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -1,8 +1,8 @@
-// Package embedded is the bus that needs no broker: the outbox is the log, and each group keeps its cursor, what waits for
-// another try and what it has given up in SQL.
+// Package embedded is the bus without a broker: the outbox is the log, and each group keeps its cursor, retries and
+// dead letters in SQL.
 //
-// One process at a time reads for a group, by lease; a settlement under an older lease is refused. A message that waits
-// holds back the later ones of its key, and never another key, until so many wait that the group reads no further.
+// One process at a time reads for a group, under a lease; progress under an older lease is rejected. A waiting message
+// holds back the later ones of its key, but no other key, until so many wait that the group stops reading.
 package embedded
 
 import (
@@ -17,40 +17,40 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/event"
 )
 
-// Parts is what a Bus is made of.
+// Parts holds the dependencies of a Bus.
 type Parts struct {
 	Store       Store
 	DeadLetters bus.DeadLetters
-	// Topics must hold bus.Events alone: the outbox is one log.
+	// Topics must contain only bus.Events: the outbox is one log.
 	Topics []bus.Topic
-	// Holder names this process among those that share the database. A process that is started again on the same data may
-	// have the name it had: it then continues without a wait.
+	// Holder identifies this process among those that share the database. A process restarted on the same data may keep
+	// its name: then it continues without waiting.
 	Holder string
 	Clock  clock.Clock
 	Log    *slog.Logger
-	// LeaseTTL is how long a group waits for a process that died; leaseTTL where zero.
+	// LeaseTTL is how long a group waits for a dead process; zero: leaseTTL.
 	LeaseTTL time.Duration
-	// Rest, where set, returns how long to pause after a batch that took so long: a shop that is busy taking orders gives
-	// them the machine.
+	// Rest, if set, returns the pause after a batch that took that long. It leaves the machine to orders when they are
+	// many.
 	Rest func(took time.Duration) time.Duration
 }
 
 const (
-	// leaseTTL is how long a group is not consumed after its process was killed.
+	// leaseTTL is how long a group waits after its process was killed.
 	leaseTTL = 10 * time.Second
 	// idle is the pause after a read that found no events.
 	idle = 50 * time.Millisecond
-	// pauseMax bounds the pause after an error: a database that is back is used again within seconds.
+	// pauseMax bounds the pause after an error, so that a database that is back is used again within seconds.
 	pauseMax = 5 * time.Second
 	// grace is how long a running batch may take after its subscription was stopped.
 	grace = 15 * time.Second
 )
 
-// Bus implements bus.Bus over the outbox. Safe for concurrent use.
+// Bus implements bus.Bus over the outbox. It is safe for concurrent use.
 type Bus struct{ parts Parts }
 
-// Open gives new groups their cursors and returns the bus. It returns the store's errors, and one for topics that contradict
-// themselves.
+// Open adds cursors for new groups and returns the bus. It returns the store's errors, and an error for inconsistent
+// topics.
 func Open(ctx context.Context, p Parts) (*Bus, error) {
 	var err error
 	if p.Topics, err = bus.CheckTopics(p.Topics); err != nil {
@@ -75,8 +75,8 @@ func Open(ctx context.Context, p Parts) (*Bus, error) {
 // Features implements bus.Bus.
 func (b *Bus) Features() bus.Features { return bus.Features{Numbers: true, HoldsKey: true} }
 
-// Publish implements bus.Publisher. A key must be the number of what the event is about. What the shop announces goes into
-// the outbox in the transaction that makes it true; this is for everything else.
+// Publish implements bus.Publisher. A key must be the number of the event's subject. The shop's own events go into the
+// outbox in the transaction that causes them; Publish is for all others.
 func (b *Bus) Publish(ctx context.Context, topic string, batch []bus.Message) error {
 	if topic != bus.Events {
 		return fmt.Errorf("the outbox is the topic %q, not %q", bus.Events, topic)
@@ -115,7 +115,7 @@ func (b *Bus) Backlog(ctx context.Context, topic, group string) (bus.Backlog, er
 	if _, err := bus.FindGroup(b.parts.Topics, topic, group); err != nil {
 		return bus.Backlog{}, err
 	}
-	// The cursor first: it may pass the newest event that was read before it.
+	// Read the cursor first: later it might have passed the newest event.
 	c, err := b.parts.Store.Cursor(ctx, group)
 	if err != nil {
 		return bus.Backlog{}, err
@@ -137,10 +137,10 @@ func (b *Bus) Backlog(ctx context.Context, topic, group string) (bus.Backlog, er
 	return left, nil
 }
 
-// Close implements bus.Bus. The database is not the bus's to close.
+// Close implements bus.Bus. It does not close the database.
 func (b *Bus) Close() error { return nil }
 
-// deliveries makes a batch of events, each at its first try.
+// deliveries makes a batch from events, each at its first try.
 func deliveries(events []event.Event) []bus.Delivery {
 	batch := make([]bus.Delivery, len(events))
 	for i, e := range events {

@@ -21,13 +21,14 @@ import (
 	"github.com/tidegate/tidegate/test/engine"
 )
 
-// TestBus runs the suite on SQLite. The broker that is stopped is the database: closed, and opened again from its file.
+// TestBus runs the suite on SQLite. The broker that is stopped is the database: it is closed, and opened again from its
+// file.
 func TestBus(t *testing.T) {
 	t.Parallel()
 	suite(t, func(t *testing.T, c *store.Config) { c.Path = filepath.Join(t.TempDir(), "tidegate.db") })
 }
 
-// TestBusOnServers runs it on each database that can be shared.
+// TestBusOnServers runs the suite on each shared database.
 func TestBusOnServers(t *testing.T) {
 	t.Parallel()
 	for _, d := range engine.Databases {
@@ -60,7 +61,7 @@ func suite(t *testing.T, where func(*testing.T, *store.Config)) {
 	})
 }
 
-// database is a store that can be taken away.
+// database is a store that can be closed and reopened.
 type database struct {
 	mu     sync.RWMutex
 	config store.Config
@@ -93,7 +94,7 @@ func (d *database) stop(t *testing.T) {
 	d.store = nil
 }
 
-// with runs fn on the store, or says that it is away.
+// with runs fn on the store, or returns an error while it is closed.
 func with[T any](d *database, fn func(*store.Store) (T, error)) (T, error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()

@@ -22,8 +22,8 @@ import (
 	"github.com/tidegate/tidegate/internal/store/storetest"
 )
 
-// BenchmarkFollow is one group that follows the orders of a drop, from the outbox to its settled cursor: "read" does
-// nothing with them (the relay to a broker without the broker), "notify" writes a row for each.
+// BenchmarkFollow measures one group that follows the orders of a sale, from the outbox to its stored cursor. "read"
+// does nothing with them (the relay to a broker without the broker), "notify" writes a row for each.
 func BenchmarkFollow(b *testing.B) {
 	for _, kind := range []string{"read", "notify"} {
 		b.Run(kind, func(b *testing.B) {

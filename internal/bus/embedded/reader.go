@@ -12,7 +12,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/lease"
 )
 
-// Subscribe implements bus.Bus. Processes of one group take turns: the one with the lease reads, the others wait for it.
+// Subscribe implements bus.Bus. One process of a group reads under the lease; the others wait for it.
 func (b *Bus) Subscribe(ctx context.Context, topic, group string, handle bus.Handler) error {
 	g, err := bus.FindGroup(b.parts.Topics, topic, group)
 	if err != nil {
@@ -66,7 +66,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// reader reads for one group. One goroutine drives it.
+// reader reads for one group. One goroutine uses it.
 type reader struct {
 	Parts
 	group  bus.Group
@@ -74,13 +74,13 @@ type reader struct {
 	handle bus.Handler
 	turn   *lease.Keeper
 
-	fence      int64 // of the lease under which the rest was read; zero where nothing was
+	fence      int64 // of the lease under which the rest was read; zero: nothing was read
 	position   int64 // everything up to here is settled or parked
-	recorded   int64 // the position that the database has
+	recorded   int64 // the position that is stored
 	recordedAt time.Time
 	parked     int64
-	keys       map[string]bool // of which a message is parked
-	looked     time.Time       // when nothing that was parked was due
+	keys       map[string]bool // keys with a parked message
+	looked     time.Time       // when no parked message was due
 }
 
 // keepTurn takes and prolongs the lease.
@@ -97,7 +97,7 @@ func (r *reader) keepTurn(ctx context.Context) {
 	}
 }
 
-// step delivers one batch and returns how many messages it settled or passed over. until ends its rest.
+// step delivers one batch. It returns how many messages it settled or skipped. until ends its rest.
 func (r *reader) step(until, ctx context.Context) (int, error) {
 	l, held := r.turn.Held()
 	if !held {
@@ -124,7 +124,7 @@ func (r *reader) step(until, ctx context.Context) (int, error) {
 	return did, err
 }
 
-// begin reads where the group is.
+// begin reads the group's cursor.
 func (r *reader) begin(ctx context.Context, fence int64) error {
 	c, err := r.Store.Cursor(ctx, r.group.Name)
 	if err != nil {
@@ -138,7 +138,7 @@ func (r *reader) begin(ctx context.Context, fence int64) error {
 	return nil
 }
 
-// count reads what is parked.
+// count reads the parked messages.
 func (r *reader) count(ctx context.Context) error {
 	c, err := r.Store.Cursor(ctx, r.group.Name)
 	if err != nil {
@@ -155,7 +155,7 @@ func (r *reader) count(ctx context.Context) error {
 	return nil
 }
 
-// due delivers parked messages whose time has come.
+// due delivers parked messages that are due.
 func (r *reader) due(ctx context.Context) (int, error) {
 	if time.Since(r.looked) < idle {
 		return 0, nil
@@ -178,10 +178,10 @@ func (r *reader) due(ctx context.Context) (int, error) {
 	return len(batch), r.count(ctx)
 }
 
-// recordEvery is how often a cursor that only passes over what the group does not want is recorded.
+// recordEvery is how often a cursor that only skips unwanted events is stored.
 const recordEvery = 500 * time.Millisecond
 
-// fresh delivers what the outbox holds behind the cursor. Messages whose key waits are parked behind it.
+// fresh delivers new events from the outbox. It parks messages behind waiting messages of their key.
 func (r *reader) fresh(ctx context.Context) (int, error) {
 	room := int64(r.group.InFlightMax) - r.parked
 	if room <= 0 {
@@ -214,19 +214,19 @@ func (r *reader) fresh(ctx context.Context) (int, error) {
 	return len(events), nil
 }
 
-// types returns the types that are read; all of them where it is empty.
+// types returns the types to read; empty: all.
 func (r *reader) types(ctx context.Context) ([]string, error) {
 	if r.group.TypesNow == nil {
 		return r.group.Types, nil
 	}
 	types, err := r.group.TypesNow(ctx)
 	if len(types) == 0 {
-		types = []string{"none"} // no event has this type, so all are passed over
+		types = []string{"none"} // no event has this type, so all are skipped
 	}
 	return types, err
 }
 
-// pass moves the cursor over what the group does not want, and records it from time to time.
+// pass moves the cursor over unwanted events, and stores it from time to time.
 func (r *reader) pass(ctx context.Context, s delivery.Progress) (int, error) {
 	passed := s.Position - r.position
 	r.position = s.Position
@@ -240,13 +240,13 @@ func (r *reader) settlement() delivery.Progress {
 	return delivery.Progress{Group: r.group.Name, Fence: r.fence, Position: r.position}
 }
 
-// behind parks a message behind an earlier one of its key: it is due as soon as that one is gone.
+// behind parks a message behind an earlier one of its key. It is due as soon as that one is gone.
 func (r *reader) behind(d bus.Delivery) delivery.RetryMessage {
 	return delivery.RetryMessage{Message: delivery.Message(d.Message), Try: d.Try, DueAt: r.Clock.Now()}
 }
 
-// deliver hands a batch to the handler and records what became of it. Dead letters are kept before the messages are settled:
-// where the process dies in between, they are delivered and given up once more.
+// deliver hands a batch to the handler and records the result. Dead letters are stored before the messages are settled.
+// If the process dies in between, they are delivered and given up again.
 func (r *reader) deliver(ctx context.Context, batch []bus.Delivery, s delivery.Progress, parked bool) error {
 	if err := crashpoint.Fail(crashpoint.DeliverBefore); err != nil {
 		return err
@@ -292,7 +292,7 @@ func (r *reader) deliver(ctx context.Context, batch []bus.Delivery, s delivery.P
 	return nil
 }
 
-// settle records a settlement and remembers what it says.
+// settle stores progress and remembers it.
 func (r *reader) settle(ctx context.Context, s delivery.Progress) error {
 	if err := r.Store.SettleDelivery(ctx, s); err != nil {
 		return err

@@ -1,5 +1,5 @@
-// Package kafka is the bus over Kafka: a topic for each topic, a consumer group for each group, and topics for the pauses
-// of those messages that wait for another try.
+// Package kafka is the bus over Kafka: a topic for each topic, a consumer group for each group, and a topic for each
+// retry delay.
 package kafka
 
 import (
@@ -22,44 +22,44 @@ import (
 	"github.com/tidegate/tidegate/internal/bus/broker"
 )
 
-// Config says where the brokers are and how topics are made.
+// Config says where the brokers are and how topics are created.
 type Config struct {
-	// Brokers are some of the cluster's, as host:port.
+	// Brokers are some of the cluster's brokers, as host:port.
 	Brokers []string
-	// Prefix begins the names of topics and groups.
+	// Prefix is the prefix of the names of topics and groups.
 	Prefix string
-	// Partitions and Replicas are those of topics that are made; topics that are there keep theirs.
+	// Partitions and Replicas apply to new topics; existing topics keep theirs.
 	Partitions, Replicas int
-	// dial replaces how connections are made: tests cut them.
+	// dial replaces the way to connect, so that tests can cut connections.
 	dial func(network, address string) (net.Conn, error)
 }
 
 var _ bus.Bus = (*Bus)(nil)
 
-// Bus implements bus.Bus. Safe for concurrent use.
+// Bus implements bus.Bus. It is safe for concurrent use.
 type Bus struct {
 	config  Config
 	topics  []bus.Topic
 	letters bus.DeadLetters
 	log     *slog.Logger
-	client  *kgo.Client // asks; consumers have clients of their own
+	client  *kgo.Client // for queries; consumers have their own clients
 	admin   *kadm.Client
 
 	mu       sync.Mutex
-	producer *kgo.Client // nil until it is needed, and after a failure
+	producer *kgo.Client // nil until first needed, and after a failure
 	closed   bool
 }
 
 const (
-	// connectMax bounds the first answer of the cluster, and every question asked of it.
+	// connectMax bounds the cluster's first answer, and each query.
 	connectMax = 10 * time.Second
-	// publishMax bounds a publish whose context does not.
+	// publishMax bounds a publish whose context has no deadline.
 	publishMax = 10 * time.Second
 	// retention is how long a topic keeps a message, settled or not: Kafka does not know what a group has not read.
 	retention = 30 * 24 * time.Hour
 )
 
-// Open connects, and makes the topics that are missing. It returns an error where no broker answers.
+// Open connects and creates missing topics. It returns an error if no broker answers.
 func Open(ctx context.Context, c Config, topics []bus.Topic, letters bus.DeadLetters, log *slog.Logger) (*Bus, error) {
 	topics, err := bus.CheckTopics(topics)
 	if err != nil {
@@ -84,7 +84,7 @@ func Open(ctx context.Context, c Config, topics []bus.Topic, letters bus.DeadLet
 	return b, nil
 }
 
-// options returns what every client has, and more.
+// options returns the options of every client, with more.
 func (b *Bus) options(more ...kgo.Opt) []kgo.Opt {
 	options := []kgo.Opt{
 		kgo.SeedBrokers(b.config.Brokers...), kgo.ClientID("tidegate"), kgo.RetryBackoffFn(func(int) time.Duration { return 250 * time.Millisecond }),
@@ -99,12 +99,12 @@ func (b *Bus) options(more ...kgo.Opt) []kgo.Opt {
 func (b *Bus) name(topic string) string         { return b.config.Prefix + "." + topic }
 func (b *Bus) groupName(topic, g string) string { return b.name(topic) + "." + g }
 
-// waiting names the topic of a group's messages that are retried after the pause.
+// waiting returns the topic of a group's messages that are retried after the pause.
 func (b *Bus) waiting(topic, group string, pause time.Duration) string {
 	return b.groupName(topic, group) + ".retry." + strconv.FormatInt(pause.Milliseconds(), 10)
 }
 
-// retryTopics lists the topics of a group's pauses; the first also takes what is redelivered.
+// retryTopics lists the topics of a group's pauses. The first also takes redelivered messages.
 func (b *Bus) retryTopics(topic string, g bus.Group) []string {
 	all := []string{b.waiting(topic, g.Name, g.Delay(1))}
 	for try := 2; try < g.TriesMax; try++ {
@@ -118,7 +118,7 @@ func (b *Bus) retryTopics(topic string, g bus.Group) []string {
 	return all
 }
 
-// make makes the topics that are missing.
+// make creates missing topics.
 func (b *Bus) make(ctx context.Context) error {
 	var names []string
 	for _, t := range b.topics {
@@ -145,8 +145,8 @@ func (b *Bus) make(ctx context.Context) error {
 	return nil
 }
 
-// Durability says in one sentence what the cluster's promise is worth, and whether an acknowledged message survives the loss
-// of a broker.
+// Durability describes the cluster's durability in one sentence, and reports whether an acknowledged message survives
+// the loss of a broker.
 func (b *Bus) Durability() (says string, safe bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), connectMax)
 	defer cancel()
@@ -178,8 +178,8 @@ func (b *Bus) Close() error {
 	return nil
 }
 
-// sender returns the client that publishes, and makes it if it does not exist. It is idempotent and waits for all replicas in
-// sync: both are the library's defaults, said here because the shop relies on them.
+// sender returns the publishing client, and creates it if necessary. It is idempotent and waits for all in-sync
+// replicas. Both are the library's defaults, set here because the shop relies on them.
 func (b *Bus) sender() (*kgo.Client, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -196,14 +196,14 @@ func (b *Bus) sender() (*kgo.Client, error) {
 	return b.producer, err
 }
 
-// abandon gives up a client with which a publish failed: the next one begins a session of its own, and owes the broker no
-// explanation of what became of that one's records.
+// abandon replaces a client after a failed publish. The next client starts a new session, independent of the old one's
+// unconfirmed records.
 func (b *Bus) abandon(c *kgo.Client) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.producer == c {
 		b.producer = nil
-		go c.Close() // it may wait for a broker that is away
+		go c.Close() // it may wait for an unavailable broker
 	}
 }
 
@@ -211,8 +211,8 @@ const (
 	headerID   = "tidegate-id"
 	headerType = "tidegate-type"
 	headerAt   = "tidegate-at"  // milliseconds since 1970
-	headerTry  = "tidegate-try" // of a message that waits: its next
-	headerDue  = "tidegate-due" // of a message that waits: until when, in milliseconds since 1970
+	headerTry  = "tidegate-try" // the next try of a waiting message
+	headerDue  = "tidegate-due" // when a waiting message is due, in milliseconds since 1970
 )
 
 func record(topic string, m *bus.Message) *kgo.Record {
@@ -229,8 +229,8 @@ func number(name string, n int64) kgo.RecordHeader {
 	return kgo.RecordHeader{Key: name, Value: strconv.AppendInt(nil, n, 10)}
 }
 
-// Publish implements bus.Publisher. It returns ErrUndecided also where no broker could be reached: the library does not say
-// whether it had sent something.
+// Publish implements bus.Publisher. It returns ErrUndecided even if no broker was reachable, because the library does
+// not say whether it has sent something.
 func (b *Bus) Publish(ctx context.Context, topic string, batch []bus.Message) error {
 	if !slices.ContainsFunc(b.topics, func(t bus.Topic) bool { return t.Name == topic }) {
 		return fmt.Errorf("the bus was not opened with a topic %q", topic)

@@ -15,8 +15,8 @@ import (
 	"github.com/tidegate/tidegate/test/engine"
 )
 
-// cluster is a fake of three brokers in the process: the real protocol, and nothing on disk. A restart is therefore no more
-// than a way that is cut.
+// cluster is an in-process fake of three brokers, with the real protocol and nothing on disk. So a restart is only a
+// cut connection.
 func cluster(t testing.TB, way *engine.Cut) kafka.Config {
 	t.Helper()
 	c, err := kfake.NewCluster(kfake.NumBrokers(3))

@@ -25,14 +25,14 @@ func (b *Bus) Subscribe(ctx context.Context, topic, group string, handle bus.Han
 	return nil
 }
 
-// partition is one of a topic.
+// partition is a partition of a topic.
 type partition struct {
 	topic  string
 	number int32
 }
 
-// place is a member of a group. The partitions change hands only between batches, when what was taken has been settled and
-// its offsets are kept: a rebalance loses nothing and repeats nothing.
+// place is a member of a group. Partitions change hands only between batches, when all taken messages are settled and
+// their offsets stored. So a rebalance loses nothing and repeats nothing.
 type place struct {
 	bus    *Bus
 	topic  string
@@ -40,14 +40,14 @@ type place struct {
 	client *kgo.Client
 
 	mu sync.Mutex
-	// early are records that are not due yet, by their partition, in its order. A partition that has some is paused.
+	// early holds records that are not due yet, by partition, in its order. Their partitions are paused.
 	early map[partition][]*kgo.Record
 }
 
 var _ broker.Source = (*place)(nil)
 
 const (
-	// sessionTimeout is how long a process may be silent before its partitions go to others.
+	// sessionTimeout is how long a process may be silent before its partitions are reassigned.
 	sessionTimeout = 10 * time.Second
 	heartbeat      = time.Second
 	// pollMax bounds one wait for records.
@@ -70,7 +70,7 @@ func (b *Bus) place(topic string, g bus.Group) (broker.Source, error) {
 	return p, nil
 }
 
-// forget drops the early records of partitions that go to another process, which reads them again.
+// forget drops the early records of partitions that are reassigned to another process, which reads them again.
 func (p *place) forget(c *kgo.Client, gone map[string][]int32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -82,7 +82,7 @@ func (p *place) forget(c *kgo.Client, gone map[string][]int32) {
 	c.ResumeFetchPartitions(gone)
 }
 
-// Receive implements broker.Source: what is due of those that waited, and what has come.
+// Receive implements broker.Source. It returns due retries and new messages.
 func (p *place) Receive(ctx context.Context, limit int) ([]broker.Received, error) {
 	p.client.AllowRebalance()
 	wait := pollMax
@@ -96,7 +96,7 @@ func (p *place) Receive(ctx context.Context, limit int) ([]broker.Received, erro
 		return nil, kgo.ErrClientClosed
 	}
 	if ctx.Err() != nil {
-		return nil, ctx.Err() // its offsets are not kept, so it comes again
+		return nil, ctx.Err() // its offsets are not stored, so it comes again
 	}
 	for _, e := range fetched.Errors() {
 		if !errors.Is(e.Err, context.DeadlineExceeded) && !errors.Is(e.Err, context.Canceled) {
@@ -117,7 +117,7 @@ func (p *place) nextDue() (next time.Time) {
 	return next
 }
 
-// sort returns what is due, and keeps the rest until it is.
+// sort returns the records that are due, and keeps the others until they are.
 func (p *place) sort(fetched []*kgo.Record) []broker.Received {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -158,7 +158,7 @@ func header(r *kgo.Record, name string) (int64, bool) {
 	return 0, false
 }
 
-// dueOf returns until when a record waits; a moment long past for one that does not.
+// dueOf returns when a record is due: a time long past if it does not wait.
 func dueOf(r *kgo.Record) time.Time {
 	due, _ := header(r, headerDue)
 	return time.UnixMilli(due)
@@ -185,7 +185,7 @@ func taken(r *kgo.Record) broker.Received {
 	return t
 }
 
-// Ack implements broker.Source. What is to be tried again is in the topic of its pause before the offsets are kept.
+// Ack implements broker.Source. It writes retries to the topics of their pauses before it stores the offsets.
 func (p *place) Ack(ctx context.Context, batch []broker.Received, verdicts []bus.Verdict) error {
 	var again []*kgo.Record
 	last := map[partition]*kgo.Record{}
@@ -217,7 +217,7 @@ func (p *place) Ack(ctx context.Context, batch []broker.Received, verdicts []bus
 	return p.client.CommitRecords(ctx, keep...)
 }
 
-// ExtendLease implements broker.Source: the library's heartbeats do that.
+// ExtendLease implements broker.Source. It does nothing, because the library's heartbeats suffice.
 func (p *place) ExtendLease([]broker.Received) {}
 
 // Close implements broker.Source.

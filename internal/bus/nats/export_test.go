@@ -11,7 +11,7 @@ func (c Config) Through(dial func(network, address string) (net.Conn, error)) Co
 	return c
 }
 
-// AckAfter returns the configuration with another wait for a process that says nothing of what it has.
+// AckAfter returns the configuration with another ackWait.
 func (c Config) AckAfter(d time.Duration) Config {
 	c.ackWait = d
 	return c

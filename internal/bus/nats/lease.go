@@ -12,9 +12,9 @@ import (
 	"github.com/tidegate/tidegate/internal/bus/broker"
 )
 
-// NATS gives the messages of one consumer to any process that fetches, so two processes would take those of one key at the same time. One holds the
-// group therefore: an entry in a key-value bucket whose entries end by themselves. The hold keeps an order and nothing else;
-// that two processes have it for a moment costs a message applied twice, which every handler bears.
+// NATS gives the messages of a consumer to any process that fetches, so two processes could take messages of one key at
+// the same time. So one process holds the group: an expiring entry in a key-value bucket. The hold only protects the
+// order. If two processes have it for a moment, a message is applied twice, which every handler tolerates.
 const (
 	holdLifetime = 6 * time.Second
 	renewEvery   = 1500 * time.Millisecond
@@ -38,7 +38,7 @@ func (b *Bus) holders(ctx context.Context) (jetstream.KeyValue, error) {
 	return kv, nil
 }
 
-// holder is a hold on a group.
+// holder is this process's hold on a group.
 type holder struct {
 	kv    jetstream.KeyValue
 	key   string
@@ -50,7 +50,7 @@ type holder struct {
 	until    time.Time // zero: lost
 }
 
-// hold waits until the group is ours.
+// hold waits until this process has the group.
 func (b *Bus) hold(ctx context.Context, topic, group string) (*holder, error) {
 	kv, err := b.holders(ctx)
 	if err != nil {
@@ -82,14 +82,14 @@ func (b *Bus) hold(ctx context.Context, topic, group string) (*holder, error) {
 	return h, nil
 }
 
-// holds reports whether the group is still ours, by our own clock.
+// holds reports whether this process still has the group, by its own clock.
 func (h *holder) holds() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return time.Now().Before(h.until)
 }
 
-// renew prolongs the hold. Where another has it, it is lost.
+// renew prolongs the hold. If another process has it, the hold is lost.
 func (h *holder) renew() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -104,11 +104,11 @@ func (h *holder) renew() {
 	case err == nil:
 		h.revision, h.until = revision, began.Add(holdLifetime)
 	case errors.Is(err, jetstream.ErrKeyExists):
-		h.until = time.Time{} // it ended and another took it, or a renewal was carried out whose answer was lost
+		h.until = time.Time{} // it expired and another process took it, or the answer to a successful renewal was lost
 	}
 }
 
-// release gives the group free.
+// release frees the group.
 func (h *holder) release() {
 	h.stop()
 	<-h.ended

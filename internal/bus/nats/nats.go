@@ -1,5 +1,5 @@
 // Package nats is the bus over NATS JetStream: a stream in files for each topic, a durable consumer for each group,
-// duplicates told by their id, retries by delayed negative acknowledgements.
+// deduplication by id, and retries by delayed negative acknowledgements.
 package nats
 
 import (
@@ -21,23 +21,23 @@ import (
 	"github.com/tidegate/tidegate/internal/bus/broker"
 )
 
-// Config says where the servers are and how the streams are made.
+// Config says where the servers are and how streams are created.
 type Config struct {
 	// URLs are the servers, such as nats://user:password@host:4222, separated by commas.
 	URLs string
-	// Prefix begins the names of streams and subjects: letters, digits, hyphens and underscores.
+	// Prefix is the prefix of the names of streams and subjects: letters, digits, hyphens and underscores.
 	Prefix string
-	// Replicas of each stream: 1, 3 or 5.
+	// Replicas is the number of replicas of each stream: 1, 3 or 5.
 	Replicas int
-	// dial replaces how connections are made: tests cut them.
+	// dial replaces the way to connect, so that tests can cut connections.
 	dial func(network, address string) (net.Conn, error)
-	// ackWait replaces the constant, of tests alone.
+	// ackWait replaces the constant in tests.
 	ackWait time.Duration
 }
 
 var _ bus.Bus = (*Bus)(nil)
 
-// Bus implements bus.Bus. Safe for concurrent use.
+// Bus implements bus.Bus. It is safe for concurrent use.
 type Bus struct {
 	config  Config
 	topics  []bus.Topic
@@ -47,7 +47,7 @@ type Bus struct {
 	js      jetstream.JetStream
 
 	mu        sync.Mutex
-	uncounted map[tried]int // deliveries that were no tries, of messages that wait for the next
+	uncounted map[tried]int // deliveries that do not count as tries, of messages that wait for the next
 }
 
 // tried is a message of a group.
@@ -57,17 +57,17 @@ type tried struct {
 }
 
 const (
-	// connectMax bounds the first connection, and every question asked of the server.
+	// connectMax bounds the first connection, and each query to the server.
 	connectMax = 5 * time.Second
-	// reconnectEvery is the pause between tries to reach a server that went away.
+	// reconnectEvery is the pause between attempts to reach an unavailable server.
 	reconnectEvery = 250 * time.Millisecond
-	// ackWait is how long the server waits for a process that has a message and says nothing, before another gets it: so long
-	// may a message rest after a crash, where nobody reclaims it. holdEvery keeps a batch that is worked on.
+	// ackWait is how long the server waits for a silent process before it gives its message to another. A message may
+	// rest that long after a crash, unless Reclaim is called. holdEvery is the interval of ExtendLease during a batch.
 	ackWait   = 10 * time.Second
 	holdEvery = 3 * time.Second
-	// publishMax bounds a publish whose context does not.
+	// publishMax bounds a publish whose context has no deadline.
 	publishMax = 10 * time.Second
-	// inFlightMax bounds the messages that were published and not acknowledged.
+	// inFlightMax bounds the published messages without acknowledgement.
 	inFlightMax = 4096
 )
 
@@ -78,8 +78,8 @@ const (
 	headerAt   = "Tidegate-At" // milliseconds since 1970
 )
 
-// Open connects, and makes what is missing of streams and consumers. It returns an error where no server answers, or a
-// stream is there with settings that could lose messages.
+// Open connects and creates missing streams and consumers. It returns an error if no server answers, or if an existing
+// stream has settings that could lose messages.
 func Open(ctx context.Context, c Config, topics []bus.Topic, letters bus.DeadLetters, log *slog.Logger) (*Bus, error) {
 	topics, err := bus.CheckTopics(topics)
 	if err != nil {
@@ -111,7 +111,7 @@ func Open(ctx context.Context, c Config, topics []bus.Topic, letters bus.DeadLet
 	return b, nil
 }
 
-// nameless returns addresses without the users and passwords in them.
+// nameless returns the addresses without users and passwords.
 func nameless(urls string) string {
 	all := strings.Split(urls, ",")
 	for i, u := range all {
@@ -129,17 +129,17 @@ func (d dialer) Dial(network, address string) (net.Conn, error) { return d(netwo
 
 func (b *Bus) stream(topic string) string { return b.config.Prefix + "_" + topic }
 
-// subject is where what is said to everyone goes; to is where what is said to one group does.
+// subject is the subject of messages to all groups; to is that of messages to one group.
 func (b *Bus) subject(topic string) string   { return b.config.Prefix + "." + topic + ".all" }
 func (b *Bus) to(topic, group string) string { return b.config.Prefix + "." + topic + ".to." + group }
 
-// make makes what is missing of streams and consumers.
+// make creates missing streams and consumers.
 func (b *Bus) make(ctx context.Context) error {
 	for _, t := range b.topics {
 		s, err := b.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 			Name: b.stream(t.Name), Subjects: []string{b.config.Prefix + "." + t.Name + ".>"},
 			Storage: jetstream.FileStorage, Replicas: max(b.config.Replicas, 1),
-			// A message goes when every group has settled it, and not before, however old it is.
+			// A message is deleted when every group has settled it, and not before, however old it is.
 			Retention: jetstream.InterestPolicy, Discard: jetstream.DiscardNew, Duplicates: 2 * time.Minute,
 		})
 		if err != nil {
@@ -170,15 +170,15 @@ func (b *Bus) makeConsumer(ctx context.Context, topic string, g bus.Group, wait 
 	return nil
 }
 
-// How Reclaim has the server look at what is in hand: a server looks 100 ms after its ackWait was changed.
+// How Reclaim makes the server check unacknowledged messages: it does so 100 ms after a change of ackWait.
 const (
 	reclaimWait  = 100 * time.Millisecond
 	reclaimPause = 400 * time.Millisecond
 )
 
-// Reclaim makes NATS redeliver unacknowledged messages now, instead of after ackWait. It is for
-// a process that starts and knows that it is alone: what is in hand, a process has that died. From one that lives after all, a
-// message is only delivered twice.
+// Reclaim makes NATS redeliver unacknowledged messages now, instead of after ackWait. Call it when a process starts and
+// knows that it is alone: then only dead processes have such messages. If one is alive after all, its messages are
+// delivered twice.
 func (b *Bus) Reclaim(ctx context.Context, topic, group string) error {
 	g, err := bus.FindGroup(b.topics, topic, group)
 	if err != nil {
@@ -196,8 +196,8 @@ func (b *Bus) Reclaim(ctx context.Context, topic, group string) error {
 	return b.makeConsumer(context.WithoutCancel(ctx), topic, g, b.ackWait())
 }
 
-// Durability says in one sentence what the server's promise is worth, and whether an acknowledged message survives the
-// loss of power.
+// Durability describes the server's durability in one sentence, and reports whether an acknowledged message survives a
+// power failure.
 func (b *Bus) Durability() (says string, safe bool) {
 	version := b.conn.ConnectedServerVersion()
 	if replicas := max(b.config.Replicas, 1); replicas > 1 {
@@ -209,7 +209,7 @@ func (b *Bus) Durability() (says string, safe bool) {
 	return fmt.Sprintf("NATS %s keeps one copy and does not say whether it syncs always: set jetstream.sync_interval: always on the server, or bus.replicas to 3, to survive the loss of power", version), false
 }
 
-// older reports whether a version is before major.minor; one that cannot be read is not.
+// older reports whether a version is before major.minor. It is false for an unreadable version.
 func older(version string, major, minor int) bool {
 	var a, b int
 	if n, _ := fmt.Sscanf(version, "%d.%d", &a, &b); n != 2 {
@@ -227,7 +227,7 @@ func (b *Bus) Close() error {
 	return nil
 }
 
-// Publish implements bus.Publisher: the batch is sent without waiting in between, and every message is acknowledged.
+// Publish implements bus.Publisher. It sends the batch without waiting in between, and every message is acknowledged.
 func (b *Bus) Publish(ctx context.Context, topic string, batch []bus.Message) error {
 	if _, err := b.topic(topic); err != nil {
 		return err
@@ -264,7 +264,7 @@ func (b *Bus) send(ctx context.Context, subject string, batch []bus.Message, ded
 		if m.Key != "" {
 			msg.Header[headerKey] = []string{m.Key}
 		}
-		// A retry by the library would come behind the messages after it.
+		// A retry by the library would come after later messages.
 		options := []jetstream.PublishOpt{jetstream.WithRetryAttempts(0)}
 		if deduplicated {
 			options = append(options, jetstream.WithMsgID(strconv.FormatInt(m.ID, 10)))
@@ -287,13 +287,13 @@ func (b *Bus) send(ctx context.Context, subject string, batch []bus.Message, ded
 	return nil
 }
 
-// sentAnyway reports whether a publish that failed may have left the process.
+// sentAnyway reports whether a failed publish may have left the process.
 func sentAnyway(err error) bool {
 	return !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrConnectionReconnecting) && !errors.Is(err, nats.ErrReconnectBufExceeded) &&
 		!errors.Is(err, nats.ErrMaxPayload) && !errors.Is(err, jetstream.ErrTooManyStalledMsgs)
 }
 
-// Backlog implements bus.Bus. It counts what the group has not settled, messages for other groups included.
+// Backlog implements bus.Bus. It counts what the group has not settled, including messages for other groups.
 func (b *Bus) Backlog(ctx context.Context, topic, group string) (bus.Backlog, error) {
 	if _, err := bus.FindGroup(b.topics, topic, group); err != nil {
 		return bus.Backlog{}, err

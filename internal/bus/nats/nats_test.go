@@ -28,7 +28,7 @@ func open(t *testing.T, address string, topics []bus.Topic, letters bus.DeadLett
 	return b
 }
 
-// The server as it is installed, killed as a crash would.
+// The installed server, killed like a crash.
 func TestSuiteOverAServer(t *testing.T) {
 	bustest.Suite(t, func(t *testing.T) bustest.Engine {
 		n := engine.NATS(t)
@@ -42,7 +42,7 @@ func TestSuiteOverAServer(t *testing.T) {
 	})
 }
 
-// A server that syncs each append before it acknowledges: the one that is installed cannot.
+// A server that syncs each append before it acknowledges, which the installed one cannot.
 func TestSuiteWithSyncAlways(t *testing.T) {
 	bustest.Suite(t, func(t *testing.T) bustest.Engine {
 		s := &syncing{folder: t.TempDir(), address: engine.FreeAddress(t)}
@@ -58,7 +58,7 @@ func TestSuiteWithSyncAlways(t *testing.T) {
 	})
 }
 
-// syncing is a server in the process.
+// syncing is a server in this process.
 type syncing struct {
 	folder, address string
 	server          *natsserver.Server
@@ -108,7 +108,8 @@ func TestPublishWhileTheServerIsAway(t *testing.T) {
 	})
 }
 
-// A process dies with messages in hand, and the server would wait for it for an hour. The next one, which is alone, has them at once.
+// A process dies with unacknowledged messages, for which the server would wait an hour. The next process, which is
+// alone, gets them immediately.
 func TestReclaim(t *testing.T) {
 	n := engine.NATS(t)
 	topics := []bus.Topic{{Name: bus.Intents, Groups: []bus.Group{{Name: "one", AnyOrder: true}}}}
@@ -137,7 +138,7 @@ func TestReclaim(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-taken
-	_ = dead.Close() // it can say nothing any more
+	_ = dead.Close() // it can send nothing any more
 	next := start()
 	if err := next.Reclaim(t.Context(), bus.Intents, "one"); err != nil {
 		t.Fatal(err)

@@ -24,13 +24,13 @@ func (b *Bus) Subscribe(ctx context.Context, topic, group string, handle bus.Han
 	return nil
 }
 
-// place is a group's consumer, and the hold on it where the order by key asks for one process at a time.
+// place is a group's consumer, with the hold on the group if the order by key requires one process at a time.
 type place struct {
 	bus      *Bus
 	topic    string
 	group    bus.Group
 	consumer jetstream.Consumer
-	held     *holder // nil where any order will do
+	held     *holder // nil if any order will do
 }
 
 var _ broker.Source = (*place)(nil)
@@ -52,10 +52,10 @@ func (b *Bus) place(ctx context.Context, topic string, g bus.Group) (broker.Sour
 	return p, nil
 }
 
-// fetchWait is how long one question for messages waits at the server.
+// fetchWait is how long a fetch waits at the server.
 const fetchWait = 2 * time.Second
 
-// Receive implements broker.Source: first what is at hand, else the first that comes.
+// Receive implements broker.Source. It returns the available messages, or waits for the first.
 func (p *place) Receive(ctx context.Context, limit int) ([]broker.Received, error) {
 	if p.held != nil && !p.held.holds() {
 		return nil, errHoldLost
@@ -120,7 +120,7 @@ func (b *Bus) uncountedOf(group string, sequence uint64) int {
 	return b.uncounted[tried{group, sequence}]
 }
 
-// note remembers that a delivery was no try; settled forgets the message.
+// note records that a delivery does not count as a try; settled forgets the message.
 func (b *Bus) note(group string, m jetstream.Msg, settled bool) {
 	meta, err := m.Metadata()
 	if err != nil {
@@ -135,7 +135,7 @@ func (b *Bus) note(group string, m jetstream.Msg, settled bool) {
 	b.uncounted[tried{group, meta.Sequence.Stream}]++
 }
 
-// Ack implements broker.Source. The server carries out what one connection says in its order, so the answer to the last
+// Ack implements broker.Source. The server processes a connection's messages in order, so the answer to the last
 // acknowledgement covers all.
 func (p *place) Ack(ctx context.Context, batch []broker.Received, verdicts []bus.Verdict) error {
 	var last jetstream.Msg
@@ -168,14 +168,14 @@ func (p *place) Ack(ctx context.Context, batch []broker.Received, verdicts []bus
 // ExtendLease implements broker.Source.
 func (p *place) ExtendLease(batch []broker.Received) {
 	for _, t := range batch {
-		_ = t.Token.(jetstream.Msg).InProgress() // a connection that is away says so elsewhere
+		_ = t.Token.(jetstream.Msg).InProgress() // other calls report a lost connection
 	}
 	if p.held != nil {
 		p.held.renew()
 	}
 }
 
-// Close implements broker.Source. What was taken and not settled comes again when the server has waited long enough.
+// Close implements broker.Source. Unsettled messages come again after ackWait.
 func (p *place) Close() {
 	if p.held != nil {
 		p.held.release()

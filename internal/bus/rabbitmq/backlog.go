@@ -13,16 +13,17 @@ import (
 	"github.com/tidegate/tidegate/internal/bus/broker"
 )
 
-// RabbitMQ counts what is ready in a queue, and tells no client what its consumers have taken and not settled. Each consumer
-// of a group knows that of itself, so it is asked: through an exchange of the group, by way of a queue that ends with it.
+// RabbitMQ counts the ready messages of a queue, but tells no client what consumers have taken and not settled. Each
+// consumer of a group knows its own number, so the bus asks them: through an exchange of the group, with a queue that
+// lives as long as the consumer.
 
-// answerMax bounds how long consumers are waited for that do not say what they have in hand.
+// answerMax bounds the wait for consumers that do not answer.
 const answerMax = 2 * time.Second
 
 func (b *Bus) asking(topic, group string) string { return b.queue(topic, group) + ".inhand" }
 
-// answerAsked answers requests for the number of unacknowledged messages here, until its channel closes. The group must not be consumed
-// before: the asking process expects one answer for each consumer.
+// answerAsked answers requests for the number of unacknowledged messages here, until its channel closes. Call it before
+// the group is consumed: the asking process expects one answer from each consumer.
 func (p *place) answerAsked() error {
 	q, err := p.ch.QueueDeclare("", false, true, true, false, nil)
 	if err == nil {
@@ -37,8 +38,8 @@ func (p *place) answerAsked() error {
 	}
 	go func() {
 		for d := range asked {
-			time.Sleep(countAgain) // what the broker has just handed out is counted first
-			// A channel that closes loses the answer, and gives back what was in hand.
+			time.Sleep(countAgain) // include what the broker has just delivered
+			// A channel that closes loses the answer, and returns the messages in hand.
 			_ = p.ch.PublishWithContext(context.Background(), "", d.ReplyTo, false, false, amqp.Publishing{
 				CorrelationId: d.CorrelationId, Body: strconv.AppendInt(nil, p.mine.Load(), 10),
 			})
@@ -49,8 +50,8 @@ func (p *place) answerAsked() error {
 
 var questions atomic.Int64
 
-// inHands asks this many consumers of a group, in whichever process, and adds up what they have in hand. One that does not answer
-// counts as one message: it may have any number.
+// inHands asks this many consumers of a group, in all processes, for their numbers and adds them up. A consumer that
+// does not answer counts as one message: it may have any number.
 func (b *Bus) inHands(ctx context.Context, topic string, g bus.Group, consumers int) (int64, error) {
 	conn, err := b.connection(ctx)
 	if err != nil {
@@ -88,9 +89,9 @@ func (b *Bus) inHands(ctx context.Context, topic string, g bus.Group, consumers 
 	return total, nil
 }
 
-// Backlog implements bus.Bus. The broker counts what waits in its queues. Where that is nothing, and nothing is in this
-// process's hands, the group's consumers are asked what is in theirs, so that zero is true of all processes; in any other number
-// what other processes have in hand is missing, at most Group.InFlightMax for each.
+// Backlog implements bus.Bus. The broker counts the messages in its queues. If there are none, and this process has
+// none in hand, Backlog asks the group's consumers for theirs, so that zero holds for all processes. Any other number
+// omits what other processes have in hand, at most Group.InFlightMax for each.
 func (b *Bus) Backlog(ctx context.Context, topic, group string) (bus.Backlog, error) {
 	g, err := bus.FindGroup(b.topics, topic, group)
 	if err != nil {
@@ -100,7 +101,7 @@ func (b *Bus) Backlog(ctx context.Context, topic, group string) (bus.Backlog, er
 	if err != nil || n > 0 {
 		return bus.Backlog{Messages: n}, err
 	}
-	// A message on its way from the broker to a consumer is counted by neither for a moment.
+	// For a moment, neither side counts a message on its way from the broker to a consumer.
 	broker.Sleep(ctx, countAgain)
 	n, consumers, err := b.count(ctx, topic, g)
 	if err != nil || n > 0 || consumers == 0 {
@@ -109,14 +110,15 @@ func (b *Bus) Backlog(ctx context.Context, topic, group string) (bus.Backlog, er
 	if n, err = b.inHands(ctx, topic, g, consumers); err != nil || n > 0 {
 		return bus.Backlog{Messages: n}, err
 	}
-	// What one of them had, and gave back before it was asked, is ready again.
+	// A message that a consumer returned before it was asked is ready again.
 	n, _, err = b.count(ctx, topic, g)
 	return bus.Backlog{Messages: n}, err
 }
 
 const countAgain = 20 * time.Millisecond
 
-// count adds up what is ready in a group's queues and in this process's hands, and returns how many consumers the group has.
+// count adds up the ready messages in a group's queues and those in this process's hands. It returns the sum and the
+// group's number of consumers.
 func (b *Bus) count(ctx context.Context, topic string, g bus.Group) (total int64, consumers int, err error) {
 	conn, err := b.connection(ctx)
 	if err != nil {
@@ -138,7 +140,7 @@ func (b *Bus) count(ctx context.Context, topic string, g bus.Group) (total int64
 			return 0, 0, fmt.Errorf("ask RabbitMQ how much %s holds: %w", one, err)
 		}
 		total += int64(q.Messages)
-		consumers += q.Consumers // of the group's own queue: nobody consumes what waits
+		consumers += q.Consumers // of the group's own queue: nobody consumes waiting messages
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -14,13 +14,13 @@ import (
 	"github.com/tidegate/tidegate/internal/bus/broker"
 )
 
-// publisher is a channel in confirm mode, used by one publish at a time.
+// publisher is a channel in confirm mode. One publish at a time uses it.
 type publisher struct {
 	ch       *amqp.Channel
 	returned chan amqp.Return
 }
 
-// outgoing is a message on its way to an exchange, by a routing key.
+// outgoing is a message for an exchange, with its routing key.
 type outgoing struct {
 	exchange, key string
 	message       amqp.Publishing
@@ -45,8 +45,8 @@ func publishing(m *bus.Message, try int) amqp.Publishing {
 	}
 }
 
-// Publish implements bus.Publisher. A type that no group wants is no message; one that some group wants and no queue takes
-// is an error: somebody has deleted the queue, and it is made again for the next publish.
+// Publish implements bus.Publisher. It drops a message whose type no group wants. If a group wants it and no queue
+// takes it, somebody has deleted the queue: Publish returns an error, and creates the queue for the next publish.
 func (b *Bus) Publish(ctx context.Context, topic string, batch []bus.Message) error {
 	at := slices.IndexFunc(b.topics, func(t bus.Topic) bool { return t.Name == topic })
 	if at < 0 {
@@ -73,7 +73,7 @@ func (b *Bus) Redeliver(ctx context.Context, topic, group string, batch []bus.Me
 	return b.send(ctx, letters)
 }
 
-// send publishes letters and returns when all are confirmed.
+// send publishes messages and returns when all are confirmed.
 func (b *Bus) send(ctx context.Context, letters []outgoing) error {
 	ctx, cancel := context.WithTimeout(ctx, publishMax)
 	defer cancel()
@@ -98,7 +98,7 @@ func (b *Bus) send(ctx context.Context, letters []outgoing) error {
 
 var errUnroutable = errors.New("no queue is bound to the exchange: it was deleted")
 
-// makeAgain makes the queues that are missing, so that the next publish finds them.
+// makeAgain creates missing queues for the next publish.
 func (b *Bus) makeAgain(ctx context.Context) error {
 	conn, err := b.connection(ctx)
 	if err != nil {
@@ -109,11 +109,11 @@ func (b *Bus) makeAgain(ctx context.Context) error {
 	return b.make(conn)
 }
 
-// send publishes letters and waits for their confirms. began reports whether the broker may have one of them.
+// send publishes messages and waits for their confirms. began reports whether the broker may have one of them.
 func (p *publisher) send(ctx context.Context, letters []outgoing) (began bool, err error) {
 	confirms := make([]*amqp.DeferredConfirmation, len(letters))
 	for i, l := range letters {
-		// Mandatory: what no queue takes comes back.
+		// Mandatory: the broker returns a message that no queue takes.
 		if confirms[i], err = p.ch.PublishWithDeferredConfirm(l.exchange, l.key, true, false, l.message); err != nil {
 			return i > 0 || !errors.Is(err, amqp.ErrClosed), err
 		}
@@ -135,7 +135,7 @@ func (p *publisher) send(ctx context.Context, letters []outgoing) (began bool, e
 	}
 }
 
-// publisher returns a channel that nobody uses.
+// publisher returns an unused channel.
 func (b *Bus) publisher(ctx context.Context) (*publisher, error) {
 	conn, err := b.connection(ctx)
 	if err != nil {
@@ -159,7 +159,7 @@ func (b *Bus) publisher(ctx context.Context) (*publisher, error) {
 	return &publisher{ch, ch.NotifyReturn(make(chan amqp.Return, batchMax))}, nil
 }
 
-// done takes a channel back. One with which something went wrong is closed.
+// done returns a channel to the pool. It closes a channel that had an error.
 func (b *Bus) done(p *publisher, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -167,10 +167,10 @@ func (b *Bus) done(p *publisher, err error) {
 		b.idle = append(b.idle, p)
 		return
 	}
-	go func() { _ = p.ch.Close() }() // it may wait for a broker that is away
+	go func() { _ = p.ch.Close() }() // it may wait for an unavailable broker
 }
 
-// take reads a message as it came. The error says what is missing of one of ours.
+// take reads a received message. The error says what a message of the shop must have and this one lacks.
 func take(d *amqp.Delivery) (t broker.Received, err error) {
 	t.Token = d.DeliveryTag
 	t.Message = bus.Message{Type: d.Type, Payload: d.Body}

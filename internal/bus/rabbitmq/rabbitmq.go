@@ -1,5 +1,5 @@
-// Package rabbitmq is the bus over RabbitMQ: an exchange for each topic, a quorum queue for each group, every message
-// confirmed, and queues whose messages expire back into the group's own for those that wait for another try.
+// Package rabbitmq is the bus over RabbitMQ: an exchange for each topic, a quorum queue for each group, and a confirm
+// for every message. Retries wait in queues whose messages expire back into the group's own queue.
 package rabbitmq
 
 import (
@@ -22,15 +22,15 @@ import (
 type Config struct {
 	// URL is the broker, such as amqp://user:password@host:5672/vhost, or amqps://.
 	URL string
-	// Prefix begins the names of exchanges and queues.
+	// Prefix is the prefix of the names of exchanges and queues.
 	Prefix string
-	// dial replaces how connections are made: tests cut them.
+	// dial replaces the way to connect, so that tests can cut connections.
 	dial func(network, address string) (net.Conn, error)
 }
 
 var _ bus.Bus = (*Bus)(nil)
 
-// Bus implements bus.Bus. Safe for concurrent use.
+// Bus implements bus.Bus. It is safe for concurrent use.
 type Bus struct {
 	config  Config
 	topics  []bus.Topic
@@ -42,24 +42,24 @@ type Bus struct {
 	version string
 	idle    []*publisher
 	closed  bool
-	inHand  map[string]*atomic.Int64 // by queue: what this process has and has not settled
+	inHand  map[string]*atomic.Int64 // by queue: messages that this process has taken and not settled
 }
 
 const (
-	// connectMax bounds the making of a connection.
+	// connectMax bounds the opening of a connection.
 	connectMax = 5 * time.Second
-	// heartbeat tells a connection that is dead within two of them.
+	// heartbeat is the heartbeat interval: a dead connection is noticed within two of them.
 	heartbeat = 5 * time.Second
-	// publishMax bounds a publish whose context does not.
+	// publishMax bounds a publish whose context has no deadline.
 	publishMax = 10 * time.Second
-	// publishersMax bounds the channels that are kept for publishing: so many publishes run side by side without making one.
+	// publishersMax bounds the pooled publishing channels: that many concurrent publishes need no new channel.
 	publishersMax = 8
-	// batchMax bounds the messages that are published before their confirms are awaited.
+	// batchMax bounds the messages published before their confirms are awaited.
 	batchMax = 2048
 )
 
-// Open connects, and makes what is missing of exchanges and queues. It returns an error where no broker answers, it is too
-// old, or a queue is there with other settings.
+// Open connects and creates missing exchanges and queues. It returns an error if no broker answers, if it is too old,
+// or if a queue exists with other settings.
 func Open(ctx context.Context, c Config, topics []bus.Topic, letters bus.DeadLetters, log *slog.Logger) (*Bus, error) {
 	topics, err := bus.CheckTopics(topics)
 	if err != nil {
@@ -72,7 +72,7 @@ func Open(ctx context.Context, c Config, topics []bus.Topic, letters bus.DeadLet
 	return b, nil
 }
 
-// nameless returns the address of a URL without the user and the password in it.
+// nameless returns the address of a URL without user and password.
 func nameless(url string) string {
 	if u, err := amqp.ParseURI(url); err == nil {
 		return net.JoinHostPort(u.Host, strconv.Itoa(u.Port))
@@ -80,7 +80,7 @@ func nameless(url string) string {
 	return "the configured address"
 }
 
-// connection returns the open connection, and opens it if there is none.
+// connection returns the open connection, or opens one.
 func (b *Bus) connection(context.Context) (*amqp.Connection, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -131,7 +131,7 @@ func pauses(g bus.Group) []time.Duration {
 	return all
 }
 
-// make makes what is missing of exchanges and queues.
+// make creates missing exchanges and queues.
 func (b *Bus) make(conn *amqp.Connection) error {
 	if older(b.version, 3, 10) {
 		return fmt.Errorf("RabbitMQ %s is too old: quorum queues whose messages expire need 3.10", b.version)
@@ -161,7 +161,7 @@ func (b *Bus) makeGroup(ch *amqp.Channel, topic string, g bus.Group) error {
 	}
 	if _, err := ch.QueueDeclare(name, true, false, false, false, amqp.Table{
 		amqp.QueueTypeArg: amqp.QueueTypeQuorum,
-		// The order by key holds while one consumer at a time is served; the next takes over where it ends.
+		// Serving one consumer at a time keeps the order by key. If it ends, the next takes over.
 		amqp.SingleActiveConsumerArg: !g.AnyOrder,
 	}); err != nil {
 		return err
@@ -191,7 +191,7 @@ func (b *Bus) makeGroup(ch *amqp.Channel, topic string, g bus.Group) error {
 	return nil
 }
 
-// older reports whether a version is before major.minor; one that cannot be read is not.
+// older reports whether a version is before major.minor. It is false for an unreadable version.
 func older(version string, major, minor int) bool {
 	var a, b int
 	if n, _ := fmt.Sscanf(version, "%d.%d", &a, &b); n != 2 {
@@ -200,8 +200,8 @@ func older(version string, major, minor int) bool {
 	return a < major || a == major && b < minor
 }
 
-// Durability says in one sentence what the broker's promise is worth, and whether a confirmed message survives the loss of
-// power.
+// Durability describes the broker's durability in one sentence, and reports whether a confirmed message survives a
+// power failure.
 func (b *Bus) Durability() (says string, safe bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -18,7 +18,7 @@ import (
 	"github.com/tidegate/tidegate/test/engine"
 )
 
-// place is where the queues of one test are: a broker that others use too, behind a way of the test's own.
+// place holds the queues of one test: on a broker that others use too, behind the test's own connection.
 type place struct {
 	engine.Cut
 	config rabbitmq.Config
@@ -58,7 +58,7 @@ func (p *place) open(t testing.TB, topics []bus.Topic, letters bus.DeadLetters) 
 	return b
 }
 
-// remove takes everything of the test off the broker.
+// remove deletes everything of the test from the broker.
 func (p *place) remove(t testing.TB) {
 	conn, err := amqp.Dial(p.config.URL)
 	if err != nil {
@@ -71,7 +71,7 @@ func (p *place) remove(t testing.TB) {
 		t.Error(err)
 		return
 	}
-	for _, name := range p.names { // deleting what is not there is no error
+	for _, name := range p.names { // deleting a missing queue is no error
 		_, err := ch.QueueDelete(name, false, false, false)
 		if err = errors.Join(err, ch.ExchangeDelete(name, false, false)); err != nil {
 			t.Error(err)
@@ -80,8 +80,8 @@ func (p *place) remove(t testing.TB) {
 	}
 }
 
-// The broker that runs on this machine. It is not ours to stop, so the way to it is cut instead; the restart has a node of
-// its own.
+// The broker that runs on this machine. The test must not stop it, so it cuts the connection instead. The restart case
+// has its own node.
 func TestSuite(t *testing.T) {
 	bustest.Suite(t, func(t *testing.T) bustest.Engine {
 		if strings.Contains(t.Name(), "survives_a_restart") {
@@ -117,7 +117,7 @@ func message(id int64) bus.Message {
 	return bus.Message{ID: id, Key: "7", Type: "test.v1", Payload: []byte("{}"), At: time.Now().UTC()}
 }
 
-// P2: what is published while no queue takes it is an error and not lost in silence.
+// P2: publishing while no queue takes the message returns an error. Nothing is lost silently.
 func TestUnroutable(t *testing.T) {
 	p := service(t)
 	b := p.open(t, []bus.Topic{{Name: bus.Intents, Groups: []bus.Group{{Name: "one", TriesMax: 1}}}}, nil)

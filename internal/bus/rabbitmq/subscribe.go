@@ -68,13 +68,13 @@ func (b *Bus) place(ctx context.Context, topic string, g bus.Group) (broker.Sour
 		for d := range from {
 			p.mine.Add(1)
 			p.inHand.Add(1)
-			p.in <- d // it fits: the broker keeps to the prefetch
+			p.in <- d // never blocks: the broker respects the prefetch
 		}
 	}()
 	return p, nil
 }
 
-// gather is how long a batch waits for more once its first message is there.
+// gather is how long a batch waits for more messages after its first.
 const gather = time.Millisecond
 
 // Receive implements broker.Source.
@@ -96,14 +96,14 @@ func (p *place) Receive(ctx context.Context, limit int) ([]broker.Received, erro
 		case <-wait:
 			return batch, nil
 		case <-ctx.Done():
-			return nil, ctx.Err() // what was taken goes back with the channel
+			return nil, ctx.Err() // the channel returns what was taken
 		}
 	}
 	return batch, nil
 }
 
-// Ack implements broker.Source. What is to be tried again is published into the queue of its pause first; then one
-// acknowledgement covers the whole batch.
+// Ack implements broker.Source. It first publishes retries into the queues of their pauses. Then one acknowledgement
+// covers the whole batch.
 func (p *place) Ack(ctx context.Context, batch []broker.Received, verdicts []bus.Verdict) error {
 	var again []outgoing
 	for i, v := range verdicts {
@@ -127,12 +127,12 @@ func (p *place) Ack(ctx context.Context, batch []broker.Received, verdicts []bus
 	return nil
 }
 
-// ExtendLease implements broker.Source: RabbitMQ waits for half an hour.
+// ExtendLease implements broker.Source. It does nothing, because RabbitMQ waits for half an hour.
 func (p *place) ExtendLease([]broker.Received) {}
 
 // Close implements broker.Source.
 func (p *place) Close() {
-	_ = p.ch.Close() // what was not settled is ready again
+	_ = p.ch.Close() // unsettled messages are ready again
 	for range p.in {
 	}
 	p.inHand.Add(-p.mine.Load())

@@ -12,8 +12,8 @@ import (
 	"github.com/tidegate/tidegate/internal/catalog/productcsv"
 )
 
-// Files that lost goods once, silently. Each is imported as a dry run, then twice: want is what the dry run and the first import
-// report, again what the second does.
+// Files that once lost goods silently. Each is imported as a dry run, then twice. want is the report of the dry run and
+// of the first import, again that of the second.
 func TestFilesThatLostGoods(t *testing.T) {
 	for n, c := range []struct {
 		file        string // in testdata/cases, or the text
@@ -26,7 +26,7 @@ func TestFilesThatLostGoods(t *testing.T) {
 			file: "01-handles.csv", want: "rows 2 created 2 updated 0 unchanged 0 refused 0", again: "rows 2 created 0 updated 0 unchanged 2 refused 0",
 			codes: []string{"CASE", "CHARGER"},
 		},
-		{ // the same of letters that are folded
+		{ // the same with accented letters
 			file: "Handle,Title,Variant SKU,Variant Price\ncafé,A,A,1\ncafe,B,B,1\nok,C,C,1\n",
 			want: "rows 3 created 1 updated 0 unchanged 0 refused 2", again: "rows 3 created 0 updated 0 unchanged 1 refused 2",
 			refused: []string{
@@ -34,14 +34,14 @@ func TestFilesThatLostGoods(t *testing.T) {
 				`3 Handle: "cafe" here and "café" in line 2 are two products, and both would be stored under the handle "cafe".`,
 			},
 		},
-		{ // and of handles that are too long
+		{ // and with handles that are too long
 			file: "Handle,Title,Variant SKU,Variant Price\n" + strings.Repeat("long-", 30) + "a,A,A,1\n" + strings.Repeat("long-", 30) + "b,B,B,1\n",
 			want: "rows 2 created 2 updated 0 unchanged 0 refused 0", again: "rows 2 created 0 updated 0 unchanged 2 refused 0", codes: []string{"A", "B"},
 		},
 		{
 			file: "02-codes-from-options.csv", want: "rows 2 created 1 updated 0 unchanged 0 refused 0", again: "rows 2 created 0 updated 0 unchanged 1 refused 0",
 		},
-		{ // made codes that would be the same, of signs, of other cuts between words, and of a code that is given
+		{ // colliding generated codes: by signs, by other word boundaries, and with a given code
 			file: "Handle,Title,Option1 Name,Option1 Value,Variant SKU,Variant Price\ncell,Cell,Size,A+,,9.00\ncell,,,A-,,9.00\ncell,,,A,,9.00\ncell,,,a,,9.00\n" +
 				"x,X,Size,y z,,1\nx-y,XY,Size,z,,1\nother,Other,,,x-y-z,1\n",
 			want: "rows 7 created 4 updated 0 unchanged 0 refused 0", again: "rows 7 created 0 updated 0 unchanged 4 refused 0", codes: []string{"x-y-z"},
@@ -72,16 +72,16 @@ func TestFilesThatLostGoods(t *testing.T) {
 			},
 			codes: []string{"M-1", "M-2"},
 		},
-		{ // a status that is none of Shopify's is no draft
+		{ // a status unknown to Shopify is not a draft
 			file: "Handle,Title,Variant SKU,Variant Price,Status\na,A,A,1,published\n", want: "rows 1 created 0 updated 0 unchanged 0 refused 1",
 			again: "rows 1 created 0 updated 0 unchanged 0 refused 1", refused: []string{`2 Status: "published" is not a status of Shopify's: active, draft, archived or unlisted.`},
 		},
-		{ // two products under one handle
+		{ // two products with one handle
 			file: "Handle,Title,Option1 Name,Option1 Value,Variant SKU,Variant Price\na,A,Size,S,A,1\nb,B,,,B,1\na,Another,Size,M,C,1\n",
 			want: "rows 3 created 1 updated 0 unchanged 0 refused 2", again: "rows 3 created 0 updated 0 unchanged 1 refused 2",
 			refused: []string{"2 The product was not taken because of line 4.", "4 Title: It is not what line 2 says; leave it empty, or repeat that."},
 		},
-		{ // headers as people write them, separated by what their spreadsheet takes, decimals likewise
+		{ // headers as people write them, with a spreadsheet's separators and decimal signs
 			file: "\ufeff\"HANDLE\"; Title ;option 1 name;OPTION_1-VALUE;Sku;PRICE;;\nmug;Mug;Size;S;M-S;12,50;;\n;;;;;;;\n\u00a0;;;;;;;\nmug;;;M;M-M;9;;\n",
 			want: "rows 2 created 1 updated 0 unchanged 0 refused 0", again: "rows 2 created 0 updated 0 unchanged 1 refused 0", codes: []string{"M-S", "M-M"},
 		},
@@ -93,7 +93,7 @@ func TestFilesThatLostGoods(t *testing.T) {
 			file: "sep=;\r\nhandle;title;sku;price\r\na;A;A;1\r\n", want: "rows 1 created 1 updated 0 unchanged 0 refused 0", again: "rows 1 created 0 updated 0 unchanged 1 refused 0",
 			codes: []string{"A"},
 		},
-		{ // line breaks of an old Macintosh, and files that were put one behind the other
+		{ // line breaks of an old Macintosh, and concatenated files
 			file: "handle,title,sku,price\ra,A\ufffd,A,1\r\ufeffhandle,title,sku,price\rb,B,B,1\r", want: "rows 2 created 2 updated 0 unchanged 0 refused 0",
 			again: "rows 2 created 0 updated 0 unchanged 2 refused 0", notes: []string{"The header is there again among the rows", "U+FFFD stands for them: 1 row has it"}, codes: []string{"A", "B"},
 		},
@@ -133,7 +133,7 @@ func TestFilesThatLostGoods(t *testing.T) {
 	}
 }
 
-// sells fails where the export has no variant of the code.
+// sells fails unless the export has a variant with the code.
 func (s *shop) sells(code string) {
 	s.Helper()
 	if out := s.export(); !strings.Contains(out, ","+code+",") {
@@ -150,8 +150,7 @@ func readCase(t *testing.T, name string) string {
 	return string(text)
 }
 
-// A file whose rows were sorted has the variants that it had, and what an import takes away is named before it is gone.
-// TestAPriceOfZeroIsADecision: it is taken where that is said, and then it stays without.
+// A price of zero needs AllowFree once. After that the variant stays free without it.
 func TestAPriceOfZeroIsADecision(t *testing.T) {
 	s := newShop(t)
 	take := func(text string, dry, allow bool) (report string, refused []string) {
@@ -178,12 +177,12 @@ func TestAPriceOfZeroIsADecision(t *testing.T) {
 		{mixed, true, true, "created 2 updated 0 unchanged 0 refused 0 free 1", none},
 		{mixed, false, true, "created 2 updated 0 unchanged 0 refused 0 free 1", none},
 		{mixed, false, false, "created 0 updated 0 unchanged 2 refused 0 free 1", none},
-		// What is free may be changed otherwise. Another variant does not become free with it.
+		// A free product may change otherwise. Another of its variants does not become free.
 		{head + "gift,A gift,Size,S,G-S,0.00\ngift,,,M,G-M,3\n", false, false, "created 0 updated 1 unchanged 0 refused 0 free 1", none},
 		{head + "gift,A gift,Size,S,G-S,0.00\ngift,,,M,G-M,0.00\n", false, false, "created 0 updated 0 unchanged 0 refused 2 free 0",
 			[]string{"2 The product was not taken beca", "3 price: It is 0.00, which gives"}},
 		{head + "mug,Mug,,,MUG,0\n", false, false, "created 0 updated 0 unchanged 0 refused 1 free 0", []string{"2 price: It is 0.00, which gives"}},
-		// What costs something again is asked for again.
+		// A variant that gets a price needs AllowFree again to become free.
 		{head + "gift,A gift,Size,S,G-S,1\n", false, false, "created 0 updated 1 unchanged 0 refused 0 free 0", none},
 		{head + "gift,A gift,Size,S,G-S,0\n", false, false, "created 0 updated 0 unchanged 0 refused 1 free 0", []string{"2 price: It is 0.00, which gives"}},
 	} {
@@ -193,6 +192,7 @@ func TestAPriceOfZeroIsADecision(t *testing.T) {
 	}
 }
 
+// Sorting a file's rows keeps the variants, and a dry run names what the import would remove.
 func TestNothingIsRemovedInSilence(t *testing.T) {
 	s := newShop(t)
 	s.load(readCase(t, "04-first.csv"), false)
@@ -221,7 +221,7 @@ func TestNothingIsRemovedInSilence(t *testing.T) {
 	}
 }
 
-// A row that cannot be read may be any product's: none of them loses a variant by it.
+// An unreadable row may belong to any product: no product loses a variant because of it.
 func TestARowThatCannotBeReadRemovesNothing(t *testing.T) {
 	s := newShop(t)
 	const header = "title,handle,option1_name,option1_value,sku,price\n"
@@ -236,7 +236,8 @@ func TestARowThatCannotBeReadRemovesNothing(t *testing.T) {
 	s.sells("HAT")
 }
 
-// A code that was made stays the variant's, however the file comes: in part, in another order, and after an operator has named it.
+// A generated code stays the variant's in later imports: of a part of the file, in another order, and after an operator
+// has renamed it.
 func TestMadeCodesStay(t *testing.T) {
 	s := newShop(t)
 	const header = "Handle,Title,Option1 Name,Option1 Value,Variant SKU,Variant Price\n"
@@ -261,7 +262,7 @@ func TestMadeCodesStay(t *testing.T) {
 	s.sells("NAMED")
 }
 
-// Cells that a spreadsheet would calculate go out as text, and come back as they were.
+// Cells that a spreadsheet would calculate are exported as text and imported as they were.
 func TestCellsThatCalculate(t *testing.T) {
 	s := newShop(t)
 	text := "handle,title,description,attributes,option1_name,option1_value,sku,price\n" +
@@ -287,7 +288,7 @@ func TestCellsThatCalculate(t *testing.T) {
 	s.same("another shop's export", other.export(), out)
 }
 
-// Files in other encodings come in whole, or not at all.
+// Files in other encodings are imported completely or not at all.
 func TestEncodings(t *testing.T) {
 	s := newShop(t)
 	for name, c := range encodingCases(t) {
@@ -316,7 +317,7 @@ func TestEncodings(t *testing.T) {
 	}
 }
 
-// The file of refused rows of any file can be corrected and imported: no letter is lost on the way.
+// The file of refused rows of any file can be corrected and imported, and loses no letter.
 func TestRefusedRowsOfAnotherEncoding(t *testing.T) {
 	s := newShop(t)
 	src, err := productcsv.Open(t.Context(), strings.NewReader(readCase(t, "07-gbk-rows.csv")+"bad,x,B1,oops\n"), productcsv.Options{Currency: "GBP", Encoding: "gb18030"})

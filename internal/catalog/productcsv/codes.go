@@ -8,13 +8,13 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
-// codeUse is how a stock code is used in the file.
+// codeUse counts the uses of a stock code in the file.
 type codeUse struct {
-	line, again int32 // the first two
+	line, again int32 // of the first two uses
 	given, made int32
 }
 
-// findCodes counts what each stock code is used for in the whole file.
+// findCodes counts the uses of each stock code in the whole file.
 func (r *Reader) findCodes(ctx context.Context) error {
 	for i := range r.products {
 		if err := ctx.Err(); err != nil {
@@ -29,7 +29,7 @@ func (r *Reader) findCodes(ctx context.Context) error {
 		}
 		for v := range e.Put.Product.Variants {
 			if e.Put.Product.Variants[v].Code == "" {
-				continue // it will be missed
+				continue // rejected later as missing
 			}
 			line := int32(e.Rows[e.VariantRows[v]].Line)
 			sum := maphash.String(r.seed, e.Put.Product.Variants[v].Code)
@@ -50,7 +50,7 @@ func (r *Reader) findCodes(ctx context.Context) error {
 	return nil
 }
 
-// settleCodes refuses codes that the file has twice, and has made ones make way.
+// settleCodes refuses duplicate codes. A generated code that collides with another gets a checksum.
 func (r *Reader) settleCodes(e *catalog.Entry) {
 	p := &e.Put.Product
 	for i := range p.Variants {

@@ -22,12 +22,12 @@ import (
 // text is a file in UTF-8.
 type text struct {
 	*spool
-	from     int64 // behind the byte order mark
+	from     int64 // after the byte order mark
 	encoding string
 	guessed  bool
 }
 
-// marks are how files in Unicode begin.
+// marks are the byte order marks of Unicode files.
 var marks = []struct {
 	mark, name string
 	encoding   encoding.Encoding
@@ -39,8 +39,9 @@ var marks = []struct {
 	{"\xfe\xff", "utf-16be", unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM)},
 }
 
-// toText decides the encoding once for the whole file, and returns the file in UTF-8. asked, where not empty, is what the file is
-// said to be in. It returns fault.Invalid where the file is not what was asked for, or cannot be told: then no part of it is taken.
+// toText decides the encoding of the whole file and returns the file in UTF-8. asked, if not empty, is the encoding the
+// caller named. It returns fault.Invalid if the file does not have that encoding, or if the encoding cannot be
+// determined. Then nothing of the file is imported.
 func toText(ctx context.Context, s *spool, asked string) (*text, error) {
 	head := make([]byte, 4)
 	n, _ := s.ReadAt(head, 0)
@@ -65,7 +66,7 @@ func toText(ctx context.Context, s *spool, asked string) (*text, error) {
 	return t, t.transcode(ctx, enc, lines.macintosh())
 }
 
-// decide returns the encoding: by the file's mark, by what was asked, because all of it is UTF-8, or by what it looks like.
+// decide returns the encoding: by the byte order mark, as asked, UTF-8 if all of it is valid, or by guess.
 func (t *text) decide(ctx context.Context, head []byte, asked string, l *lines) (encoding.Encoding, error) {
 	var want encoding.Encoding
 	if asked = strings.ToLower(strings.TrimSpace(asked)); asked != "" && asked != "auto" {
@@ -105,8 +106,8 @@ func (t *text) decide(ctx context.Context, head []byte, asked string, l *lines) 
 	return t.guess(ctx, l.wrong)
 }
 
-// guess tells the encodings of spreadsheets apart by which letters of theirs a text uses. What does not fit one of them well, and
-// only one, is refused: names that came in wrong would be found by shoppers.
+// guess distinguishes the encodings of spreadsheets by the letters that a text uses. It refuses a text that does not
+// fit exactly one of them well. Otherwise shoppers would find garbled names.
 func (t *text) guess(ctx context.Context, line int64) (encoding.Encoding, error) {
 	l, err := countLetters(t.reader(ctx, 0))
 	if err != nil {
@@ -128,19 +129,19 @@ func (t *text) guess(ctx context.Context, line int64) (encoding.Encoding, error)
 		"Save it as CSV UTF-8, or say what it is with --encoding, such as gb18030, big5 or windows-1252.", line)
 }
 
-// lines is what a first look at the bytes of a file tells.
+// lines is the result of a first scan of a file's bytes.
 type lines struct {
 	bytes, nul, lf, cr int64
-	wrong              int64 // the first line that is not UTF-8; zero: all is
+	wrong              int64 // the first line that is not UTF-8; zero: none
 }
 
-// macintosh reports lines that end in CR alone.
+// macintosh reports whether lines end in CR alone.
 func (l *lines) macintosh() bool { return l.lf == 0 && l.cr > 0 }
 
 func (t *text) survey(ctx context.Context) (l lines, err error) {
 	in := t.reader(ctx, 0)
 	buf := make([]byte, chunkBytes)
-	kept := 0 // bytes of a letter that goes on in the next chunk
+	kept := 0 // bytes of a letter that continues in the next chunk
 	for {
 		n, err := in.Read(buf[kept:])
 		chunk := buf[:kept+n]
@@ -164,7 +165,7 @@ func (t *text) survey(ctx context.Context) (l lines, err error) {
 
 func (l *lines) add(b []byte) {
 	if l.wrong == 0 && !utf8.Valid(b) {
-		good := bytes.ToValidUTF8(b, nil) // up to the first byte in which they differ
+		good := bytes.ToValidUTF8(b, nil) // up to the first byte that differs
 		at := 0
 		for at < len(good) && good[at] == b[at] {
 			at++
@@ -177,12 +178,12 @@ func (l *lines) add(b []byte) {
 	l.cr += int64(bytes.Count(b, []byte{'\r'}))
 }
 
-// transcode puts the file in UTF-8 in the place of what was sent.
+// transcode replaces the file by its UTF-8 form.
 func (t *text) transcode(ctx context.Context, enc encoding.Encoding, macintosh bool) error {
 	in := transform.NewReader(t.reader(ctx, t.from), enc.NewDecoder())
 	out := &spool{}
 	buf := make([]byte, chunkBytes)
-	line, kept := int64(1), 0 // kept bytes of the chunk before: a letter may have been divided
+	line, kept := int64(1), 0 // kept bytes of the previous chunk, because chunks may split a letter
 	for {
 		n, err := in.Read(buf[kept:])
 		chunk := buf[kept : kept+n]
@@ -218,7 +219,8 @@ func (t *text) transcode(ctx context.Context, enc encoding.Encoding, macintosh b
 	return err
 }
 
-// strange returns where a decoder did not know a letter, or made a control of it that no text holds; -1 where it knew all.
+// strange returns the position of a letter that the decoder did not know or turned into a control that no text
+// contains. It returns -1 if there is none.
 func strange(chunk []byte) int {
 	for i := 0; i < len(chunk); i++ {
 		switch {

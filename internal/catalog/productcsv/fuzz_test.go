@@ -9,7 +9,7 @@ import (
 	"github.com/tidegate/tidegate/internal/catalog/productcsv"
 )
 
-// FuzzImport reads anything as a file of products: it ends, and what it gives out names its rows.
+// FuzzImport imports arbitrary bytes: the import ends, and every entry names its rows.
 func FuzzImport(f *testing.F) {
 	for _, seed := range []string{
 		"handle,title,variant_code,price,currency\nmug,Mug,MUG,12.50,GBP\n", "Handle,Title,Variant SKU,Variant Price\nmug,Mug,MUG,12.50\n",

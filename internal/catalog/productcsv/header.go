@@ -13,20 +13,20 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/money"
 )
 
-// header is the first row of a file: its names as they stand there, and where each is, by its key.
+// header is the first row of a file: its names as written, and the position of each by its key.
 type header struct {
 	names []string
 	at    map[string]int
-	twice map[string]bool // keys that more than one name has
+	twice map[string]bool // keys of more than one name
 }
 
-// spaces are what people write between the words of a name.
+// spaces matches what people write between the words of a name.
 var (
 	spaces    = regexp.MustCompile(`[\s_\-\x{00a0}]+`)
 	numbering = regexp.MustCompile(`\b(option|attribute|image|tag) (\d)`)
 )
 
-// key is a name as it is compared: in lower case, words apart by one space, "option 1" as "option1".
+// key normalises a name for comparison: lower case, single spaces between words, "option 1" as "option1".
 func key(name string) string {
 	name = strings.ToLower(norm.NFKC.String(name))
 	name = strings.Trim(spaces.ReplaceAllString(name, " "), " \"'“”‘’\ufeff\u200b")
@@ -54,18 +54,18 @@ func (h *header) hasAny(keys ...string) bool {
 	return slices.ContainsFunc(keys, func(k string) bool { return h.has(k) })
 }
 
-// isRefused reports a file of refused rows, which was corrected and is imported again.
+// isRefused reports whether this is a file of refused rows, corrected and imported again.
 func (h *header) isRefused() bool { return h.has(refusedLine, refusedReason, refusedText) }
 
-// columns says where the fields of a product stand in the rows of a file.
+// columns holds the positions of a product's fields in the rows of a file.
 type columns struct {
 	header *header
 	at     map[string]int
-	// unescape says that what inert did to cells is to be taken off them.
+	// unescape says that the effect of inert on cells must be undone.
 	unescape bool
 }
 
-// find gives a field the first of the names that the file has, and returns whether it has one.
+// find assigns to a field the first of the names that the file has. It reports whether it has one.
 func (c *columns) find(field string, names ...string) bool {
 	for _, name := range names {
 		if i, ok := c.header.at[key(name)]; ok {
@@ -81,7 +81,7 @@ func (c *columns) has(field string) bool {
 	return ok
 }
 
-// cell returns a field's cell, empty where the file has no such column.
+// cell returns a field's cell. It is empty if the file has no such column.
 func (c *columns) cell(row catalog.Row, field string) string {
 	i, ok := c.at[field]
 	if !ok || i >= len(row.Fields) {
@@ -90,12 +90,12 @@ func (c *columns) cell(row catalog.Row, field string) string {
 	return row.Fields[i]
 }
 
-// trimmed is cell without the blanks around it.
+// trimmed returns a field's cell without surrounding blanks.
 func (c *columns) trimmed(row catalog.Row, field string) string {
 	return strings.TrimSpace(c.cell(row, field))
 }
 
-// first returns the first of the rows that has something in the field.
+// first returns the first of the rows' cells that is not blank.
 func (c *columns) first(rows []catalog.Row, field string) string {
 	for _, row := range rows {
 		if cell := c.trimmed(row, field); cell != "" {
@@ -105,7 +105,7 @@ func (c *columns) first(rows []catalog.Row, field string) string {
 	return ""
 }
 
-// name returns what the file calls a field.
+// name returns the file's name for a field.
 func (c *columns) name(field string) string {
 	if i, ok := c.at[field]; ok {
 		return strings.TrimSpace(c.header.names[i])
@@ -113,7 +113,7 @@ func (c *columns) name(field string) string {
 	return field
 }
 
-// keep is the set of fields of which the file has none of the columns.
+// keep returns the fields for which the file has no column.
 func (c *columns) keep(of map[catalog.Fields][]string) (keep catalog.Fields) {
 	for field, names := range of {
 		if !slices.ContainsFunc(names, c.has) {
@@ -123,7 +123,7 @@ func (c *columns) keep(of map[catalog.Fields][]string) (keep catalog.Fields) {
 	return keep
 }
 
-// recognise tells what kind of file it is by its header, or reads it as the maps say: column=field.
+// recognise determines the format of a file from its header. With maps it reads the file as they say: column=field.
 func recognise(names, maps []string, shop money.Currency) (f format, notes []string, err error) {
 	h := newHeader(names)
 	if len(maps) > 0 {
@@ -157,7 +157,7 @@ func recognise(names, maps []string, shop money.Currency) (f format, notes []str
 	return f, notes, nil
 }
 
-// spelledAsOwn reports names that are the shop's own to the letter: nobody else writes option1_name.
+// spelledAsOwn reports whether the names are exactly the shop's own: no other shop writes option1_name.
 func spelledAsOwn(names []string) bool {
 	return !slices.ContainsFunc(names, func(n string) bool {
 		return !blank(n) && !slices.Contains(ownNames, strings.TrimSpace(n)) && !ownOfRefused(n)
@@ -190,10 +190,10 @@ func unrecognised(h *header) *fault.Error {
 		"Shopify, WooCommerce and Medusa. %s", about, shown, do)
 }
 
-// separators are what may stand between the fields of a row.
+// separators are the possible separators of fields.
 const separators = ",;\t|"
 
-// separator returns what the header is separated by: what divides it into the most fields.
+// separator returns the separator that divides the header into the most fields.
 func separator(line []byte) (comma byte) {
 	most := 0
 	comma = ','

@@ -34,7 +34,7 @@ func newShop(t *testing.T) *shop {
 	return &shop{T: t, service: catalog.New(catalog.DefaultConfig(), s.Store, r, s.Mint, s.Clock), reader: r}
 }
 
-// open opens a text; maps say what its columns are.
+// open opens a text. maps name its columns.
 func (s *shop) open(text string, maps ...string) *productcsv.Reader {
 	s.Helper()
 	src, err := productcsv.Open(s.Context(), strings.NewReader(text), productcsv.Options{Currency: "GBP", Map: maps})
@@ -45,7 +45,7 @@ func (s *shop) open(text string, maps ...string) *productcsv.Reader {
 	return src
 }
 
-// load imports a text and returns the report in a line, and the refused rows.
+// load imports a text. It returns the report as one line, and the refused rows.
 func (s *shop) load(text string, dryRun bool) (report string, refused []string) {
 	s.Helper()
 	src := s.open(text)
@@ -59,7 +59,7 @@ func (s *shop) load(text string, dryRun bool) (report string, refused []string) 
 	return fmt.Sprintf("rows %d created %d updated %d unchanged %d refused %d", r.Rows, r.Created, r.Updated, r.Unchanged, r.Refused), refused
 }
 
-// loadFrom imports what is open, and returns the refused rows.
+// loadFrom imports an open file. It returns the refused rows.
 func (s *shop) loadFrom(src *productcsv.Reader) (report catalog.ImportReport, refused []string) {
 	s.Helper()
 	report, err := s.service.Import(s.Context(), src, catalog.ImportOptions{Refused: func(r catalog.RefusedRow) error {
@@ -329,8 +329,8 @@ func TestFilesThatAreNotProducts(t *testing.T) {
 	}
 }
 
-// Of a file that does not come to its end nothing is taken: a product could have lost variants to it. An import that ends early keeps what
-// it has committed, and the same file goes on from there.
+// Nothing of an incomplete file is imported: a product could lose variants. An import that ends early keeps what it has
+// committed, and importing the same file again continues there.
 func TestAnImportThatDiesGoesOn(t *testing.T) {
 	s := newShop(t)
 	var b strings.Builder
@@ -363,7 +363,7 @@ type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, errors.New("the cable was pulled") }
 
-// The demo catalogue comes in whole, twice the same, and goes out and into another shop as it is.
+// The demo catalogue is imported completely, twice with the same result, and can be exported to another shop unchanged.
 func TestTheDemoCatalogue(t *testing.T) {
 	s := newShop(t)
 	load := func(s *shop, in io.Reader) catalog.ImportReport {

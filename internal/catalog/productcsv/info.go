@@ -8,7 +8,7 @@ import (
 	"github.com/tidegate/tidegate/internal/catalog"
 )
 
-// separatorNames are what people call what stands between fields.
+// separatorNames are the separators' names for people.
 var separatorNames = map[byte]string{',': "comma", ';': "semicolon", '\t': "tab", '|': "bar"}
 
 // File implements catalog.Source.
@@ -44,7 +44,7 @@ func ownOfRefused(name string) bool {
 	return slices.Contains([]string{key(refusedLine), key(refusedReason), key(refusedText)}, key(name))
 }
 
-// leftOut says that a column is not imported.
+// leftOut returns the note about a column that is not imported.
 func leftOut(i int, c *catalog.FileColumn) string {
 	name := fmt.Sprintf("The column %s", c.Name)
 	if c.Name == "" {
@@ -57,7 +57,7 @@ func leftOut(i int, c *catalog.FileColumn) string {
 	return fmt.Sprintf("%s is not imported: %s.%s", name, rowsHave(c.Rows), why)
 }
 
-// others are what formats call the fields of a product that the shop has another name for.
+// others are the names that formats use for fields of a product where the shop's own name differs.
 var others = map[string][]string{
 	"pictures": {"picture", "picture 1"}, "categories": {"type", "category", "category 1"}, "attributes": {"tags"},
 }
@@ -73,5 +73,5 @@ func (r *Reader) Column(field string) string {
 	return field
 }
 
-// Header returns the names of the columns as they stand in the file.
+// Header returns the column names as written in the file.
 func (r *Reader) Header() []string { return r.header }

@@ -8,35 +8,38 @@ import (
 	"golang.org/x/text/encoding/korean"
 )
 
-// letters counts the bytes beyond ASCII of a file by what they would be in the encodings that it may be in.
+// letters counts the bytes of a file beyond ASCII by their meaning in each of the possible encodings.
 type letters struct {
-	// high bytes; apart those that stand as letters beyond ASCII do in western words: one, two inside a word, one beside a quote; latin
-	// those that are a letter or a sign of texts in Windows-1252.
+	// high counts bytes beyond ASCII. apart counts those placed like accented letters in western words: one alone, two
+	// inside a word, or one beside a quote. latin counts those that are a letter or a common sign in Windows-1252.
 	high, apart, latin int64
-	// pairs of a high byte and what follows it; cut are pairs that no encoding of two bytes has; beside are those with a Latin letter at
-	// their side, as inside the words of European languages.
+	// pairs counts pairs of a high byte and the byte after it. cut counts pairs that no two-byte encoding has. beside
+	// counts pairs next to a Latin letter, as inside the words of European languages.
 	pairs, cut, beside int64
-	// gb are the pairs that are one of the 3,755 everyday characters of GB 2312, or one of its signs.
+	// gb counts pairs that are one of the 3,755 everyday characters or the signs of GB 2312.
 	gb int64
-	// big5 are the pairs that are one of the 5,401 everyday characters of Big5, or one of its signs; big5Only those that texts in GB 2312
-	// and in the encodings of Japanese and Korean do not have.
+	// big5 counts pairs that are one of the 5,401 everyday characters or the signs of Big5. big5Only counts those of
+	// them that texts in GB 2312 and in Japanese and Korean encodings do not have.
 	big5, big5Only int64
-	// utf8 are the bytes that would be letters of two bytes in UTF-8: with any of them a text is no Windows-1252, but two texts.
+	// utf8 counts bytes that would be two-byte letters in UTF-8. A text with any of them is not Windows-1252 but a
+	// mixture.
 	utf8 int64
-	// hangul are the pairs that are one of the commonest syllables of Korean in EUC-KR, which uses the same bytes as GB 2312.
+	// hangul counts pairs that are one of the most frequent Korean syllables in EUC-KR, which uses the same bytes as GB
+	// 2312.
 	hangul int64
 }
 
-// Shares that a text must have to be taken for one in an encoding, in percent, and how many characters it must have at least.
+// Shares in percent that a text must have, or may have at most, to be recognised as one encoding, and the least number
+// of pairs.
 const (
 	gbShare, big5Share, latinShare = 85, 95, 80
-	big5OnlyShare                  = 15 // of a text in Big5, in which half are such
+	big5OnlyShare                  = 15 // about half of a Big5 text are such pairs
 	besideShareMax                 = 50
 	hangulShareMax                 = 20
 	pairsMin                       = 3
 )
 
-// isPairs reports a text that may be one in an encoding of two bytes.
+// isPairs reports whether the text may be in a two-byte encoding.
 func (l *letters) isPairs() bool {
 	return l.pairs >= pairsMin && l.cut == 0 && l.beside*100 <= l.pairs*besideShareMax
 }
@@ -53,11 +56,11 @@ func (l *letters) isLatin() bool {
 	return l.apart*100 >= l.high*latinShare && l.latin == l.high && l.utf8 == 0
 }
 
-// latinSigns are the bytes of Windows-1252 that texts in western languages hold besides its letters: quotes, dashes, signs of
+// latinSigns are the bytes of Windows-1252 that western texts contain besides letters: quotes, dashes, signs of
 // currencies and measures.
 const latinSigns = "\x80\x82\x84\x85\x8a\x8c\x8e\x91\x92\x93\x94\x95\x96\x97\x99\x9a\x9c\x9e\x9f\xa0\xa1\xa2\xa3\xa7\xa9\xab\xae\xb0\xb1\xb2\xb7\xba\xbb\xbc\xbd\xbe\xbf\xd7"
 
-// quotes are the signs of Windows-1252 that stand right beside letters.
+// quotes are the signs of Windows-1252 that occur directly beside letters.
 const quotes = "\x82\x84\x85\x91\x92\x93\x94\x96\x97\xa0\xab\xbb"
 
 // hangulSyllables make up half of any Korean text.
@@ -73,11 +76,11 @@ func commonHangul() map[string]bool {
 	return all
 }
 
-// countLetters reads to the end.
+// countLetters counts the letters of the whole file.
 func countLetters(in io.Reader) (l letters, err error) {
 	hangul := commonHangul()
 	buf := make([]byte, chunkBytes)
-	var lead, before byte // lead is a high byte whose pair has not come; before stands before it
+	var lead, before byte // lead is a high byte whose second byte has not arrived; before is the byte before it
 	var r run
 	ended := false // a pair, with the byte before
 	for {
@@ -115,7 +118,7 @@ func countLetters(in io.Reader) (l letters, err error) {
 	}
 }
 
-// run is the high bytes that follow each other, the first two of them, and what stands before.
+// run is a run of consecutive high bytes: the first two, the last, and the byte before the run.
 type run struct {
 	before byte
 	first  [2]byte
@@ -123,7 +126,7 @@ type run struct {
 	n      int64
 }
 
-// single counts a byte for itself.
+// single counts one byte.
 func (l *letters) single(r *run, b byte) {
 	if b < 0x80 {
 		if r.isApart(b) {
@@ -157,7 +160,7 @@ func (r *run) isApart(after byte) bool {
 	return r.n == 1
 }
 
-// isWestern reports the letters of Windows-1252.
+// isWestern reports whether b is a letter of Windows-1252.
 func isWestern(b byte) bool { return b >= 0xc0 && b != 0xd7 && b != 0xf7 }
 
 func (l *letters) pair(lead, trail byte, hangul map[string]bool) {

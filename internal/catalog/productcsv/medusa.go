@@ -11,7 +11,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/money"
 )
 
-// medusaNames are the columns of Medusa's product export that are imported, of version 2 and of version 1. See
+// medusaNames are the imported columns of Medusa's product export, in versions 2 and 1. See
 // https://docs.medusajs.com/user-guide/products/import.
 //
 //	Product Handle, Title, Description   handle, title, description
@@ -23,18 +23,19 @@ import (
 //	Variant Price EUR, Price EUR         price; the one in the shop's currency is taken
 //	Variant Option 1 Name and Value ...  options
 //
-// Every other column is left out, and named.
+// All other columns are ignored and named in the notes.
 var medusaNames = map[string][]string{
 	"handle": {"product handle"}, "title": {"product title"}, "description": {"product description"}, "status": {"product status"},
 	"thumbnail": {"product thumbnail"}, "tags": {"product tags"}, "sku": {"variant sku"},
 }
 
-// medusaListMax bounds the numbered columns that are looked for.
+// medusaListMax bounds the numbered columns to look for.
 const medusaListMax = catalog.PicturesMax
 
 type medusa struct{ columnsOf columns }
 
-// medusaColumns returns nil where the header is not Medusa's. It returns fault.Invalid where no price is in the shop's currency.
+// medusaColumns returns nil if the header is not Medusa's. It returns fault.Invalid if no price is in the shop's
+// currency.
 func medusaColumns(h *header, shop money.Currency) (format, error) {
 	if !h.has("product handle", "product title") {
 		return nil, nil

@@ -13,12 +13,12 @@ import (
 
 // ownNames are the shop's own columns, in the order of an export.
 //
-//	handle          names the product in addresses; the rows of one product share it. Required.
+//	handle          part of the product's address; the rows of one product share it. Required.
 //	title           required on one of the product's rows
 //	description     text or HTML
 //	status          draft or published; empty is draft
-//	brand           title of the brand; made where it does not exist
-//	categories      paths of titles: Home > Mugs | Gifts; made where they do not exist
+//	brand           title of the brand; created if missing
+//	categories      paths of titles: Home > Mugs | Gifts; created if missing
 //	attributes      Material=Stoneware | Care=Dishwasher
 //	pictures        addresses: https://example.com/a.jpg | https://example.com/b.jpg
 //	picture_alts    what the pictures show, in the same order
@@ -27,11 +27,12 @@ import (
 //	...
 //	sku             the variant's stock code. Required.
 //	price           digits with a decimal point, such as 12.50. Required.
-//	currency        where given, the shop's
+//	currency        if given, the shop's
 //
-// Each row is a variant. What concerns the whole product stands on one of its rows; the others repeat it or leave it empty.
-// In lists | separates, in attributes the first = does; a backslash takes their meaning away: \|, \=, \\. A ' before a cell that a
-// spreadsheet would calculate is no part of it. A column that the file does not have leaves what the product has as it is.
+// Each row is a variant. Values for the whole product are on one of its rows; other rows repeat them or leave them
+// empty. | separates the items of lists, and the first = separates name and value of an attribute. A backslash escapes
+// them: \|, \=, \\. A ' before a cell that a spreadsheet would calculate is not part of it. If a column is missing, the
+// product's field stays as it is.
 var ownNames = []string{
 	"handle", "title", "description", "status", "brand", "categories", "attributes", "pictures", "picture_alts",
 	"option1_name", "option1_value", "option2_name", "option2_value", "option3_name", "option3_value", "sku", "price", "currency",
@@ -39,18 +40,18 @@ var ownNames = []string{
 
 var ownRequired = []string{"handle", "title", "sku", "price"}
 
-// ownWhole are the columns that concern the whole product.
+// ownWhole are the columns for the whole product.
 var ownWhole = []string{
 	"title", "description", "status", "brand", "categories", "attributes", "pictures", "picture_alts", "option1_name", "option2_name", "option3_name",
 }
 
-// ownKept are the columns without which a field stays as it is.
+// ownKept are the columns of each field. Without them the field stays as it is.
 var ownKept = map[catalog.Fields][]string{
 	catalog.FieldDescription: {"description"}, catalog.FieldStatus: {"status"}, catalog.FieldBrand: {"brand"},
 	catalog.FieldCategories: {"categories"}, catalog.FieldAttributes: {"attributes"}, catalog.FieldPictures: {"pictures"},
 }
 
-// ownKind names files in the shop's own columns.
+// ownKind is the name of the shop's own format.
 const ownKind = "Tidegate"
 
 type own struct {
@@ -58,7 +59,7 @@ type own struct {
 	name      string
 }
 
-// ownColumns returns nil where the header is not the shop's own.
+// ownColumns returns nil if the header is not the shop's own.
 func ownColumns(h *header, _ money.Currency) (format, error) {
 	if missing, others := ownDifference(h); len(missing) > 0 || len(others) > 0 {
 		return nil, nil
@@ -70,7 +71,7 @@ func ownColumns(h *header, _ money.Currency) (format, error) {
 	return o, nil
 }
 
-// ownDifference returns which of the shop's own columns are required and not there, and which are there and not known.
+// ownDifference returns the required columns that are missing, and the unknown columns.
 func ownDifference(h *header) (missing, others []string) {
 	known := map[string]bool{"": true, key(refusedLine): true, key(refusedReason): true, key(refusedText): true}
 	for _, name := range ownNames {
@@ -89,8 +90,8 @@ func ownDifference(h *header) (missing, others []string) {
 	return missing, others
 }
 
-// mapped returns a file of which the maps say which column is what. Columns with the names of the shop's own are those; others are
-// left out.
+// mapped returns the format of a file whose columns the maps name. Columns with the shop's own names need no map; all
+// others are ignored.
 func mapped(h *header, list []string) (format, error) {
 	o := &own{columns{header: h, at: map[string]int{}, unescape: h.isRefused()}, "as mapped"}
 	for _, name := range ownNames {
@@ -98,7 +99,7 @@ func mapped(h *header, list []string) (format, error) {
 	}
 	given := map[string]string{}
 	for _, m := range list {
-		at := strings.LastIndexByte(m, '=') // a column's name may have one
+		at := strings.LastIndexByte(m, '=') // a column's name may contain =
 		if at < 0 {
 			return nil, fault.Bad("map", "%.80q is not column=field.", m)
 		}
@@ -130,8 +131,8 @@ func mapped(h *header, list []string) (format, error) {
 func (o *own) kind() string      { return o.name }
 func (o *own) columns() *columns { return &o.columnsOf }
 
-// product implements format. A file that is mapped may have no handles, or another shop's: they are made, of the titles where there
-// are none.
+// product implements format. A mapped file may have no handles, or another shop's. Then handles are generated, without
+// a handle from the title.
 func (o *own) product(row catalog.Row) (source, handle, why string) {
 	c := &o.columnsOf
 	if !c.has("handle") {

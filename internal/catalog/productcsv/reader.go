@@ -1,10 +1,11 @@
-// Package productcsv reads and writes products as CSV: the shop's own columns (own.go), the product exports of Shopify, WooCommerce
-// and Medusa, told apart by their headers (header.go), and any other file of which is said what its columns are.
+// Package productcsv reads and writes products as CSV. It knows the shop's own columns (own.go) and the product exports
+// of Shopify, WooCommerce and Medusa, which it distinguishes by their headers (header.go). Other files need a map of
+// their columns.
 //
-// A file is separated by commas, semicolons or tabs, quoted as in RFC 4180, with or without a byte order mark, with any line break,
-// plain or gzipped. Its encoding is decided once for the whole file (encoding.go). Before its first product is given out the whole of
-// it was read, and what two of its products would both be stored as was found: what a file cannot say in one way is refused in
-// another order of its rows too.
+// A file is separated by commas, semicolons or tabs and quoted as in RFC 4180, with or without a byte order mark, with
+// any line breaks, plain or gzipped. Its encoding is decided once for the whole file (encoding.go). The whole file is
+// read before the first product is returned. That finds products that would be stored as the same one, so an ambiguous
+// file is refused in any order of its rows.
 package productcsv
 
 import (
@@ -23,35 +24,35 @@ import (
 
 // Limits of the rows of one product.
 const (
-	// groupRowsMax fits the most variants and, in Shopify's files, the most pictures on rows of their own.
+	// groupRowsMax fits the maximum of variants and, in Shopify's files, of pictures on their own rows.
 	groupRowsMax = catalog.VariantsMax + catalog.PicturesMax
-	// groupBytesMax bounds the memory for one product.
+	// groupBytesMax bounds the memory of one product.
 	groupBytesMax = 4 << 20
 )
 
-// The columns of the file of refused rows, which Open passes over, so that a refused file can be corrected and imported.
+// Columns of the file of refused rows. Open ignores them, so that the file can be corrected and imported.
 const (
 	refusedLine   = "refused_line"
 	refusedReason = "refused_reason"
 	refusedText   = "refused_text"
 )
 
-// format is one of the kinds of file.
+// format is a kind of file.
 type format interface {
 	kind() string
 	columns() *columns
-	// product names the product that a row is of, as the file does and as it is stored: the same of the same text, always. Both are
-	// empty where it cannot be told, and why says why.
+	// product returns the product of a row: its name in the file, and its handle in the shop. Equal texts always give
+	// equal handles. Both are empty if they cannot be determined; why gives the reason.
 	product(row catalog.Row) (source, handle, why string)
-	// build makes the product of a handle of its rows.
+	// build makes the product with that handle from its rows.
 	build(handle string, rows []catalog.Row, shop money.Currency) built
 }
 
-// preparer is a format that has to see every row before it can tell of one which product it is of.
+// preparer is a format that must see all rows before it can determine the product of one.
 type preparer interface{ prepare(catalog.Row) }
 
-// built is a product made of its rows, or why it cannot be. rows tells for each variant which row it comes from, made whether its code
-// has to be made.
+// built is a product made from its rows, or the reason why it is invalid. rows holds the row of each variant. made says
+// whether the code of each variant must be generated.
 type built struct {
 	put     catalog.Put
 	rows    []int
@@ -64,7 +65,7 @@ func (b built) refuse(at int, why *fault.Error) built {
 	return b
 }
 
-// add adds the variant of a row. A code that is empty is made, where the format may.
+// add adds the variant of a row. It generates an empty code if make is set.
 func (b *built) add(row int, v catalog.Variant, make bool) {
 	made := make && blank(v.Code)
 	if made {
@@ -77,15 +78,15 @@ func (b *built) add(row int, v catalog.Variant, make bool) {
 
 // Options says how to read a file.
 type Options struct {
-	// Currency is what prices are in.
+	// Currency is the currency of the prices.
 	Currency money.Currency
-	// Encoding is what the file is in; empty has it told by the file.
+	// Encoding is the encoding of the file; empty: detected.
 	Encoding string
-	// Map says which column is which field, column=field each.
+	// Map assigns columns to fields, each as column=field.
 	Map []string
 }
 
-// Reader is a catalog.Source over a file. Close it.
+// Reader is a catalog.Source that reads a file. The caller must close it.
 type Reader struct {
 	text   *text
 	format format
@@ -102,15 +103,15 @@ type Reader struct {
 	next     int
 	done     int // rows given out
 	filled   []int64
-	loose    int64 // the first line that cannot be told to be a product's
+	loose    int64 // the first line whose product cannot be determined
 	repeated int64 // headers among the rows
-	lost     int64 // rows with a sign that stands for a letter that was lost
+	lost     int64 // rows with a replacement character
 	again    *records
 	seed     maphash.Seed
 	codes    map[uint64]codeUse
 }
 
-// rowAt is where a row stands.
+// rowAt is the position of a row.
 type rowAt struct {
 	at      int64
 	size    int32
@@ -121,13 +122,13 @@ type rowAt struct {
 // productRows are the rows of a product: rows[from:to].
 type productRows struct {
 	from, to int32
-	// before is a line before the product that cannot be read, and may belong to it.
+	// before is an unreadable line before the product that may belong to it.
 	before int32
 	bytes  int64
 }
 
-// Open reads a whole file, and tells what kind it is. It returns fault.Invalid with what the file looks like and what is expected,
-// and fault.BadRequest where it cannot be read to its end. It ends with ctx.
+// Open reads a whole file and determines its format. It returns fault.Invalid, which says what the file looks like and
+// what is expected, and fault.BadRequest if the file cannot be read to its end. It stops when ctx ends.
 func Open(ctx context.Context, in io.Reader, o Options) (*Reader, error) {
 	s, sent, err := receive(ctx, in)
 	if err != nil {
@@ -151,7 +152,7 @@ func Open(ctx context.Context, in io.Reader, o Options) (*Reader, error) {
 	return r, nil
 }
 
-// Close gives back what the file took.
+// Close releases the file's memory and temporary file.
 func (r *Reader) Close() error { return r.text.Close() }
 
 func unknown(formatText string, args ...any) *fault.Error {
@@ -165,7 +166,7 @@ func unreadable(err error) error {
 	return fault.Wrap(fault.BadRequest, err, "The file cannot be read, and nothing of it was taken: %s.", err)
 }
 
-// readHeader reads the header, after Excel's "sep=;" where that is there.
+// readHeader reads the header. It skips Excel's line "sep=;" before it.
 func (r *Reader) readHeader(ctx context.Context, maps []string) error {
 	in := newRecords(r.text.reader(ctx, r.text.from), ',')
 	if err := in.appendLine(); err != nil {
@@ -201,7 +202,7 @@ func headerless(err error) error {
 	return err
 }
 
-// each calls fn for every row but blank ones and repeated headers, which it counts.
+// each calls fn for every row except blank rows and repeated headers. It counts the latter.
 func (r *Reader) each(ctx context.Context, fn func(rec *record) error) error {
 	in := newRecords(r.text.reader(ctx, r.from), r.comma)
 	in.line, in.at = r.line, r.from
@@ -224,7 +225,7 @@ func (r *Reader) each(ctx context.Context, fn func(rec *record) error) error {
 	}
 }
 
-// isHeader reports the header again, as it stands where files were put one behind the other.
+// isHeader reports whether fields repeat the header, as in concatenated files.
 func (r *Reader) isHeader(fields []string) bool {
 	return len(fields) == len(r.header) && strings.TrimPrefix(fields[0], "\ufeff") == r.header[0] && slices.Equal(fields[1:], r.header[1:])
 }
@@ -242,10 +243,10 @@ func (r *Reader) prepare(ctx context.Context) error {
 	})
 }
 
-// index finds which rows are of which product.
+// index assigns the rows to their products.
 func (r *Reader) index(ctx context.Context) error {
 	byHandle := map[uint64]int32{}
-	last, suspect := int32(-1), int32(0) // the product of the row before; a line that cannot be read since
+	last, suspect := int32(-1), int32(0) // the product of the previous row; the unreadable line since then
 	if err := r.each(ctx, func(rec *record) error {
 		if len(r.rows) == RowsMax {
 			return fmt.Errorf("it has more than %d rows: divide it", RowsMax)
@@ -263,7 +264,7 @@ func (r *Reader) index(ctx context.Context) error {
 			if r.loose == 0 {
 				r.loose = rec.line
 			}
-			if last < 0 { // nothing before it to belong to
+			if last < 0 { // no product before it
 				r.products = append(r.products, productRows{})
 				r.addRow(rec, int32(len(r.products)-1))
 			} else {
@@ -296,11 +297,11 @@ func (r *Reader) index(ctx context.Context) error {
 func (r *Reader) addRow(rec *record, product int32) {
 	r.rows = append(r.rows, rowAt{at: rec.at, size: int32(rec.size), line: int32(rec.line), product: product})
 	p := &r.products[product]
-	p.to++ // how many, until they are sorted
+	p.to++ // a count until sortRows
 	p.bytes += int64(rec.size)
 }
 
-// sortRows puts the rows of each product together, in their order.
+// sortRows groups the rows by product and keeps their order.
 func (r *Reader) sortRows() {
 	from := int32(0)
 	for i := range r.products {
@@ -316,7 +317,8 @@ func (r *Reader) sortRows() {
 	r.rows = sorted
 }
 
-// productOf tells which product a row is of, and why the row cannot be read otherwise, where it cannot.
+// productOf returns the product of a row. If the row is unreadable, why says why; its product may be known
+// nevertheless.
 func (r *Reader) productOf(rec *record) (source, handle, why string) {
 	if rec.wrong != "" {
 		return "", "", rec.wrong
@@ -327,14 +329,14 @@ func (r *Reader) productOf(rec *record) (source, handle, why string) {
 		return source, handle, why
 	}
 	why = fmt.Sprintf("it has %d fields and the header has %d", len(rec.fields), len(r.header))
-	if at, ok := r.format.columns().at["handle"]; ok && at == 0 { // what stands in another place may be another column's
+	if at, ok := r.format.columns().at["handle"]; ok && at == 0 { // in any other position the cell may belong to another column
 		source, handle, _ = r.format.product(row)
 	}
 	return source, handle, why
 }
 
-// Next implements catalog.Source. A row that cannot be read refuses the product that it stands in, and where it stands
-// between two, both: it may be a variant of either, and a product that is written without a variant takes it out of sale.
+// Next implements catalog.Source. An unreadable row refuses the product around it, or both products if it is between
+// two. It may be a variant of either, and writing a product without a variant would remove that from sale.
 func (r *Reader) Next() (catalog.Entry, error) {
 	if r.next == len(r.products) {
 		return catalog.Entry{}, io.EOF
@@ -351,7 +353,7 @@ func (r *Reader) Next() (catalog.Entry, error) {
 	return e, nil
 }
 
-// entry makes an entry of a product's rows.
+// entry makes an entry from a product's rows.
 func (r *Reader) entry(i int) (e catalog.Entry, err error) {
 	p := &r.products[i]
 	e.Bytes = int(p.bytes)
@@ -400,7 +402,7 @@ func (r *Reader) entry(i int) (e catalog.Entry, err error) {
 	return e, nil
 }
 
-// shownName is what a source is called in a message.
+// shownName is the name of a source in messages.
 func shownName(source string) string {
 	if i := strings.IndexByte(source, 0); i >= 0 {
 		return source[i+1:]
@@ -408,7 +410,7 @@ func shownName(source string) string {
 	return source
 }
 
-// read reads a row again.
+// read rereads a row.
 func (r *Reader) read(at rowAt) (record, error) {
 	r.again.reset(io.NewSectionReader(r.text, at.at, int64(at.size)), int64(at.line)-1)
 	rec, err := r.again.row()
@@ -416,7 +418,7 @@ func (r *Reader) read(at rowAt) (record, error) {
 	return rec, err
 }
 
-// clean takes empty fields behind the last column off a row, and what keeps a spreadsheet from calculating a cell.
+// clean removes empty fields after the last column, and the ' that keeps spreadsheets from calculating a cell.
 func (r *Reader) clean(rec *record) {
 	for len(rec.fields) > len(r.header) && blank(rec.fields[len(rec.fields)-1]) {
 		rec.fields = rec.fields[:len(rec.fields)-1]
@@ -428,7 +430,7 @@ func (r *Reader) clean(rec *record) {
 	}
 }
 
-// Progress implements catalog.Source. The bytes are those of the file as it was given, packed or not.
+// Progress implements catalog.Source. It counts the bytes of the file as sent, compressed or not.
 func (r *Reader) Progress() (rows, bytes int64) {
 	if len(r.rows) == 0 {
 		return 0, r.sent

@@ -11,15 +11,15 @@ import (
 	"unicode"
 )
 
-// Limits of a file. With them an import's memory grows by some 150 bytes a row, for finding what comes twice, and no more.
+// Limits of a file. With them an import needs about 150 bytes of memory for each row, to find duplicates.
 const (
-	// RecordBytesMax bounds a row: a description of 50,000 characters of four bytes fits five times.
+	// RecordBytesMax bounds a row: it fits five descriptions of 50,000 characters of four bytes.
 	RecordBytesMax = 1 << 20
 	// RowsMax bounds the rows of a file.
 	RowsMax = 1_000_000
-	// linesMax bounds its lines, of which blank ones and those inside a text are no rows.
+	// linesMax bounds the lines of a file. Blank lines and lines inside a text are not rows.
 	linesMax = 10 * RowsMax
-	// fieldsMax bounds the fields of a row: files of shops have up to some 300 columns.
+	// fieldsMax bounds the fields of a row: shops' files have up to about 300 columns.
 	fieldsMax = 1000
 )
 
@@ -28,13 +28,13 @@ type record struct {
 	line   int64    // its first line, from 1
 	at     int64    // its first byte
 	size   int      // in bytes, its line break included
-	fields []string // nil where the row cannot be read
-	raw    string   // the row as it stands, where it cannot be read
-	wrong  string   // why it cannot be read
+	fields []string // nil if the row is unreadable
+	raw    string   // the text of an unreadable row
+	wrong  string   // why the row is unreadable
 }
 
-// records reads rows as RFC 4180 has them, line breaks of either kind, separated by comma or what stands in its place. It tells
-// where a row stands and goes on after one that cannot be read, which encoding/csv does not; and it bounds a row.
+// records reads rows as defined by RFC 4180, with either kind of line break and with comma as the separator. Unlike
+// encoding/csv it tells where a row is, continues after an unreadable row, and bounds a row.
 type records struct {
 	in    *bufio.Reader
 	comma byte
@@ -47,14 +47,14 @@ func newRecords(in io.Reader, comma byte) *records {
 	return &records{in: bufio.NewReaderSize(in, chunkBytes), comma: comma}
 }
 
-// reset has the rows of in read, of which the first follows a line.
+// reset starts to read in, whose first row follows that line.
 func (r *records) reset(in io.Reader, line int64) {
 	r.in.Reset(in)
 	r.line, r.at = line, 0
 }
 
-// next returns the next row that has anything in it: spreadsheets end in rows of nothing but commas and blanks. It returns io.EOF at
-// the end, and any other error where it cannot go on.
+// next returns the next row that is not blank: spreadsheets end in rows of commas and blanks. It returns io.EOF at the
+// end, and any other error if it cannot continue.
 func (r *records) next() (record, error) {
 	for {
 		rec, err := r.row()
@@ -64,7 +64,7 @@ func (r *records) next() (record, error) {
 	}
 }
 
-// errTooLong says that a line does not end within RecordBytesMax. What follows up to its end was skipped.
+// errTooLong says that a line is longer than RecordBytesMax. The rest of the line was skipped.
 var errTooLong = errors.New("too long")
 
 func (r *records) row() (record, error) {
@@ -89,8 +89,8 @@ func (r *records) row() (record, error) {
 			rec.fields = fields
 			return rec, nil
 		}
-		// The field in quotes goes on until the row's quotes are even. Only then it is split again, so that a long text of
-		// short lines is not looked at once a line.
+		// A quoted field continues until the row's quotes are even. The row is split again only then, so that a long
+		// text of short lines is not split once for each line.
 		err := r.appendLine()
 		for quotes := bytes.Count(r.buf, []byte{'"'}); err == nil && quotes%2 == 1; {
 			at := len(r.buf)
@@ -110,7 +110,7 @@ func (r *records) row() (record, error) {
 	}
 }
 
-// appendLine appends the next line, its line break included, to the buffer.
+// appendLine appends the next line to the buffer, including its line break.
 func (r *records) appendLine() error {
 	from := len(r.buf)
 	for {
@@ -139,7 +139,7 @@ func (r *records) appendLine() error {
 	}
 }
 
-// skipLine reads to the end of a line that is too long.
+// skipLine skips to the end of a line that is too long.
 func (r *records) skipLine(err error) error {
 	for errors.Is(err, bufio.ErrBufferFull) {
 		var part []byte
@@ -153,7 +153,7 @@ func (r *records) skipLine(err error) error {
 	return errTooLong
 }
 
-// shortened is enough of a row to find it by.
+// shortened returns the beginning of a row, enough to find the row in the file.
 func shortened(row []byte) string {
 	const most = 1000
 	row = bytes.TrimRight(row, "\r\n")
@@ -163,7 +163,7 @@ func shortened(row []byte) string {
 	return string(bytes.ToValidUTF8(row, []byte("\uFFFD")))
 }
 
-// split takes a row apart. open says that it ends inside a field in quotes.
+// split splits a row into fields. open says that the row ends inside a quoted field.
 func split(row []byte, comma byte) (fields []string, open bool, wrong string) {
 	row = bytes.TrimSuffix(row, []byte("\n"))
 	if !insideQuotes(row) {
@@ -204,7 +204,7 @@ func split(row []byte, comma byte) (fields []string, open bool, wrong string) {
 	}
 }
 
-// quoted reads a field from behind its opening quote to its closing one.
+// quoted reads a field from after its opening quote to its closing quote.
 func quoted(in []byte) (field string, rest []byte, closed bool) {
 	var whole []byte
 	for {
@@ -221,10 +221,10 @@ func quoted(in []byte) (field string, rest []byte, closed bool) {
 	}
 }
 
-// insideQuotes reports whether a row that was begun ends inside a field in quotes, as far as its quotes tell.
+// insideQuotes reports whether an incomplete row ends inside a quoted field, judging by its quotes.
 func insideQuotes(row []byte) bool { return bytes.Count(row, []byte{'"'})%2 == 1 }
 
-// blank reports a cell in which nothing can be seen.
+// blank reports whether a cell has no visible character.
 func blank(cell string) bool {
 	return strings.TrimFunc(cell, func(r rune) bool { return unicode.IsSpace(r) || r == '\uFEFF' || r == '\u200B' }) == ""
 }

@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Whatever encoding/csv writes comes back, in either kind of line break.
+// Reading returns what encoding/csv wrote, with either kind of line break.
 func TestRecordsReadWhatCSVWrites(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		field := rapid.StringMatching(`[a-z",\n éñ]{0,12}`)
@@ -42,7 +42,7 @@ func TestRecordsReadWhatCSVWrites(t *testing.T) {
 	})
 }
 
-// No input makes the reader fail other than by an error, and lines only grow.
+// No input makes the reader fail other than by an error, and line numbers only grow.
 func FuzzRecords(f *testing.F) {
 	for _, seed := range []string{"a,b\r\n", "\"a\"\"b\",c\n", "\"a\nb", "a\"b\n", "\xff,\n", "\"a\"b,\n\n,,\n"} {
 		f.Add([]byte(seed))

@@ -11,8 +11,8 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/money"
 )
 
-// shopifyNames are the columns of Shopify's product CSV that are imported, each with its name in the exports since 2025.
-// See https://help.shopify.com/en/manual/products/import-export/using-csv.
+// shopifyNames are the imported columns of Shopify's product CSV, each with its name in exports since 2025. See
+// https://help.shopify.com/en/manual/products/import-export/using-csv.
 //
 //	Handle                      handle; rows that share it are one product
 //	Title, Body (HTML)          title, description
@@ -25,7 +25,7 @@ import (
 //	Variant Price               price, in the shop's currency
 //	Image Src, Image Alt Text   pictures, also from rows that have nothing else, in the order of Image Position
 //
-// Every other column is left out, and named. Stock is not imported: it has a ledger of its own.
+// All other columns are ignored and named in the notes. Stock is not imported: it has its own ledger.
 var shopifyNames = map[string][]string{
 	"handle":        {"handle", "url handle"},
 	"title":         {"title"},
@@ -49,7 +49,7 @@ var shopifyNames = map[string][]string{
 	"position":      {"image position"},
 }
 
-// shopifyMarks are columns of which Shopify's files have at least one, and no others.
+// shopifyMarks are columns that only Shopify's files have. Each of its files has at least one.
 var shopifyMarks = []string{"variant price", "body (html)", "option1 name", "option1 value", "url handle", "variant sku"}
 
 var shopifyKept = map[catalog.Fields][]string{
@@ -59,7 +59,7 @@ var shopifyKept = map[catalog.Fields][]string{
 
 type shopify struct{ columnsOf columns }
 
-// shopifyColumns returns nil where the header is not Shopify's.
+// shopifyColumns returns nil if the header is not Shopify's.
 func shopifyColumns(h *header, _ money.Currency) (format, error) {
 	s := &shopify{columns{header: h, at: map[string]int{}, unescape: h.isRefused()}}
 	for field, names := range shopifyNames {
@@ -128,7 +128,7 @@ func (s *shopify) build(handle string, rows []catalog.Row, shop money.Currency) 
 	return b
 }
 
-// disagree finds a row that says something else of the whole product than one before: two products under one handle.
+// disagree finds a row whose values for the whole product differ from an earlier row's: two products with one handle.
 func (s *shopify) disagree(rows []catalog.Row) (*fault.Error, int) {
 	c := &s.columnsOf
 	for _, field := range []string{"title", "brand", "type", "category"} {
@@ -164,7 +164,7 @@ var optionNames = [catalog.OptionsMax]struct{ name, value string }{
 	{"option1_name", "option1_value"}, {"option2_name", "option2_value"}, {"option3_name", "option3_value"},
 }
 
-// options returns the options' names. Shopify writes a product without options as Title with Default Title.
+// options returns the names of the options. Shopify writes a product without options as Title with Default Title.
 func (s *shopify) options(rows []catalog.Row) (names []string) {
 	c := &s.columnsOf
 	for _, o := range optionNames {
@@ -177,13 +177,13 @@ func (s *shopify) options(rows []catalog.Row) (names []string) {
 	return names
 }
 
-// onlyPicture reports a row that has a picture and no variant.
+// onlyPicture reports whether a row has a picture and no variant.
 func (s *shopify) onlyPicture(row catalog.Row) bool {
 	c := &s.columnsOf
 	return c.trimmed(row, "picture") != "" && c.trimmed(row, "price") == "" && c.trimmed(row, "sku") == "" && c.trimmed(row, "option1_value") == ""
 }
 
-// pictures returns the pictures of all rows, each once, in the order of their positions: rows that were sorted keep it.
+// pictures returns the pictures of all rows, each once, ordered by position, so that sorting the rows does not matter.
 func (s *shopify) pictures(rows []catalog.Row) (all []catalog.Picture) {
 	c := &s.columnsOf
 	type placed struct {

@@ -102,7 +102,7 @@ func TestMedusa(t *testing.T) {
 	s.same("nothing", strings.Count(s.export(), "\n"), 1)
 }
 
-// Any other file is said what it is.
+// Any other file needs a map.
 func TestMappedFiles(t *testing.T) {
 	s := newShop(t)
 	file := "Item name;Net;Code;Shelf;Internal\nBlue mug;12,50;MUG;Home > Mugs;x\n杯子;3,00;;;\n杯;4,00;;;y\nBlue mug;9,00;MUG-2;;\n"
@@ -131,10 +131,10 @@ func TestMappedFiles(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", c.maps, err, c.want)
 		}
 	}
-	// A column that is not known makes no file of another shop; it is left out by saying so.
+	// An unknown column does not make it another shop's file. A map can ignore it.
 	own := s.open("handle,title,sku,price,stock\na,A,A,1,5\n", "stock=")
 	s.same("left out", own.File().Notes, []string{"The column stock is not imported: 1 row has it. Stock has a ledger of its own: receive it with an adjustment of the SKU's stock."})
-	// A file in another shop's columns that is mapped is as the maps say.
+	// Maps take precedence over another shop's columns.
 	other := s.open("Handle,Title,Variant SKU,Variant Price,Wholesale\na,A,A,1,2\n", "Wholesale=price", "Variant SKU=sku")
 	e, err := other.Next()
 	if err != nil || e.Refusal != nil || e.Put.Product.Variants[0].Price.Minor != 200 {

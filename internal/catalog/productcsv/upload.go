@@ -15,20 +15,20 @@ import (
 
 // Limits of an upload.
 const (
-	// FileBytesMax bounds what comes out of a file, so that nobody can keep an import busy for hours.
+	// FileBytesMax bounds an uncompressed file, so that no import runs for hours.
 	FileBytesMax = 1 << 30
-	// packedRatioMax bounds how often a gzipped file may be larger than it was packed, from packedBytesFree on: product files
-	// shrink to a tenth, a file made to keep a processor busy to a thousandth.
+	// packedRatioMax bounds the compression ratio of a gzipped file once it exceeds packedBytesFree. Product files
+	// shrink to a tenth; a file made to keep a processor busy shrinks to a thousandth.
 	packedRatioMax = 100
-	// packedBytesFree is what a file may unpack to, however small it is: a test with a hundred equal rows is no attack.
+	// packedBytesFree is the uncompressed size that is always allowed: a test with a hundred equal rows is no attack.
 	packedBytesFree = 4 << 20
-	// spoolMemoryBytes is how much of a file is held in memory; a larger one lies in a file of its own meanwhile.
+	// spoolMemoryBytes is how much of a file is held in memory. A larger file is written to a temporary file.
 	spoolMemoryBytes = 8 << 20
 	chunkBytes       = 64 << 10
 )
 
-// spool holds a file while it is read several times. A large one lies in the system's folder for such, under no name: it is gone
-// with the process.
+// spool holds a file that is read several times. A large one is a temporary file without a name, which disappears with
+// the process.
 type spool struct {
 	memory []byte
 	file   *os.File
@@ -58,7 +58,7 @@ func (s *spool) toDisk() (err error) {
 	if s.file, err = os.CreateTemp("", "tidegate-import-*"); err != nil {
 		return err
 	}
-	_ = os.Remove(s.file.Name()) // where an open file cannot be removed it is left to the system
+	_ = os.Remove(s.file.Name()) // if an open file cannot be removed, the system does it later
 	_, err = s.file.Write(s.memory)
 	s.memory = nil
 	return err
@@ -83,12 +83,12 @@ func (s *spool) Close() error {
 	return s.file.Close()
 }
 
-// reader reads all that is there from a byte on, until ctx ends.
+// reader reads from a byte to the end, until ctx ends.
 func (s *spool) reader(ctx context.Context, from int64) io.Reader {
 	return &reading{ctx: ctx, in: io.NewSectionReader(s, from, s.size-from)}
 }
 
-// reading is a reader that ends with its context, and counts.
+// reading is a reader that stops when its context ends, and counts bytes.
 type reading struct {
 	ctx context.Context
 	in  io.Reader
@@ -104,8 +104,8 @@ func (r *reading) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// receive takes a whole file in, unpacking it where it is gzipped. It returns how many bytes were sent. Nothing is done with a file
-// that cannot be read to its end.
+// receive receives a whole file, and decompresses a gzipped one. It returns the number of bytes sent. A file that
+// cannot be read to its end is not used.
 func receive(ctx context.Context, in io.Reader) (s *spool, sent int64, err error) {
 	from := &reading{ctx: ctx, in: in}
 	b := bufio.NewReaderSize(from, chunkBytes)
@@ -144,7 +144,7 @@ func (s *spool) fill(plain io.Reader, packed bool, from *reading) error {
 	}
 }
 
-// broken says that a file did not come whole.
+// broken returns the fault of an incomplete file.
 func broken(packed bool, err error) error {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f

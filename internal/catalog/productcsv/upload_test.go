@@ -28,7 +28,7 @@ func packed(t *testing.T, head, unit string, times int) []byte {
 	return b.Bytes()
 }
 
-// A small file that unpacks into a large one ends at the limit, whatever it holds, and so does one of nothing but lines.
+// A small file that decompresses into a large one is stopped at the limit, and so is a file of only line breaks.
 func TestFilesThatKeepAProcessorBusy(t *testing.T) {
 	const header = "handle,title,sku,price\n"
 	for name, c := range map[string]struct {
@@ -63,7 +63,7 @@ func TestFilesThatKeepAProcessorBusy(t *testing.T) {
 	}
 }
 
-// What is packed well, and is no attack, is taken.
+// A well compressed file that is no attack is accepted.
 func TestAFileOfEqualRowsIsTaken(t *testing.T) {
 	r, err := Open(t.Context(), bytes.NewReader(packed(t, "handle,title,sku,price\n", "a,A,A,1\n", 100_000)), Options{Currency: "GBP"})
 	if err != nil {
@@ -74,7 +74,7 @@ func TestAFileOfEqualRowsIsTaken(t *testing.T) {
 	}
 }
 
-// leaving is a file without an end, whose sender leaves after some of it.
+// leaving is an endless file whose sender leaves part-way.
 type leaving struct {
 	leave context.CancelFunc
 	reads int
@@ -87,7 +87,7 @@ func (l *leaving) Read(p []byte) (int, error) {
 	return copy(p, "handle,title,sku,price\n"), nil
 }
 
-// An import ends when nobody waits for it: while the file comes, and in every look at it.
+// An import ends when its caller leaves: during the upload, and during every pass over the file.
 func TestAnImportEndsWhenNobodyWaits(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	if _, err := Open(ctx, &leaving{leave, 1000}, Options{Currency: "GBP"}); fault.CodeOf(err) != fault.TimedOut {
@@ -113,7 +113,7 @@ func TestAnImportEndsWhenNobodyWaits(t *testing.T) {
 	}
 }
 
-// A large file lies on the disk while it is read, under no name that outlives the process.
+// A large file is on disk while it is read, and leaves no file behind.
 func TestALargeFileLeavesNothingBehind(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	var b strings.Builder

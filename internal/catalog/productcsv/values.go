@@ -14,7 +14,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/money"
 )
 
-// price reads a price in the shop's currency. What could be read in two ways is refused.
+// price reads a price in the shop's currency. It refuses an ambiguous price.
 func price(text, currency string, shop money.Currency) (money.Amount, *fault.Error) {
 	if c := strings.TrimSpace(currency); c != "" && !strings.EqualFold(c, string(shop)) {
 		return money.Amount{}, fault.Bad("currency", "It is %q; the shop's currency is %s.", c, shop)
@@ -62,7 +62,7 @@ func attributes(text string) (all []catalog.Attribute, refusal *fault.Error) {
 		if len(pair) < 2 {
 			return nil, fault.Bad("attributes", "%.60q is not name=value.", part)
 		}
-		value := part[len(pair[0])+1:] // a = inside the value needs no backslash
+		value := part[len(pair[0])+1:] // further = in the value need no backslash
 		all = append(all, catalog.Attribute{Name: plain(pair[0]), Value: plain(value)})
 	}
 	return all, nil
@@ -82,7 +82,7 @@ func pictures(urls, alts string) (all []catalog.Picture, refusal *fault.Error) {
 	return all, nil
 }
 
-// cut cuts text at the separators that no backslash stands before. Blank text has no parts.
+// cut splits text at separators without a backslash before them. Blank text has no parts.
 func cut(text string, separator byte) (parts []string) {
 	if strings.TrimSpace(text) == "" {
 		return nil
@@ -100,7 +100,7 @@ func cut(text string, separator byte) (parts []string) {
 	return append(parts, text[from:])
 }
 
-// plain takes the backslashes off, and the space around.
+// plain removes escaping backslashes and surrounding space.
 func plain(part string) string {
 	part = strings.TrimSpace(part)
 	if strings.IndexByte(part, '\\') < 0 {
@@ -116,16 +116,17 @@ func plain(part string) string {
 	return b.String()
 }
 
-// escaped and escapedName are what plain and cut read; only the name of an attribute ends at a =.
+// escaped and escapedName write what plain and cut read. Only the name of an attribute ends at a =.
 var (
 	escaped     = strings.NewReplacer(`\`, `\\`, `|`, `\|`)
 	escapedName = strings.NewReplacer(`\`, `\\`, `|`, `\|`, `=`, `\=`)
 )
 
-// formula begins the cells that a spreadsheet would calculate, the full-width signs of East Asian keyboards among them.
+// formula holds the first characters of cells that a spreadsheet would calculate, including the full-width signs of
+// East Asian keyboards.
 const formula = "=+-@\t\r\n＝＋－＠"
 
-// inert returns a cell as text for a spreadsheet: a ' before what it would calculate. alive takes it off again.
+// inert returns a cell as text for a spreadsheet, with a ' before what it would calculate. alive undoes it.
 func inert(cell string) string {
 	if calculates(strings.TrimLeft(cell, "'")) {
 		return "'" + cell
@@ -147,8 +148,8 @@ func calculates(cell string) bool {
 	return false
 }
 
-// madeHandle makes a handle of a name in another shop, or of a title: always the same of the same text. Where letters, signs or an end
-// are lost on the way, a sum of the whole text keeps it apart from what would be the same otherwise.
+// madeHandle makes a handle from a name in another shop or from a title. Equal texts give equal handles. If letters,
+// signs or the end get lost, a checksum of the whole text makes the handle unique.
 func madeHandle(name string) string {
 	name = norm.NFC.String(name)
 	slug := catalog.Slug(name)
@@ -161,11 +162,11 @@ func madeHandle(name string) string {
 	return shorten(slug, catalog.HandleBytesMax) + "-" + sum(name)
 }
 
-// slugBytesMax is from where on catalog.Slug may have cut.
+// slugBytesMax is the length from which on catalog.Slug may have cut.
 const slugBytesMax = catalog.HandleBytesMax - len("-10000")
 
-// madeCode makes a stock code of a product's handle and a variant's options, for a cell that is empty. exact has it end in a sum of
-// both, as it does anyway where letters would be lost or it would be too long.
+// madeCode makes a stock code from a product's handle and a variant's options, for an empty cell. With exact it ends in
+// a checksum of both. It also does if letters would get lost or the code would be too long.
 func madeCode(handle string, options []string, exact bool) string {
 	code := handle
 	for _, o := range options {
@@ -180,8 +181,8 @@ func madeCode(handle string, options []string, exact bool) string {
 	return shorten(code, catalog.CodeBytesMax) + "-" + sum(handle+"\x00"+strings.Join(options, "\x00"))
 }
 
-// lossy reports a text in which something stands that a slug has no sign for, and that tells it from others: any letter or digit
-// but Latin ones, and signs such as those of A+ and A-.
+// lossy reports whether a slug would lose something that distinguishes text from others: a letter or digit that is not
+// Latin, or a sign as in A+ and A-.
 func lossy(text string) bool {
 	for _, r := range norm.NFKD.String(text) {
 		switch {
@@ -193,12 +194,12 @@ func lossy(text string) bool {
 	return false
 }
 
-// shorten cuts a slug to leave room for a sum.
+// shorten cuts a slug to make space for a checksum.
 func shorten(slug string, most int) string {
 	return strings.TrimRight(slug[:min(len(slug), most-1-len(sum("")))], "-")
 }
 
-// sum is a short name of a text.
+// sum returns a checksum of a text.
 func sum(text string) string {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(text)) // never fails

@@ -10,12 +10,12 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/money"
 )
 
-// wooNames are the columns of WooCommerce's product export that are imported. See
+// wooNames are the imported columns of WooCommerce's product export. See
 // https://github.com/woocommerce/woocommerce/wiki/Product-CSV-Import-Schema.
 //
 //	ID, SKU, Parent       which variation is of which product; SKU is the stock code
 //	Type                  simple, variable and variation; grouped and external products are refused: they have no stock
-//	Name                  title; also the handle, which the file does not have, where it has no column Slug
+//	Name                  title; also the handle, if there is no column Slug
 //	Published             1 is published, unless Visibility in catalog is hidden; else draft
 //	Description           description; where it is empty, Short description
 //	Regular price         price, in the shop's currency
@@ -24,7 +24,7 @@ import (
 //	Images                pictures, those of variations too
 //	Attribute 1 name ...  options, where variations differ in them; else attributes
 //
-// A row may stand anywhere in the file. Every other column is left out, and named.
+// Rows may be in any order. All other columns are ignored and named in the notes.
 var wooNames = map[string][]string{
 	"id": {"id"}, "type": {"type"}, "sku": {"sku"}, "parent": {"parent"}, "title": {"name"}, "handle": {"slug"}, "published": {"published"},
 	"visibility": {"visibility in catalog"}, "description": {"description"}, "short": {"short description"}, "price": {"regular price"},
@@ -36,18 +36,18 @@ var wooKept = map[catalog.Fields][]string{
 	catalog.FieldCategories: {"categories"}, catalog.FieldPictures: {"pictures"},
 }
 
-// wooAttributesMax bounds the attributes of a row that are looked for.
+// wooAttributesMax bounds the attributes of a row to look for.
 const wooAttributesMax = catalog.AttributesMax
 
 type woo struct {
 	columnsOf columns
-	// parents are the products by the names that variations call them: id:7 and SKUs.
+	// parents are the products by the names that variations use for them: id:7, and SKUs.
 	parents map[string]wooParent
 }
 
 type wooParent struct{ source, handle string }
 
-// wooColumns returns nil where the header is not WooCommerce's.
+// wooColumns returns nil if the header is not WooCommerce's.
 func wooColumns(h *header, _ money.Currency) (format, error) {
 	w := &woo{columns{header: h, at: map[string]int{}, unescape: true}, map[string]wooParent{}}
 	for field, names := range wooNames {
@@ -75,7 +75,7 @@ func (w *woo) is(row catalog.Row, kind string) bool {
 	return false
 }
 
-// prepare implements preparer: it learns how variations name their products.
+// prepare implements preparer. It records how variations name their products.
 func (w *woo) prepare(row catalog.Row) {
 	if w.is(row, "variation") {
 		return
@@ -143,7 +143,7 @@ func (w *woo) build(handle string, rows []catalog.Row, shop money.Currency) (b b
 	if p.Description = c.cell(main, "description"); blank(p.Description) {
 		p.Description = c.cell(main, "short")
 	}
-	p.Description = strings.ReplaceAll(p.Description, `\n`, "\n") // as it writes line breaks
+	p.Description = strings.ReplaceAll(p.Description, `\n`, "\n") // WooCommerce's form of line breaks
 	for _, path := range cut(c.cell(main, "categories"), ',') {
 		b.put.CategoryPaths = append(b.put.CategoryPaths, paths(plain(path), "\x00", ">")...)
 	}
@@ -157,7 +157,7 @@ func (w *woo) build(handle string, rows []catalog.Row, shop money.Currency) (b b
 	return w.variants(b, main, rows, shop)
 }
 
-// pictures are the product's own, and those of its variations.
+// pictures returns the pictures of the product and of its variations.
 func (w *woo) pictures(main catalog.Row, rows []catalog.Row) (all []catalog.Picture) {
 	for _, row := range append([]catalog.Row{main}, rows...) {
 		for _, url := range cut(w.columnsOf.cell(row, "pictures"), ',') {
@@ -183,7 +183,7 @@ func (w *woo) attributes(row catalog.Row) (all []named) {
 	return all
 }
 
-// variants makes the variations of a product its variants, or the product itself its only one.
+// variants turns a product's variations into its variants, or a simple product into its only variant.
 func (w *woo) variants(b built, main catalog.Row, rows []catalog.Row, shop money.Currency) built {
 	c := &w.columnsOf
 	p := &b.put.Product

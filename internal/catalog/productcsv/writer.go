@@ -10,17 +10,18 @@ import (
 	"github.com/tidegate/tidegate/internal/catalog"
 )
 
-// Writer writes products in the shop's own columns. What it writes, the import reads and finds unchanged. Cells that a spreadsheet would
-// calculate are written as text: with a ' before them, which the import takes off.
+// Writer writes products in the shop's own columns. An import of its output finds all products unchanged. Cells that a
+// spreadsheet would calculate get a ' before them, which the import removes.
 type Writer struct {
 	out *csv.Writer
 	row []string
 }
 
-// excelMark has Excel read a file as UTF-8: the byte order mark.
+// excelMark is the byte order mark, by which Excel recognises UTF-8.
 const excelMark = "\ufeff"
 
-// NewWriter returns a Writer that has written the header. With excel the file begins with the mark by which Excel takes it for UTF-8.
+// NewWriter writes the header and returns a Writer. With excel the file begins with a byte order mark, by which Excel
+// recognises UTF-8.
 func NewWriter(out io.Writer, excel bool) (*Writer, error) {
 	if excel {
 		if _, err := io.WriteString(out, excelMark); err != nil {
@@ -31,7 +32,7 @@ func NewWriter(out io.Writer, excel bool) (*Writer, error) {
 	return w, w.out.Write(ownNames)
 }
 
-// Write writes a product, a row a variant, with its brand's title and its categories' paths.
+// Write writes a product, one row for each variant, with its brand's title and its categories' paths.
 func (w *Writer) Write(p *catalog.Product, brand string, categories [][]string) error {
 	for i := range p.Variants {
 		v := &p.Variants[i]
@@ -53,7 +54,7 @@ func (w *Writer) Write(p *catalog.Product, brand string, categories [][]string) 
 	return nil
 }
 
-// whole sets what concerns the whole product.
+// whole sets the cells for the whole product.
 func (w *Writer) whole(p *catalog.Product, brand string, categories [][]string) {
 	w.set("title", p.Title)
 	w.set("description", p.Description)
@@ -95,18 +96,18 @@ func (w *Writer) Flush() error {
 	return w.out.Error()
 }
 
-// Refusals writes refused rows to a file of their own: line and reason, then the row as it was. Corrected, that file can be
+// Refusals writes refused rows to a file: line, reason, then the row as it was. That file can be corrected and
 // imported.
 type Refusals struct {
 	out     *csv.Writer
 	columns int
 }
 
-// NewRefusals returns a Refusals that has written its header; header is the refused file's.
+// NewRefusals writes the header and returns a Refusals. header is that of the refused file.
 func NewRefusals(out io.Writer, header []string) (*Refusals, error) {
 	r := &Refusals{out: csv.NewWriter(out)}
 	for _, name := range header {
-		if ownOfRefused(name) { // a refused file was imported again
+		if ownOfRefused(name) { // the import was of a file of refused rows
 			continue
 		}
 		r.columns++
@@ -114,7 +115,8 @@ func NewRefusals(out io.Writer, header []string) (*Refusals, error) {
 	return r, r.out.Write(append([]string{refusedLine, refusedReason, refusedText}, header[len(header)-r.columns:]...))
 }
 
-// Write writes a row; what a spreadsheet would calculate is written as text. One that could not be taken apart is written whole, as refused_text.
+// Write writes a row. Cells that a spreadsheet would calculate are written as text. A row that could not be split is
+// written whole, as refused_text.
 func (r *Refusals) Write(row catalog.RefusedRow) error {
 	out := make([]string, 3, 3+r.columns)
 	out[0], out[1] = strconv.FormatInt(row.Line, 10), row.Reason

@@ -1,6 +1,6 @@
-// Package auditlog is the words for who changed what, and why. What an operator does is written in the transaction that does
-// it: the edge puts an Entry into the context, and the first write under it takes it along. So no change by an operator is
-// without its entry. A repeated request that finds its work done changes nothing and adds none, such as an adjustment with a key that was used.
+// Package auditlog records who changed what, and why. The edge puts an Entry into the context, and the first write
+// under that context that changes something stores it in the same transaction. So no change by an operator lacks its
+// entry. A repeated request changes nothing and adds none, such as an adjustment with a used key.
 package auditlog
 
 import (
@@ -14,16 +14,17 @@ import (
 // ReasonRunesMax bounds a reason: a few sentences.
 const ReasonRunesMax = 500
 
-// Entry is one thing that an operator did. It is not changed once it is in a context.
+// Entry is one action of an operator. It is not changed once it is in a context.
 type Entry struct {
 	ID id.AuditEntry
 	At time.Time
-	// Key is the admin key that it was done with; zero for the one that a running shop makes for itself. Actor is its name.
+	// Key is the admin key that was used; zero for the key that a running shop makes for itself. Actor is the key's
+	// name.
 	Key   id.AdminKey
 	Actor string
-	// Verb names what was done, as the contract names the operation: pauseSale.
+	// Verb is the operation's name in the API contract: pauseSale.
 	Verb string
-	// Subject is what it was done to: the id or the code in the operation's path, or the id of what was created.
+	// Subject is the target: the id or the code in the operation's path, or the id of what was created.
 	Subject string
 	// Reason says why; it may be empty.
 	Reason string
@@ -38,7 +39,7 @@ type Filter struct {
 
 type contextKey struct{}
 
-// WithEntry returns a context under which the first write takes the entry along.
+// WithEntry returns a context whose first write also stores the entry.
 func WithEntry(ctx context.Context, e Entry) context.Context {
 	return context.WithValue(ctx, contextKey{}, &e)
 }
@@ -60,12 +61,13 @@ func EntryFrom(ctx context.Context) *Entry {
 	return e
 }
 
-// CleanReason returns a reason as it is stored; empty stays empty. It returns fault.Invalid of the field: see text.Clean.
+// CleanReason returns a reason as it is stored; empty stays empty. It returns fault.Invalid with the field: see
+// text.Clean.
 func CleanReason(field, s string) (string, error) {
 	return text.Clean(field, s, text.Line, 0, ReasonRunesMax)
 }
 
-// RequiredReason is CleanReason of a reason that must be given.
+// RequiredReason is CleanReason for a required reason.
 func RequiredReason(field, s string) (string, error) {
 	return text.Clean(field, s, text.Line, 1, ReasonRunesMax)
 }

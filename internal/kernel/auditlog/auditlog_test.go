@@ -15,11 +15,11 @@ func TestContext(t *testing.T) {
 	}
 }
 
-// TestReason: the rule itself is text.Clean's.
+// TestReason: text.Clean's own tests check the rule.
 func TestReason(t *testing.T) {
 	for _, c := range []struct {
 		name, given, want   string
-		optional, mandatory bool // whether it is taken
+		optional, mandatory bool // whether it is accepted
 	}{
 		{"empty", "", "", true, false},
 		{"blank", " ", "", true, false},

@@ -1,4 +1,4 @@
-// Package clock is the shop's only source of the present time, so that tests and simulations can move it.
+// Package clock is the shop's only source of the current time, so that tests and simulations can move it.
 package clock
 
 import (
@@ -8,7 +8,7 @@ import (
 
 // Clock tells the time. Implementations are safe for concurrent use.
 type Clock interface {
-	// Now returns the present time in UTC.
+	// Now returns the current time in UTC.
 	Now() time.Time
 }
 
@@ -24,7 +24,7 @@ type Manual struct {
 	now time.Time
 }
 
-// NewManual returns a clock that stands at t.
+// NewManual returns a clock that shows t.
 func NewManual(t time.Time) *Manual { return &Manual{now: t.UTC()} }
 
 // Now implements Clock.

@@ -2,8 +2,8 @@ package clock
 
 import "time"
 
-// AppendJSON appends t as the shop writes it: RFC 3339 in UTC with milliseconds, quotes included. It is AppendFormat of that
-// layout, at a fraction of its cost: the page of a sale has three of them.
+// AppendJSON appends t as the shop writes it: RFC 3339 in UTC with milliseconds, including quotes. It equals
+// AppendFormat with that layout but is much faster: the page of a sale has three of them.
 func AppendJSON(b []byte, t time.Time) []byte {
 	t = t.UTC()
 	year, month, day := t.Date()

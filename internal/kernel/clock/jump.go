@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// VariableAhead is the environment variable that names a file with a duration, such as -1h: so far ahead is the machine's clock
-// in a build that a test may set wrong. The file is read again every jumpEvery: the clock jumps when it changes.
+// VariableAhead is the environment variable with the path of a file. The file holds a duration, such as -1h, by which
+// the machine's clock is ahead in this test build. It is read again every jumpEvery, and the clock jumps when it
+// changes.
 const VariableAhead = "CLOCK_AHEAD_FILE"
 
 const jumpEvery = 5 * time.Millisecond
@@ -37,7 +38,7 @@ var follow = sync.OnceFunc(func() {
 	}()
 })
 
-// VariableConfirm is the environment variable with a duration in the place of confirmAfter.
+// VariableConfirm is the environment variable with a duration that replaces confirmAfter.
 const VariableConfirm = "CLOCK_CONFIRM_AFTER"
 
 func confirmFor() time.Duration {
@@ -52,5 +53,6 @@ func jumped() time.Duration {
 	return time.Duration(ahead.Load())
 }
 
-// now has no monotonic reading: what is measured by two of them sees the jump, which is harsher than a machine's.
+// now returns the time without a monotonic reading. A difference of two such times includes a jump, which is harsher
+// than a real machine.
 func now() time.Time { return time.Now().Add(jumped()).Round(0) }

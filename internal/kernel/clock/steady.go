@@ -7,40 +7,40 @@ import (
 	"time"
 )
 
-// How a jump of the machine's clock is told from its running.
+// Limits that distinguish a jump of the machine's clock from its normal running.
 const (
 	// stepMax is the largest change that Steady accepts without confirmation: a time server's correction, a leap second.
 	stepMax = 2 * time.Second
-	// confirmAfter is how long a new time has to stay before it is believed. A clock that was set wrong is mostly set right
-	// within seconds; a machine that slept has the right time, and waits that long.
+	// confirmAfter is how long a new time must last before it is trusted. A clock that was set wrong is usually
+	// corrected within seconds. A machine that slept has the right time, and waits that long.
 	confirmAfter = time.Minute
-	// agreeWithin is how near the witness's time has to be.
+	// agreeWithin is the largest difference from the witness's time that counts as agreement.
 	agreeWithin = 5 * time.Second
 )
 
-// Steady is the machine's clock without its jumps. It counts on by the monotonic clock when the machine's is set, and follows the
-// new time when that has stayed for a while and the witness, where there is one, does not contradict it. So what a clock that
-// is wrong for a moment would end or begin is not ended and not begun. It is safe for concurrent use.
+// Steady is the machine's clock without its jumps. When the machine's clock is set, Steady continues by the monotonic
+// clock. It follows the new time once that has lasted for a while and the witness, if any, agrees. So a clock that is
+// wrong for a moment begins and ends nothing. It is safe for concurrent use.
 type Steady struct {
 	read    func() (wall time.Time, running time.Duration)
 	confirm time.Duration
 	// Witness is another machine's clock, such as the database server's; nil if there is none. It is set before Begin.
 	Witness func(context.Context) (time.Time, error)
-	// Tell receives what happened, in words for the log; by is how far the machine's clock is ahead of this one.
+	// Tell receives each event in words for the log. by is how far the machine's clock is ahead of this one.
 	Tell func(what string, by time.Duration)
 
-	offset    atomic.Int64 // this clock at the beginning of the monotonic one, in Unix nanoseconds
+	offset    atomic.Int64 // this clock's time at the start of the monotonic clock, in Unix nanoseconds
 	confirmed atomic.Bool
 	apart     atomic.Bool // from the machine's clock
 
 	mu      sync.Mutex // held while the clocks are compared
 	began   time.Duration
-	suspect int64 // the offset that the machine's clock has jumped to, while they are apart
+	suspect int64 // the offset to which the machine's clock has jumped, while apart
 	since   time.Duration
-	refused bool // it was told that the witness contradicts
+	refused bool // Tell has reported that the witness disagrees
 }
 
-// NewSteady returns a clock that shows the machine's time, which is believed: see Begin.
+// NewSteady returns a clock that shows and trusts the machine's time: see Begin.
 func NewSteady() *Steady { return newSteady(machine, confirmFor()) }
 
 func newSteady(read func() (time.Time, time.Duration), confirm time.Duration) *Steady {
@@ -58,15 +58,15 @@ func (s *Steady) Now() time.Time {
 	return time.Unix(0, s.offset.Load()+int64(running)).UTC()
 }
 
-// Confirmed reports whether the time may end things. A process that has begun at a time far from when the shop was seen last says
-// no until it has stayed for a while.
+// Confirmed reports whether the time may end things. If the process started at a time far from the shop's last
+// activity, it is false until the time has run steadily for a while.
 func (s *Steady) Confirmed() bool { return s.confirmed.Load() }
 
-// Disputed reports whether the machine's clock shows another time, which is not followed yet.
+// Disputed reports whether the machine's clock shows another time that Steady does not follow yet.
 func (s *Steady) Disputed() bool { return s.apart.Load() }
 
-// Begin compares the machine's time with the witness's, and shows the witness's where they are apart; and with when the shop was seen
-// last, zero where it never was. It returns what the witness does.
+// Begin compares the machine's time with the witness's, and shows the witness's if they differ. It also compares it
+// with seen, the time of the shop's last activity, or zero if there was none. It returns the witness's errors.
 func (s *Steady) Begin(ctx context.Context, seen time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,7 +94,7 @@ func (s *Steady) Begin(ctx context.Context, seen time.Time) error {
 	return nil
 }
 
-// Step compares the clocks, and returns 1 where it follows a jump. It returns what the witness does.
+// Step compares the clocks. It returns 1 if it follows a jump, and the witness's errors.
 func (s *Steady) Step(ctx context.Context) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,17 +131,17 @@ func (s *Steady) Step(ctx context.Context) (int, error) {
 	return 1, nil
 }
 
-// withinStep reports two offsets between which there was no jump.
+// withinStep reports whether there was no jump between two offsets.
 func withinStep(a, b int64) bool { return time.Duration(a-b).Abs() <= stepMax }
 
-// depart notes that the machine's clock shows another time. The caller holds the lock.
+// depart records that the machine's clock shows another time. The caller holds the lock.
 func (s *Steady) depart(machines int64, running time.Duration, what string) {
 	s.suspect, s.since = machines, running
 	s.apart.Store(true)
 	s.Tell(what, time.Duration(machines-s.offset.Load()))
 }
 
-// follow takes the machine's time. The caller holds the lock.
+// follow adopts the machine's time. The caller holds the lock.
 func (s *Steady) follow(machines int64, what string) {
 	s.Tell(what, time.Duration(machines-s.offset.Load()))
 	s.offset.Store(machines)
@@ -150,7 +150,7 @@ func (s *Steady) follow(machines int64, what string) {
 	s.confirmed.Store(true)
 }
 
-// contradicted keeps the time, which may end things where it is the witness's. The caller holds the lock.
+// contradicted keeps the current time, and confirms it if it agrees with the witness's. The caller holds the lock.
 func (s *Steady) contradicted(at time.Time, running time.Duration) {
 	witness := offsetOf(at, running)
 	if !s.refused {
@@ -164,7 +164,7 @@ func (s *Steady) contradicted(at time.Time, running time.Duration) {
 
 var started = time.Now()
 
-// machine reads the machine's two clocks at one moment. The monotonic one stands while a Linux machine sleeps.
+// machine reads the machine's two clocks at one moment. On Linux the monotonic clock stops while the machine sleeps.
 func machine() (wall time.Time, running time.Duration) {
 	at := time.Now()
 	return at.Add(jumped()), at.Sub(started)

@@ -36,7 +36,7 @@ func newBench(t *testing.T, witnessed bool) *bench {
 	return b
 }
 
-// pass lets the time go by, a step every second. The monotonic clock stands while the machine sleeps.
+// pass lets time pass, with a step every second. The monotonic clock stops while the machine sleeps.
 func (b *bench) pass(d time.Duration) {
 	for range d / time.Second {
 		b.wall, b.true, b.running = b.wall.Add(time.Second), b.true.Add(time.Second), b.running+time.Second
@@ -162,7 +162,7 @@ func TestSteadyWithAWitness(t *testing.T) {
 	}
 }
 
-// TestBegin: what a process may end when it begins.
+// TestBegin checks which times a starting process trusts to end things.
 func TestBegin(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -203,7 +203,7 @@ func TestBegin(t *testing.T) {
 			if !b.Confirmed() {
 				t.Error("it is never confirmed")
 			}
-			// Set right before it was believed, it has ended nothing.
+			// Corrected before it was trusted, the clock has ended nothing.
 			b.set(-c.wrong)
 			b.pass(2 * time.Minute)
 			b.shows(0, false)

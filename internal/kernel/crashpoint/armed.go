@@ -12,7 +12,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
-// order is what the variable asks for.
+// order is the parsed variable.
 type order struct {
 	point  Point
 	action string
@@ -20,7 +20,7 @@ type order struct {
 	passes atomic.Int64
 }
 
-// armed is read once, before main: nothing of the process runs unarmed.
+// armed is read once, before main, so that no code runs unarmed.
 var armed = mustRead(os.Getenv(Variable))
 
 func mustRead(text string) *order {
@@ -32,7 +32,7 @@ func mustRead(text string) *order {
 	return o
 }
 
-// read reads what the variable says; nil where it is empty.
+// read parses the variable; nil if it is empty.
 func read(text string) (*order, error) {
 	if text == "" {
 		return nil, nil
@@ -54,7 +54,7 @@ func read(text string) (*order, error) {
 // Pass passes a point where nothing can fail: the process may die or hang there.
 func Pass(p Point) { _ = armed.pass(p) }
 
-// Fail passes a point and returns an error where it was told to fail.
+// Fail passes a point. It returns an error if the point is armed to fail.
 func Fail(p Point) error { return armed.pass(p) }
 
 func (o *order) pass(p Point) error {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestPoints: each point stands once in the list, and what may fail is a point.
+// TestPoints: each point is in the list once, and every point that may fail is in it.
 func TestPoints(t *testing.T) {
 	all := Points()
 	for i, p := range all {

@@ -4,5 +4,5 @@ package crashpoint
 
 import "os"
 
-// die ends the process without running anything of it.
+// die ends the process without running deferred functions.
 func die() { os.Exit(137) }

@@ -1,5 +1,5 @@
-// Package cursor makes and reads the cursors of lists that go by id. A cursor is bound to its list and the list's filters: one that was
-// cut short, changed, or given out by another list is refused, and never read as a place in this one.
+// Package cursor makes and reads the cursors of lists ordered by id. A cursor is bound to its list and the list's
+// filters. A truncated or changed cursor, or one of another list, is rejected and never read as a place in this list.
 package cursor
 
 import (
@@ -13,7 +13,7 @@ import (
 // List is a list with its filters.
 type List [sha256.Size]byte
 
-// Of returns the list of a name and its filters, in an order that is always the same.
+// Of returns the list with a name and its filters. The order of the filters matters.
 func Of(name string, filters ...string) List {
 	h := sha256.New()
 	for _, part := range append([]string{name}, filters...) {
@@ -23,11 +23,11 @@ func Of(name string, filters ...string) List {
 	return List(h.Sum(nil))
 }
 
-// A cursor is an id and the first bytes of a digest of the list and the id. The digest shows an accident; it keeps nobody from making a
-// cursor of a list that they may read anyway.
+// A cursor is an id and the first bytes of a digest of the list and the id. The digest detects accidents. It does not
+// keep anyone from forging a cursor of a list that they may read anyway.
 const (
 	idBytes    = 8
-	checkBytes = 7 // with the id 15, which base64 encodes without a rest
+	checkBytes = 7 // with the id 15, which base64 encodes without padding
 )
 
 // After returns the cursor of the page after the item with this id.
@@ -37,8 +37,8 @@ func (l List) After(last int64) string {
 	return base64.RawURLEncoding.EncodeToString(append(b, sum[:checkBytes]...))
 }
 
-// Read returns the id in a cursor: zero for the empty cursor, which means the first page. It returns fault.BadRequest for
-// what this list has not given out.
+// Read returns the id in a cursor: zero for the empty cursor, which means the first page. It returns fault.BadRequest
+// for a cursor of another list and for an invalid one.
 func (l List) Read(text string) (int64, error) {
 	if text == "" {
 		return 0, nil

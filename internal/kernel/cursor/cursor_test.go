@@ -43,7 +43,7 @@ func TestCursor(t *testing.T) {
 	}
 }
 
-// FuzzCursor: a cursor that is taken is one that was given out.
+// FuzzCursor: every accepted cursor was issued.
 func FuzzCursor(f *testing.F) {
 	l := Of("orders")
 	for _, seed := range []string{"", "i-1", l.After(1), l.After(1 << 62), Of("sales").After(1), l.After(1)[:19]} {

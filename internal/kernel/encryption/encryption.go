@@ -1,5 +1,6 @@
-// Package encryption encrypts the secrets that the shop keeps in its database, with keys that are not in it: AES-256-GCM, the key's id beside
-// the text, and the row that a text belongs to as associated data, so that a text moved to another row is refused.
+// Package encryption encrypts the secrets in the shop's database with keys that are outside it. It uses AES-256-GCM,
+// stores the key's id with the text, and has the text's row as associated data, so that a text copied to another row is
+// rejected.
 package encryption
 
 import (
@@ -17,19 +18,19 @@ import (
 
 const (
 	keyBytes = 32
-	// keysMax bounds the keys of a shop: the one that encrypts, and older ones until nothing is encrypted with them any more.
+	// keysMax bounds a shop's keys: the one that encrypts, and older ones until nothing encrypted with them is left.
 	keysMax = 8
-	// mark begins what Encrypt returns; no secret begins so.
+	// mark is the prefix of Encrypt's results. No secret begins with it.
 	mark = "aes256gcm:"
 )
 
-// ErrUnknownKey says that a text was encrypted with a key that is not among the shop's.
+// ErrUnknownKey says that a text was encrypted with a key that the shop does not have.
 var ErrUnknownKey = errors.New("it was encrypted with a key that this process does not have")
 
-// errDamaged says that a text is not what was encrypted for its row.
+// errDamaged says that a text is not the one that was encrypted for its row.
 var errDamaged = errors.New("it cannot be decrypted: it is damaged, or it was copied from another row")
 
-// Keys are the keys of a shop: the first encrypts, all decrypt. Its String hides them. Safe for concurrent use.
+// Keys are the keys of a shop: the first encrypts, all decrypt. String hides them. It is safe for concurrent use.
 type Keys struct{ all []key }
 
 type key struct {
@@ -37,10 +38,10 @@ type key struct {
 	aead cipher.AEAD
 }
 
-// String implements fmt.Stringer and shows no key.
+// String implements fmt.Stringer without showing a key.
 func (k *Keys) String() string { return fmt.Sprintf("%d encryption keys", len(k.all)) }
 
-// GoString implements fmt.GoStringer and shows no key.
+// GoString implements fmt.GoStringer without showing a key.
 func (k *Keys) GoString() string { return k.String() }
 
 // NewText returns the text of a key file with one new key.
@@ -52,8 +53,8 @@ func NewText() string {
 		base64.RawURLEncoding.EncodeToString(raw) + "\n"
 }
 
-// Parse reads keys of 32 bytes in unpadded base64url, one a line or separated by commas; lines that begin with # are passed over. The error
-// names the line, never its contents.
+// Parse parses keys of 32 bytes in unpadded base64url, one a line or separated by commas. It ignores lines that begin
+// with #. An error names the line, never its contents.
 func Parse(text string) (*Keys, error) {
 	keys, line := &Keys{}, 0
 	for raw := range strings.Lines(text) {
@@ -91,7 +92,7 @@ func newKey(secret []byte) key {
 	return key{hex.EncodeToString(hash[:8]), aead}
 }
 
-// ID is the id of the key that encrypts. It is no secret.
+// ID returns the id of the key that encrypts. It is not secret.
 func (k *Keys) ID() string { return k.all[0].id }
 
 // Has reports whether a key is among these.
@@ -114,8 +115,8 @@ func (k *Keys) Encrypt(text, row string) string {
 	return mark + first.id + ":" + base64.RawStdEncoding.EncodeToString(first.aead.Seal(nil, nil, []byte(text), []byte(row)))
 }
 
-// Decrypt returns what was encrypted for a row. A text that is not encrypted, as earlier releases have left it, is returned as it is. It
-// returns ErrUnknownKey, or an error for what is damaged or was encrypted for another row.
+// Decrypt decrypts a text of a row. It returns an unencrypted text, as left by earlier releases, unchanged. It returns
+// ErrUnknownKey, or an error for a text that is damaged or belongs to another row.
 func (k *Keys) Decrypt(text, row string) (string, error) {
 	id := KeyOf(text)
 	if id == "" {
@@ -136,7 +137,7 @@ func (k *Keys) Decrypt(text, row string) (string, error) {
 	return string(plain), nil
 }
 
-// KeyOf returns the id of the key that a text was encrypted with; empty where it is not encrypted.
+// KeyOf returns the id of the key that encrypted a text; empty if the text is not encrypted.
 func KeyOf(text string) string {
 	rest, encrypted := strings.CutPrefix(text, mark)
 	if !encrypted {

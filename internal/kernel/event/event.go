@@ -1,4 +1,4 @@
-// Package event holds the noun that everyone who reads what happened shares.
+// Package event holds the event type that all consumers share.
 package event
 
 import (
@@ -9,29 +9,29 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/id"
 )
 
-// Event is something that happened, as the transaction that made it true recorded it. It is never changed.
+// Event is something that happened, as recorded by the transaction that caused it. It is never changed.
 type Event struct {
-	// Position is the event's place in the order of commits: dense, from 1.
+	// Position is the event's position in the order of commits: without gaps, from 1.
 	Position int64
-	// Type names what happened, and the version of the payload, such as order.placed.v1.
+	// Type names the event and the version of its payload, such as order.placed.v1.
 	Type string
-	// Subject is the id of what it happened to.
+	// Subject is the id of the object of the event.
 	Subject int64
 	// Payload is JSON.
 	Payload []byte
-	// At is when it happened, UTC, to the millisecond.
+	// At is when it happened, in UTC, to the millisecond.
 	At time.Time
 }
 
-// The marks of a rehearsal in a payload. Whoever announces writes JSON without white space, and a quotation mark within a text is
-// escaped there, so neither can be part of a text.
+// The marks of a rehearsal in a payload. Payloads are JSON without white space, and quotation marks inside a text are
+// escaped, so neither mark can occur inside a text.
 var (
 	markedField   = []byte(`"rehearsal":true`)
 	customerField = []byte(`"customer_id":"`)
 )
 
-// OfRehearsal reports whether the event tells of a rehearsal: its payload says so, or names a customer of one, which events of
-// orders did before payloads were marked.
+// OfRehearsal reports whether the event belongs to a rehearsal: its payload says so, or names a rehearsal's customer,
+// as order events did before payloads were marked.
 func (e *Event) OfRehearsal() bool {
 	if bytes.Contains(e.Payload, markedField) {
 		return true

@@ -2,10 +2,10 @@ package fault
 
 import "net/http"
 
-// Grade says who is woken by a fault.
+// Grade says who is alerted by a fault.
 type Grade uint8
 
-// The grades. P0 is an invariant broken, P1 the shop not selling, P2 something to look at in the morning.
+// The grades. P0: an invariant is broken. P1: the shop does not sell. P2: look at it in the morning.
 const (
 	None Grade = iota
 	P2
@@ -16,11 +16,12 @@ const (
 // String returns the grade's name.
 func (g Grade) String() string { return [...]string{"none", "P2", "P1", "P0"}[g] }
 
-// Code is one row of the closed table of faults. Its zero value is Internal, so that an error nobody thought of is
-// never mistaken for a refusal.
+// Code is one row of the closed table of faults. Its zero value is Internal, so that an unforeseen error is never
+// mistaken for a refusal.
 type Code uint8
 
-// The codes. 4xxx is the request, 5xxx the business, 6xxx what stands in front of it, 7xxx the database and the process.
+// The codes. 4xxx: the request. 5xxx: the business. 6xxx: load, signatures and time. 7xxx: the database and the
+// process.
 const (
 	Internal Code = iota
 
@@ -68,7 +69,7 @@ const (
 	codes
 )
 
-// Row is what the table says of a code.
+// Row is the table's entry for a code.
 type Row struct {
 	Slug   string
 	Number int
@@ -122,7 +123,7 @@ var table = [codes]Row{
 	StoreFull:        {"store_full", 7003, http.StatusServiceUnavailable, P1, "The disk is full"},
 }
 
-// Row returns what the table says of the code.
+// Row returns the table's entry for the code.
 func (c Code) Row() Row {
 	if c >= codes {
 		c = Internal

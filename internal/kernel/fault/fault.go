@@ -1,7 +1,8 @@
-// Package fault is the shop's one closed table of error codes, and the error that carries them.
+// Package fault holds the shop's one closed table of error codes, and the error type that carries them.
 //
-// Modules and adapters return a *Error where a caller can act on the reason; any other error is Internal at the edge.
-// Adapters turn a code into HTTP or gRPC in one place each. Causes are wrapped, logged once at the edge, and never shown.
+// Modules and adapters return a *Error if a caller can act on the reason; any other error is Internal at the edge.
+// Adapters turn a code into HTTP or gRPC in one place each. Causes are wrapped, logged once at the edge, and never
+// shown.
 package fault
 
 import (
@@ -16,19 +17,20 @@ type Error struct {
 	Code Code
 	// Detail says in one sentence what is wrong and what would be right. It is shown to the caller.
 	Detail string
-	// Field is the path of the input at fault, such as "lines[0].quantity"; empty when it is not one field's.
+	// Field is the path of the invalid input, such as "lines[0].quantity"; empty if it is not one field.
 	Field string
-	// RetryAfter, where not zero, is when asking again makes sense.
+	// RetryAfter, if not zero, is when to retry.
 	RetryAfter time.Duration
-	// Available, of FewerLeft, is how many units are left, as shoppers are shown it; zero: it is not told.
+	// Available is the number of units that shoppers see left, for FewerLeft; zero: not shown.
 	Available int64
-	// Others are further inputs at fault, where several are told at once.
+	// Others are further invalid inputs, if several are reported together.
 	Others []*Error
 
 	cause error
 }
 
-// New returns a fault with a detail made as by fmt.Sprintf. Keep secrets and causes out of it: it is shown.
+// New returns a fault with a detail formatted as by fmt.Sprintf. The detail is shown: it must not contain secrets or
+// causes.
 func New(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Detail: sprintf(format, args)}
 }
@@ -38,7 +40,7 @@ func Bad(field, format string, args ...any) *Error {
 	return &Error{Code: Invalid, Field: field, Detail: sprintf(format, args)}
 }
 
-// All returns several Invalid faults as one: the first, with the others. nil where there are none.
+// All combines several Invalid faults: it returns the first, with the others in Others; nil if there are none.
 func All(faults []*Error) *Error {
 	if len(faults) == 0 {
 		return nil
@@ -60,13 +62,13 @@ func sprintf(format string, args []any) string {
 	return fmt.Sprintf(format, args...)
 }
 
-// After sets when to ask again and returns e.
+// After sets when to retry and returns e.
 func (e *Error) After(d time.Duration) *Error {
 	e.RetryAfter = d
 	return e
 }
 
-// Recovered returns what a recovered panic is answered with: the fault that it was, else Internal with the stack as its cause.
+// Recovered turns a recovered panic into a fault: the fault it carried, or Internal with the stack as its cause.
 func Recovered(p any) *Error {
 	err, ok := p.(error)
 	if !ok {
@@ -77,8 +79,8 @@ func Recovered(p any) *Error {
 	return Wrap(Internal, fmt.Errorf("panic: %w\n%s", err, debug.Stack()), "")
 }
 
-// Safely calls fn and turns a panic into an error, as Recovered does. What a step does in a goroutine of its own goes through
-// it: a panic there would end the process.
+// Safely calls fn and turns a panic into an error, as Recovered does. Goroutines of a step use it, because a panic
+// there would end the process.
 func Safely(fn func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -88,13 +90,13 @@ func Safely(fn func() error) (err error) {
 	return fn()
 }
 
-// In names the input at fault and returns e.
+// In sets the invalid input and returns e.
 func (e *Error) In(field string) *Error {
 	e.Field = field
 	return e
 }
 
-// Error implements error, for logs: slug, field, detail and cause; further faults on lines of their own.
+// Error implements error, for logs: slug, field, detail and cause. Further faults follow on separate lines.
 func (e *Error) Error() string {
 	s := e.Code.String()
 	if e.Field != "" {
@@ -121,10 +123,10 @@ func (e *Error) Is(target error) bool {
 	return ok && c == e.Code
 }
 
-// Error lets a Code stand as the target of errors.Is.
+// Error lets a Code be the target of errors.Is.
 func (c Code) Error() string { return c.String() }
 
-// CodeOf returns the code of err: Internal where err carries none.
+// CodeOf returns the code of err: Internal if err has none.
 func CodeOf(err error) Code {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code
@@ -135,7 +137,7 @@ func CodeOf(err error) Code {
 	return Internal
 }
 
-// As returns err as a fault: itself where it is one, else an Internal fault whose cause it is.
+// As returns err as a fault: err itself if it is one, otherwise an Internal fault with err as its cause.
 func As(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e

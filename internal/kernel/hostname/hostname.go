@@ -1,4 +1,5 @@
-// Package hostname knows the two spellings of one host: käse.example for people, xn--kse-qla.example for machines.
+// Package hostname converts between the two spellings of a host: käse.example for people, xn--kse-qla.example for
+// machines.
 package hostname
 
 import (
@@ -9,13 +10,13 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// labelBytesMax is RFC 1035's.
+// labelBytesMax is the limit of RFC 1035.
 const labelBytesMax = 63
 
-// fullStops separate labels as the dot does: UTS 46 section 4.
+// fullStops also separate labels: UTS 46 section 4.
 var fullStops = strings.NewReplacer("。", ".", "．", ".", "｡", ".")
 
-// profile is UTS 46 as browsers look hosts up, without the transitional step that took ß for ss.
+// profile is UTS 46 as browsers look hosts up, without the transitional mapping of ß to ss.
 var profile = idna.New(
 	idna.MapForLookup(), idna.Transitional(false), idna.BidiRule(), idna.CheckJoiners(true), idna.CheckHyphens(true),
 	idna.StrictDomainName(true), idna.VerifyDNSLength(true),
@@ -23,9 +24,9 @@ var profile = idna.New(
 
 var errName = errors.New("this is not the name of a host such as shop.example")
 
-// ASCII returns a host's name as DNS and mail servers have it: in lower case, international labels as xn--, without the dot of
-// the root at its end. It returns an error for what is no name of two labels or more. A name that is ASCII already is not
-// decoded: a label that only begins as an international one does stays what it is.
+// ASCII returns a host name in the form of DNS and mail servers: lower case, international labels as xn--, without a
+// final dot. It returns an error unless the name has at least two valid labels. It does not decode a name that is ASCII
+// already, so an invalid label that begins with xn-- stays as it is.
 func ASCII(name string) (string, error) {
 	name = strings.TrimSuffix(fullStops.Replace(name), ".")
 	if !isASCII(name) {
@@ -46,7 +47,7 @@ func isASCII(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
-// valid takes host names of at least two labels.
+// valid reports whether name is a host name of at least two labels.
 func valid(name string) bool {
 	labels := strings.Split(name, ".")
 	if len(labels) < 2 {

@@ -1,7 +1,7 @@
-// Package id holds every typed identifier of the shop.
+// Package id holds all typed identifiers of the shop.
 //
-// An id is a 63-bit snowflake: 41 bits of milliseconds since Epoch, 10 bits of node, 12 bits of sequence. It travels as a
-// decimal string in JSON, because JavaScript's numbers lose integers beyond 2^53, and as a BIGINT in SQL.
+// An id is a 63-bit snowflake: 41 bits of milliseconds since Epoch, 10 bits of node, 12 bits of sequence. It is a
+// decimal string in JSON, because JavaScript's numbers are exact only up to 2^53, and a BIGINT in SQL.
 package id
 
 import (
@@ -11,7 +11,7 @@ import (
 	"strconv"
 )
 
-// ID is an identifier of one kind of thing; K only keeps kinds apart at compile time. The zero value means "none".
+// ID is an identifier of one kind of thing; K only distinguishes kinds at compile time. The zero value means "none".
 type ID[K any] int64
 
 type (
@@ -36,13 +36,13 @@ type (
 type (
 	// Product identifies a product of the catalogue.
 	Product = ID[product]
-	// SKU identifies a variant of a product: what is stocked and sold.
+	// SKU identifies a variant of a product: the unit of stock and sale.
 	SKU = ID[sku]
 	// Category identifies a category of products.
 	Category = ID[category]
 	// Brand identifies a brand.
 	Brand = ID[brand]
-	// Sale identifies a sale. Its zero value, where a pool is meant, is the general pool.
+	// Sale identifies a sale. As a pool, the zero value is the general pool.
 	Sale = ID[sale]
 	// Order identifies an order, and the reservation made for it.
 	Order = ID[order]
@@ -60,7 +60,7 @@ type (
 	Refund = ID[refund]
 	// Notification identifies a notification sent by the sandbox provider.
 	Notification = ID[notification]
-	// AuditEntry identifies an entry of the audit log: what an operator did.
+	// AuditEntry identifies an entry of the audit log.
 	AuditEntry = ID[auditEntry]
 	// Endpoint identifies an address that receives events.
 	Endpoint = ID[endpoint]
@@ -69,7 +69,7 @@ type (
 // ErrMalformed says that a text is not an id: decimal digits without sign or leading zero, from 1 to 2^63-1.
 var ErrMalformed = errors.New("an id is a decimal number from 1 to 9223372036854775807, without sign or leading zero")
 
-// Parse reads an id from its decimal form. It returns ErrMalformed for anything that String would not have written.
+// Parse parses an id in decimal form. It returns ErrMalformed for every text that String cannot return.
 func Parse[T ~int64](s string) (T, error) {
 	if s == "" || len(s) > 19 || s[0] < '1' || s[0] > '9' {
 		return 0, ErrMalformed

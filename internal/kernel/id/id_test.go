@@ -102,7 +102,7 @@ func TestFirstAt(t *testing.T) {
 	}
 }
 
-// A process that starts on a clock which has stepped back goes on after the newest id, whoever minted it.
+// A process whose clock has stepped back continues after the newest id of any node.
 func TestMintAfterARestart(t *testing.T) {
 	c := clock.NewManual(Epoch.Add(time.Hour))
 	before, err := NewMint(c, 7)
@@ -151,7 +151,7 @@ func TestMintConcurrently(t *testing.T) {
 	wg.Wait()
 }
 
-// A mint whose node is leased mints until the lease's end and not one id more, and goes on with the next one.
+// A leased mint mints until its lease expires, not one id more, and continues with the next lease.
 func TestLeasedMint(t *testing.T) {
 	m := NewLeasedMint(clock.NewManual(Epoch.Add(time.Hour)))
 	refused := func() (err error) {

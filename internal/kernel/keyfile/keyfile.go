@@ -1,4 +1,4 @@
-// Package keyfile reads and makes files that hold a secret: signing keys, encryption keys, the secrets of providers.
+// Package keyfile reads and creates files that hold a secret: signing keys, encryption keys, providers' secrets.
 package keyfile
 
 import (
@@ -14,9 +14,9 @@ import (
 // bytesMax bounds a key file.
 const bytesMax = 4096
 
-// Read returns the text of a key file. It refuses a file that is no regular one, is longer than 4096 bytes, or that others than its owner
-// may read, and says what to do about it; a group that only reads is let be, because containers are given their secrets so. It returns an
-// error for which errors.Is(err, fs.ErrNotExist) holds if the file does not exist.
+// Read returns the text of a key file. It rejects a file that is not regular, is longer than 4096 bytes, or is open to
+// users other than its owner, and says what to do about it. A group may read the file, because containers get their
+// secrets that way. The error for a missing file satisfies errors.Is(err, fs.ErrNotExist).
 func Read(path string) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -40,13 +40,13 @@ func Read(path string) (string, error) {
 	return string(text), nil
 }
 
-// tooOpen reports whether the group may write the file or the world do anything with it. Windows does not say who may read a file in its
-// mode.
+// tooOpen reports whether the group may write the file or the world do anything with it. On Windows the mode does not
+// say who may read a file.
 func tooOpen(mode fs.FileMode) bool { return runtime.GOOS != "windows" && mode&0o027 != 0 }
 
-// Create writes a key file with mode 0600, and its folder, where that is missing, with 0700. It writes beside the path and links into place,
-// so that nobody ever reads half a key. A file that is there already is left alone, and is an error for which errors.Is(err, fs.ErrExist)
-// holds: of two processes that create one at the same time both then read that of the first.
+// Create writes a key file with mode 0600, and creates a missing folder with 0700. It links a temporary file into
+// place, so that nobody ever reads half a key. It does not replace an existing file: its error then satisfies
+// errors.Is(err, fs.ErrExist). If two processes create one concurrently, both can then read the first one's.
 func Create(path, text string) error {
 	folder := filepath.Dir(path)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
@@ -68,10 +68,11 @@ func Create(path, text string) error {
 	return err
 }
 
-// syncFolders has the name of a file in a folder, and that of the folder, survive a power cut: what the key signs or encrypts from now on does.
+// syncFolders makes the file's and the folder's names survive a power cut, because what the key signs or encrypts from
+// now on does too.
 func syncFolders(folder string) error {
 	if runtime.GOOS == "windows" {
-		return nil // a folder cannot be synced there
+		return nil // Windows cannot sync a folder
 	}
 	for _, path := range []string{folder, filepath.Dir(folder)} {
 		opened, err := os.Open(path)

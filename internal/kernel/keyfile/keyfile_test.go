@@ -34,7 +34,7 @@ func TestAKeyFileIsItsOwners(t *testing.T) {
 		t.Errorf("the folder holds %v, %v", left, err)
 	}
 	for mode, ok := range map[fs.FileMode]bool{
-		0o600: true, 0o400: true, 0o440: true, 0o640: true, // a group that reads
+		0o600: true, 0o400: true, 0o440: true, 0o640: true, // readable by the group
 		0o644: false, 0o604: false, 0o660: false, 0o620: false, 0o666: false, 0o777: false, 0o601: false,
 	} {
 		if err := os.Chmod(path, mode); err != nil {

@@ -7,11 +7,11 @@ import (
 	"os"
 )
 
-// othersMay are the bits of a mode that let anybody but the owner do something.
+// othersMay are the mode bits that permit anything to users other than the owner.
 const othersMay fs.FileMode = 0o077
 
-// CreatePrivate creates a file that its owner alone can read, or empties the one that is there and makes it so. What is no regular file, such
-// as /dev/null, keeps its mode.
+// CreatePrivate creates a file that only its owner can read, or truncates an existing one and makes it so. A file that
+// is not regular, such as /dev/null, keeps its mode.
 func CreatePrivate(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

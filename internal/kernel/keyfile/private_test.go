@@ -8,13 +8,13 @@ import (
 	"testing"
 )
 
-// TestAPrivateFileIsItsOwners: whatever the umask and the mode of a file that is replaced, nobody but the owner can read it.
+// TestAPrivateFileIsItsOwners: only the owner can read the file, whatever the umask and the mode of a replaced file.
 func TestAPrivateFileIsItsOwners(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("modes say nothing there")
 	}
-	for _, before := range []fs.FileMode{0, 0o644, 0o600} { // a file that is made, or replaced
+	for _, before := range []fs.FileMode{0, 0o644, 0o600} { // a new or a replaced file
 		path := filepath.Join(t.TempDir(), "out.json")
 		if before != 0 {
 			if err := os.WriteFile(path, []byte("old"), before); err != nil {

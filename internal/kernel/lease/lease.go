@@ -1,8 +1,8 @@
-// Package lease keeps two processes from doing the same work. A lease is a row with an end by the database's clock, and a
-// fence: a number that grows with each new holder.
+// Package lease keeps two processes from doing the same work. A lease is a row with an expiry by the database's clock,
+// and a fence: a number that grows with each new holder.
 //
-// A lease alone makes nothing correct: a process can be paused past its end and go on afterwards. What it guards compares
-// the fence, or is done by compare-and-set.
+// A lease alone guarantees nothing: a process can be paused beyond its expiry and continue afterwards. The guarded work
+// must compare the fence, or use compare-and-set.
 package lease
 
 import (
@@ -11,28 +11,28 @@ import (
 	"time"
 )
 
-// Lease is a lease that somebody has, or had.
+// Lease is a current or former lease.
 type Lease struct {
 	Name, Holder string
-	// Fence is larger than that of every earlier holder of the name.
+	// Fence is larger than the fences of all earlier holders of the name.
 	Fence int64
-	// Until is the end by the database's clock.
+	// Until is the expiry by the database's clock.
 	Until time.Time
 }
 
-// Store is where leases are. Its methods are safe for concurrent use; their errors are the database's.
+// Store keeps leases. It is safe for concurrent use. Its errors are the database's.
 type Store interface {
-	// AcquireLease takes a lease that is free or whose time is over, and prolongs the holder's own, which keeps its fence.
-	// It reports false, and who has it, where somebody else does.
+	// AcquireLease takes a free or expired lease, or prolongs the holder's own, which keeps its fence. If another
+	// process holds it, AcquireLease returns that lease and false.
 	AcquireLease(ctx context.Context, name, holder string, ttl time.Duration) (Lease, bool, error)
-	// RenewLease prolongs a lease. It reports false where its time is over or somebody else has it.
+	// RenewLease prolongs a lease. It returns false if the lease has expired or another process holds it.
 	RenewLease(ctx context.Context, l Lease, ttl time.Duration) (Lease, bool, error)
-	// ReleaseLease gives a lease free, unless it is lost already. The next holder's fence is larger all the same.
+	// ReleaseLease frees a lease, unless it is lost already. The next holder's fence is larger nevertheless.
 	ReleaseLease(ctx context.Context, l Lease) error
 }
 
-// Keeper keeps one lease for as long as its process lives: Step takes or prolongs it, and Held says whether it is held.
-// Its methods are safe for concurrent use. One loop drives Step, or any number of them Keep.
+// Keeper keeps one lease as long as its process lives: Step takes or prolongs it, and Held says whether it is held. It
+// is safe for concurrent use. One loop calls Step, or any number of loops call Acquire.
 type Keeper struct {
 	store        Store
 	name, holder string
@@ -43,17 +43,17 @@ type Keeper struct {
 	lease Lease
 	until time.Time // by this process's monotonic clock
 	asked time.Time
-	busy  bool // somebody is in Keep's Step
+	busy  bool // a goroutine is in Acquire's Step
 }
 
-// NewKeeper returns a keeper that holds nothing yet. holder names this process and no other; ttl is how long the lease
-// outlives a process that has died.
+// NewKeeper returns a keeper that holds nothing yet. holder identifies this process uniquely. ttl is how long the lease
+// outlives a dead process.
 func NewKeeper(s Store, name, holder string, ttl time.Duration) *Keeper {
 	return &Keeper{store: s, name: name, holder: holder, ttl: ttl}
 }
 
-// Acquire calls Step where it is time to and nobody else is at it: loops that run more often than that, or share the lease, ask the
-// database no more often.
+// Acquire calls Step if it is due and no other goroutine is calling it. So loops that run more often, or share the
+// lease, do not query the database more often.
 func (k *Keeper) Acquire(ctx context.Context) error {
 	k.mu.Lock()
 	due := !k.busy && time.Since(k.asked) >= k.RenewEvery()
@@ -71,16 +71,16 @@ func (k *Keeper) Acquire(ctx context.Context) error {
 	return err
 }
 
-// RenewEvery is how often Step should be called: two calls can be lost before the lease is.
+// RenewEvery returns how often to call Step: the lease survives two failed calls.
 func (k *Keeper) RenewEvery() time.Duration { return k.ttl / 3 }
 
-// Step takes or prolongs the lease. It returns 1 where the lease is new to this process, else 0.
+// Step takes or prolongs the lease. It returns 1 if the lease is new to this process, otherwise 0.
 func (k *Keeper) Step(ctx context.Context) (int, error) {
-	// The end is counted from before the question, so that this process gives up before the database does.
+	// Count the expiry from before the query, so that this process gives up before the database does.
 	asked := time.Now()
 	got, ok, err := k.store.AcquireLease(ctx, k.name, k.holder, k.ttl)
 	if err != nil {
-		return 0, err // what is held is held until its time is over
+		return 0, err // a held lease stays held until it expires
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -92,7 +92,7 @@ func (k *Keeper) Step(ctx context.Context) (int, error) {
 	return 0, nil
 }
 
-// Held returns the lease where this process has it and its time is not over.
+// Held returns the lease if this process holds it and it has not expired.
 func (k *Keeper) Held() (Lease, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -102,8 +102,8 @@ func (k *Keeper) Held() (Lease, bool) {
 	return k.lease, true
 }
 
-// HoldDuring prolongs a lease that is held until release is called, which gives it free: for work that takes as long as it takes.
-// A renewal that fails is tried again; what the lease guards says itself where it was lost meanwhile.
+// HoldDuring prolongs a held lease until release is called, which frees it: for work of unknown length. A failed
+// renewal is retried. The guarded work must check itself whether the lease was lost.
 func (k *Keeper) HoldDuring() (release func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -127,7 +127,7 @@ func (k *Keeper) HoldDuring() (release func(context.Context) error) {
 	}
 }
 
-// Release gives the lease free, so that the next process need not wait for its end.
+// Release frees the lease, so that the next process need not wait for its expiry.
 func (k *Keeper) Release(ctx context.Context) error {
 	k.mu.Lock()
 	held, l := k.held, k.lease

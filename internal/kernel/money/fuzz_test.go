@@ -2,7 +2,7 @@ package money
 
 import "testing"
 
-// FuzzParse: an amount that is read is written back as the same amount, within its bounds (P27).
+// FuzzParse: a parsed amount is within its limits and is written back as the same amount (P27).
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{"0", "12.50", "-1", "1.005", "1,00", "99999999999999999999", "0.1", " 1", "1e3", "٣"} {
 		f.Add(seed, "GBP")

@@ -1,10 +1,11 @@
 package money
 
-// ISO4217Published is the date of the list that the table is: ISO 4217's List One, kept in testdata, to which a test holds it.
+// ISO4217Published is the date of ISO 4217's List One, from which the table comes. A test compares the table with the
+// copy in testdata.
 const ISO4217Published = "2026-09-17"
 
-// minorUnits returns the number of decimal digits of the currency's minor unit. It is false for what is not a current currency,
-// and for metals, units of account and codes of tests, which have no minor unit.
+// minorUnits returns the number of decimal digits of the currency's minor unit. It returns false for a code that is not
+// a current currency, and for metals, units of account and test codes, which have no minor unit.
 func minorUnits(c Currency) (digits int, ok bool) {
 	switch c {
 	case "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF",

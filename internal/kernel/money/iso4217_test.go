@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The table is ISO 4217's, whole: every code of the list with its minor unit, and no other three letters.
+// The table is the complete list of ISO 4217: every code with its minor unit, and no other three letters.
 func TestCurrenciesAreThoseOfISO4217(t *testing.T) {
 	text, err := os.ReadFile("testdata/iso4217.csv")
 	if err != nil {
@@ -52,7 +52,7 @@ func threeLetters() (all []string) {
 	return all
 }
 
-// What was wrong once, each with the price that it made wrong.
+// Currencies that were wrong once, each with a price that came out wrong.
 func TestAmountsOfCurrenciesThatOthersRound(t *testing.T) {
 	for code, want := range map[Currency]string{
 		"RSD": "1250.50", "HUF": "1250.50", "TWD": "1250.50", "IQD": "1250.500", "MGA": "1250.50", "AFN": "1250.50", "ISK": "1250", "CLF": "1250.5000",

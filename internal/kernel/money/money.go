@@ -1,4 +1,5 @@
-// Package money holds amounts: whole minor units (pence, cents, yen) of an ISO 4217 currency. There is no floating point.
+// Package money holds amounts: whole minor units (pence, cents, yen) of an ISO 4217 currency. It uses no floating
+// point.
 package money
 
 import (
@@ -11,16 +12,16 @@ import (
 
 // Errors of arithmetic and parsing.
 var (
-	// ErrOverflow says that an amount does not fit: amounts end at MinorMax.
+	// ErrOverflow says that an amount is larger than MinorMax.
 	ErrOverflow = errors.New("the amount is too large")
-	// ErrCurrency says that a code is not an ISO 4217 currency, or that two amounts are of different currencies.
+	// ErrCurrency says that a code is not an ISO 4217 currency, or that two amounts have different currencies.
 	ErrCurrency = errors.New("the currency does not fit")
 	// ErrMalformed says that a text is not an amount.
 	ErrMalformed = errors.New("an amount is digits with at most one decimal point, such as 12.50")
 )
 
-// MinorMax is the largest amount in minor units, 10^15: a sum of a thousand of them still fits 63 bits, and it is exact
-// in JavaScript's numbers.
+// MinorMax is the largest amount in minor units, 10^15. A sum of a thousand such amounts fits 63 bits, and JavaScript's
+// numbers are exact for it.
 const MinorMax = 1_000_000_000_000_000
 
 // Currency is an ISO 4217 code in upper case, such as "GBP".
@@ -34,8 +35,8 @@ func ParseCurrency(code string) (Currency, error) {
 	return Currency(code), nil
 }
 
-// Digits returns the number of decimal digits of the currency's minor unit: 2 for GBP, 0 for JPY, 3 for KWD. What is no current
-// currency has 2.
+// Digits returns the number of decimal digits of the currency's minor unit: 2 for GBP, 0 for JPY, 3 for KWD. It returns
+// 2 for a code that is not a current currency.
 func (c Currency) Digits() int {
 	if digits, ok := minorUnits(c); ok {
 		return digits
@@ -43,7 +44,7 @@ func (c Currency) Digits() int {
 	return 2
 }
 
-// Amount is a sum of money. The zero value is nothing of no currency.
+// Amount is a sum of money. The zero value is no money, without a currency.
 type Amount struct {
 	Minor    int64    `json:"minor"`
 	Currency Currency `json:"currency"`
@@ -52,7 +53,7 @@ type Amount struct {
 // Of returns an amount of minor units.
 func Of(minor int64, c Currency) Amount { return Amount{Minor: minor, Currency: c} }
 
-// Times returns the amount n times, n >= 0. It returns ErrOverflow.
+// Times returns n times the amount, n >= 0. It returns ErrOverflow.
 func (a Amount) Times(n int64) (Amount, error) {
 	if a.Minor < 0 || n < 0 {
 		return Amount{}, ErrOverflow
@@ -75,8 +76,8 @@ func (a Amount) Plus(b Amount) (Amount, error) {
 	return Amount{Minor: a.Minor + b.Minor, Currency: a.Currency}, nil
 }
 
-// Parse reads a decimal such as "12.5" as an amount of c. It returns ErrMalformed for signs, groups, exponents and more
-// decimals than the currency has (unless they are zeros), and ErrOverflow.
+// Parse parses a decimal such as "12.5" as an amount of c. It returns ErrMalformed for signs, digit groups, exponents
+// and more decimals than the currency has (unless they are zeros), and ErrOverflow.
 func Parse(text string, c Currency) (Amount, error) {
 	whole, fraction, _ := strings.Cut(text, ".")
 	digits := c.Digits()
@@ -109,7 +110,7 @@ func (a Amount) Decimal() string {
 	return sign + s[:len(s)-digits] + "." + s[len(s)-digits:]
 }
 
-// symbols are signs that readers of the pages' languages know without the currency's code.
+// symbols are currency signs that readers of the pages' languages understand without the code.
 var symbols = map[Currency]string{"GBP": "£", "USD": "$", "EUR": "€", "JPY": "¥", "CNY": "¥", "KRW": "₩", "INR": "₹"}
 
 // Text returns the amount as shoppers read it, such as "£1,250.00".

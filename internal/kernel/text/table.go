@@ -7,10 +7,10 @@ import (
 	"text/tabwriter"
 )
 
-// Table writes rows in columns. What stands in a cell stays in it: see Visible.
+// Table writes rows in columns. A cell's text cannot break out of its cell: see Visible.
 type Table struct{ columns *tabwriter.Writer }
 
-// NewTable begins a table with its head; none where there are no names.
+// NewTable starts a table with a header row, or without one if head is empty.
 func NewTable(w io.Writer, head ...string) *Table {
 	t := &Table{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
 	if len(head) > 0 {
@@ -19,7 +19,7 @@ func NewTable(w io.Writer, head ...string) *Table {
 	return t
 }
 
-// Row adds a row; each cell is written as fmt.Sprint does. What goes wrong is said by Flush.
+// Row adds a row; each cell is formatted as by fmt.Sprint. Flush returns the errors.
 func (t *Table) Row(cells ...any) {
 	for i, cell := range cells {
 		if i > 0 {
@@ -30,7 +30,7 @@ func (t *Table) Row(cells ...any) {
 	_, _ = t.columns.Write([]byte{'\n'})
 }
 
-// Head ends the columns so far, and begins others with their head below an empty line.
+// Head ends the current columns, and starts new ones with a header below an empty line.
 func (t *Table) Head(head ...string) { fmt.Fprintln(t.columns, "\n"+strings.Join(head, "\t")) }
 
 // Flush writes the rows.

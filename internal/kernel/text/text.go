@@ -1,5 +1,5 @@
-// Package text is the one rule for every text that people give the shop, and the one way to show a text of any origin on a
-// terminal. A text is kept in NFC, without space around it, and without characters that nobody sees but programs obey.
+// Package text holds the one rule for all texts that people enter, and the one way to show a text of any origin on a
+// terminal. Texts are stored in NFC, without surrounding space, and without invisible characters that programs obey.
 package text
 
 import (
@@ -13,25 +13,26 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
-// Kind says what a text is for, and so what it may hold.
+// Kind is the purpose of a text, which decides what it may contain.
 type Kind uint8
 
-// The kinds of texts. Each takes what the one before it takes.
+// The kinds of texts. Each accepts what the previous one accepts.
 const (
-	// Name is one line that things are told apart by, such as a category's title or a key's name: nothing in it is invisible.
+	// Name is one line that identifies a thing, such as a category's title or a key's name: it contains nothing
+	// invisible.
 	Name Kind = iota
 	// Line is one line, such as a product's title or a reason.
 	Line
-	// Block has line breaks and tabs, such as a product's description.
+	// Block may have line breaks and tabs, such as a product's description.
 	Block
 )
 
-// marksMax bounds the marks over one letter: no script stacks more than a few, and a tower of them covers other lines.
+// marksMax bounds the marks on one letter. No script stacks more than a few, and a tower of them covers other lines.
 const marksMax = 8
 
-// Clean returns s as it is kept: in NFC and without space around it; in a Block every kind of line break becomes \n. It
-// returns fault.Invalid of the field for a length beyond least to most characters, for a text that is required and shows
-// nothing, and for what is not UTF-8 or may not stand in a text of the kind.
+// Clean returns s as it is stored: in NFC, without surrounding space, and in a Block with every line break as \n. It
+// returns fault.Invalid with the field if the length is not least to most characters, a required text shows nothing, or
+// s is not UTF-8 or contains a character that the kind forbids.
 func Clean(field, s string, k Kind, least, most int) (string, error) {
 	if len(s) > bytesMax(most) {
 		return "", fault.Bad(field, "It has %d bytes; at most %d characters are allowed.", len(s), most)
@@ -61,16 +62,17 @@ func Clean(field, s string, k Kind, least, most int) (string, error) {
 	return s, nil
 }
 
-// bytesMax is the longest text that can have most characters once it is cut and composed: some have several marks in pieces.
+// bytesMax is the maximum length of a text that can have most characters after trimming and composing, which joins
+// decomposed marks.
 func bytesMax(most int) int { return 4*utf8.UTFMax*most + 1024 }
 
 // breaks are the line breaks of other systems: Windows, an old Mac, and Unicode's own.
 var breaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u2028", "\n", "\u2029", "\n", "\u0085", "\n")
 
-// spaces are several where a page shows one.
+// spaces matches several spaces, which a page shows as one.
 var spaces = regexp.MustCompile("  +")
 
-// oneSpace makes a space of every other that looks like one, such as the no-break space that word processors write.
+// oneSpace replaces other characters that look like a space, such as the no-break space of word processors.
 func oneSpace(r rune) rune {
 	if r != '\u3000' && unicode.Is(unicode.Zs, r) { // an ideographic space is as wide as its characters
 		return ' '
@@ -78,8 +80,8 @@ func oneSpace(r rune) rune {
 	return r
 }
 
-// CheckAddress returns fault.Invalid of the field for an address, such as a URL, of more than bytesMax bytes, or one that
-// has a space or a character that cannot be seen. An address is kept as it was given: another form may lead elsewhere.
+// CheckAddress returns fault.Invalid with the field for an address, such as a URL, that has more than bytesMax bytes, a
+// space or an invisible character. Addresses are stored unchanged, because another form may lead elsewhere.
 func CheckAddress(field, s string, bytesMax int) error {
 	if len(s) > bytesMax {
 		return fault.Bad(field, "It has %d bytes; at most %d are allowed.", len(s), bytesMax)
@@ -97,7 +99,7 @@ func CheckAddress(field, s string, bytesMax int) error {
 	return nil
 }
 
-// check returns fault.Invalid of the field for the first character that may not stand where it does.
+// check returns fault.Invalid with the field for the first character that is not allowed in its place.
 func check(field, s string, k Kind) error {
 	var before rune
 	marks := 0
@@ -128,7 +130,7 @@ func check(field, s string, k Kind) error {
 	return nil
 }
 
-// forbidden says what a character is that may stand in no text; empty where it may.
+// forbidden describes a character that no text may contain; empty if it is allowed.
 func forbidden(r rune) string {
 	switch {
 	case unicode.IsControl(r):
@@ -147,26 +149,26 @@ func forbidden(r rune) string {
 	return ""
 }
 
-// isBidiControl reports the embeddings, overrides and isolates of Unicode's bidirectional algorithm: they reorder what stands
-// around them. The marks (LRM, RLM, ALM) do not, and Hebrew and Arabic texts have them.
+// isBidiControl reports the embeddings, overrides and isolates of Unicode's bidirectional algorithm, which reorder the
+// text around them. The marks (LRM, RLM, ALM) do not, and Hebrew and Arabic texts use them.
 func isBidiControl(r rune) bool { return r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x206F }
 
-// blackFlag begins the flags of England, Scotland and Wales, which are spelt with tags.
+// blackFlag starts the flags of England, Scotland and Wales, which are spelt with tags.
 const blackFlag = 0x1F3F4
 
 func isTag(r rune) bool { return r >= 0xE0020 && r <= 0xE007F }
 
-// isVariation reports the variation selectors, which choose how the character before them looks.
+// isVariation reports whether r is a variation selector, which chooses the look of the character before it.
 func isVariation(r rune) bool { return unicode.Is(unicode.Variation_Selector, r) }
 
-// varies reports a character that has variants: pictures, ideographs, digits and signs. Letters of Latin, Greek, Cyrillic and Hebrew have
-// none, so that a selector after them would be there unseen.
+// varies reports whether a character has variants: pictures, ideographs, digits and signs do. Letters of Latin, Greek,
+// Cyrillic and Hebrew do not, so a selector after them would be invisible.
 func varies(r rune) bool {
 	return r > 0x5FF && !isVariation(r) || r >= '0' && r <= '9' || strings.ContainsRune("#*\u00a9\u00ae", r)
 }
 
-// isInvisible reports characters that take no room, or room and nothing else. Variation selectors and tags are
-// left out: isVariation and isTag report them.
+// isInvisible reports characters without width, or with nothing but width. It omits variation selectors and tags: see
+// isVariation and isTag.
 func isInvisible(r rune) bool {
 	switch r {
 	case '\u00AD', '\u034F', '\u061C', '\u115F', '\u1160', '\u17B4', '\u17B5', '\u180E', '\u200B', '\u200C', '\u200D', '\u200E', '\u200F',
@@ -176,8 +178,8 @@ func isInvisible(r rune) bool {
 	return false
 }
 
-// joins reports a joiner or non-joiner at the head of rest that does something: between letters of scripts that join, as in
-// Persian, or between the pictures of one emoji.
+// joins reports whether the joiner or non-joiner at the start of rest has an effect: between letters of joining
+// scripts, as in Persian, or between the pictures of one emoji.
 func joins(before, r rune, rest string) bool {
 	if r != '\u200C' && r != '\u200D' {
 		return false
@@ -190,7 +192,7 @@ func joinable(r rune) bool {
 	return r > 0x5FF && r != utf8.RuneError && !isInvisible(r) && !unicode.IsSpace(r)
 }
 
-// blank reports a text in which nothing can be seen.
+// blank reports whether a text has no visible character.
 func blank(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool {
 		return !unicode.IsSpace(r) && !isInvisible(r) && !isTag(r) && !unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf)

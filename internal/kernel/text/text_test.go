@@ -10,7 +10,7 @@ import (
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 )
 
-// refused are texts that no field takes, of no kind.
+// refused are texts that no kind accepts.
 var refused = map[string]string{
 	"NUL":                     "a\x00b",
 	"ESC":                     "a\x1b[2Jb",
@@ -39,7 +39,7 @@ var refused = map[string]string{
 	"a tower of marks":        "z" + strings.Repeat("\u0335", 40),
 }
 
-// refusedNames are texts that are no name, and may be lines.
+// refusedNames are texts that Line accepts and Name does not.
 var refusedNames = map[string]string{
 	"zero width space":       "a\u200bb",
 	"word joiner":            "a\u2060b",
@@ -58,7 +58,7 @@ var refusedNames = map[string]string{
 	"two selectors":          "\u2764\ufe0f\ufe0f",
 }
 
-// taken are texts that every kind takes, and how they are kept.
+// taken are texts that every kind accepts, with their stored form.
 var taken = []struct{ name, in, want string }{
 	{"plain", "Night drop", "Night drop"},
 	{"space around", "  Night drop\u00a0\n", "Night drop"},
@@ -146,7 +146,7 @@ func TestCheckAddress(t *testing.T) {
 	}
 }
 
-// TestVisible: whatever a text holds, a terminal shows it on one line.
+// TestVisible: a terminal shows any text on one line.
 func TestVisible(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
@@ -165,7 +165,7 @@ func TestVisible(t *testing.T) {
 	}
 }
 
-// FuzzTerminal: nothing that a terminal obeys passes, and JSON stays the same JSON.
+// FuzzTerminal: no control character passes, and JSON keeps its meaning.
 func FuzzTerminal(f *testing.F) {
 	for _, s := range refused {
 		f.Add(s)

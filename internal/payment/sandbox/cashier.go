@@ -13,13 +13,13 @@ import (
 
 // The addresses of the cashier.
 const (
-	// Path is where Handler belongs.
+	// Path is where to mount Handler.
 	Path      = "/sandbox/"
 	pathPay   = Path + "pay/"
 	pathStyle = Path + "cashier.css"
 )
 
-// formBytesMax bounds what is sent to the cashier: one button, or a test's script.
+// formBytesMax bounds a request to the cashier: one button, or a test's script.
 const formBytesMax = 32 << 10
 
 //go:embed cashier.html cashier.css
@@ -27,8 +27,8 @@ var files embed.FS
 
 var page = template.Must(template.ParseFS(files, "cashier.html"))
 
-// Handler serves the cashier and the test controls below Path. It needs no scripts, loads nothing from elsewhere, and a
-// page is open to everyone who knows its token.
+// Handler serves the cashier and the test controls below Path. Its pages need no scripts and load nothing from
+// elsewhere. Everyone who knows a payment's token may open its page.
 func (p *Provider) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+pathPay+"{token}", p.show)
@@ -43,17 +43,17 @@ func style(w http.ResponseWriter, r *http.Request) {
 	http.ServeFileFS(w, r, files, "cashier.css")
 }
 
-// view is what the page shows. Title and Text are keys of its words.
+// view is the data of the page. Title and Text are keys of its words.
 type view struct {
 	Lang        string
 	Title, Text string
 	Payment     *Payment
 	Expires     string
 	Action      string
-	Return      string // where the shop shows the order; empty: nowhere
+	Return      string // the shop's page of the order; empty: no link
 }
 
-// T returns words in the page's language.
+// T returns a text in the page's language.
 func (v view) T(key string) string { return words.words[v.Lang][key] }
 
 // show answers with the page of a payment.
@@ -66,7 +66,7 @@ func (p *Provider) show(w http.ResponseWriter, r *http.Request) {
 	p.render(w, r, http.StatusOK, p.view(&one))
 }
 
-// view says how a payment stands.
+// view returns the page of a payment in its current state.
 func (p *Provider) view(one *Payment) view {
 	v := view{Payment: one, Expires: one.ExpiresAt.UTC().Format("15:04:05 UTC")}
 	if p.back != nil {
@@ -85,12 +85,12 @@ func (p *Provider) view(one *Payment) view {
 	return v
 }
 
-// open reports whether the cashier still takes the payment.
+// open reports whether the payment can still be paid or declined.
 func (p *Provider) open(one *Payment) bool {
 	return one.Status == payment.Waiting && p.clock.Now().Before(one.ExpiresAt)
 }
 
-// decide takes the shopper's decision: pay or decline.
+// decide carries out the shopper's decision to pay or decline.
 func (p *Provider) decide(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, formBytesMax)
 	to, known := map[string]payment.State{"pay": payment.Paid, "decline": payment.Declined}[r.PostFormValue("action")]
@@ -111,15 +111,15 @@ func (p *Provider) decide(w http.ResponseWriter, r *http.Request) {
 	case one.Status != to:
 		p.render(w, r, http.StatusConflict, p.view(&one))
 	default:
-		// See other: reloading the page does not send the form again.
+		// See Other: reloading the page does not send the form again.
 		w.Header().Set("Location", pathPay+one.Token)
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.WriteHeader(http.StatusSeeOther)
-		_, _ = io.WriteString(w, string(one.Status)+"\n") // who has gone away misses nothing
+		_, _ = io.WriteString(w, string(one.Status)+"\n") // an error means that the client has left
 	}
 }
 
-// refuse answers with a page that says what is wrong.
+// refuse answers with an error page.
 func (p *Provider) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	f := fault.As(err)
 	status := f.Code.Row().Status
@@ -136,7 +136,7 @@ func (p *Provider) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p.render(w, r, status, v)
 }
 
-// headers forbid the page everything that it does not need. See https://www.w3.org/TR/CSP3/.
+// headers forbid the page everything it does not need. See https://www.w3.org/TR/CSP3/.
 func headers(h http.Header) {
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "no-referrer") // the address is the key
@@ -156,5 +156,5 @@ func (p *Provider) render(w http.ResponseWriter, r *http.Request, status int, v 
 	headers(w.Header())
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes()) // who has gone away misses nothing
+	_, _ = w.Write(b.Bytes()) // an error means that the client has left
 }

@@ -11,26 +11,26 @@ import (
 	"github.com/tidegate/tidegate/internal/payment"
 )
 
-// control is how a test makes the sandbox misbehave, one payment at a time, by the token of its cashier. It is for operators: see
-// Parts.Allow. The cashier's page, where the shopper pays or declines, needs the token alone.
+// control lets a test make the sandbox misbehave for one payment, which the token of its cashier selects. It is for
+// operators: see Parts.Allow. The cashier's page, where the shopper pays or declines, needs only the token.
 //
 //	POST /sandbox/pay/{token}/control
 //	Authorization: Bearer <admin key>
 //	{"settle": "paid", "notifications": [{...}, ...]}
 //
-// settle (paid, declined or ended) brings the payment to that state whatever it was before, which no honest provider does:
-// a payment that was closed is paid late, one that was declined is paid all the same. notifications is what the shop is
-// told: absent is one, as it should be; [] is none; two that are alike are one sent twice. An entry is {} or what is to be
-// wrong with it:
+// settle (paid, declined or ended) moves the payment to that state from any other, which no honest provider does: a
+// closed or declined payment becomes paid. notifications lists what is sent to the shop: if absent, one correct
+// notification; if [], none; two equal entries are one notification sent twice. An entry is {} or says what is wrong
+// with it:
 //
-//	"state": "declined"    says another state (out of order: a declined one with a delay after a paid one)
-//	"delay_ms": 2000       is sent so much later
-//	"age_ms": 360000       has a timestamp so much older than the moment it is sent (negative: from the future)
+//	"state": "declined"    reports another state (for a notification out of order: declined, delayed, after paid)
+//	"delay_ms": 2000       is sent later by that time
+//	"age_ms": 360000       has a timestamp older than its sending by that time (negative: in the future)
 //	"forged": true         is signed with another secret
-//	"minor": 1             names another amount; "currency": "EUR" another currency
-//	"order_id": "1"        names another order; "attempt_id": "1" another attempt
+//	"minor": 1             has another amount; "currency": "EUR" another currency
+//	"order_id": "1"        has another order; "attempt_id": "1" another attempt
 //
-// Without settle, a payment that waits keeps the notifications for when it settles at the cashier; one that has settled sends
+// Without settle, a waiting payment keeps the notifications until it settles at the cashier, and a settled one sends
 // them now. The answer is 204, or problem details.
 func (p *Provider) control(w http.ResponseWriter, r *http.Request) {
 	if err := p.runCommand(w, r); err != nil {
@@ -38,7 +38,7 @@ func (p *Provider) control(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(f.Code.Row().Status)
 		problem := map[string]any{"code": f.Code.String(), "number": f.Code.Row().Number, "status": f.Code.Row().Status, "title": f.Code.Row().Title, "detail": f.Detail, "field": f.Field}
-		_ = json.NewEncoder(w).Encode(problem) // who has gone away misses nothing
+		_ = json.NewEncoder(w).Encode(problem) // an error means that the client has left
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -75,7 +75,7 @@ func readCommand(body io.Reader) (o command, notes []Note, err error) {
 	return o, o.Notifications, nil
 }
 
-// transitionsMax bounds how often a control tries to move a payment that others move, too.
+// transitionsMax bounds the tries of a control to move a payment that others move concurrently.
 const transitionsMax = 5
 
 func (p *Provider) runCommand(w http.ResponseWriter, r *http.Request) error {

@@ -17,12 +17,12 @@ const (
 	deliveryTimeout = 5 * time.Second
 	deliveriesMax   = 32      // concurrent, and in one step
 	triesMax        = 12      // over about two hours, by backoff
-	answerBytesMax  = 4 << 10 // read of an answer, so that its connection can be used again
+	answerBytesMax  = 4 << 10 // read of an answer, so that its connection can be reused
 	notifyPath      = "/v1/payments/" + Name + "/notifications"
 )
 
-// DeliverStep sends the notifications that are due and records what the shop answered. It returns how many it sent. One
-// that is not taken is sent again, later and later; one that the shop refuses as wrong (4xx) is not.
+// DeliverStep sends the notifications that are due and records the shop's answers. It returns how many it sent. A
+// failed delivery is repeated with growing delays; one that the shop rejects as wrong (4xx) is not.
 func (p *Provider) DeliverStep(ctx context.Context) (int, error) {
 	due, err := p.ledger.SandboxDue(ctx, p.clock.Now(), deliveriesMax)
 	if err != nil {
@@ -42,7 +42,7 @@ func (p *Provider) DeliverStep(ctx context.Context) (int, error) {
 	return len(due), errors.Join(errs...)
 }
 
-// deliver sends a notification once and notes the outcome in it.
+// deliver sends a notification once and records the outcome in it.
 func (p *Provider) deliver(ctx context.Context, n *Notification) {
 	status, err := p.post(ctx, n)
 	n.Tries++
@@ -78,7 +78,7 @@ func (p *Provider) post(ctx context.Context, n *Notification) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = answer.Body.Close() }() // what it said is read, or does not matter
+	defer func() { _ = answer.Body.Close() }() // the body has been read, or does not matter
 	_, err = io.Copy(io.Discard, io.LimitReader(answer.Body, answerBytesMax))
 	return answer.StatusCode, err
 }

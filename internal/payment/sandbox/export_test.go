@@ -2,7 +2,7 @@ package sandbox
 
 import "fmt"
 
-// CheckWords returns an error for words that one language has and another lacks.
+// CheckWords returns an error for texts that are missing in a language.
 func CheckWords() error {
 	for tag, all := range words.words {
 		for other, theirs := range words.words {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// FuzzCommand reads anything as a word to the cashier: what is taken is within its bounds.
+// FuzzCommand checks that every accepted command is within its limits.
 func FuzzCommand(f *testing.F) {
 	for _, seed := range []string{`{}`, `{"settle":"paid","notifications":[{"delay_ms":2000},{}]}`, `{"notifications":[{"age_ms":-9223372036854775808}]}`, `{"settle":"free"}`, `[]`} {
 		f.Add([]byte(seed))

@@ -18,7 +18,7 @@ import (
 
 var _ payment.Provider = (*Provider)(nil)
 
-// Provider is the sandbox. Safe for concurrent use.
+// Provider is the sandbox. It is safe for concurrent use.
 type Provider struct {
 	ledger Store
 	secret string
@@ -32,7 +32,7 @@ type Provider struct {
 	allow  func(r *http.Request, o id.Order) error
 }
 
-// Parts is what a Provider is made of.
+// Parts holds the dependencies of a Provider.
 type Parts struct {
 	Ledger Store
 	Secret string        // see OpenSecret
@@ -41,13 +41,13 @@ type Parts struct {
 	Mint   *id.Mint
 	Log    *slog.Logger
 	Config Config
-	// Return says where the shop shows an order, for the way back from the cashier; nil: it shows none.
+	// Return returns the shop's address of an order, for the link back from the cashier; nil: no link.
 	Return func(id.Order) string
 	// Allow returns nil if the sender of a request may control the payment of an order. A nil Allow refuses everyone.
 	Allow func(r *http.Request, o id.Order) error
 }
 
-// New returns a sandbox over its parts.
+// New returns a sandbox with these dependencies.
 func New(p Parts) *Provider {
 	return &Provider{
 		ledger: p.Ledger, secret: p.Secret, clock: p.Clock, mint: p.Mint, log: p.Log, back: p.Return, allow: p.Allow,
@@ -92,7 +92,7 @@ func (p *Provider) payment(a payment.Attempt, s payment.State) Payment {
 	}
 }
 
-// reportOf reports a payment, and where to pay it while that can be done.
+// reportOf reports a payment, with its payment page while it can be paid.
 func (p *Provider) reportOf(one Payment) payment.Report {
 	r := one.report()
 	if one.Status == payment.Waiting {
@@ -110,8 +110,7 @@ func (p *Provider) Query(ctx context.Context, a payment.Attempt) (payment.Report
 	return p.reportOf(one), err
 }
 
-// Close implements payment.Provider. An attempt it has never heard of is opened as ended, so that it cannot be started any
-// more.
+// Close implements payment.Provider. It opens an unknown attempt as ended, so that it cannot be started any more.
 func (p *Provider) Close(ctx context.Context, a payment.Attempt) (payment.Report, error) {
 	one, err := p.ledger.SandboxOpen(ctx, p.payment(a, payment.Ended))
 	if err != nil || one.Status != payment.Waiting {
@@ -127,7 +126,7 @@ func (p *Provider) Refund(ctx context.Context, a payment.Attempt, r payment.Refu
 	return err == nil, err
 }
 
-// queued makes the notifications that the payment's script, or the notes of a test, ask for.
+// queued makes the notifications for the notes of a script or a test.
 func (p *Provider) queued(one *Payment, notes []Note) ([]Notification, error) {
 	out := make([]Notification, len(notes))
 	for i, n := range notes {
@@ -139,7 +138,8 @@ func (p *Provider) queued(one *Payment, notes []Note) ([]Notification, error) {
 	return out, nil
 }
 
-// transition moves a payment and queues what its script says; false where it is not any more what it was.
+// transition moves a payment and queues the notifications of its script. It returns false if the payment's status has
+// changed meanwhile.
 func (p *Provider) transition(ctx context.Context, one Payment, to payment.State, notes []Note) (Payment, bool, error) {
 	next := one
 	next.Status = to

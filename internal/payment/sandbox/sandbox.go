@@ -1,8 +1,8 @@
-// Package sandbox is a payment provider to try the shop with: a cashier page, signed notifications over HTTP, and controls
-// by which a test makes it misbehave. No money moves.
+// Package sandbox is a payment provider for trying the shop out: a cashier page, signed notifications over HTTP, and
+// controls with which a test makes it misbehave. No money moves.
 //
-// It plays an outside company. Its rows are its own, the shop learns of them only through payment.Provider and through the
-// notifications that it is sent, and they survive a restart.
+// It behaves like an outside company. It has its own rows, which survive a restart. The shop learns of them only
+// through payment.Provider and notifications.
 package sandbox
 
 import (
@@ -29,10 +29,10 @@ type Config struct {
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config { return Config{} }
 
-// secretMin is the shortest secret taken, in bytes.
+// secretMin is the length of the shortest valid secret, in bytes.
 const secretMin = 16
 
-// Validate returns a fault.Invalid for the first value that is not allowed.
+// Validate returns a fault.Invalid for the first invalid value.
 func (c Config) Validate() error {
 	if c.Secret != "" && len(c.Secret) < secretMin {
 		return fault.Bad("secret", "at least %d characters", secretMin)
@@ -46,32 +46,32 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Payment is what the sandbox keeps of an attempt.
+// Payment is the sandbox's record of an attempt.
 type Payment struct {
 	Attempt   id.Attempt
 	Order     id.Order
-	Token     string // names it in the cashier's address; nobody can guess it
+	Token     string // secret: part of the cashier's address
 	Status    payment.State
 	Amount    money.Amount
-	Refunded  int64  // minor units given back
-	Script    []byte // the notifications to send when it settles, as JSON; empty: one, as it should be
+	Refunded  int64  // minor units
+	Script    []byte // notifications to send when it settles, as JSON; empty: one correct one
 	CreatedAt time.Time
 	ExpiresAt time.Time
 	SettledAt time.Time
 }
 
-// report is what the sandbox says of the payment.
+// report returns the sandbox's report of the payment.
 func (p *Payment) report() payment.Report {
 	return payment.Report{Attempt: p.Attempt, Order: p.Order, State: p.Status, Amount: p.Amount, Reference: reference(p.Attempt)}
 }
 
 func reference(a id.Attempt) string { return "sbx_" + a.String() }
 
-// Note is a notification to send: the zero value is one as it should be. What is set makes it wrong in that way.
+// Note is a notification to send. The zero value is a correct one; each field that is set makes it wrong in one way.
 type Note struct {
-	State    payment.State `json:"state,omitempty"`    // not what has become of it
-	DelayMS  int64         `json:"delay_ms,omitempty"` // sent so much later
-	AgeMS    int64         `json:"age_ms,omitempty"`   // its timestamp is so much older than the moment of sending
+	State    payment.State `json:"state,omitempty"`    // differs from the payment's state
+	DelayMS  int64         `json:"delay_ms,omitempty"` // delay of the sending
+	AgeMS    int64         `json:"age_ms,omitempty"`   // age of its timestamp when it is sent
 	Forged   bool          `json:"forged,omitempty"`   // signed with another secret
 	Minor    *int64        `json:"minor,omitempty"`    // another amount
 	Currency string        `json:"currency,omitempty"` // another currency
@@ -79,13 +79,13 @@ type Note struct {
 	Attempt  id.Attempt    `json:"attempt_id,omitzero"`
 }
 
-// Limits of what a test may ask for.
+// Limits of a test's notes.
 const (
 	notesMax = 20
 	delayMax = 24 * time.Hour
 )
 
-// check returns a fault.Invalid for a note that cannot be sent.
+// check returns a fault.Invalid for an invalid note.
 func (n Note) check(i int) error {
 	field := fmt.Sprintf("notifications[%d]", i)
 	most := delayMax.Milliseconds()
@@ -102,7 +102,7 @@ func (n Note) check(i int) error {
 	return fault.Bad(field+".state", "must be waiting, paid, declined or ended")
 }
 
-// Notification is a message to the shop that is to be delivered.
+// Notification is a message to deliver to the shop.
 type Notification struct {
 	ID      id.Notification
 	Attempt id.Attempt
@@ -112,7 +112,7 @@ type Notification struct {
 	Tries   int
 	DueAt   time.Time
 	DoneAt  time.Time // delivered, refused permanently, or given up
-	Answer  string    // what the shop said last
+	Answer  string    // the shop's last answer
 }
 
 // message is the body of a notification.
@@ -125,7 +125,7 @@ type message struct {
 	Reference string          `json:"reference"`
 }
 
-// notification makes the message that the note asks for.
+// notification makes the message that the note describes.
 func (n Note) notification(p *Payment, of id.Notification, now time.Time) (Notification, error) {
 	m := message{ID: of, Attempt: p.Attempt, Order: p.Order, State: p.Status, Amount: p.Amount}
 	if n.State != "" {
@@ -151,7 +151,7 @@ func (n Note) notification(p *Payment, of id.Notification, now time.Time) (Notif
 	}, err
 }
 
-// notes reads a payment's script.
+// notes decodes a payment's script.
 func (p *Payment) notes() ([]Note, error) {
 	if len(p.Script) == 0 {
 		return []Note{{}}, nil

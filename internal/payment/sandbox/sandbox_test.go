@@ -24,14 +24,14 @@ import (
 
 var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 
-// desk is a sandbox over the real store, and a shop that answers what the test says.
+// desk is a sandbox over the real store, with a shop whose answers the test sets.
 type desk struct {
 	*sandbox.Provider
 	t       *testing.T
 	parts   sandbox.Parts
 	clock   *clock.Manual
 	shop    *httptest.Server
-	answers []int // one for each delivery; the last for all that follow
+	answers []int // one for each delivery; the last one repeats
 	heard   atomic.Int64
 }
 
@@ -167,7 +167,7 @@ func TestControlRefuses(t *testing.T) {
 	if w := d.ask("POST", page+"/control", `{"notifications":[{},{},{}]}`); w.Code != http.StatusNoContent {
 		t.Errorf("a script: %d", w.Code)
 	}
-	d.ask("POST", page, "action=pay") // the script is kept until it is paid
+	d.ask("POST", page, "action=pay") // the script is kept until the payment is paid
 	if n, err := d.DeliverStep(t.Context()); err != nil || n != 3 {
 		t.Errorf("delivered %d, %v", n, err)
 	}
@@ -183,14 +183,14 @@ func TestDelivery(t *testing.T) {
 		"taken at last":     {[]int{500, 503, 429, 408, 204}, 5},
 		"refused":           {[]int{422}, 1},
 		"never taken":       {[]int{500}, 12},
-		"sent elsewhere":    {[]int{302, 204}, 2}, // a redirect is not followed, for it is not the shop's answer
+		"sent elsewhere":    {[]int{302, 204}, 2}, // a redirect is not followed: it is not the shop's answer
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t)
 			d.answers = tt.answers
 			d.ask("POST", d.start(1), "action=pay")
 			for range 30 {
-				// Half way on it is another process: what is to be sent survives.
+				// Half-way through, a new process takes over: queued notifications survive.
 				d.Provider = sandbox.New(d.parts)
 				_, err := d.DeliverStep(t.Context())
 				d.must(err)
@@ -251,7 +251,7 @@ func TestRefund(t *testing.T) {
 	}
 	d.ask("POST", page, "action=pay")
 	for range 2 {
-		d.must(refund(r)) // once for its key
+		d.must(refund(r)) // once for each key
 	}
 	r.Round = 2
 	if err := refund(r); !errors.Is(err, fault.PaymentRefused) {
@@ -314,7 +314,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// The cashier says everything in every language, and chooses by the shop's switch before the browser's preference.
+// The cashier has every text in every language. The shop's language switch precedes the browser's preference.
 func TestWords(t *testing.T) {
 	d := newDesk(t)
 	page := d.start(1)

@@ -26,11 +26,12 @@ const (
 	HeaderSignature = "Sandbox-Signature" // "v1=" and the hexadecimal HMAC-SHA256 of timestamp, full stop and body
 )
 
-// tolerance is how far a notification's timestamp may be from the shop's clock: longer, and whoever has recorded one could
-// send it again at leisure; shorter, and clocks that differ by minutes lose payments.
+// tolerance bounds the difference between a notification's timestamp and the shop's clock. If it were longer, a
+// recorded notification could be replayed for longer. If it were shorter, clocks that differ by minutes would lose
+// payments.
 const tolerance = 5 * time.Minute
 
-// Sign sets the headers that prove a body sent at that moment.
+// Sign sets the headers that prove who sent the body and when.
 func Sign(header http.Header, secret string, body []byte, at time.Time) {
 	stamp := strconv.FormatInt(at.Unix(), 10)
 	header.Set(HeaderTimestamp, stamp)
@@ -53,7 +54,7 @@ func (p *Provider) VerifyNotification(header http.Header, body []byte, now time.
 	if !ok || err != nil || !hmac.Equal(got, mac(p.secret, stamp, body)) {
 		return payment.Report{}, fault.New(fault.BadSignature, "The signature does not fit the body and its timestamp.")
 	}
-	// The timestamp is read once it is proven.
+	// The timestamp is parsed only after its signature was verified.
 	seconds, err := strconv.ParseInt(stamp, 10, 64)
 	if err != nil || now.Sub(time.Unix(seconds, 0)).Abs() > tolerance {
 		return payment.Report{}, fault.New(fault.BadSignature, "The timestamp is more than %d minutes from the shop's clock.", int(tolerance.Minutes()))
@@ -65,13 +66,14 @@ func (p *Provider) VerifyNotification(header http.Header, body []byte, now time.
 		return payment.Report{}, fault.Wrap(fault.BadRequest, err, "The notification cannot be read.")
 	}
 	if m.State == payment.Waiting || m.State == payment.Missing {
-		m.State = payment.Missing // a payment that waits is no news
+		m.State = payment.Missing // a waiting payment is no news
 	}
 	return payment.Report{Attempt: m.Attempt, Order: m.Order, State: m.State, Amount: m.Amount, Reference: m.Reference}, nil
 }
 
-// OpenSecret returns the configured secret, or, where that is empty, the one in the file at path, which it makes where it is
-// missing: 256 random bits, readable by its owner alone. Two processes that make it at once end up with the same.
+// OpenSecret returns the configured secret. If that is empty, it returns the secret in the file at path, and creates a
+// missing file: 256 random bits, readable only by its owner. Two processes that create it concurrently get the same
+// secret.
 func OpenSecret(configured, path string) (string, error) {
 	if configured != "" {
 		return configured, nil

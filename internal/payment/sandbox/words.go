@@ -14,17 +14,17 @@ import (
 //go:embed words
 var wordFiles embed.FS
 
-// languageCookie is where a shop on the same host keeps the language that was chosen there.
+// languageCookie holds the chosen language of a shop on the same host.
 const languageCookie = "tg_lang"
 
-// dictionary is what the cashier says, by language: a file for each. The first language is English.
+// dictionary holds the cashier's texts, one file for each language. The first language is English.
 type dictionary struct {
 	tags    []string
 	words   map[string]map[string]string
 	matcher language.Matcher
 }
 
-// words are in the binary, so that what is wrong with them is found by any test.
+// words are parsed at start, so that every test finds an error in them.
 var words = readWords()
 
 func readWords() *dictionary {
@@ -51,7 +51,7 @@ func readWords() *dictionary {
 	return d
 }
 
-// of returns the language for a request.
+// of returns the language of a request.
 func (d *dictionary) of(r *http.Request) string {
 	if c, err := r.Cookie(languageCookie); err == nil && d.words[c.Value] != nil {
 		return c.Value

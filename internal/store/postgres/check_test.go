@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestCheck: what a server says of itself, and why it is refused or warned of; nothing where it is good.
+// TestCheck: the reasons to refuse a server's settings or to warn of them; none for good settings.
 func TestCheck(t *testing.T) {
 	good := settings{version: "PostgreSQL 15.18 (Debian)", number: "150018", fsync: "on", pages: "on", commit: "on", reads: "off", encoding: "UTF8"}
 	for _, c := range []struct {
@@ -39,7 +39,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestParse: an address says where the server is and who asks; what the store relies on is not the address's to say.
+// TestParse: an address names the server and the user. It cannot change settings that the store relies on.
 func TestParse(t *testing.T) {
 	for _, c := range []struct{ address, is, why string }{
 		{"postgres://tidegate:hidden@db1:5432/tidegate?sslmode=verify-full", "db1:5432/tidegate", ""},

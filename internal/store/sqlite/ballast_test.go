@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestABallastIsMadeAgain: whatever somebody did to the file, it is what it has to be after the next look, and of real bytes.
+// TestABallastIsMadeAgain: whatever happened to the file, the next check restores its size with real bytes.
 func TestABallastIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	const size = ballastMin
@@ -46,7 +46,7 @@ func TestABallastIsMadeAgain(t *testing.T) {
 	}
 }
 
-// TestNoFileLeftIsNoFullDisk: a process that may open no more files is not told to make room on its disk.
+// TestNoFileLeftIsNoFullDisk: a process without free file descriptors is not told to free disk space.
 func TestNoFileLeftIsNoFullDisk(t *testing.T) {
 	t.Parallel()
 	for err, want := range map[error]bool{syscall.EMFILE: true, syscall.ENFILE: true, syscall.ENOSPC: false, syscall.EIO: false, fs.ErrPermission: false} {

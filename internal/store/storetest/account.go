@@ -17,7 +17,7 @@ import (
 	"github.com/tidegate/tidegate/internal/store"
 )
 
-// Account checks what account.Store promises. Each call of open gives a migrated store without rows.
+// Account checks the contract of account.Store. Each call of open returns a migrated store without rows.
 func Account(t *testing.T, open func(t *testing.T) *store.Store) {
 	Sessions(t, func(t *testing.T) account.SessionStore { return open(t) })
 	for name, check := range map[string]func(*testing.T, account.Store){
@@ -32,7 +32,7 @@ func Account(t *testing.T, open func(t *testing.T) *store.Store) {
 	}
 }
 
-// Sessions checks what account.SessionStore promises. Each call of open gives one without sessions.
+// Sessions checks the contract of account.SessionStore. Each call of open returns one without sessions.
 func Sessions(t *testing.T, open func(t *testing.T) account.SessionStore) {
 	for name, check := range map[string]func(*testing.T, account.SessionStore){
 		"sessions rotate once":                  sessionsRotateOnce,
@@ -73,7 +73,7 @@ func customers(t *testing.T, s account.Store) {
 	if _, err := s.Customer(ctx, 2); !errors.Is(err, fault.NotFound) {
 		t.Errorf("a customer that is not there: %v", err)
 	}
-	// Addresses compare by bytes, in every engine: normalising them is the module's work.
+	// Addresses compare by bytes in every engine, because package account normalises them.
 	for _, email := range []string{"bob@example.com", "Ann@example.com", "ann@example.com ", "änn@example.com"} {
 		if _, _, err := s.CustomerByEmail(ctx, email); !errors.Is(err, fault.NotFound) {
 			t.Errorf("%q: %v, want not found", email, err)
@@ -202,8 +202,8 @@ func endedSessionsDoNotRotate(t *testing.T, s account.SessionStore) {
 	insertSession(t, s, first, 5)
 	end, until := accountNoon.Add(time.Minute), accountNoon.Add(time.Hour)
 	must(t, s.RevokeSession(ctx, 1, end, until))
-	must(t, s.RevokeSession(ctx, 1, end.Add(time.Minute), until.Add(time.Minute))) // again: nothing
-	must(t, s.RevokeSession(ctx, 99, end, until))                                  // not there: nothing
+	must(t, s.RevokeSession(ctx, 1, end.Add(time.Minute), until.Add(time.Minute))) // again: no effect
+	must(t, s.RevokeSession(ctx, 99, end, until))                                  // unknown: no effect
 	got, err := s.Session(ctx, 1)
 	must(t, err)
 	same(t, "RevokedAt", got.RevokedAt, end)
@@ -264,7 +264,7 @@ func everySessionEnds(t *testing.T, s account.SessionStore) {
 func openSessionsAreListed(t *testing.T, s account.SessionStore) {
 	ctx := t.Context()
 	var all []account.Session
-	for i := range id.Session(12) { // ids of one and of two digits: by number, not by text
+	for i := range id.Session(12) { // ids of one and two digits: sorted as numbers, not as texts
 		v := newSession(i+1, 7)
 		insertSession(t, s, v, 20)
 		all = append([]account.Session{v}, all...)

@@ -15,7 +15,7 @@ import (
 	"github.com/tidegate/tidegate/internal/store"
 )
 
-// Catalog checks what catalog.Store promises. Each call of open gives a migrated store without rows.
+// Catalog checks the contract of catalog.Store. Each call of open returns a migrated store without rows.
 func Catalog(t *testing.T, open func(t *testing.T) *store.Store) {
 	for name, check := range map[string]func(*shelfTest){
 		"a product comes back as it was written":       productRoundTrip,
@@ -141,7 +141,7 @@ func becomesFree(t *shelfTest) {
 	}
 	_, err := t.s.RetireProduct(t.Context(), made.ID, 0, catalogNoon)
 	must(t.T, err)
-	t.refused(t.put(catalog.Put{Mode: catalog.PutByHandle, Product: p})[0], fault.Invalid, "variants[1].price.minor") // it is a new decision
+	t.refused(t.put(catalog.Put{Mode: catalog.PutByHandle, Product: p})[0], fault.Invalid, "variants[1].price.minor") // it needs permission again
 }
 
 // madeCodes: an existing variant keeps its code if the file has none, unless the file gives that code to another
@@ -151,7 +151,7 @@ func madeCodes(t *shelfTest) {
 	again := t.product("mug", "made-1", "made-2")
 	again.Variants[0].Options, again.Variants[1].Options = p.Variants[1].Options, p.Variants[0].Options
 	put := catalog.Put{Mode: catalog.PutByHandle, Product: again, MadeCodes: []bool{true, true}}
-	for range 2 { // a put may be tried again
+	for range 2 { // a put may be retried
 		c := t.put(put)[0]
 		same(t.T, "codes", []string{c.After.Variants[0].Code, c.After.Variants[1].Code}, []string{"OWN-2", "OWN-1"})
 		same(t.T, "ids", []id.SKU{c.After.Variants[0].ID, c.After.Variants[1].ID}, []id.SKU{p.Variants[1].ID, p.Variants[0].ID})
@@ -284,7 +284,7 @@ func dryRun(t *shelfTest) {
 		{Mode: catalog.PutByHandle, Product: p},
 	}})
 	must(t.T, err)
-	// The third sees what the first would have written.
+	// The third put sees what the first would have written.
 	for i, want := range []catalog.Action{catalog.Updated, catalog.Created, catalog.Updated} {
 		same(t.T, fmt.Sprint("action ", i), changes[i].Action, want)
 	}

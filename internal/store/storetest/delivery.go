@@ -248,10 +248,10 @@ func pointsOnce(t *testing.T, s *store.Store) {
 	for range 2 {
 		must(t, s.AddPoints(t.Context(), []points.Entry{entry(10, points.Earned, ada, 12), entry(11, points.Earned, ada, 5), entry(12, points.Earned, bob, 1)}))
 		must(t, s.AddPoints(t.Context(), []points.Entry{
-			entry(10, points.TakenBack, ada, -10),           // points cost something else now: what was earned is taken
-			entry(13, points.TakenBack, bob, -3),            // it came before what it takes back
-			entry(13, points.Earned, bob, 3),                // which comes now
-			entry(14, points.Earned, bob, 1_000_000_000_00), // much
+			entry(10, points.TakenBack, ada, -10),           // the rate has changed since: what was earned is taken back
+			entry(13, points.TakenBack, bob, -3),            // it arrives before the entry that it takes back
+			entry(13, points.Earned, bob, 3),                // which arrives now
+			entry(14, points.Earned, bob, 1_000_000_000_00), // a large number
 		}))
 	}
 	b, err := s.Points(t.Context(), ada, 0, 10)

@@ -11,7 +11,7 @@ import (
 	"github.com/tidegate/tidegate/internal/store"
 )
 
-// Epoch checks what a gate that several processes share needs of the database.
+// Epoch checks what a shared gate needs of the database.
 func Epoch(t *testing.T, open func(t *testing.T) *store.Store) {
 	for _, c := range []struct {
 		name  string
@@ -66,9 +66,9 @@ func epochs(tr *Trade) {
 	closes(1, false)
 	first.Ready = false
 	is(first)
-	opens(first, false) // by whoever opened it, once more
+	opens(first, false) // by the process that opened it, again
 	begins(1, true)
-	begins(2, true) // whoever began 2 was slow
+	begins(2, true) // the process that began 2 was slow
 	opens(inventory.Epoch{Number: 2, Ready: true}, false)
 	is(inventory.Epoch{Number: 3, Opened: 1})
 	must(tr.T, s.AwaitBatches(ctx))
@@ -101,7 +101,7 @@ func placedOrders(tr *Trade) {
 	brief, filled := []inventory.Placed{}, []inventory.Placed{}
 	for i, d := range []*order.Draft{batch[0], batch[2], mixed[0], mixed[1]} {
 		one := inventory.Placed{Position: from + 1 + int64(i), Order: d.Order.ID, Sale: s.ID}
-		if i > 1 { // a commit that is not of one sale names none
+		if i > 1 { // a commit of several sales names none
 			one.Position, one.Sale = late+1+int64(i-2), 0
 		}
 		brief = append(brief, one)
@@ -123,7 +123,7 @@ func placedOrders(tr *Trade) {
 	}
 	read(from, 100, 0, 4, end)
 	read(from, 1, 0, 2, from+2)
-	read(from+1, 1, 0, 2, from+2) // in the middle of the row: the row as a whole
+	read(from+1, 1, 0, 2, from+2) // in the middle of the row: returns the whole row
 	read(from+2, 1, 2, 2, middle)
 	read(late, 100, 2, 4, end)
 	read(end, 100, 4, 4, end)
@@ -141,8 +141,8 @@ func knownOrders(tr *Trade) {
 	same(tr.T, "known", got, map[id.Order]bool{o: true})
 }
 
-// P32: what was reserved in an epoch of the gate is committed until another one is opened, what was let go on without a reservation while
-// none is open; alone and in a batch, in a sale and of general stock.
+// P32: an order that was reserved in an epoch is committed until another epoch is opened. An order without a
+// reservation is committed while no epoch is open. This holds alone and in a batch, in a sale and in general stock.
 func ordersOfEpochs(tr *Trade) {
 	ctx, s := tr.T.Context(), tr.Store
 	const reserved, bypassed, queued = "reserved", "bypassed", "queued"

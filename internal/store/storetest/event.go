@@ -18,7 +18,7 @@ import (
 	"github.com/tidegate/tidegate/internal/store"
 )
 
-// Event checks what readers of events are promised. Each call of open gives a migrated store without rows.
+// Event checks the contract with readers of events. Each call of open returns a migrated store without rows.
 func Event(t *testing.T, open func(t *testing.T) *store.Store) {
 	runTrade(t, open, []tradeCase{
 		{"nothing has happened", eventNone},
@@ -30,7 +30,7 @@ func Event(t *testing.T, open func(t *testing.T) *store.Store) {
 	})
 }
 
-// happened reads every event, in portions of limit.
+// happened reads every event, limit at a time.
 func (tr *Trade) happened(after int64, limit int) []event.Event {
 	tr.T.Helper()
 	var all []event.Event
@@ -57,7 +57,7 @@ func (tr *Trade) happened(after int64, limit int) []event.Event {
 // position returns the position of the newest event.
 func (tr *Trade) position() int64 { return tr.snapshot().Position }
 
-// placed is the event of an accepted draft at a position.
+// placed returns the event of an accepted draft at a position.
 func placed(position int64, d *order.Draft) event.Event {
 	o := d.Order
 	return event.Event{Position: position, Type: order.EventPlaced, Subject: int64(o.ID), Payload: o.AppendJSON(nil, true), At: o.CreatedAt}
@@ -121,7 +121,7 @@ func eventOneByOne(tr *Trade) {
 	same(tr.T, "position", tr.position(), at+4)
 }
 
-// walk lets a shop's trade run at random, and returns the accepted drafts in the order of their commits.
+// walk runs a random trade. It returns the accepted drafts in the order of their commits.
 func (tr *Trade) walk(steps int) []*order.Draft {
 	tr.T.Helper()
 	random := rand.New(rand.NewPCG(1, 2))
@@ -213,7 +213,7 @@ func eventCursors(tr *Trade) {
 	})
 }
 
-// reserved sums up what the rows of commits have reserved.
+// reserved adds up the reservations in the rows of commits.
 func (tr *Trade) reserved() map[inventory.Pool]int64 {
 	tr.T.Helper()
 	sums := map[inventory.Pool]int64{}

@@ -11,7 +11,7 @@ import (
 	"github.com/tidegate/tidegate/internal/payment"
 )
 
-// free is an order of one unit of general stock whose total is zero.
+// free places an order of one unit of general stock whose total is zero.
 func (tr *Trade) free() id.Order {
 	tr.T.Helper()
 	tr.Receive(paySKU, 1)
@@ -30,7 +30,7 @@ func (tr *Trade) payFree(o id.Order) (payment.Attempt, error) {
 	return tr.Store.PayFree(tr.T.Context(), a, tr.Mint)
 }
 
-// freeOnce: of many who pay at once, and some who cancel, one decides, and those who pay are answered with one payment.
+// freeOnce: if many pay concurrently and some cancel, one decides, and all payers get the same payment.
 func freeOnce(tr *Trade) {
 	o := tr.free()
 	paid := make([]payment.Attempt, 20)
@@ -90,7 +90,7 @@ func freeRefund(tr *Trade) {
 		_, err := tr.payFree(o)
 		must(tr.T, err)
 	}
-	for range 2 { // asked twice it is one
+	for range 2 { // a repeated request has no further effect
 		for _, o := range []id.Order{back, kept} {
 			r, err := tr.Store.RequestRefund(tr.T.Context(), payment.RefundRequest{
 				Refund: id.New[id.Refund](tr.Mint), Order: o, Reason: "asked", Restock: o == back, Actor: "ops", At: tr.Clock.Now(), Mint: tr.Mint,

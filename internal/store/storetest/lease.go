@@ -12,13 +12,13 @@ import (
 	"github.com/tidegate/tidegate/internal/store"
 )
 
-// leaseLong is of a lease that does not end while a test runs, leaseShort of one whose end a test waits for.
+// leaseLong does not end while a test runs; a test waits for the end of leaseShort.
 const (
 	leaseLong  = time.Hour
 	leaseShort = 20 * time.Millisecond
 )
 
-// Lease checks what lease.Store promises.
+// Lease checks the contract of lease.Store.
 func Lease(t *testing.T, open func(t *testing.T) *store.Store) {
 	for _, c := range []struct {
 		name  string
@@ -69,7 +69,7 @@ func oneHolder(t *testing.T, s lease.Store) {
 	must(t, s.ReleaseLease(ctx, never))
 }
 
-// over waits until nobody has the lease, by the database's clock.
+// over waits until the lease has expired by the database's clock.
 func over(t *testing.T, s lease.Store, l lease.Lease) {
 	t.Helper()
 	for {
@@ -94,7 +94,7 @@ func leaseOver(t *testing.T, s lease.Store) {
 	if again.Fence <= b.Fence {
 		t.Errorf("b, whose time was over, has fence %d after %d", again.Fence, b.Fence)
 	}
-	must(t, s.ReleaseLease(t.Context(), a)) // it is not a's
+	must(t, s.ReleaseLease(t.Context(), a)) // it does not belong to a
 	if _, ok, err := s.RenewLease(t.Context(), again, leaseLong); !ok || err != nil {
 		t.Errorf("b renews after a has let go: %t, %v", ok, err)
 	}

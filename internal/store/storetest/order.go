@@ -18,7 +18,7 @@ import (
 	"github.com/tidegate/tidegate/internal/store"
 )
 
-// tradeCase is a case of the suites that work on a trade.
+// tradeCase is a case of the suites that use a Trade.
 type tradeCase struct {
 	name  string
 	check func(*Trade)
@@ -30,7 +30,8 @@ func runTrade(t *testing.T, open func(t *testing.T) *store.Store, cases []tradeC
 	}
 }
 
-// Order checks what order.Store promises, and how a hold ends. Each call of open gives a migrated store without rows.
+// Order checks the contract of order.Store, and how a hold ends. Each call of open returns a migrated store without
+// rows.
 func Order(t *testing.T, open func(t *testing.T) *store.Store) {
 	runTrade(t, open, []tradeCase{
 		{"an accepted order is read back as it was placed", orderReadBack},
@@ -136,7 +137,7 @@ func orderReplayed(tr *Trade) {
 func orderReplayedInBatch(tr *Trade) {
 	s := tr.Sale(3, 0, mug)
 	batch := []*order.Draft{tr.Order(s, 7, "key", Line(mug, 2)), tr.Order(s, 7, "key", Line(mug, 2)), tr.Order(s, 8, "key", Line(mug, 2))}
-	got := tr.wantAll(batch, order.Accepted, order.Replayed, order.SoldOut) // so that the batch is decided one by one, too
+	got := tr.wantAll(batch, order.Accepted, order.Replayed, order.SoldOut) // so the batch is also decided one by one
 	same(tr.T, "existing", got[1].Existing.ID, batch[0].Order.ID)
 	tr.absent(batch[1:]...)
 	tr.Pool(s.ID, mug, 3, 2, 0)
@@ -167,7 +168,7 @@ func orderKeys(tr *Trade) {
 
 func orderKeyFirst(tr *Trade) {
 	s := tr.Sale(2, 2, mug)
-	first := tr.Buy(s, 7, "key", Line(mug, 2)) // the last units, and all of the allowance
+	first := tr.Buy(s, 7, "key", Line(mug, 2)) // the last units, and the whole allowance
 	for _, change := range []func(){
 		func() {},
 		func() { tr.Limit(s.ID, 1) },
@@ -206,7 +207,7 @@ func orderLimitCounts(tr *Trade) {
 	tr.Cancel(second)
 	third := tr.Buy(s, 7, "c", Line(mug, 1))
 	tr.Pay(third)
-	tr.Refund(third, true) // the allowance is not given back
+	tr.Refund(third, true) // the allowance does not grow again
 	tr.want(tr.Commit(tr.Order(s, 7, "d", Line(mug, 1)))[0], order.LimitReached)
 }
 
@@ -218,7 +219,7 @@ func orderSoldOutInBatch(tr *Trade) {
 	same(tr.T, "SKU", got[1].SKU, mug)
 	tr.Pool(s.ID, mug, 3, 3, 0)
 	got = tr.Commit(tr.Order(s, 5, "a", Line(999, 1)))
-	tr.want(got[0], order.SoldOut) // a SKU that has no pool
+	tr.want(got[0], order.SoldOut) // a SKU without a pool
 }
 
 func orderOneBadOf500(tr *Trade) {
@@ -254,7 +255,7 @@ func orderOneBadOf500(tr *Trade) {
 	}
 }
 
-// topUp returns to the sale what a case has taken.
+// topUp gives the sale back the units that a case has taken.
 func (tr *Trade) topUp(s *sale.Sale, units int64) *sale.Sale {
 	tr.T.Helper()
 	tr.Receive(mug, units)
@@ -311,7 +312,7 @@ func orderLapsed(tr *Trade) {
 	tr.absent(late)
 	tr.Pool(s.ID, mug, 9, 2, 0)
 	again := draft(2, -time.Hour)
-	tr.want(tr.Commit(again)[0], order.Replayed) // the key comes before every refusal
+	tr.want(tr.Commit(again)[0], order.Replayed) // the key precedes every refusal
 }
 
 func orderTerms(tr *Trade) {
@@ -432,7 +433,7 @@ func holdPaid(tr *Trade) {
 	attempt := tr.Begin(paid)
 	same(tr.T, "expired while it is being paid", tr.Expire(), 0)
 	tr.Report(attempt, payment.Paid)
-	tr.Report(attempt, payment.Paid) // told twice
+	tr.Report(attempt, payment.Paid) // reported twice
 	tr.Pool(s.ID, mug, 6, 0, 3)
 }
 
@@ -520,7 +521,7 @@ func refundReturns(tr *Trade) {
 		tr.Pay(o)
 		before := tr.general(mug)
 		tr.Refund(o, restock)
-		tr.Refund(o, restock) // asked for again: nothing
+		tr.Refund(o, restock) // repeated: no effect
 		same(tr.T, "general stock", tr.general(mug)-before, general)
 		same(tr.T, "status", tr.Read(o).Status, order.Refunded)
 	}
@@ -541,7 +542,7 @@ func orderEdges(tr *Trade) {
 		tr.T.Errorf("fulfilling a pending order: %v, want illegal transition", err)
 	}
 	tr.Pay(o)
-	for range 2 { // twice is once
+	for range 2 { // twice has the effect of once
 		after, err := tr.Store.FulfilOrder(tr.T.Context(), o, tr.Clock.Now())
 		must(tr.T, err)
 		same(tr.T, "status", after.Status, order.Fulfilled)
@@ -562,7 +563,7 @@ func orderLists(tr *Trade) {
 		at := []*sale.Sale{s, nil}[i%2]
 		mine = append(mine, tr.Buy(at, 7, fmt.Sprint(i), Line(mug, 1)))
 		tr.Buy(at, 8, fmt.Sprint(i), Line(mug, 1))
-		tr.Clock.Advance(time.Second) // less than ids may run ahead of the time: what is told apart is the time
+		tr.Clock.Advance(time.Second) // less than ids may run ahead: the filter compares the time
 	}
 	tr.Cancel(mine[4])
 	ids := func(found []order.Order, err error) (all []id.Order) {

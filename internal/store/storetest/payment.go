@@ -16,7 +16,7 @@ import (
 	"github.com/tidegate/tidegate/internal/store"
 )
 
-// Payment checks what payment.Store promises. Each call of open gives a migrated store without rows.
+// Payment checks the contract of payment.Store. Each call of open returns a migrated store without rows.
 func Payment(t *testing.T, open func(t *testing.T) *store.Store) {
 	for name, check := range map[string]func(*Trade){
 		"an order has one live attempt":          oneLiveAttempt,
@@ -50,7 +50,7 @@ func Payment(t *testing.T, open func(t *testing.T) *store.Store) {
 
 const paySKU id.SKU = 7
 
-// bought is an order of one unit, of the last of general stock.
+// bought places an order of the last unit of general stock.
 func (tr *Trade) bought() id.Order {
 	tr.T.Helper()
 	tr.Receive(paySKU, 1)
@@ -64,7 +64,7 @@ func (tr *Trade) is(o id.Order, want order.Status) {
 	}
 }
 
-// attempt is a new attempt of an order, as the module would record it.
+// attempt returns a new attempt of an order, as package payment would record it.
 func (tr *Trade) attempt(o id.Order) payment.Attempt {
 	now := tr.Clock.Now()
 	return payment.Attempt{
@@ -73,7 +73,7 @@ func (tr *Trade) attempt(o id.Order) payment.Attempt {
 	}
 }
 
-// settlement is a report that fits the attempt.
+// settlement returns a report that matches the attempt.
 func (tr *Trade) settlement(a payment.Attempt, s payment.State) payment.ReportEntry {
 	return payment.ReportEntry{
 		Report: payment.Report{Attempt: a.ID, Order: a.Order, State: s, Amount: a.Amount, Reference: "ref-" + a.ID.String(), PayURL: "http://pay.test/" + a.ID.String()},

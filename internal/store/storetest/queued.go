@@ -41,9 +41,9 @@ func orderQueued(tr *Trade) {
 	if _, err := tr.Store.Refusal(tr.T.Context(), first.Order.ID); !errors.Is(err, fault.NotFound) {
 		tr.T.Errorf("the refusal of an order that was made: %v", err)
 	}
-	third := queued(2, "a") // the key of the refused one
+	third := queued(2, "a") // the key of the refused order
 	tr.want(tr.Commit(third)[0], order.Accepted)
-	repeat := queued(2, "a") // another order of the same key
+	repeat := queued(2, "a") // another order with the same key
 	tr.want(tr.Commit(repeat)[0], order.Declined)
 	if refusal, err := tr.Store.Refusal(tr.T.Context(), repeat.Order.ID); err != nil || refusal.Instead != third.Order.ID {
 		tr.T.Errorf("the refusal of a second order of one key is %+v, %v; want it to name the first", refusal, err)

@@ -30,7 +30,7 @@ func refundsAreClaimed(tr *Trade) {
 	}
 }
 
-// request asks for an order's refund with nothing said of its units.
+// request requests an order's refund without restocking.
 func (tr *Trade) request(o id.Order) payment.Refund {
 	tr.T.Helper()
 	r, err := tr.Store.RequestRefund(tr.T.Context(), payment.RefundRequest{Refund: id.New[id.Refund](tr.Mint), Order: o, Reason: "asked", Actor: "ops", At: tr.Clock.Now()})
@@ -45,12 +45,12 @@ func refundMovesOn(tr *Trade) {
 	tr.Pay(kept)
 	tr.Refund(back, true)
 	tr.Refund(kept, false)
-	tr.Refund(back, true) // again: nothing more
+	tr.Refund(back, true) // again: no effect
 	tr.is(back, order.Refunded)
 	tr.is(kept, order.Refunded)
 	tr.Pool(0, paySKU, 1, 0, 0)
 	tr.Pool(sl.ID, paySKU, 1, 0, 2)
-	// The allowance is not given back.
+	// The allowance does not grow again.
 	if out := tr.Commit(tr.Order(sl, 1, "again", Line(paySKU, 1))); out[0].Result != order.LimitReached {
 		tr.T.Errorf("bought again after a refund: %s", out[0].Result)
 	}

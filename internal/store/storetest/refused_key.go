@@ -61,7 +61,7 @@ func orderRefusedKeys(tr *Trade) {
 
 		later := tr.shared(s, 1, "a", fence, Line(mug, 1))
 		tr.want(tr.Commit(later)[0], order.Accepted)
-		tr.want(tr.Commit(held)[0], order.Replayed) // the key comes before every refusal
+		tr.want(tr.Commit(held)[0], order.Replayed) // the key precedes every refusal
 		// A key that has an order cannot be refused.
 		other := tr.shared(s, 1, "a", fence, Line(mug, 3))
 		_, outcomes = tr.refuse(tr.shared(s, 1, "a", fence, Line(mug, 1)), other, tr.shared(s, 1, "z", fence, Line(mug, 1)))

@@ -16,7 +16,7 @@ import (
 	"github.com/tidegate/tidegate/internal/store"
 )
 
-// Rehearsal is the suite of rehearsal.Store, and of what the lists of others leave out.
+// Rehearsal checks the contract of rehearsal.Store, and that other lists omit rehearsals.
 func Rehearsal(t *testing.T, open func(t *testing.T) *store.Store) {
 	at := time.Date(2026, 11, 27, 20, 0, 0, 0, time.UTC)
 	one := func(title string, shoppers int) rehearsal.Rehearsal {

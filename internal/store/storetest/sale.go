@@ -12,7 +12,7 @@ import (
 	"github.com/tidegate/tidegate/internal/store"
 )
 
-// Sale checks what sale.Store promises. Each call of open gives a migrated store without rows.
+// Sale checks the contract of sale.Store. Each call of open returns a migrated store without rows.
 func Sale(t *testing.T, open func(t *testing.T) *store.Store) {
 	runTrade(t, open, []tradeCase{
 		{"a draft is read back as it was made", saleReadBack},
@@ -152,7 +152,7 @@ func saleAllocated(tr *Trade) {
 	after, err := move(mug, 5)
 	must(tr.T, err)
 	same(tr.T, "allocation", after.Items[0].Allocation, int64(14))
-	same(tr.T, "version", after.Version, s.Version) // the terms that an order is priced by are the same
+	same(tr.T, "version", after.Version, s.Version) // orders are priced by the same terms
 	for _, c := range []struct {
 		what  string
 		sku   id.SKU

@@ -20,7 +20,7 @@ import (
 )
 
 // Selling checks what stops when a SKU is no longer sold: in general stock, in sales, and for pending orders. Each call
-// of open gives a migrated store without rows.
+// of open returns a migrated store without rows.
 func Selling(t *testing.T, open func(t *testing.T) *store.Store) {
 	runTrade(t, open, []tradeCase{
 		{"what a sale sells goes on being sold until the item or the sale is stopped", sellsInSale},
@@ -36,7 +36,7 @@ func Selling(t *testing.T, open func(t *testing.T) *store.Store) {
 	})
 }
 
-// shirts puts a product with a variant for each code into the catalogue, published, and returns it.
+// shirts publishes a product with a variant for each code, and returns it.
 func (tr *Trade) shirts(handle string, codes ...string) catalog.Product {
 	tr.T.Helper()
 	p := catalog.Product{ID: id.New[id.Product](tr.Mint), Handle: handle, Title: handle, Status: catalog.Published, Options: []string{"Size"}}
@@ -48,7 +48,7 @@ func (tr *Trade) shirts(handle string, codes ...string) catalog.Product {
 	return tr.putProduct(catalog.PutNew, p).After
 }
 
-// putProduct writes one product, which may be refused.
+// putProduct writes one product. The put may be refused.
 func (tr *Trade) putProduct(mode catalog.PutMode, p catalog.Product) catalog.Change {
 	tr.T.Helper()
 	return tr.putProducts(false, catalog.Put{Mode: mode, Product: p, Version: p.Version})[0]
@@ -66,7 +66,7 @@ func (tr *Trade) retire(p id.Product) error {
 	return err
 }
 
-// saleOf makes a draft of a sale of units of variants of products.
+// saleOf drafts a sale of units of a product's variants.
 func (tr *Trade) saleOf(units int64, p catalog.Product) *sale.Sale {
 	tr.T.Helper()
 	s := tr.Draft(units, 0)
@@ -78,7 +78,7 @@ func (tr *Trade) saleOf(units int64, p catalog.Product) *sale.Sale {
 	return tr.sale(s.ID)
 }
 
-// ways are the ways in which a product of two variants stops selling its first.
+// ways are the ways in which a product of two variants stops selling its first one.
 var ways = map[string]func(tr *Trade, p catalog.Product) error{
 	"deleted": func(tr *Trade, p catalog.Product) error { return tr.retire(p.ID) },
 	"made a draft": func(tr *Trade, p catalog.Product) error {
@@ -110,7 +110,7 @@ func refusalOf(c catalog.Change) error {
 	return nil
 }
 
-// current reads a product as it is.
+// current reads a product in its current state.
 func (tr *Trade) current(p id.Product) catalog.Product {
 	tr.T.Helper()
 	found, err := tr.Store.Product(tr.T.Context(), p)
@@ -177,7 +177,7 @@ func codeMoved(tr *Trade) {
 	same(tr.T, "the SKU of the code", after.Variants[0].ID, p.Variants[0].ID)
 	_, err := tr.move(s.ID, sale.Scheduled)
 	tr.fails("an item that is another product's now", err, fault.NotInSale)
-	tr.Buy(nil, 1, "a", Line(p.Variants[0].ID, 1)) // the new product sells the stock of the code
+	tr.Buy(nil, 1, "a", Line(p.Variants[0].ID, 1)) // the new product sells the code's stock
 }
 
 func generalStops(tr *Trade) {
@@ -186,14 +186,14 @@ func generalStops(tr *Trade) {
 		sku := p.Variants[0].ID
 		tr.Receive(sku, 5)
 		before := tr.Buy(nil, 1, "before "+way, Line(sku, 1))
-		priced := tr.Order(nil, 2, "priced before "+way, Line(sku, 1)) // by a process that has not heard of it yet
+		priced := tr.Order(nil, 2, "priced before "+way, Line(sku, 1)) // by a process that does not know of it yet
 		replay := tr.Order(nil, 1, "before "+way, Line(sku, 1))
 		must(tr.T, stop(tr, p))
 		out := tr.Commit(priced, replay)
 		if out[0].Result != order.NotSold || out[0].SKU != sku || out[1].Result != order.Replayed {
 			tr.T.Errorf("%s: an order that was priced before is %s, a key of before %s", way, out[0].Result, out[1].Result)
 		}
-		tr.Receive(sku, 3) // goods may come in all the same
+		tr.Receive(sku, 3) // goods may still be received
 		if out := tr.Commit(tr.Order(nil, 3, way, Line(sku, 1)))[0]; out.Result != order.NotSold {
 			tr.T.Errorf("%s: after goods came in it is %s", way, out.Result)
 		}
@@ -240,7 +240,7 @@ func itemStops(tr *Trade) {
 	tr.Report(attempt, payment.Ended)
 	paid := tr.Buy(s, 3, "a", Line(mug, 1))
 	flying := tr.Order(s, 4, "a", Line(mug, 1))
-	for range 2 { // twice is once
+	for range 2 { // twice has the effect of once
 		after := tr.stop(s.ID, mug)
 		if it := after.Item(mug); !it.Stopped || it.Allocation != 6 || after.Item(hat).Stopped || after.Version != s.Version {
 			tr.T.Errorf("stopped it is %+v", after)
@@ -260,7 +260,7 @@ func itemStops(tr *Trade) {
 	}
 	tr.Pool(s.ID, mug, 0, 0, 1)
 	tr.Pool(0, mug, 9, 0, 0)
-	tr.Pool(s.ID, hat, 10, 0, 0) // the other item keeps its own
+	tr.Pool(s.ID, hat, 10, 0, 0) // the other item keeps its units
 	if out := tr.Commit(tr.Order(s, 5, "a", Line(mug, 1)), tr.Order(s, 5, "b", Line(hat, 1))); out[0].Result != order.SoldOut || out[1].Result != order.Accepted {
 		tr.T.Errorf("what came free is %s, the other item %s", out[0].Result, out[1].Result)
 	}

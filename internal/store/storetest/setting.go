@@ -18,7 +18,7 @@ import (
 	"github.com/tidegate/tidegate/internal/store"
 )
 
-// Settings checks what setting.Store promises, and what setting.Service makes of it.
+// Settings checks the contract of setting.Store together with setting.Service.
 func Settings(t *testing.T, open func(t *testing.T) *store.Store) {
 	for _, c := range []struct {
 		name  string
@@ -107,7 +107,7 @@ func settingNumberOnce(t *testing.T, s *store.Store) {
 	}
 }
 
-// process is a setting.Process that takes the paths a, b and c, and numbers only.
+// process is a setting.Process that accepts the paths a, b and c with numbers only.
 type process struct {
 	mu      sync.Mutex
 	applied []setting.Change
@@ -184,7 +184,7 @@ func settingsUndone(t *testing.T, s *store.Store) {
 	}
 	set(1, setting.Edit{Set: map[string]string{"a": "1", "b": "1"}})
 	set(2, setting.Edit{Set: map[string]string{"a": "2"}, Unset: []string{"b"}})
-	set(2, setting.Edit{Set: map[string]string{"a": "2"}, Unset: []string{"b", "c"}}) // it comes twice
+	set(2, setting.Edit{Set: map[string]string{"a": "2"}, Unset: []string{"b", "c"}}) // repeated
 	set(3, setting.Edit{Set: map[string]string{"c": "3"}})
 	undo(3, map[string]string{"a": "2"})
 	undo(2, map[string]string{"a": "1", "b": "1"})
@@ -245,7 +245,7 @@ func settingsRefused(t *testing.T, s *store.Store) {
 	if n, err := s.NewestSettingNumber(t.Context()); n != 0 || err != nil {
 		t.Errorf("something was changed: %d, %v", n, err)
 	}
-	// What another version has set can be taken out by one that does not know it.
+	// A setting of another version can be removed by a version that does not know it.
 	if _, err := s.AddSettingChange(t.Context(), setting.Change{Number: 1, Layer: map[string]string{"later": "1", "a": "1"}, Stands: 1}); err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +260,7 @@ func settingsRefused(t *testing.T, s *store.Store) {
 func settingsRaced(t *testing.T, s *store.Store) {
 	var wg sync.WaitGroup
 	for _, path := range []string{"a", "b", "c"} {
-		service, _ := newSettings(s) // a process each
+		service, _ := newSettings(s) // one process each
 		wg.Go(func() {
 			for n := range 3 {
 				_, err := service.Set(t.Context(), setting.Edit{Set: map[string]string{path: fmt.Sprint(n)}, Reason: "r"})

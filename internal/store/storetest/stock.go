@@ -17,7 +17,7 @@ import (
 	"github.com/tidegate/tidegate/internal/store"
 )
 
-// Stock checks what inventory.Store promises. Each call of open gives a migrated store without rows.
+// Stock checks the contract of inventory.Store. Each call of open returns a migrated store without rows.
 func Stock(t *testing.T, open func(t *testing.T) *store.Store) {
 	runTrade(t, open, []tradeCase{
 		{"an adjustment is applied once for its key", adjustOnce},
@@ -45,7 +45,7 @@ func (tr *Trade) audited(fn func(audit.Snapshot) error) {
 	must(tr.T, tr.Store.AuditSnapshot(tr.T.Context(), fn))
 }
 
-// movements counts the ledger's rows by their kind.
+// movements counts the ledger's rows by kind.
 func (tr *Trade) movements() map[inventory.Kind]int {
 	tr.T.Helper()
 	counted := map[inventory.Kind]int{}
@@ -119,7 +119,7 @@ func adjustBelow(tr *Trade) {
 	_, err := tr.adjust(inventory.Adjust, mug, -2, "d")
 	must(tr.T, err)
 	tr.Pool(0, mug, 3, 3, 0)
-	_, err = tr.adjust(inventory.Adjust, mug, 1, "-3") // a refusal has bound no key
+	_, err = tr.adjust(inventory.Adjust, mug, 1, "-3") // a refusal does not use up the key
 	must(tr.T, err)
 }
 
@@ -213,7 +213,7 @@ func gateSnapshot(tr *Trade) {
 	same(tr.T, "changes after the snapshot", len(changes), 0)
 }
 
-// gateFollows drives two gates: one follows every change from the beginning, the other is loaded at the end.
+// gateFollows drives two gates: one follows every change from the start, the other is loaded at the end.
 func gateFollows(tr *Trade) {
 	gate := inventory.NewMemoryGate()
 	must(tr.T, gate.Load(tr.T.Context(), tr.snapshot()))
@@ -289,7 +289,7 @@ func gatePassesOver(tr *Trade) {
 	s := tr.Sale(9, 0, mug)
 	before := tr.snapshot().Position
 	o := tr.Buy(s, 1, "a", Line(mug, 2))
-	tr.Pay(o) // sold out of what was held: nothing changes for the gate
+	tr.Pay(o) // the units were held before: nothing changes for the gate
 	stamp(tr.T, tr.Store)
 	changes, err := tr.Store.GateChanges(tr.T.Context(), before, 10)
 	must(tr.T, err)
@@ -362,7 +362,7 @@ func orderPoolsAcross(tr *Trade) {
 		for i := range drafts {
 			lines := []inventory.Line{Line(skus[(b+i)%pools], 1)}
 			if b%2 == 1 && i == each-1 {
-				lines = []inventory.Line{Line(999, 1)} // has the batch decided one by one
+				lines = []inventory.Line{Line(999, 1)} // makes the batch be decided one by one
 			}
 			drafts[i] = tr.Order(s, id.Customer(b*each+i+1), "a", lines...)
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// stamp assigns positions to all events, as the shop's loop does. On an engine with several writers, events cannot be
-// read before.
+// stamp assigns positions to all events, as the shop's loop does. On engines with several writers, events cannot be
+// read before that.
 func stamp(t testing.TB, s any) {
 	t.Helper()
 	stamper, ok := s.(interface {
@@ -35,7 +35,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// same reports how two values differ.
+// same reports the difference between two values.
 func same(t testing.TB, what string, got, want any) {
 	t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {

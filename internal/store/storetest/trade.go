@@ -16,7 +16,7 @@ import (
 	"github.com/tidegate/tidegate/internal/store"
 )
 
-// Trade drives a store without gate, committer and provider. Its clock moves only when told. Its methods end the test
+// Trade drives a store without gate, committer and provider. Its clock moves only on request. Its methods end the test
 // on an error.
 type Trade struct {
 	T     testing.TB
@@ -25,7 +25,7 @@ type Trade struct {
 	Mint  *id.Mint
 }
 
-// NewTrade returns a trade over a store without rows.
+// NewTrade returns a Trade over an empty store.
 func NewTrade(t testing.TB, s *store.Store) *Trade {
 	t.Helper()
 	c := clock.NewManual(time.Date(2026, 11, 27, 19, 0, 0, 0, time.UTC))
@@ -34,13 +34,13 @@ func NewTrade(t testing.TB, s *store.Store) *Trade {
 	return &Trade{t, s, c, m}
 }
 
-// price is what every unit costs.
+// price is the unit price of everything.
 const price = 1250
 
-// hold is how long an order of a sale is held unpaid.
+// hold is how long an unpaid order of a sale is held.
 const hold = 10 * time.Minute
 
-// Receive puts units into general stock.
+// Receive adds units to general stock.
 func (tr *Trade) Receive(sku id.SKU, units int64) {
 	tr.T.Helper()
 	_, err := tr.adjust(inventory.Receive, sku, units, fmt.Sprint("r", tr.Mint.Next()))
@@ -52,7 +52,7 @@ func (tr *Trade) adjust(kind inventory.Kind, sku id.SKU, units int64, key string
 	return tr.Store.AdjustStock(tr.T.Context(), a, id.New[id.Movement](tr.Mint), tr.Clock.Now())
 }
 
-// Draft makes a draft of a sale of units of each SKU, which lasts an hour.
+// Draft drafts a sale of units of each SKU that lasts an hour.
 func (tr *Trade) Draft(units, limit int64, skus ...id.SKU) *sale.Sale {
 	tr.T.Helper()
 	now := tr.Clock.Now()
@@ -98,7 +98,7 @@ func (tr *Trade) Limit(s id.Sale, units int64) *sale.Sale {
 	return after
 }
 
-// Order drafts an order as the committer would get it. The sale may be nil: general stock.
+// Order drafts an order as the committer would receive it. A nil sale means general stock.
 func (tr *Trade) Order(s *sale.Sale, c id.Customer, key string, lines ...inventory.Line) *order.Draft {
 	d := &order.Draft{Claim: inventory.Claim{Order: id.New[id.Order](tr.Mint), Customer: c, Key: key, Lines: lines}}
 	now := tr.Clock.Now()
@@ -159,7 +159,7 @@ func (tr *Trade) Begin(o id.Order) payment.Attempt {
 	return a
 }
 
-// Report settles an attempt as its provider would.
+// Report records a provider's report about an attempt.
 func (tr *Trade) Report(a payment.Attempt, s payment.State) {
 	tr.T.Helper()
 	settled, err := tr.Store.RecordReports(tr.T.Context(), []payment.ReportEntry{{
@@ -176,7 +176,7 @@ func (tr *Trade) Pay(o id.Order) {
 	tr.Report(tr.Begin(o), payment.Paid)
 }
 
-// Expire moves the clock past every hold and ends those that are due. It returns how many it ended.
+// Expire moves the clock past every hold and expires the due orders. It returns their number.
 func (tr *Trade) Expire() int {
 	tr.T.Helper()
 	tr.Clock.Advance(hold)
@@ -201,7 +201,7 @@ func (tr *Trade) Cancel(o id.Order) order.Order {
 	return after
 }
 
-// Refund refunds a paid order and brings its units back, as the provider confirms.
+// Refund refunds a paid order as its provider would confirm it. restock returns its units.
 func (tr *Trade) Refund(o id.Order, restock bool) {
 	tr.T.Helper()
 	r, err := tr.Store.RequestRefund(tr.T.Context(), payment.RefundRequest{

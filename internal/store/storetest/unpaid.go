@@ -10,7 +10,7 @@ import (
 	"github.com/tidegate/tidegate/internal/store"
 )
 
-// unpaidMax is what a customer of these cases may hold of general stock unpaid.
+// unpaidMax bounds the unpaid general stock of a customer in these cases.
 var unpaidMax = order.Unpaid{Orders: 3, Units: 10}
 
 // fromGeneral drafts an order of mugs from general stock, bounded by unpaidMax.
@@ -20,7 +20,7 @@ func (tr *Trade) fromGeneral(c id.Customer, key string, units int64) *order.Draf
 	return d
 }
 
-// refusesUnpaid checks that a draft is refused, and what it says is held.
+// refusesUnpaid checks that a draft is refused, and the reported unpaid total.
 func (tr *Trade) refusesUnpaid(out order.Outcome, held order.Unpaid) {
 	tr.T.Helper()
 	tr.want(out, order.TooManyUnpaid)
@@ -41,7 +41,7 @@ func unpaidBound(tr *Trade) {
 	tr.refusesUnpaid(got[8], order.Unpaid{})
 	tr.refusesUnpaid(tr.Commit(tr.fromGeneral(7, "f", 1))[0], order.Unpaid{Orders: 3, Units: 10})
 	tr.refusesUnpaid(tr.Commit(tr.fromGeneral(8, "b", 1))[0], order.Unpaid{Orders: 1, Units: 10})
-	tr.want(tr.Commit(tr.fromGeneral(7, "a", 4))[0], order.Replayed) // the key comes before every refusal
+	tr.want(tr.Commit(tr.fromGeneral(7, "a", 4))[0], order.Replayed) // the key precedes every refusal
 	tr.want(tr.Commit(tr.fromGeneral(7, "a", 5))[0], order.KeyReused)
 	tr.Pool(0, mug, 100, 21, 0)
 }
@@ -89,11 +89,11 @@ func unpaidInSales(tr *Trade) {
 
 func unpaidAtOnce(tr *Trade) { UnpaidAtOnce(tr, tr.Store) }
 
-// UnpaidAtOnce has one customer order general stock many times concurrently, through several stores of one database. The
-// unpaid total never exceeds the bound.
+// UnpaidAtOnce lets one customer order general stock many times concurrently, through several stores of one database.
+// The unpaid total never exceeds the bound.
 func UnpaidAtOnce(tr *Trade, stores ...*store.Store) {
 	tr.Receive(mug, 1000)
-	for c, units := range map[id.Customer]int64{7: 1, 8: 4} { // of 7 the orders are bounded, of 8 the units
+	for c, units := range map[id.Customer]int64{7: 1, 8: 4} { // for 7 the number of orders is bounded, for 8 the units
 		var mu sync.Mutex
 		var held order.Unpaid
 		var wg sync.WaitGroup

@@ -3,8 +3,8 @@
 //
 //	go run ./internal/catalog/demo/generate online_retail_products.csv internal/catalog/demo/products.csv.gz
 //
-// Codes that share their five digits are variants of one product. Left out are codes of another form (postage, bank
-// charges, samples, vouchers), prices of zero and entries of the stock-keepers.
+// Codes that share their five digits are variants of one product. The command leaves out codes of another form
+// (postage, bank charges, samples, vouchers), prices of zero, and entries of the stock-keepers.
 package main
 
 import (
@@ -69,11 +69,11 @@ type item struct {
 
 var (
 	codeForm = regexp.MustCompile(`^(\d{5})([A-Za-z]{0,2})$`)
-	// noProduct are words of the stock-keepers' own entries.
+	// noProduct matches words in the stock-keepers' own entries.
 	noProduct = regexp.MustCompile(`(?i)\b(samples?|postage|carriage|manual|adjust(ment)?|damaged?|lost|found|check|test|amazon|voucher|bank charges)\b`)
 )
 
-// read groups the list by the codes' digits, in their order.
+// read groups the list by the digits of the codes, in their order.
 func read(in io.Reader) (groups [][]item, err error) {
 	rows, err := csv.NewReader(in).ReadAll()
 	if err != nil {
@@ -89,7 +89,7 @@ func read(in io.Reader) (groups [][]item, err error) {
 		if code == nil || err != nil || price.Minor == 0 || noProduct.MatchString(row[1]) || strings.TrimSpace(row[1]) == "" {
 			continue
 		}
-		sold, _ := strconv.Atoi(row[3]) // only ranks
+		sold, _ := strconv.Atoi(row[3]) // used for ranking only
 		all[code[1]] = add(all[code[1]], item{code[1], code[2], words(row[1]), price, sold})
 	}
 	for _, group := range all {
@@ -100,8 +100,8 @@ func read(in io.Reader) (groups [][]item, err error) {
 	return groups, nil
 }
 
-// add adds an item to its group. Codes that differ in the case of their letter alone were two price lists for the same goods:
-// the one that sold more stays.
+// add adds an item to its group. Codes that differ only in the case of their letter are two price lists for the same
+// goods: the one that sold more stays.
 func add(group []item, new item) []item {
 	for i := range group {
 		if strings.EqualFold(group[i].suffix, new.suffix) {
@@ -131,14 +131,14 @@ func write(out io.Writer, groups [][]item) error {
 	return w.Flush()
 }
 
-// product makes a product of its variants: the words that they share are its title, the others tell them apart.
+// product makes a product from its variants. The words they share are its title; the other words distinguish them.
 func product(group []item) (p catalog.Product, category []string) {
 	best := slices.MaxFunc(group, func(a, b item) int { return cmp.Compare(a.sold, b.sold) })
 	shared := slices.DeleteFunc(slices.Clone(best.words), func(word string) bool {
 		return slices.ContainsFunc(group, func(i item) bool { return !slices.Contains(i.words, word) })
 	})
 	if len(shared) < 2 {
-		shared = nil // too little for a title: the best seller's name stands for all
+		shared = nil // too few words for a title: use the best seller's name
 	}
 	title := titleCase(best.words)
 	if len(group) > 1 && shared != nil {
@@ -173,7 +173,7 @@ func product(group []item) (p catalog.Product, category []string) {
 	return p, categoryOf(best.words)
 }
 
-// words takes a description apart.
+// words splits a description into words.
 func words(description string) []string {
 	return strings.Fields(strings.NewReplacer(",", " ", "+", " ", ".", " ").Replace(strings.ToUpper(description)))
 }

@@ -6,7 +6,7 @@ import (
 	"unicode"
 )
 
-// small words stay small inside a title.
+// small words stay lower case inside a title.
 var small = []string{"A", "AN", "AND", "AS", "AT", "BY", "FOR", "FROM", "IN", "OF", "ON", "OR", "THE", "TO", "WITH"}
 
 // titleCase writes upper-case words as a title.
@@ -22,7 +22,7 @@ func titleCase(words []string) string {
 	return strings.Join(out, " ")
 }
 
-// capital writes the first letter of each part of a word large: T-Light, Pink/White, 60cm, 50's, 3D.
+// capital capitalises each part of a word: T-Light, Pink/White, 60cm, 50's, 3D.
 func capital(word string) string {
 	var b strings.Builder
 	start := true
@@ -43,7 +43,7 @@ var colours = strings.Fields(`AMBER AMETHYST AQUA BEIGE BLACK BLUE BRONZE BROWN 
 	DARK DEEP FUCHSIA GOLD GREEN GREY HOT INDIGO IVORY JADE JET LEMON LIGHT LILAC MAGENTA MAUVE MINT MULTI MULTICOLOUR NATURAL NAVY OLIVE
 	ORANGE PALE PEACH PEARL PINK PURPLE RED ROSE RUBY SILVER SKY TURQUOISE VIOLET WHITE WINE YELLOW COAL MULTICOLOURED DUSTY GREY/BLUE`)
 
-// isColour reports a colour, or several joined by slashes.
+// isColour reports whether word is a colour, or several joined by slashes.
 func isColour(word string) bool {
 	for part := range strings.SplitSeq(word, "/") {
 		if !slices.Contains(colours, part) {
@@ -53,8 +53,8 @@ func isColour(word string) bool {
 	return true
 }
 
-// shelves are the categories, each with words that put a product there. The first that fits is taken: what a thing is for
-// comes before what it looks like.
+// shelves are the categories, each with words that put a product there. The first match wins, so purposes come before
+// looks.
 var shelves = []struct {
 	path  []string
 	words string

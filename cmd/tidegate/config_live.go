@@ -155,20 +155,7 @@ role all.`,
 const settingChangesMax = 1000
 
 func settingChanges(ctx context.Context, shop *adminclient.Client) ([]api.SettingChange, error) {
-	all := []api.SettingChange{}
-	ask := url.Values{"limit": {"200"}}
-	for len(all) < settingChangesMax {
-		var page api.SettingChangePage
-		if err := shop.JSON(ctx, http.MethodGet, settingsPath+"/changes?"+ask.Encode(), nil, &page); err != nil {
-			return nil, err
-		}
-		all = append(all, page.Items...)
-		if page.NextCursor == "" {
-			break
-		}
-		ask.Set("cursor", page.NextCursor)
-	}
-	return all, nil
+	return listOf[api.SettingChange](ctx, shop, settingsPath+"/changes", url.Values{}, settingChangesMax)
 }
 
 // settingChangeInWords says what a change did.

@@ -115,7 +115,7 @@ func newDeadLetterShow(t *tool) *cobra.Command {
 		Use:               "show NUMBER",
 		Short:             "Show a dead letter with its event and the whole reason",
 		Example:           `  tidegate deadletter show 7`,
-		Args:              cobra.ExactArgs(1),
+		Args:              exactArgs,
 		ValidArgsFunction: t.completeLetters,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkLetters(args); err != nil {

@@ -78,9 +78,9 @@ func TestWhatIsWrongWithACommandLineIsSaidInOneLine(t *testing.T) {
 		want string
 	}{
 		{"unknown command", nil, []string{"sevre"}, exitUsage, `unknown command "sevre" for "tidegate"`},
-		{"help of an unknown command", nil, []string{"order", "--help"}, exitUsage, `unknown command "order" for "tidegate"`},
+		{"help of an unknown command", nil, []string{"basket", "--help"}, exitUsage, `unknown command "basket" for "tidegate"`},
 		{"help of an unknown command below another", nil, []string{"sale", "sell", "-h"}, exitUsage, `unknown command "sell" for "tidegate sale"`},
-		{"the help command on an unknown command", nil, []string{"help", "order"}, exitUsage, `unknown command "order" for "tidegate"`},
+		{"the help command on an unknown command", nil, []string{"help", "basket"}, exitUsage, `unknown command "basket" for "tidegate"`},
 		{"the help command below another", nil, []string{"help", "sale", "sell"}, exitUsage, `unknown command "sell" for "tidegate sale"`},
 		{"unknown command below another", nil, []string{"migrate", "down"}, exitUsage, `unknown command "down" for "tidegate migrate"`},
 		{"unknown flag", nil, []string{"serve", "--ops.adress", "x"}, exitUsage, "unknown flag: --ops.adress; did you mean --ops.address?"},

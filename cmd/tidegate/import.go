@@ -75,7 +75,7 @@ func newImportProducts(t *tool) *cobra.Command {
   tidegate import products shopify-export.csv.gz
   tidegate import products plain.csv --map "Item name=title" --map "Net=price" --inspect
   tidegate import products old.csv --encoding gb18030`,
-		Args: cobra.ExactArgs(1),
+		Args: exactArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				i.File = args[0]

@@ -51,7 +51,7 @@ func TestImportAndExportOnAFolderThatNobodyHolds(t *testing.T) {
 		code      int
 		out, errs string
 	}{
-		{[]string{"import", "products"}, exitUsage, "", "accepts 1 arg(s)"},
+		{[]string{"import", "products"}, exitUsage, "", "FILE.csv is missing"},
 		{[]string{"import", "products", folder + "/none.csv"}, exitRun, "", "no such file"},
 		{[]string{"import", "products", orders.Name()}, exitUsage, "", "a list of orders"},
 		{[]string{"export", "products"}, exitOK, "handle,title,description,status,brand,categories,attributes,pictures,picture_alts,option1_name,option1_value,option2_name,option2_value,option3_name,option3_value,sku,price,currency\n", ""},

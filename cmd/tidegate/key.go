@@ -54,6 +54,7 @@ func newKeyCreate(t *tool) *cobra.Command {
 	cmd.Flags().StringVar(&name, "name", "", "what the key is for; required")
 	cmd.Flags().StringSliceVar(&roles, "role", nil, "catalog, sales, orders, payments or all; at least one, may be given more than once")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	_ = cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions([]string{"catalog", "sales", "orders", "payments", "all"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -107,7 +108,7 @@ func newKeyRevoke(t *tool) *cobra.Command {
 		Short:   "End an admin key",
 		Long:    `Ends the admin key of the id that "tidegate key list" shows. Revoking it again does nothing.`,
 		Example: `  tidegate key revoke 7240126464000001`,
-		Args:    cobra.ExactArgs(1),
+		Args:    exactArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.onShop(cmd, func(shop *adminclient.Client) error { return shop.RevokeKey(cmd.Context(), args[0]) })
 		},

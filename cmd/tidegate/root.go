@@ -65,7 +65,7 @@ func newRoot(t *tool) *cobra.Command {
 	}
 	t.addSettingFlags(root.PersistentFlags())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{withSuggestion(err)} })
-	root.AddCommand(newServe(t), newConfig(t), newMigrate(t), newStock(t), newSale(t), newImport(t), newExport(t), newDrill(t), newToken(t), newKey(t), newDeadLetter(t), newWebhook(t),
+	root.AddCommand(newServe(t), newConfig(t), newMigrate(t), newStock(t), newSale(t), newOrder(t), newCustomer(t), newRefund(t), newImport(t), newExport(t), newDrill(t), newToken(t), newKey(t), newDeadLetter(t), newWebhook(t),
 		newAudit(t), newReconcile(t), newVersion())
 	t.refuseHelpOfUnknown(root)
 	return root

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -33,13 +35,19 @@ The commands need the role sales; "create" reads products as every shopper can.`
 	}
 	addTargetFlags(cmd)
 	cmd.AddCommand(newSaleList(t), newSaleShow(t), newSaleCreate(t))
-	for _, move := range []struct{ verb, short, long string }{
-		{"schedule", "Schedule a draft: it opens by the clock", "Schedules a draft. Its allocation leaves general stock now, all of it or nothing, and it opens at its time."},
-		{"pause", "Pause a live sale", "Pauses a live sale: orders are refused with sale_paused until it is resumed. Those that were taken can be paid."},
-		{"resume", "Resume a paused sale", "Resumes a paused sale."},
-		{"end", "End a sale now", "Ends a sale before its time. What is available goes back to general stock at once, what comes free later follows."},
+	for _, move := range []struct{ verb, short, long, question string }{
+		{"schedule", "Schedule a draft: it opens by the clock", "Schedules a draft. Its allocation leaves general stock now, all of it or nothing, and it opens at its time.", ""},
+		{
+			"pause", "Pause a live sale", "Pauses a live sale: orders are refused with sale_paused until it is resumed. Those that were taken can be paid.",
+			"Pause this sale? It takes no orders until it is resumed.",
+		},
+		{"resume", "Resume a paused sale", "Resumes a paused sale.", ""},
+		{
+			"end", "End a sale now", "Ends a sale before its time. What is available goes back to general stock at once, what comes free later follows.",
+			"End this sale for good?",
+		},
 	} {
-		cmd.AddCommand(newSaleMove(t, move.verb, move.short, move.long))
+		cmd.AddCommand(newSaleMove(t, move.verb, move.short, move.long, move.question))
 	}
 	cmd.AddCommand(newSaleStopItem(t))
 	return cmd
@@ -54,7 +62,7 @@ func newSaleList(t *tool) *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return t.onShop(cmd, func(shop *adminclient.Client) error {
-				sales, err := listSales(cmd, shop)
+				sales, err := listSales(cmd.Context(), shop)
 				if err != nil {
 					return err
 				}
@@ -69,20 +77,22 @@ func newSaleList(t *tool) *cobra.Command {
 	return cmd
 }
 
-func listSales(cmd *cobra.Command, shop *adminclient.Client) ([]api.Sale, error) {
-	all := []api.Sale{}
-	query := url.Values{"limit": {"200"}}
-	for {
-		var page api.SalePage
-		if err := shop.JSON(cmd.Context(), http.MethodGet, "/v1/admin/sales?"+query.Encode(), nil, &page); err != nil {
-			return nil, err
+// salesMax bounds the list of sales: more than any shop has had.
+const salesMax = 100_000
+
+func listSales(ctx context.Context, shop *adminclient.Client) ([]api.Sale, error) {
+	return listOf[api.Sale](ctx, shop, "/v1/admin/sales", url.Values{}, salesMax)
+}
+
+func (t *tool) completeSales(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	return t.complete(func(ctx context.Context, shop *adminclient.Client) ([]string, error) {
+		all, err := listOf[api.Sale](ctx, shop, "/v1/admin/sales", url.Values{}, listDefault)
+		offers := make([]string, len(all))
+		for i := range all {
+			offers[i] = fmt.Sprintf("%s\t%s, %s", all[i].Id, all[i].Status, all[i].Title)
 		}
-		all = append(all, page.Items...)
-		if page.NextCursor == "" {
-			return all, nil
-		}
-		query.Set("cursor", string(page.NextCursor))
-	}
+		return offers, err
+	})(cmd, args, typed)
 }
 
 func tableOfSales(w io.Writer, sales []api.Sale) error {
@@ -101,7 +111,9 @@ func newSaleShow(t *tool) *cobra.Command {
 		Use:     "show SALE",
 		Short:   "Show one sale with its items and what is left of them",
 		Example: `  tidegate sale show 7240126464000001`,
-		Args:    cobra.ExactArgs(1),
+		Args:    exactArgs,
+
+		ValidArgsFunction: t.completeSales,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				var s api.Sale
@@ -149,23 +161,35 @@ func showSale(w io.Writer, s api.Sale) error {
 	return table.Flush()
 }
 
-func newSaleMove(t *tool, verb, short, long string) *cobra.Command {
-	return &cobra.Command{
-		Use:     verb + " SALE",
-		Short:   short,
-		Long:    long,
-		Example: "  tidegate sale " + verb + " 7240126464000001",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.onShop(cmd, func(shop *adminclient.Client) error {
-				var s api.Sale
-				if err := shop.JSON(cmd.Context(), http.MethodPost, salePath(args[0])+"/"+verb, nil, &s); err != nil {
-					return err
-				}
-				return tableOfSales(cmd.OutOrStdout(), []api.Sale{s})
-			})
-		},
+func newSaleMove(t *tool, verb, short, long, question string) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:               verb + " SALE",
+		Short:             short,
+		Long:              long,
+		Example:           "  tidegate sale " + verb + " 7240126464000001",
+		Args:              exactArgs,
+		ValidArgsFunction: t.completeSales,
 	}
+	d := &deed{tool: t, yes: true}
+	if question != "" {
+		cmd.Example += ` --reason "the lorry is late" --yes`
+		d = t.addDeedFlags(cmd, true)
+	} else {
+		cmd.Flags().StringVar(&d.reason, "reason", "", "why, for the audit log")
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := d.confirm(cmd, question); err != nil {
+			return err
+		}
+		return t.onShop(cmd, func(shop *adminclient.Client) error {
+			var s api.Sale
+			if err := shop.Because(d.reason).JSON(cmd.Context(), http.MethodPost, salePath(args[0])+"/"+verb, nil, &s); err != nil {
+				return err
+			}
+			return tableOfSales(cmd.OutOrStdout(), []api.Sale{s})
+		})
+	}
+	return cmd
 }
 
 func newSaleStopItem(t *tool) *cobra.Command {
@@ -177,7 +201,7 @@ func newSaleStopItem(t *tool) *cobra.Command {
 that unpaid orders hold follow when those end. Shoppers can still pay existing orders. Afterwards you can change or
 delete the item's product.`,
 		Example: `  tidegate sale stop-item 7240126464000001 7240126464000002 --reason "recalled by its maker"`,
-		Args:    cobra.ExactArgs(2),
+		Args:    exactArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if strings.TrimSpace(reason) == "" {
 				return usageError{errors.New("say why with --reason: the ledger keeps it")}

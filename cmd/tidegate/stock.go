@@ -129,7 +129,7 @@ func newStockShow(t *tool) *cobra.Command {
 		Use:     "show CODE",
 		Short:   "Show a variant's pools",
 		Example: `  tidegate stock show 85123A --json`,
-		Args:    cobra.ExactArgs(1),
+		Args:    exactArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				v, err := variantOf(cmd.Context(), shop, args[0])

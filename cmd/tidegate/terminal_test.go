@@ -23,7 +23,9 @@ const hostile = "a\x1b[2J\x1b]0;b\a\u009b31m\x00\x7f\u202ec\ufeff\r\nFORGED\t1\u
 var asked = map[string][]string{
 	"stock show": {"A"}, "stock receive": {"A=1", "--reason", "r"}, "stock adjust": {"A=1", "--reason", "r"},
 	"sale list": {}, "sale show": {"1"}, "sale create": {"--title", "t", "--starts", "2035-11-27T20:00:00Z", "--for", "1h", "--item", "A=1.00x1"},
-	"sale schedule": {"1"}, "sale stop-item": {"1", "1", "--reason", "r"}, "sale pause": {"1"}, "sale resume": {"1"}, "sale end": {"1"},
+	"sale schedule": {"1"}, "sale stop-item": {"1", "1", "--reason", "r"}, "sale pause": {"1", "--reason", "r", "--yes"}, "sale resume": {"1"}, "sale end": {"1", "--reason", "r", "--yes"},
+	"order list": {}, "order show": {"1"}, "order cancel": {"1", "--yes"}, "order fulfil": {"1"}, "refund list": {}, "refund create": {"1", "--reason", "r", "--yes"},
+	"customer list": {}, "customer show": {"1"}, "customer block": {"1", "--reason", "r", "--yes"}, "customer unblock": {"1", "--yes"}, "customer signout": {"1", "--yes"},
 	"import products": {"FILE"}, "export products": {"--out", "OUT"},
 	"key create": {"--name", "n", "--role", "all"}, "key list": {}, "key revoke": {"1"},
 	"deadletter list": {}, "deadletter show": {"1"}, "deadletter replay": {"1"}, "deadletter drop": {"1"},

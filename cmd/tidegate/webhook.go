@@ -43,7 +43,7 @@ func newWebhookCreate(t *tool) *cobra.Command {
 		Short:   "Register an address and print its secret, this once",
 		Long:    `Registers an address, and prints the secret that signs its deliveries. The shop cannot show it again.`,
 		Example: `  tidegate webhook create https://warehouse.example.com/hooks --type order.paid.v1 --description "Warehouse"`,
-		Args:    cobra.ExactArgs(1),
+		Args:    exactArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				in.Url = args[0]
@@ -115,7 +115,7 @@ func newWebhookShow(t *tool) *cobra.Command {
 		Use:               "show ID",
 		Short:             "Show an endpoint with its latest deliveries",
 		Example:           `  tidegate webhook show 7240126464000001`,
-		Args:              cobra.ExactArgs(1),
+		Args:              exactArgs,
 		ValidArgsFunction: t.completeWebhooks,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.onShop(cmd, func(shop *adminclient.Client) error {
@@ -172,7 +172,7 @@ func newWebhookResume(t *tool) *cobra.Command {
 		Long: `Resumes a paused endpoint, beginning with the deliveries that have waited. For an endpoint that is not paused
 it retries all waiting deliveries immediately.`,
 		Example:           `  tidegate webhook resume 7240126464000001`,
-		Args:              cobra.ExactArgs(1),
+		Args:              exactArgs,
 		ValidArgsFunction: t.completeWebhooks,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.onShop(cmd, func(shop *adminclient.Client) error {
@@ -189,7 +189,7 @@ func newWebhookRotate(t *tool) *cobra.Command {
 		Long: `Gives an endpoint a new secret, and prints it. For a day what it is told is signed by the secret before as well, so that
 the receiver can be given the new one meanwhile. Nobody can print it again.`,
 		Example:           `  tidegate webhook rotate 7240126464000001`,
-		Args:              cobra.ExactArgs(1),
+		Args:              exactArgs,
 		ValidArgsFunction: t.completeWebhooks,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.onShop(cmd, func(shop *adminclient.Client) error {
@@ -211,7 +211,7 @@ func newWebhookDelete(t *tool) *cobra.Command {
 		Short:             "Delete an endpoint",
 		Long:              `Deletes an endpoint and drops its waiting deliveries.`,
 		Example:           `  tidegate webhook delete 7240126464000001`,
-		Args:              cobra.ExactArgs(1),
+		Args:              exactArgs,
 		ValidArgsFunction: t.completeWebhooks,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.onShop(cmd, func(shop *adminclient.Client) error { return deleteWebhook(cmd.Context(), shop, args[0]) })
@@ -224,20 +224,13 @@ func deleteWebhook(ctx context.Context, shop *adminclient.Client, endpoint strin
 }
 
 // completeWebhooks offers the ids of the endpoints there are.
-func (t *tool) completeWebhooks(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var offers []string
-	err := t.onShop(cmd, func(shop *adminclient.Client) error {
-		all, err := webhooks(cmd.Context(), shop)
-		for _, w := range all {
-			offers = append(offers, w.Id.String()+"\t"+w.Url)
+func (t *tool) completeWebhooks(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	return t.complete(func(ctx context.Context, shop *adminclient.Client) ([]string, error) {
+		all, err := webhooks(ctx, shop)
+		offers := make([]string, len(all))
+		for i := range all {
+			offers[i] = all[i].Id.String() + "\t" + all[i].Url
 		}
-		return err
-	})
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	return offers, cobra.ShellCompDirectiveNoFileComp
+		return offers, err
+	})(cmd, args, typed)
 }

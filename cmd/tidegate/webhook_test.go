@@ -32,7 +32,7 @@ func TestWebhooksOnAFolderThatNobodyHolds(t *testing.T) {
 		{[]string{"show", made[1], "--json"}, exitOK, `"deliveries": []`, ""},
 		{[]string{"resume", made[1]}, exitOK, "", ""},
 		{[]string{"create", "https://x.example", "--json"}, exitOK, `"secret": "whsec_`, ""},
-		{[]string{"create"}, exitUsage, "", "arg"},
+		{[]string{"create"}, exitUsage, "", "URL is missing"},
 		{[]string{"create", "http://x.example"}, exitUsage, "", "url: It must be https"},
 		{[]string{"create", "https://x.example", "--type", "order.lost.v1"}, exitUsage, "", `"order.lost.v1" is not an event type`},
 		{[]string{"show", "nonsense"}, exitUsage, "", "id"},

@@ -33,6 +33,7 @@ type Client struct {
 
 	client *http.Client
 	close  func() error
+	reason string
 }
 
 // NewTarget returns the client of a target. It sends nothing yet. It returns an error where the target is no address, or has no key.
@@ -64,6 +65,13 @@ func newHTTP(adminKey string, t http.RoundTripper) *http.Client {
 // noRedirect keeps the key from being sent elsewhere.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
+// Because returns a client whose changes stand in the audit log with a reason; empty: with none.
+func (c *Client) Because(reason string) *Client {
+	with := *c
+	with.reason = reason
+	return &with
+}
+
 // Close ends the work on the shop.
 func (c *Client) Close() error { return c.close() }
 
@@ -82,6 +90,9 @@ func (c *Client) Call(ctx context.Context, method, path, contentType string, bod
 
 // send sends a request of the admin API. An answer of 300 or more is an error that says what the shop said.
 func (c *Client) send(r *http.Request) (*http.Response, error) {
+	if c.reason != "" {
+		r.Header.Set("Audit-Reason", url.PathEscape(c.reason))
+	}
 	answer, err := c.client.Do(r)
 	if err != nil {
 		return nil, fmt.Errorf("the shop at %s does not answer: %w", c.URL, errors.Unwrap(err))

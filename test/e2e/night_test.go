@@ -140,7 +140,7 @@ func (n *night) sellOut() {
 	}
 	for code := range n.book.Refused {
 		// 202 is no refusal: among those whose process died, the outcome was not known for a while. Nor is a gate in Redis that is away.
-		if code != "sold_out" && code != "limit_reached" && code != "202" && !(code == "overloaded" && n.shop.SharesGate()) {
+		if code != "sold_out" && code != "fewer_left" && code != "limit_reached" && code != "202" && !(code == "overloaded" && n.shop.SharesGate()) {
 			n.Errorf("shoppers were refused with %s", code)
 		}
 	}
@@ -349,7 +349,7 @@ func (n *night) end(paid int64) {
 		n.Fatalf("paying the last order cannot be started: %s", a)
 	}
 
-	if code, stdout, stderr := n.shop.Run("sale", "end", n.sale.ID); code != 0 {
+	if code, stdout, stderr := n.shop.Run("sale", "end", n.sale.ID, "--reason", "the night is over", "--yes"); code != 0 {
 		n.Fatalf("tidegate sale end: exit %d: %s%s", code, stdout, stderr)
 	}
 	if a := n.shop.Buy(n.wish(1, 1, "after")); a.Code() != "sale_ended" {

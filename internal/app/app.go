@@ -71,6 +71,7 @@ type App struct {
 	connections, streams *limit.Held
 	live                 *liveSettings
 	proxies              wire.Proxies
+	origins              wire.Origins
 	shop                 // the modules
 	warmer               warmer
 	pace                 *eventbus.Pace

@@ -30,6 +30,7 @@ func (a *App) expressLane() *express.Server {
 		},
 		Admission: a.admission,
 		Proxies:   a.proxies,
+		Origins:   a.origins,
 		Record:    func(method, pattern string) express.Recorder { return a.metrics.Route(method, pattern) },
 	})
 }

@@ -11,6 +11,9 @@ import (
 
 // openLimits wires the limits of requests and of tries to log in: counted by this process, or with Redis by all of them together.
 func (a *App) openLimits(context.Context) (err error) {
+	if a.origins, err = wire.ParseOrigins(a.config.HTTP.CORSOrigins); err != nil {
+		return err
+	}
 	if a.proxies, err = wire.ParseProxies(a.config.HTTP.TrustedProxies); err != nil {
 		return err
 	}

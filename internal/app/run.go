@@ -19,6 +19,7 @@ import (
 	"github.com/tidegate/tidegate/internal/app/listener"
 	"github.com/tidegate/tidegate/internal/app/loop"
 	"github.com/tidegate/tidegate/internal/app/ops"
+	"github.com/tidegate/tidegate/internal/httpapi"
 	"github.com/tidegate/tidegate/internal/kernel/fault"
 	"github.com/tidegate/tidegate/internal/wire"
 )
@@ -149,7 +150,7 @@ func (a *App) opsServer() *http.Server {
 
 // publicServer serves shoppers and the admin API.
 func (a *App) publicServer() *http.Server {
-	server := a.config.HTTP.HTTPServer(a.handler)
+	server := a.config.HTTP.HTTPServer(httpapi.WithOrigins(a.origins, a.handler))
 	server.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)
 	if a.pages != nil {
 		server.RegisterOnShutdown(a.pages.Close)

@@ -70,6 +70,8 @@ type Parts struct {
 	Admission *admission.Control
 	// Proxies are believed to say who the client is.
 	Proxies wire.Proxies
+	// Origins are the origins whose scripts may use this lane.
+	Origins wire.Origins
 	// Record returns what is told of the requests of a route: its method and its pattern.
 	Record func(method, pattern string) Recorder
 }
@@ -98,7 +100,7 @@ func New(p Parts) *Server {
 		overloaded: overloaded(),
 	}
 	s.http = &fasthttp.Server{
-		Handler:        s.handle,
+		Handler:        withOrigins(p.Origins, s.handle),
 		ErrorHandler:   s.unreadable,
 		HeaderReceived: s.headerReceived,
 		Logger:         discard{},

@@ -19,6 +19,7 @@ type Config struct {
 	WriteTimeout         time.Duration `koanf:"write_timeout" help:"how long a request may take from its headers to the last byte of its answer, 1s to 10m; more than request_timeout"`
 	IdleTimeout          time.Duration `koanf:"idle_timeout" help:"how long a connection may rest between requests, 1s to 1h"`
 	TrustedProxies       []string      `koanf:"trusted_proxies" help:"addresses and ranges, such as 10.0.0.0/8, of the proxies before this listener; X-Forwarded-For is believed from them alone"`
+	CORSOrigins          []string      `koanf:"cors_origins" help:"origins of storefronts elsewhere, such as https://www.shop.example, whose scripts may use the API; * allows all; the admin routes allow none"`
 	ConnectionsMax       int           `koanf:"connections_max" help:"connections that are open at once, 1 to 1000000; further ones wait until one is closed"`
 	ClientConnectionsMax int           `koanf:"client_connections_max" help:"connections, and streams, that one client address (one /64 for IPv6) holds at once, 1 to 1000000, on both lanes together; 0: no bound; a proxy of trusted_proxies has none" live:"true"`
 	HeaderBytesMax       int           `koanf:"header_bytes_max" help:"bytes of headers, 4096 to 1048576"`
@@ -65,6 +66,9 @@ func (c Config) Validate() error {
 		if _, err := wire.ParseProxies([]string{text}); err != nil {
 			return fault.Bad("trusted_proxies", "%q is neither an address nor a range such as 10.0.0.0/8", text)
 		}
+	}
+	if _, err := wire.ParseOrigins(c.CORSOrigins); err != nil {
+		return err
 	}
 	switch {
 	case c.WriteTimeout <= c.RequestTimeout:

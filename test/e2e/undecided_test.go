@@ -105,7 +105,7 @@ func (r *rivals) note(wish blackbox.Purchase, a blackbox.Answer) {
 		code = a.Code()
 	}
 	r.codes[code]++
-	if code == "sold_out" || code == "limit_reached" {
+	if code == "sold_out" || code == "fewer_left" || code == "limit_reached" {
 		r.refused[strconv.FormatInt(wish.Customer, 10)] = code
 	}
 }

@@ -37,9 +37,13 @@ func afterEachCollection(percent int) {
 	runtime.SetFinalizer(new(collected), func(*collected) { afterEachCollection(percent) })
 }
 
+// aliveMin is the least that the percentage goes by. Go multiplies its smallest heap, 4 MiB, by the percentage, too: a start that keeps less
+// alive would set a percentage at which the first collection comes only after hundreds of MiB. See heapMinimum in runtime/mgcpacer.go.
+const aliveMin = 4 << 20
+
 // percentFor returns the percentage at which garbage of gcHeadroomMiB at least may gather beside what is alive, in bytes.
 func percentFor(percent int, alive uint64) int {
-	return max(percent, int(gcHeadroomMiB<<20*100/max(alive, 1<<20)))
+	return max(percent, int(gcHeadroomMiB<<20*100/max(alive, aliveMin)))
 }
 
 // memoryShare is the part of the machine's memory that the heap may have where nothing is said: the rest is for the page

@@ -31,6 +31,7 @@ const (
 	CodeTooManyOrders    Code = "too_many_orders"          // 5013: One customer has placed as many orders in the sale as there may be
 	CodeSellsInSale      Code = "sells_in_sale"            // 5014: It sells in a sale that is not over
 	CodeTooManyUnpaid    Code = "too_many_unpaid"          // 5015: Too much from general stock waits for your payment
+	CodeFewerLeft        Code = "fewer_left"               // 5016: Fewer are left than you ask for
 	CodeTooManyRequests  Code = "too_many_requests"        // 6001: Too many requests
 	CodeOverloaded       Code = "overloaded"               // 6002: Too busy for the moment
 	CodeBadSignature     Code = "bad_signature"            // 6003: The signature does not fit

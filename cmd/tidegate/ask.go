@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -93,6 +94,41 @@ func listOf[T any](ctx context.Context, shop *adminclient.Client, path string, q
 		query.Set("cursor", page.NextCursor)
 	}
 	return all, nil
+}
+
+// listDefault is how many entries a list shows unless --limit says otherwise.
+const listDefault = 50
+
+// listCommand makes a command list a path of the admin API, with --limit and --json. filters are the query's parameters; empty ones are left
+// out.
+func listCommand[T any](t *tool, cmd *cobra.Command, path string, filters map[string]*string, table func(io.Writer, []T) error) *cobra.Command {
+	var limit int
+	var asJSON bool
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if limit < 1 {
+			return usageError{errors.New("--limit must be at least 1")}
+		}
+		query := url.Values{}
+		for name, value := range filters {
+			if *value != "" {
+				query.Set(name, *value)
+			}
+		}
+		return t.onShop(cmd, func(shop *adminclient.Client) error {
+			all, err := listOf[T](cmd.Context(), shop, path, query, limit)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return writeJSON(cmd.OutOrStdout(), all)
+			}
+			return table(cmd.OutOrStdout(), all)
+		})
+	}
+	cmd.Flags().IntVar(&limit, "limit", listDefault, "how many at most")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
 }
 
 // complete returns a completion of the first argument by what the shop lists: an id, a tab, and what it is.

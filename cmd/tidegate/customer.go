@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -46,38 +45,9 @@ func newCustomer(t *tool) *cobra.Command {
 }
 
 func newCustomerList(t *tool) *cobra.Command {
-	var email string
-	var limit int
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List customers, newest first",
-		Example: `  tidegate customer list --email ada@example.com --json | jq -r '.[].id'`,
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if limit < 1 {
-				return usageError{errors.New("--limit must be at least 1")}
-			}
-			query := url.Values{}
-			if email != "" {
-				query.Set("email", email)
-			}
-			return t.onShop(cmd, func(shop *adminclient.Client) error {
-				all, err := listOf[api.Customer](cmd.Context(), shop, customersPath, query, limit)
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					return writeJSON(cmd.OutOrStdout(), all)
-				}
-				return tableOfCustomers(cmd.OutOrStdout(), all)
-			})
-		},
-	}
-	cmd.Flags().StringVar(&email, "email", "", "only the customer with this address")
-	cmd.Flags().IntVar(&limit, "limit", listDefault, "how many at most")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
+	cmd := &cobra.Command{Use: "list", Short: "List customers, newest first", Example: `  tidegate customer list --email ada@example.com --json | jq -r '.[].id'`}
+	email := cmd.Flags().String("email", "", "only the customer with this address")
+	return listCommand(t, cmd, customersPath, map[string]*string{"email": email}, tableOfCustomers)
 }
 
 func tableOfCustomers(w io.Writer, all []api.Customer) error {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -18,8 +17,6 @@ import (
 const (
 	ordersPath  = "/v1/admin/orders"
 	refundsPath = "/v1/admin/refunds"
-	// listDefault is how many entries a list shows unless --limit says otherwise.
-	listDefault = 50
 )
 
 func newOrder(t *tool) *cobra.Command {
@@ -38,49 +35,23 @@ func newOrder(t *tool) *cobra.Command {
 }
 
 func newOrderList(t *tool) *cobra.Command {
-	var limit int
-	var asJSON bool
-	asked := map[string]*string{}
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List orders, newest first",
 		Example: `  tidegate order list --sale 7240126464000020 --status pending
   tidegate order list --from 2026-11-27T20:00:00Z --to 2026-11-27T20:05:00Z --json | jq length`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if limit < 1 {
-				return usageError{errors.New("--limit must be at least 1")}
-			}
-			query := url.Values{}
-			for name, value := range asked {
-				if *value != "" {
-					query.Set(name, *value)
-				}
-			}
-			return t.onShop(cmd, func(shop *adminclient.Client) error {
-				all, err := listOf[api.Order](cmd.Context(), shop, ordersPath, query, limit)
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					return writeJSON(cmd.OutOrStdout(), all)
-				}
-				return tableOfOrders(cmd.OutOrStdout(), all)
-			})
-		},
 	}
-	for name, flag := range map[string][2]string{
-		"sale_id": {"sale", "only orders of this sale"}, "customer_id": {"customer", "only orders of this customer"},
-		"status": {"status", "only orders of this status: pending, paid, fulfilled, expired, cancelled or refunded"},
-		"from":   {"from", "only orders placed at this moment or later, such as 2026-11-27T20:00:00Z"}, "to": {"to", "only orders placed before this moment"},
-	} {
-		asked[name] = cmd.Flags().String(flag[0], "", flag[1])
+	flag := func(name, usage string) *string { return cmd.Flags().String(name, "", usage) }
+	filters := map[string]*string{
+		"sale_id":     flag("sale", "only orders of this sale"),
+		"customer_id": flag("customer", "only orders of this customer"),
+		"status":      flag("status", "only orders of this status: pending, paid, fulfilled, expired, cancelled or refunded"),
+		"from":        flag("from", "only orders placed at this moment or later, such as 2026-11-27T20:00:00Z"),
+		"to":          flag("to", "only orders placed before this moment"),
 	}
-	cmd.Flags().IntVar(&limit, "limit", listDefault, "how many at most")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	_ = cmd.RegisterFlagCompletionFunc("status", cobra.FixedCompletions([]string{"pending", "paid", "fulfilled", "expired", "cancelled", "refunded"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("sale", t.completeSales)
-	return cmd
+	return listCommand(t, cmd, ordersPath, filters, tableOfOrders)
 }
 
 func tableOfOrders(w io.Writer, all []api.Order) error {
@@ -215,38 +186,9 @@ asked for twice is one refund. No units go back on sale unless --restock says so
 }
 
 func newRefundList(t *tool) *cobra.Command {
-	var status string
-	var limit int
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List refunds, newest first",
-		Example: `  tidegate refund list --status failed`,
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if limit < 1 {
-				return usageError{errors.New("--limit must be at least 1")}
-			}
-			query := url.Values{}
-			if status != "" {
-				query.Set("status", status)
-			}
-			return t.onShop(cmd, func(shop *adminclient.Client) error {
-				all, err := listOf[api.Refund](cmd.Context(), shop, refundsPath, query, limit)
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					return writeJSON(cmd.OutOrStdout(), all)
-				}
-				return tableOfRefunds(cmd.OutOrStdout(), all)
-			})
-		},
-	}
-	cmd.Flags().StringVar(&status, "status", "", "only refunds of this status: pending, succeeded or failed")
-	cmd.Flags().IntVar(&limit, "limit", listDefault, "how many at most")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
+	cmd := &cobra.Command{Use: "list", Short: "List refunds, newest first", Example: `  tidegate refund list --status failed`}
+	status := cmd.Flags().String("status", "", "only refunds of this status: pending, succeeded or failed")
+	return listCommand(t, cmd, refundsPath, map[string]*string{"status": status}, tableOfRefunds)
 }
 
 func tableOfRefunds(w io.Writer, all []api.Refund) error {

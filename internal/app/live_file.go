@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -42,9 +43,12 @@ func (l *liveSettings) lookAtFile(ctx context.Context) (same bool, err error) {
 	if err == nil && !l.file.gone && found.ModTime().Equal(l.file.at) && found.Size() == l.file.size {
 		return true, nil
 	}
+	if err == nil && !found.Mode().IsRegular() {
+		return false, nil // a pipe is read once, at the start
+	}
 	var text []byte
 	if err == nil {
-		text, err = os.ReadFile(l.from.File)
+		text, err = readConfig(l.from.File)
 	}
 	if err != nil {
 		if !l.file.gone {
@@ -57,6 +61,22 @@ func (l *liveSettings) lookAtFile(ctx context.Context) (same bool, err error) {
 	return false, nil
 }
 
+// configBytesMax bounds what is read of a configuration file. All settings with their comments are far smaller.
+const configBytesMax = 1 << 20
+
+func readConfig(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	text, err := io.ReadAll(io.LimitReader(f, configBytesMax+1))
+	if err == nil && len(text) > configBytesMax {
+		err = fmt.Errorf("it is longer than %d bytes", configBytesMax)
+	}
+	return text, err
+}
+
 // takeFile has the process go by a text of its configuration file. It returns an error, having changed nothing, where the change cannot be
 // added to the history now.
 func (l *liveSettings) takeFile(ctx context.Context, text []byte) (int, error) {
@@ -64,6 +84,11 @@ func (l *liveSettings) takeFile(ctx context.Context, text []byte) (int, error) {
 	before, wanted, applied := l.text, l.wanted, l.applied
 	l.mu.Unlock()
 	if bytes.Equal(before, text) {
+		return 0, nil
+	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		// Whoever writes in place has emptied it, and may not be done.
+		l.app.log.WarnContext(ctx, "the configuration file is empty; the process goes on with the settings that it has", "file", l.from.File)
 		return 0, nil
 	}
 	changed, err := l.checkFile(before, text, wanted, applied)

@@ -123,6 +123,11 @@ func TestAWrongFileChangesNothing(t *testing.T) {
 			t.Errorf("%s changed the limits to %+v", c.name, l)
 		}
 	}
+	f.write("")
+	f.awaitsLog("the configuration file is empty")
+	if l := f.orders.Limits(); l.UnpaidOrdersMax != 7 || l.UnpaidUnitsMax != 100 {
+		t.Errorf("an empty file changed the limits to %+v", l)
+	}
 	noError(t, os.Remove(f.path))
 	f.awaitsLog("the configuration file cannot be read")
 	f.write("orders:\n  unpaid_orders_max: 4\nexpress:\n  address: 127.0.0.1:1\n")

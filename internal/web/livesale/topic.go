@@ -43,10 +43,8 @@ type topic struct {
 	changed chan struct{} // closed when newest changes
 }
 
-// topicOf returns the topic of a sale, which begins when it is first asked for.
+// topicOf returns the topic of a sale, which begins when it is first asked for. The caller holds n.mu.
 func (n *Page) topicOf(s id.Sale, rehearsal bool) *topic {
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	t := n.topics[s]
 	if t == nil {
 		t = &topic{sale: s, rehearsal: rehearsal, changed: make(chan struct{})}
@@ -57,6 +55,8 @@ func (n *Page) topicOf(s id.Sale, rehearsal bool) *topic {
 
 // join adds a viewer of a sale, and returns its topic.
 func (n *Page) join(s id.Sale, rehearsal bool) *topic {
+	n.mu.Lock() // until the viewer counts: else the topic could be dropped meanwhile
+	defer n.mu.Unlock()
 	t := n.topicOf(s, rehearsal)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -90,11 +90,13 @@ func (t *topic) watched() bool {
 	return t.viewers > 0
 }
 
-// add adds the event of a second.
+// add adds the event of a second. The history holds what happened while the sale was on.
 func (t *topic) add(e *event, message []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.history.add(pointOf(e))
+	if isOn(e.Phase) {
+		t.history.add(pointOf(e))
+	}
 	t.newest = second{t.newest.number + 1, message}
 	close(t.changed)
 	t.changed = make(chan struct{})
@@ -105,14 +107,15 @@ func (t *topic) add(e *event, message []byte) {
 func (n *Page) Step(ctx context.Context) (int, error) {
 	now := n.Clock.Now()
 	rates := n.ratesSince(now)
+	var on []*sale.Sale
 	for _, all := range [][]*sale.Sale{n.Sales.Open(), n.Sales.Rehearsals()} {
 		for _, sl := range all {
-			if sl.Phase(now) != sale.Scheduled {
-				n.topicOf(sl.ID, sl.Rehearsal)
+			if isOn(sl.Phase(now)) {
+				on = append(on, sl)
 			}
 		}
 	}
-	for _, t := range n.recorded() {
+	for _, t := range n.recorded(on) {
 		if ctx.Err() != nil {
 			return 0, nil
 		}
@@ -127,7 +130,7 @@ func (n *Page) Step(ctx context.Context) (int, error) {
 		case err != nil:
 			n.Errors.WarnContext(ctx, "cannot read the live sale; its page skips a second", "sale", t.sale.String(), "error", err)
 			continue
-		case !watched && event.Phase != sale.Live && event.Phase != sale.Paused:
+		case !watched && !isOn(event.Phase):
 			continue // its history is complete, or has not begun
 		}
 		event.Rates = rates[t.rehearsal]
@@ -153,14 +156,21 @@ func (n *Page) ratesSince(now time.Time) map[bool]Rates {
 	return rates
 }
 
-// recorded returns all topics, after dropping the oldest ones that nobody watches beyond topicsMax. Sale ids grow with time.
-func (n *Page) recorded() []*topic {
+func isOn(phase sale.Status) bool { return phase == sale.Live || phase == sale.Paused }
+
+// recorded returns the topics of the sales that are on, and of others: those that are watched, and the newest up to topicsMax. It drops the
+// rest. Sale ids grow with time.
+func (n *Page) recorded(on []*sale.Sale) []*topic {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	isKept := map[id.Sale]bool{}
+	for _, sl := range on {
+		isKept[n.topicOf(sl.ID, sl.Rehearsal).sale] = true
+	}
 	all := slices.SortedFunc(maps.Values(n.topics), func(a, b *topic) int { return cmp.Compare(b.sale, a.sale) })
 	kept := all[:0]
 	for _, t := range all {
-		if len(kept) >= topicsMax && !t.watched() {
+		if len(kept) >= topicsMax && !isKept[t.sale] && !t.watched() {
 			delete(n.topics, t.sale)
 			continue
 		}

@@ -218,6 +218,21 @@ func TestTheContractIsCompressed(t *testing.T) {
 	}
 }
 
+// TestUnknownParameters checks that they are refused on every route of the contract but the one that payment providers post to.
+func TestUnknownParameters(t *testing.T) {
+	s := newShop(t)
+	const refused = "There is no parameter"
+	for _, route := range []string{"GET /v1/products", "GET /v1/sales", "POST /v1/sessions", "POST /v1/orders"} {
+		a := s.do(t, call{as: "ada", do: route + "?acount=1"})
+		if a.status != http.StatusBadRequest || !strings.Contains(string(a.body), refused) {
+			t.Errorf("%s: %d %s", route, a.status, a.body)
+		}
+	}
+	if a := s.do(t, call{do: "POST /v1/payments/sandbox/notifications?account=1", body: "{}"}); strings.Contains(string(a.body), refused) {
+		t.Errorf("a notification of a payment is refused: %d %s", a.status, a.body)
+	}
+}
+
 func TestMounted(t *testing.T) {
 	s := newShop(t, func(p *httpapi.Parts) {
 		p.Mounted = map[string]http.Handler{"GET /sandbox/": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "cashier") })}

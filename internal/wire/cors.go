@@ -23,7 +23,8 @@ func ParseOrigins(texts []string) (Origins, error) {
 			continue
 		}
 		u, err := url.Parse(text)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || text != u.Scheme+"://"+u.Host || text != strings.ToLower(text) {
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || text != u.Scheme+"://"+u.Host || text != strings.ToLower(text) ||
+			strings.Contains(text, "*") || u.Scheme == "http" && u.Port() == "80" || u.Scheme == "https" && u.Port() == "443" {
 			return o, fault.Bad("cors_origins", "%q is not an origin: write it as browsers do, such as https://www.shop.example, or * for all", text)
 		}
 		o.named[text] = true

@@ -9,7 +9,7 @@ func TestParseOrigins(t *testing.T) {
 	}{
 		{"https://shop.example", true}, {"http://127.0.0.1:3000", true}, {"*", true},
 		{"", false}, {"shop.example", false}, {"https://shop.example/", false}, {"https://shop.example/a", false}, {"https://Shop.example", false},
-		{"ftp://shop.example", false}, {"https://*.shop.example/", false}, {"null", false}, {"https://user@shop.example", false},
+		{"ftp://shop.example", false}, {"https://*.shop.example", false}, {"https://shop.example:443", false}, {"http://shop.example:80", false}, {"https://shop.example:8443", true}, {"null", false}, {"https://user@shop.example", false},
 	} {
 		if _, err := ParseOrigins([]string{c.text}); (err == nil) != c.ok {
 			t.Errorf("%q: %v", c.text, err)

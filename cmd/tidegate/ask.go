@@ -145,6 +145,10 @@ func (t *tool) complete(list func(ctx context.Context, shop *adminclient.Client)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
+		for i, offer := range offers {
+			id, what, _ := strings.Cut(offer, "\t")
+			offers[i] = text.Visible(id) + "\t" + text.Visible(what)
+		}
 		return offers, cobra.ShellCompDirectiveNoFileComp
 	}
 }

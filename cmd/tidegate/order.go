@@ -83,13 +83,18 @@ func showOrder(w io.Writer, o *api.Order) error {
 }
 
 // orderCommand is a command on one order, which prints the order as it then is.
-func (t *tool) orderCommand(use, short, long, example string, call func(cmd *cobra.Command, shop *adminclient.Client, path string, o *api.Order) error) *cobra.Command {
+func (t *tool) orderCommand(use, short, long, example string, ask func(cmd *cobra.Command) error, call func(cmd *cobra.Command, shop *adminclient.Client, path string, o *api.Order) error) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: use, Short: short, Long: long, Example: example,
 		Args:              exactArgs,
 		ValidArgsFunction: t.completeOrders,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if ask != nil {
+				if err := ask(cmd); err != nil { // before the folder is held
+					return err
+				}
+			}
 			return t.onShop(cmd, func(shop *adminclient.Client) error {
 				var o api.Order
 				if err := call(cmd, shop, ordersPath+"/"+pathSegment(args[0]), &o); err != nil {
@@ -107,7 +112,7 @@ func (t *tool) orderCommand(use, short, long, example string, call func(cmd *cob
 }
 
 func newOrderShow(t *tool) *cobra.Command {
-	return t.orderCommand("show ORDER", "Show one order with its lines", "", "  tidegate order show 7240126464000107",
+	return t.orderCommand("show ORDER", "Show one order with its lines", "", "  tidegate order show 7240126464000107", nil,
 		func(cmd *cobra.Command, shop *adminclient.Client, path string, o *api.Order) error {
 			return shop.JSON(cmd.Context(), http.MethodGet, path, nil, o)
 		})
@@ -118,10 +123,8 @@ func newOrderCancel(t *tool) *cobra.Command {
 	cmd := t.orderCommand("cancel ORDER", "Cancel an order that is not paid yet",
 		`Cancels an order that is not paid yet. Its units go back on sale. A paid order is refunded: see "tidegate refund create".`,
 		`  tidegate order cancel 7240126464000107 --reason "asked by telephone" --yes`,
+		func(cmd *cobra.Command) error { return d.confirm(cmd, "Cancel this order? Its units go back on sale.") },
 		func(cmd *cobra.Command, shop *adminclient.Client, path string, o *api.Order) error {
-			if err := d.confirm(cmd, "Cancel this order? Its units go back on sale."); err != nil {
-				return err
-			}
 			return shop.Because(d.reason).JSON(cmd.Context(), http.MethodPost, path+"/cancel", nil, o)
 		})
 	d = t.addDeedFlags(cmd, false)
@@ -129,7 +132,7 @@ func newOrderCancel(t *tool) *cobra.Command {
 }
 
 func newOrderFulfil(t *tool) *cobra.Command {
-	return t.orderCommand("fulfil ORDER", "Say that a paid order has been sent", "", "  tidegate order fulfil 7240126464000107",
+	return t.orderCommand("fulfil ORDER", "Say that a paid order has been sent", "", "  tidegate order fulfil 7240126464000107", nil,
 		func(cmd *cobra.Command, shop *adminclient.Client, path string, o *api.Order) error {
 			return shop.JSON(cmd.Context(), http.MethodPost, path+"/fulfil", nil, o)
 		})

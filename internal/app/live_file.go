@@ -145,6 +145,9 @@ func (l *liveSettings) recordFile(ctx context.Context, edited map[string]setting
 	if len(edited) == 0 {
 		return nil
 	}
+	if err := l.app.mint.Check(); err != nil {
+		return err
+	}
 	actor := fmt.Sprintf("file %s, node %d", filepath.Base(l.from.File), l.app.mint.Node())
 	const reason = "the configuration file was changed"
 	ctx = auditlog.WithEntry(ctx, auditlog.Entry{

@@ -13,7 +13,9 @@
     let own = false;
     try { own = localStorage.getItem("zone") === "own"; } catch { /* nothing is kept here */ }
     const timeZone = own ? undefined : document.body.dataset.zone;
-    clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false, timeZone });
+    const form = { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false };
+    try { clock = new Intl.DateTimeFormat(language, { ...form, timeZone }); }
+    catch { clock = new Intl.DateTimeFormat(language, { ...form, timeZone: "UTC" }); } // a zone that this browser does not know
   };
   setClock();
   const moneys = {};
